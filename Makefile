@@ -1,0 +1,142 @@
+# weir. Everything that is built goes below build/, a folder for each variant; nothing else is written.
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.PHONY: build help run test check spec unit e2e crash soak asan tsan bench lint format install clean
+.PHONY: packages test-packages programs sanitized
+
+BUILD ?= build
+CFLAGS ?= -O2 -g
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+# A library as pkg-config calls it, and the Debian package it comes in.
+LIBRARIES = lua5.4:liblua5.4-dev lua5.4-cjson:lua-cjson-dev hiredis:libhiredis-dev libuv:libuv1-dev
+PACKAGES = gcc libc6-dev pkg-config uthash-dev lua5.4 redis-server lua-rex-pcre2 \
+           $(foreach library,$(LIBRARIES),$(lastword $(subst :, ,$(library))))
+TEST_PACKAGES = $(PACKAGES) lua-busted lua-cjson lua-check libcmocka-dev
+
+names := $(foreach library,$(LIBRARIES),$(firstword $(subst :, ,$(library))))
+LIBRARY_FLAGS := $(shell pkg-config --cflags $(names) 2>/dev/null)
+LIBRARY_LINKS := $(shell pkg-config --libs $(names) 2>/dev/null)
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(SANITIZE) $(CFLAGS) -Ihost $(LIBRARY_FLAGS)
+LINK = $(CC) $(SANITIZE) $(CFLAGS) $(LDFLAGS)
+
+sources := $(wildcard host/*.c)
+objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/assets_table.o
+units := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+faults := $(wildcard tests/fault.c)
+natives := $(patsubst host/%.c,build/native/weir/native/%.so,$(wildcard host/json.c host/order.c))
+assets := $(shell find lua redis-scripts -name '*.lua' 2>/dev/null | LC_ALL=C sort)
+
+build: $(BUILD)/weir ## build build/weir (also plain `make`)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: packages ## install what is missing, build, run the first example on a Redis of its own
+	@$(MAKE) build
+	$(BUILD)/weir run task-a --dir workflows --data '{"value":10,"message":"hello"}'
+
+test: test-packages ## install what is missing, build, run every test; the last line counts them
+	@$(MAKE) programs
+	@lua5.4 tests/run.lua $(BUILD) unit spec redis e2e crash
+
+check: programs ## what to run before a commit: lint, units and specs
+	@$(MAKE) lint
+	@lua5.4 tests/run.lua $(BUILD) unit spec redis
+
+unit: programs ## the C units
+	@lua5.4 tests/run.lua $(BUILD) unit
+
+spec: programs ## specs of the Lua modules and of the Redis scripts
+	@lua5.4 tests/run.lua $(BUILD) spec redis
+
+e2e: programs ## stories on the binary and a real Redis
+	@lua5.4 tests/run.lua $(BUILD) e2e
+
+crash: programs ## abort at every call and cut every connection, all of them
+	@WEIR_CRASH=all lua5.4 tests/run.lua $(BUILD) crash
+
+asan: ## units, stories and crashes under AddressSanitizer and UBSan
+	@$(MAKE) sanitized BUILD=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover'
+
+tsan: ## the same under ThreadSanitizer
+	@$(MAKE) sanitized BUILD=build/tsan SANITIZE=-fsanitize=thread
+
+sanitized: build $(BUILD)/faulty $(units)
+	@lua5.4 tests/run.lua $(BUILD) unit e2e crash
+
+soak: programs ## kill hosts at random for a long time (WEIR_SOAK=10m)
+	@lua5.4 tests/soak.lua $(BUILD)
+
+bench: build $(BUILD)/floor ## throughput and latency beside the floor, measured in the same run
+	@lua5.4 tests/bench/run.lua $(BUILD)
+
+lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
+	luacheck -q lua redis-scripts spec tests workflows host .busted .luacheckrc
+	clang-format --dry-run -Werror $(wildcard host/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	@for file in $(sources); do \
+	    $(COMPILE) -Werror -fsyntax-only $$file && \
+	    clang -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -Werror -fsyntax-only -Ihost $(LIBRARY_FLAGS) $$file || exit 1; \
+	done
+
+format: ## lay out the C sources
+	clang-format -i $(wildcard host/*.[ch] tests/*.[ch] tests/*/*.[ch])
+
+install: build ## install the binary to $(PREFIX)/bin
+	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
+
+clean: ## remove what was built
+	rm -rf build
+
+packages:
+	@.ci/packages $(PACKAGES)
+
+test-packages:
+	@.ci/packages $(TEST_PACKAGES)
+
+programs: build $(BUILD)/faulty $(units) $(natives)
+
+# Says what to install before the compiler complains about a header.
+$(BUILD)/libraries: Makefile
+	@missing() { echo "weir needs $$1: apt-get install $$2" >&2; exit 1; }; \
+	for tool in pkg-config lua5.4; do command -v $$tool >/dev/null || missing $$tool $$tool; done; \
+	for pair in $(LIBRARIES); do pkg-config --exists $${pair%:*} || missing $${pair%:*} $${pair#*:}; done; \
+	echo '#include <uthash.h>' | $(CC) -E - >/dev/null 2>&1 || missing uthash uthash-dev
+	@mkdir -p $(@D) && touch $@
+
+$(BUILD)/host/%.o: host/%.c $(BUILD)/libraries
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c $< -o $@
+
+$(BUILD)/assets_table.c: host/assets.lua $(assets) $(BUILD)/libraries
+	lua5.4 host/assets.lua $(assets) > $@
+
+$(BUILD)/assets_table.o: $(BUILD)/assets_table.c host/assets.h
+	$(COMPILE) -c $< -o $@
+
+# All but main: a unit test that includes the file under test takes the rest from here.
+$(BUILD)/host.a: $(filter-out $(BUILD)/host/main.o,$(objects))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/weir: $(objects)
+	$(LINK) $^ $(LIBRARY_LINKS) -o $@
+
+$(BUILD)/faulty: $(BUILD)/weir $(faults)
+	$(COMPILE) $(faults) $(objects) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host.a
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP $< $(BUILD)/host.a $(LDFLAGS) $(LIBRARY_LINKS) -lcmocka -o $@
+
+$(BUILD)/floor: tests/bench/floor.c $(BUILD)/libraries
+	$(COMPILE) $< $(LDFLAGS) $(LIBRARY_LINKS) -o $@
+
+build/native/weir/native/%.so: host/%.c $(wildcard host/*.h) $(BUILD)/libraries
+	@mkdir -p $(@D)
+	$(COMPILE) -fPIC -shared $< -o $@
+
+-include $(objects:.o=.d) $(units:=.d)
