@@ -1,0 +1,51 @@
+-- audit: does every run stand where its state says? A page of runs a call, for `weir doctor`.
+-- args   cursor  count
+-- reply  audit cursor checked fault…       cursor "0": that was all
+
+local function faults_of(id, into)
+  local run = lib.load(id)
+  if not run then return end
+  local function fault(text) into[#into + 1] = id .. ": " .. text end
+  local delayed = redis.call("ZSCORE", lib.key("delayed"), id)
+  local waits = run.state == "waiting" or run.state == "retrying" or run.state == "scheduled"
+  if waits and not delayed then fault("is " .. run.state .. " but nothing will wake it") end
+  if lib.ended(run) and delayed then fault("is " .. run.state .. " but stands in the delayed set") end
+  if run.state == "ready" then
+    local queue = run.holder ~= "" and "ready:@" .. run.holder or lib.queue_of(run)
+    if not redis.call("ZSCORE", lib.key(queue), id) then fault("is ready but not in " .. queue) end
+  end
+  if run.state == "running" and run.holder == "" then fault("is running but no worker holds it") end
+  if run.holder ~= "" then
+    if redis.call("SISMEMBER", lib.key("held:" .. run.holder), id) == 0 then
+      fault("is held by " .. run.holder .. ", which does not know it")
+    end
+    if not redis.call("ZSCORE", lib.key("leases"), string.match(run.holder, "^%d+")) then
+      fault("is held by " .. run.holder .. ", a host that is gone")
+    end
+  end
+  if lib.ended(run) and run.holder ~= "" then fault("is " .. run.state .. " but held by " .. run.holder) end
+  if run.state == "failed" and not redis.call("ZSCORE", lib.key("failed"), id) then
+    fault("failed but is not in the failed set")
+  end
+  local parent_id = lib.parent_of(id)
+  if not parent_id then
+    if not redis.call("ZSCORE", lib.key("roots"), id) then fault("is a root but not in the roots") end
+    return
+  end
+  local parent = lib.load(parent_id)
+  if not parent then return fault("its parent is gone") end
+  if lib.ended(parent) and not lib.ended(run) and not run.detached then
+    local _, operation = lib.parent_of(id)
+    local entry = lib.get(parent, "o:" .. operation)
+    if not entry or string.byte(entry) == 9 then fault("is " .. run.state .. " but its parent " .. parent.state) end
+  end
+end
+
+function verbs.audit()
+  local cursor, count = lib.take(), lib.take()
+  local runs = lib.key("r:")
+  local page = redis.call("SCAN", cursor, "MATCH", runs:gsub("[%[%]%*%?\\]", "\\%0") .. "*", "COUNT", count)
+  local reply = { "audit", page[1], #page[2] }
+  for _, key in ipairs(page[2]) do faults_of(string.sub(key, #runs + 1), reply) end
+  return reply
+end

@@ -1,0 +1,104 @@
+-- beat: a host is alive. Renews its lease, then does the rounds that any living host does for all: takes back what dead
+-- hosts held, and what waits for a worker that does not turn.
+-- args   host  lease_ms  max_deaths
+-- moves  running -> ready, for the runs of dead hosts, each of which counts one death
+-- reply  beat reaped more("1"|"0") | lost
+
+local REAPED = 200 -- runs a call
+local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
+
+-- A ready run leaves its worker's own queue for everybody's.
+local function give_up(run)
+  lib.unqueue(run)
+  lib.hold(run, "")
+  lib.push(lib.plan.woken, run)
+end
+
+local function take_back(run, counts, max_deaths)
+  if run.state == "ready" then return give_up(run) end
+  lib.hold(run, "")
+  if run.state ~= "running" then return end
+  if counts then
+    lib.set_special(run, "deaths", run.deaths + 1)
+    if run.deaths >= max_deaths then
+      local message = "lost: " .. run.deaths .. " processes died while they ran it"
+      run.number = run.number + 1
+      lib.set(run, "number", run.number)
+      lib.set(run, tostring(run.number), "\tlost\t" .. lib.now() .. "\t0\t" .. message)
+    end
+  end
+  lib.make_ready(run)
+end
+
+local function forget(host)
+  local node = redis.call("HGET", lib.key("host:" .. host), "node")
+  if node and redis.call("HGET", lib.key("nodes"), node) == host then lib.write("HDEL", "nodes", node) end
+  lib.write("ZREM", "leases", host)
+  lib.write("DEL", "host:" .. host)
+end
+
+--- Take back what a host held, a bounded number of runs; true when nothing is left.
+function lib.reap(host, counts, max_deaths)
+  local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
+  local reaped = 0
+  for thread = 1, threads do
+    local worker = host .. "." .. thread
+    lib.write("HDEL", "idle", worker)
+    if reaped < REAPED then
+      for _, id in ipairs(redis.call("SRANDMEMBER", lib.key("held:" .. worker), REAPED - reaped)) do
+        local run = lib.load(id)
+        if run and run.holder == worker then
+          take_back(run, counts, max_deaths)
+        else
+          lib.write("SREM", "held:" .. worker, id)
+        end
+        reaped = reaped + 1
+      end
+    end
+  end
+  if reaped > 0 then return false, reaped end
+  forget(host)
+  return true, 0
+end
+
+local function relieve(host)
+  local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
+  for thread = 1, threads do
+    local stale = redis.call("ZRANGEBYSCORE", lib.key("ready:@" .. host .. "." .. thread), "-inf",
+      lib.now() - STALE_MS, "LIMIT", 0, REAPED)
+    for _, id in ipairs(stale) do
+      local run = lib.load(id)
+      if run and run.state == "ready" then give_up(run) end
+    end
+  end
+end
+
+function verbs.beat()
+  local host, lease_ms, max_deaths = lib.take(), tonumber(lib.take()), tonumber(lib.take())
+  lib.want_due = true
+
+  local now = lib.now()
+  if not redis.call("ZSCORE", lib.key("leases"), host) then return { "lost" } end
+  local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
+  local last = tonumber(redis.call("HGET", lib.key("meta"), "beat_at") or now)
+
+  -- When nobody could beat, Redis stood still: that is no host's fault.
+  local stalled = now - last > lease_ms / 2 and now - last or 0
+  local reaped, more = 0, false
+  for i = 1, #leases, 2 do
+    local other, expires = leases[i], tonumber(leases[i + 1])
+    if other ~= host and expires > 0 and stalled > 0 then
+      expires = expires + stalled
+      lib.write("ZADD", "leases", expires, other)
+    end
+    if other == host then
+      lib.write("ZADD", "leases", now + lease_ms, host)
+    elseif expires <= now and not more then
+      local _, count = lib.reap(other, true, max_deaths)
+      reaped, more = count, count > 0
+    end
+    if expires > now or other == host then relieve(other) end
+  end
+  lib.write("HSET", "meta", "beat_at", now)
+  return { "beat", reaped, more and "1" or "0" }
+end

@@ -1,0 +1,22 @@
+-- cancel: record the end of a run from outside it. The verb is for people, the effect for a parent that ends a child.
+-- args   run  message            the effect: child  message
+-- moves  ready | scheduled -> cancelled when it never began; waiting | retrying -> ready, to end its children first;
+--        a running one is told with its next turn
+-- reply  cancelled    it never began, or has its cancel recorded now: it ends when its children have
+--        ended state  nothing was written
+--        missing
+
+function effects.cancel()
+  local id, message = lib.take(), lib.take()
+  local child = lib.load(id)
+  if child then lib.cancel(child, "cancelled", message) end
+end
+
+function verbs.cancel()
+  local id, message = lib.take(), lib.take()
+  local run = lib.load(id)
+  if not run then return { "missing" } end
+  if lib.ended(run) then return { "ended", run.state } end
+  lib.cancel(run, "cancelled", message)
+  return { "cancelled", run.state }
+end

@@ -1,0 +1,302 @@
+-- dispatch: run the groups of a batch, then write what they planned. Joined behind lib and the verbs.
+--
+-- ARGV   worker  capacity  nqueues  queue…   then groups: verb n arg1 … argn
+-- reply  1 ok | lost   2 now_ms   3 commit   4 a reply for each group   5 claims   6 next wake-up of all, when asked
+--
+-- The first write is one that Redis refuses when it may not write (-OOM, -READONLY, -MISCONF), before anything is
+-- half done; those that follow cannot fail.
+
+local call, key = redis.call, lib.key
+local worker, now = lib.worker, lib.now()
+local CHUNK = 3000
+
+local served, groups_begin = {}, 4 + tonumber(ARGV[3])
+for i = 4, groups_begin - 1 do served[#served + 1] = ARGV[i] end
+
+-- A host that lost its lease may not write: its runs may be elsewhere by now.
+if worker ~= "" and not call("ZSCORE", key("leases"), string.match(worker, "^%d+")) then
+  return { "lost", now, 0, {}, {}, "" }
+end
+
+-- Runs every group once. A group that raises has planned half of something: everything is planned anew without it.
+local replies, raised = nil, {}
+local function run_groups()
+  lib.begin()
+  replies = {}
+  local at, last = groups_begin, #ARGV
+  while at < last do
+    local verb, n = ARGV[at], tonumber(ARGV[at + 1])
+    local index = #replies + 1
+    if raised[index] then
+      replies[index] = raised[index]
+    else
+      lib.at, lib.last = at + 2, at + 1 + n
+      local ok, reply = pcall(verbs[verb] or error, "no such verb: " .. verb)
+      if not ok then
+        raised[index] = { "error", type(reply) == "table" and reply.err or tostring(reply) }
+        return run_groups()
+      end
+      replies[index] = reply
+    end
+    at = at + 2 + n
+  end
+end
+run_groups()
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Claims: which ready runs go to the caller, which to a queue
+
+local plan = lib.plan
+local claims = {} -- runs given to the caller, in order
+local capacity = lib.capacity
+local idle -- worker -> its queues, of those that asked and got nothing; read when somebody must be woken
+local changing = #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= nil
+
+local commit
+if changing or capacity > 0 then
+  commit = call("HINCRBY", key("meta"), "commit", 1)
+else
+  commit = tonumber(call("HGET", key("meta"), "commit") or 0)
+end
+
+local function wake(who)
+  idle[who] = nil
+  call("HDEL", key("idle"), who)
+  local host, thread = string.match(who, "^(%d+)%.(%d+)$")
+  call("PUBLISH", key("wake:" .. host), thread)
+end
+
+local function read_idle()
+  if idle then return end
+  idle = {}
+  local stored = call("HGETALL", key("idle"))
+  for i = 1, #stored, 2 do
+    if stored[i] ~= worker then idle[stored[i]] = stored[i + 1] end
+  end
+end
+
+local function wake_for(queue)
+  read_idle()
+  for who, served in pairs(idle) do
+    if served == "*" or string.find("\t" .. served .. "\t", "\t" .. queue .. "\t", 1, true) then
+      return wake(who)
+    end
+  end
+end
+
+local function claim(run)
+  if not run or run.state ~= "ready" then return end
+  lib.expire(run)
+  if run.state ~= "ready" then return end
+  local warm = run.holder ~= ""
+  if not warm then
+    if not lib.get(run, "bundle") then
+      local entry = lib.registered(lib.get(run, "workflow"))
+      lib.set(run, "bundle", entry and entry.bundle or "")
+    end
+    if run.fresh or not lib.get(run, "started_at") then lib.set(run, "started_at", string.format("%d", now)) end
+  end
+  lib.move(run, "running")
+  lib.hold(run, worker)
+  plan.delayed[run.id] = false
+  run.warm = warm
+  claims[#claims + 1] = run
+  capacity = capacity - 1
+end
+
+local function score_of(run, sequence)
+  return (100 - tonumber(lib.get(run, "priority") or 0)) * 2 ^ 45 + sequence
+end
+
+local function enqueue(queue, entries)
+  if #entries == 0 then return end
+  local args = {}
+  for i, entry in ipairs(entries) do
+    args[2 * i - 1], args[2 * i] = string.format("%.0f", entry.score), entry.id
+    if #args >= CHUNK or i == #entries then
+      call("ZADD", key("ready:" .. queue), unpack(args))
+      args = {}
+    end
+  end
+  call("SADD", key("queues"), queue)
+  wake_for(queue)
+end
+
+-- What others promoted for this worker comes first: it has waited longest.
+if capacity > 0 then
+  local promoted = call("ZPOPMIN", key("ready:@" .. worker), capacity)
+  for i = 1, #promoted, 2 do claim(lib.load(promoted[i])) end
+end
+
+-- Then the runs that became ready in this batch: to the worker that holds the coroutine, the others to their queue.
+local placed, by_queue = 0, {}
+local function place_woken()
+  local fresh = {}
+  while placed < #plan.woken do
+    placed = placed + 1
+    local run = plan.woken[placed]
+    if run.state ~= "ready" or run.placed then
+      run = nil -- it has ended meanwhile, or was woken twice
+    elseif run.holder == "" then
+      fresh[#fresh + 1] = run
+    elseif run.holder == worker and capacity > 0 then
+      claim(run)
+    else
+      lib.set(run, "known", run.known)
+      call("ZADD", key("ready:@" .. run.holder), now, run.id)
+      read_idle()
+      if idle[run.holder] then wake(run.holder) end
+    end
+    if run then run.placed = true end
+  end
+  if #fresh == 0 then return end
+  local sequence = call("HINCRBY", key("meta"), "sequence", #fresh) - #fresh
+  for i, run in ipairs(fresh) do
+    local queue = lib.get(run, "queue") or "default"
+    by_queue[queue] = by_queue[queue] or {}
+    table.insert(by_queue[queue], { id = run.id, score = score_of(run, sequence + i) })
+  end
+end
+place_woken()
+
+-- Then the queues, where this batch's new runs stand behind what is there already.
+if capacity > 0 then
+  local queues = served
+  if served[1] == "*" then
+    queues = call("SMEMBERS", key("queues"))
+    local listed = {}
+    for _, queue in ipairs(queues) do listed[queue] = true end
+    for queue in pairs(by_queue) do
+      if not listed[queue] then queues[#queues + 1] = queue end
+    end
+  end
+  for _, queue in ipairs(queues) do
+    local new = by_queue[queue]
+    if capacity > 0 and string.byte(queue) ~= 63 then
+      local popped = call("ZPOPMIN", key("ready:" .. queue), capacity)
+      local ready = new or {}
+      if #popped > 0 then
+        for i = 1, #popped, 2 do ready[#ready + 1] = { id = popped[i], score = tonumber(popped[i + 1]) } end
+      end
+      if #popped > 0 or #ready > 1 then
+        table.sort(ready, function(a, b) return a.score < b.score end)
+      end
+      local left = {}
+      for i, entry in ipairs(ready) do
+        if capacity > 0 then
+          claim(lib.load(entry.id))
+        else
+          left[#left + 1] = ready[i]
+        end
+      end
+      by_queue[queue] = left
+    end
+  end
+end
+place_woken() -- a claim may have expired a run and so woken its parent
+for queue, entries in pairs(by_queue) do enqueue(queue, entries) end
+
+if worker ~= "" then
+  if capacity > 0 then
+    call("HSET", key("idle"), worker, table.concat(served, "\t"))
+  elseif lib.capacity > 0 then
+    call("HDEL", key("idle"), worker)
+  end
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Write
+
+local INFINITE = { [math.huge] = "+inf" }
+
+local function write_chunks(command, hash, list)
+  for from = 1, #list, CHUNK do
+    call(command, hash, unpack(list, from, math.min(from + CHUNK - 1, #list)))
+  end
+end
+
+local COMPACT, ELSEWHERE = lib.COMPACT, lib.ELSEWHERE
+local near = {}
+local function write_run(run)
+  local n, far, gone = 0, nil, nil
+  for field, value in pairs(run.changed) do
+    if value == false then
+      gone = gone or {}
+      gone[#gone + 1] = field
+    else
+      if type(value) == "string" and #value > COMPACT then
+        far = far or {}
+        far[#far + 1], far[#far + 2] = field, value
+        value = ELSEWHERE
+      end
+      near[n + 1], near[n + 2] = field, value
+      n = n + 2
+    end
+  end
+  local hash = key("r:" .. run.id)
+  if n <= CHUNK then
+    call("HSET", hash, unpack(near, 1, n))
+  else
+    write_chunks("HSET", hash, near)
+    near = {}
+  end
+  if far then write_chunks("HSET", key("v:" .. run.id), far) end
+  if gone and not run.fresh then
+    write_chunks("HDEL", hash, gone)
+    write_chunks("HDEL", key("v:" .. run.id), gone)
+  end
+end
+
+for _, run in ipairs(plan.changed) do write_run(run) end
+
+local function write_members(command, name, list) write_chunks(command, key(name), list) end
+
+local delayed, awake = {}, {}
+for id, score in pairs(plan.delayed) do
+  if score then
+    delayed[#delayed + 1], delayed[#delayed + 2] = INFINITE[score] or score, id
+  else
+    awake[#awake + 1] = id
+  end
+end
+write_members("ZADD", "delayed", delayed)
+write_members("ZREM", "delayed", awake)
+
+for who, runs in pairs(plan.held) do
+  local taken, left = {}, {}
+  for id, holds in pairs(runs) do
+    if holds then taken[#taken + 1] = id else left[#left + 1] = id end
+  end
+  write_members("SADD", "held:" .. who, taken)
+  write_members("SREM", "held:" .. who, left)
+end
+
+for _, name in ipairs({ "roots", "failed" }) do
+  local members = {}
+  for id, score in pairs(plan[name]) do
+    members[#members + 1], members[#members + 2] = score, id
+  end
+  write_members("ZADD", name, members)
+end
+
+for _, write in ipairs(plan.calls) do call(unpack(write)) end
+for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Reply
+
+local given = {}
+for i, run in ipairs(claims) do
+  if run.warm then
+    given[i] = lib.outcomes(run, run.known, { "warm", run.id, run.turn })
+  else
+    given[i] = lib.cold(run)
+  end
+end
+
+local due = ""
+if lib.want_due then
+  local head = call("ZRANGE", key("delayed"), 0, 0, "WITHSCORES")
+  if head[2] and head[2] ~= "inf" then due = head[2] end
+end
+return { "ok", now, commit, replies, given, due }

@@ -1,0 +1,25 @@
+-- enlist: a host joins and gets its number. A name is held by one host at a time.
+-- args   node  boot  namespace  pid  started  threads  lease_ms  takeover|""    takeover: a host known to be dead
+-- reply  enlisted host
+--        alive host boot namespace pid started expires_at     this node's lease runs still; nothing was written
+
+function verbs.enlist()
+  local node, boot, namespace, pid = lib.take(), lib.take(), lib.take(), lib.take()
+  local started, threads, lease_ms, takeover = lib.take(), lib.take(), tonumber(lib.take()), lib.take()
+
+  local previous = redis.call("HGET", lib.key("nodes"), node)
+  local expires = previous and redis.call("ZSCORE", lib.key("leases"), previous)
+  if expires and tonumber(expires) > lib.now() and previous ~= takeover then
+    local v = redis.call("HMGET", lib.key("host:" .. previous), "boot", "namespace", "pid", "started")
+    return { "alive", previous, v[1] or "", v[2] or "", v[3] or "", v[4] or "", expires }
+  end
+
+  local host = tostring(tonumber(redis.call("HGET", lib.key("meta"), "hosts") or 0) + 1)
+  lib.write("HSET", "meta", "hosts", host)
+  if expires then lib.write("ZADD", "leases", 0, previous) end
+  lib.write("HSET", "nodes", node, host)
+  lib.write("HSET", "host:" .. host, "node", node, "boot", boot, "namespace", namespace, "pid", pid,
+    "started", started, "threads", threads, "enlisted_at", lib.now())
+  lib.write("ZADD", "leases", lib.now() + lease_ms, host)
+  return { "enlisted", host }
+end

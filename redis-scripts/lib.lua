@@ -1,0 +1,466 @@
+-- lib: what every verb stands on. Joined in front of the verbs by the host, run inside Redis.
+--
+-- A batch is one transaction with three acts. Verbs *check* and *plan*: they read runs through a cache and change only
+-- Lua tables. Then dispatch.lua *writes*, each run's hash once, and *replies*. So a verb that raises, or refuses, has
+-- written nothing, and what ten verbs change of one run costs one HSET.
+--
+-- Keys, fields and states are described in README.md beside this file.
+
+local lib, verbs, effects = {}, {}, {}
+
+local call, unpack, find, match = redis.call, unpack, string.find, string.match
+local PREFIX = KEYS[1]
+local INFINITY = math.huge
+local COMPACT = 64 -- bytes; a longer value moves to v:<run>, so that r:<run> stays a listpack
+local ELSEWHERE = "@" -- stands in r:<run> for a value kept in v:<run>; no JSON text and no word begins so
+local CHUNK = 6000 -- values handed to one call: unpack is bounded by the C stack
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The caller, the clock, the arguments
+
+local time = call("TIME")
+local NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+lib.worker = ARGV[1] -- "<host>.<thread>", "" for a client
+lib.capacity = tonumber(ARGV[2]) -- how many runs it may be given
+lib.at = 3 -- the next argument to take
+lib.last = 0 -- the last argument of the group being run
+
+local STAMP = string.format("%d", NOW)
+
+--- The clock: Redis' own, in milliseconds, one instant for the whole batch.
+function lib.now() return NOW end
+
+-- Small integers as text: numbers are dear to print, and the same few come again and again.
+local TEXT = setmetatable({}, { __index = function(texts, number)
+  local text = string.format("%d", number)
+  texts[number] = text
+  return text
+end })
+lib.text = TEXT
+
+--- The next argument of the group being run.
+function lib.take()
+  local at = lib.at
+  if at > lib.last then error("too few arguments", 0) end
+  lib.at = at + 1
+  return ARGV[at]
+end
+
+function lib.key(name) return PREFIX .. name end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The plan
+
+local plan, records
+
+--- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
+function lib.begin()
+  records = {}
+  plan = {
+    changed = {}, -- runs with changed fields, in order
+    delayed = {}, -- run -> earliest wake-up in ms, INFINITY without one, false: not in the set
+    held = {}, -- worker -> run -> true | false
+    woken = {}, -- runs that became ready in this batch, in order
+    roots = {}, -- root -> created_at
+    failed = {}, -- run -> finished_at
+    published = {}, -- channel, message, …
+    calls = {}, -- any other write: { command, key, … }
+  }
+  lib.plan = plan
+end
+
+local function push(list, value) list[#list + 1] = value end
+lib.push = push
+
+--- Plan a write that is none of the above. The key is given without the prefix.
+function lib.write(command, key, ...)
+  push(plan.calls, { command, PREFIX .. key, ... })
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Runs
+
+-- The fields that decide what may happen to a run. The rest is read where it is needed.
+-- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some of it is.
+local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers" }
+
+--- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
+--- field that will be asked for.
+function lib.load(id, also)
+  local record = records[id]
+  if record ~= nil then return record or nil end
+  local hash = PREFIX .. "r:" .. id
+  local v = call("HMGET", hash, "state", "holder", "turn", "number", "known", "special", also or "special")
+  if not v[1] then
+    records[id] = false
+    return nil
+  end
+  record = {
+    id = id, state = v[1], holder = v[2] or "", turn = tonumber(v[3] or 0), number = tonumber(v[4] or 0),
+    known = 0, attempt = 1, deaths = 0, special = v[6],
+    changed = { state = nil, turn = nil, number = nil, holder = nil }, dirty = false, also = also, value_of_also = v[7],
+  }
+  -- A run suspends only when its worker knows all there is; the number is kept when more came before it was claimed.
+  record.known = record.state == "ready" and tonumber(v[5] or 0) or record.number
+  if v[6] then
+    v = call("HMGET", hash, unpack(SPECIAL))
+    record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
+    record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
+    record.watch, record.detached, record.lingers = v[5], v[6], v[7]
+  end
+  records[id] = record
+  return record
+end
+
+--- A run that is not there yet. Its first `set` begins its hash.
+function lib.create(id)
+  local record = {
+    id = id, state = "", holder = "", turn = 0, number = 0, known = 0, attempt = 1, deaths = 0, fresh = true,
+    changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, holder = nil, bundle = nil,
+                started_at = nil },
+    dirty = false,
+  }
+  records[id] = record
+  return record
+end
+
+--- Plan one field of a run; nil takes it away.
+function lib.set(record, field, value)
+  if not record.dirty then
+    record.dirty = true
+    push(plan.changed, record)
+  end
+  if value == nil then value = false end
+  record.changed[field] = value
+end
+local set = lib.set
+
+--- Plan one of the fields that most runs do not have.
+function lib.set_special(record, field, value)
+  record[field] = value
+  set(record, field, value)
+  if not record.special then
+    record.special = "1"
+    set(record, "special", "1")
+  end
+end
+local set_special = lib.set_special
+
+--- Read any field of a run, as planned or as stored. Values kept elsewhere are fetched.
+function lib.get(record, field)
+  local value = record.changed[field]
+  if value ~= nil then return value or nil end
+  if record.fresh then return nil end
+  if field == record.also then
+    value = record.value_of_also
+  else
+    value = call("HGET", PREFIX .. "r:" .. record.id, field)
+  end
+  if value == ELSEWHERE then value = call("HGET", PREFIX .. "v:" .. record.id, field) end
+  return value or nil
+end
+local get = lib.get
+
+--- The run that waits for this one, and the name of the operation there. Nil for a root.
+function lib.parent_of(id)
+  local parent, operation = match(id, "^(.*)/([^/]*)$")
+  if parent and find(operation, "~", 1, true) then operation = match(operation, "^(.*)~%d+$") end
+  return parent, operation
+end
+
+function lib.depth_of(id)
+  local _, slashes = string.gsub(id, "/", "")
+  return slashes
+end
+
+-- The one table of legal moves; the drawing is in README.md.
+local NEXT = {
+  [""] = { scheduled = true, ready = true },
+  scheduled = { ready = true, cancelled = true, failed = true },
+  ready = { running = true, cancelled = true, failed = true },
+  running = { waiting = true, retrying = true, ready = true, completed = true, failed = true, cancelled = true },
+  waiting = { ready = true },
+  retrying = { ready = true },
+  completed = {}, failed = {}, cancelled = {},
+}
+local ENDED = { completed = true, failed = true, cancelled = true }
+
+function lib.ended(record) return ENDED[record.state] == true end
+
+--- Change the state of a run: the only writer of `state`.
+local function move(record, to)
+  local from = record.state
+  if not NEXT[from][to] then
+    error("illegal move of " .. record.id .. " from " .. from .. " to " .. to, 0)
+  end
+  record.state = to
+  set(record, "state", to)
+end
+lib.move = move
+
+--- Plan where the delayed set wakes a run: at `wake`, at its deadline, whichever is first.
+function lib.delay(record, wake)
+  if record.deadline and (not wake or record.deadline < wake) then wake = record.deadline end
+  plan.delayed[record.id] = wake
+end
+
+--- Who holds a run: its worker while it is running or warm, nobody otherwise.
+function lib.hold(record, worker)
+  if record.holder == worker then return end
+  if record.holder ~= "" then
+    plan.held[record.holder] = plan.held[record.holder] or {}
+    plan.held[record.holder][record.id] = false
+  end
+  if worker ~= "" then
+    plan.held[worker] = plan.held[worker] or {}
+    plan.held[worker][record.id] = true
+  end
+  record.holder = worker
+  set(record, "holder", worker)
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Operations and outcomes
+--
+-- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
+-- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation
+
+--- Record that an operation began, or began another try.
+function lib.begin_operation(record, operation, entry)
+  set(record, "o:" .. operation, "\t" .. STAMP .. "\t" .. entry)
+end
+
+--- Give an outcome the run's next number. False when the operation has one already: the first holds.
+function lib.record_outcome(record, operation, state, attempts, value)
+  local field = "o:" .. operation
+  local entry = get(record, field)
+  if not entry or string.byte(entry) ~= 9 then return false end
+  local number = record.number + 1
+  record.number = number
+  local text = TEXT[number]
+  set(record, "number", text)
+  set(record, field, text .. entry)
+  set(record, text, operation .. "\t" .. state .. "\t" .. STAMP .. "\t" .. TEXT[attempts] .. "\t" .. value)
+  return true
+end
+
+--- What has come for a run after `known`: one text for each outcome, lowest number first.
+function lib.outcomes(record, known, into)
+  for from = known + 1, record.number, CHUNK do
+    local to = math.min(from + CHUNK - 1, record.number)
+    local fields, wanted = {}, 0
+    for number = from, to do
+      if record.changed[TEXT[number]] == nil then
+        wanted = wanted + 1
+        fields[wanted] = number
+      end
+    end
+    local stored = wanted > 0 and call("HMGET", PREFIX .. "r:" .. record.id, unpack(fields)) or {}
+    local next_stored = 0
+    for number = from, to do
+      local outcome = record.changed[TEXT[number]]
+      if outcome == nil then
+        next_stored = next_stored + 1
+        outcome = stored[next_stored]
+        if outcome == ELSEWHERE then outcome = call("HGET", PREFIX .. "v:" .. record.id, number) end
+      end
+      if outcome then into[#into + 1] = TEXT[number] .. "\t" .. outcome end
+    end
+  end
+  return into
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Promote, resolve, finish, cancel: what happens to runs because of other runs
+
+--- Make a run ready. Where it goes (to the worker that holds its coroutine, to the caller, to its queue) is decided
+--- once, when the batch ends.
+function lib.make_ready(record)
+  move(record, "ready")
+  plan.delayed[record.id] = record.deadline or false
+  push(plan.woken, record)
+end
+local make_ready = lib.make_ready
+
+--- Something a waiting run may wait for has come: let it look.
+function lib.promote(record)
+  if record.state == "waiting" then make_ready(record) end
+end
+
+--- A child ended: its outcome is recorded in its parent, which is promoted. A parent that has stopped waiting for this
+--- operation (timed out, abandoned) or has ended itself takes no notice.
+local function resolve(child, state, value)
+  local parent_id, operation = lib.parent_of(child.id)
+  if not parent_id or child.detached then return end
+  local parent = lib.load(parent_id, "o:" .. operation)
+  if not parent or ENDED[parent.state] then return end
+  if lib.record_outcome(parent, operation, state, child.attempt, value) or child.lingers then
+    lib.promote(parent)
+  end
+end
+
+--- The children that a run named have ended, or it waits: the one that lives wakes its parent when it ends.
+function lib.linger(run)
+  local alive = false
+  for _ = 1, tonumber(lib.take()) do
+    local child = lib.load(lib.take())
+    if child and not ENDED[child.state] and not alive then
+      alive = true
+      set_special(child, "lingers", "1")
+    end
+  end
+  if alive and run.number <= run.told then
+    move(run, "waiting")
+    run.known = run.number
+    lib.delay(run, INFINITY)
+  end
+  return alive
+end
+
+--- A run ends. Its outcome is kept, delivered to its waiter, and told to whoever watches.
+function lib.finish(record, state, value)
+  move(record, state)
+  set(record, state == "completed" and "result" or "error", value)
+  if state == "completed" and record.attempt > 1 then set(record, "error", nil) end
+  set(record, "finished_at", STAMP)
+  lib.hold(record, "")
+  plan.delayed[record.id] = false
+  if state == "failed" then plan.failed[record.id] = NOW end
+  if record.watch then
+    push(plan.published, "ended:" .. record.id)
+    push(plan.published, state)
+  end
+  resolve(record, state, value)
+end
+
+--- Record the end of a run from outside: `cancelled`, `expired` or `lost` takes its number like any outcome. What never
+--- began ends here; what did is promoted, to end its children and clean up.
+function lib.cancel(record, code, message)
+  if ENDED[record.state] or record.cancel then return false end
+  local state = record.state
+  if (state == "ready" or state == "scheduled") and not get(record, "started_at") then
+    lib.unqueue(record)
+    lib.finish(record, code == "cancelled" and "cancelled" or "failed",
+      cjson.encode({ code = code, message = message, run = record.id }))
+    return true
+  end
+  local number = record.number + 1
+  record.number = number
+  set(record, "number", number)
+  set_special(record, "cancel", number)
+  set(record, TEXT[number], "\t" .. code .. "\t" .. STAMP .. "\t0\t" .. message)
+  if state == "waiting" or state == "retrying" then make_ready(record) end
+  return true
+end
+
+--- Expire a run whose deadline has passed.
+function lib.expire(record)
+  if record.deadline and record.deadline <= NOW and not record.cancel and not ENDED[record.state] then
+    set_special(record, "deadline", nil)
+    lib.cancel(record, "expired", "the run timed out")
+  end
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Queues and the registry
+
+--- What the registry says of a workflow, read once a batch; nil when nobody has announced it.
+local registry = {}
+function lib.registered(workflow)
+  local entry = registry[workflow]
+  if entry == nil then
+    local text = call("HGET", PREFIX .. "registry", workflow)
+    entry = false
+    if text then
+      local bundle, queue, priority, timeout, retain =
+        string.match(text, "^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t")
+      entry = { bundle = bundle, queue = queue, priority = tonumber(priority), timeout_ms = tonumber(timeout),
+                retain_ms = tonumber(retain) }
+    end
+    registry[workflow] = entry
+  end
+  return entry or nil
+end
+
+--- Where a run stands while it is ready and nobody's: the queue's key without prefix.
+function lib.queue_of(record)
+  return "ready:" .. (get(record, "queue") or "default")
+end
+
+--- Take a ready run out of the set it stands in.
+function lib.unqueue(record)
+  if record.fresh then return end
+  if record.holder ~= "" then
+    lib.write("ZREM", "ready:@" .. record.holder, record.id)
+  else
+    lib.write("ZREM", lib.queue_of(record), record.id)
+  end
+end
+
+--- A new run: fields every run begins with. `options`: queue, priority, delay_ms, timeout_ms (all may be nil).
+function lib.begin_run(record, workflow, data, seed, options)
+  local entry = lib.registered(workflow)
+  local queue = options.queue or (entry and entry.queue) or "default"
+  local priority = options.priority or (entry and entry.priority) or 0
+  local timeout = entry and entry.timeout_ms
+  local delay = options.delay_ms or 0
+  set(record, "workflow", workflow)
+  set(record, "data", data)
+  set(record, "seed", seed)
+  set(record, "created_at", STAMP)
+  if not entry then queue = "?" .. workflow end
+  if queue ~= "default" then set(record, "queue", queue) end
+  if priority ~= 0 then set(record, "priority", priority) end
+  if timeout then
+    set_special(record, "deadline", NOW + delay + timeout)
+  end
+  if not find(record.id, "/", 1, true) then plan.roots[record.id] = NOW end
+  if delay > 0 then
+    move(record, "scheduled")
+    plan.delayed[record.id] = NOW + delay
+    push(plan.published, "due")
+    push(plan.published, NOW + delay)
+  else
+    make_ready(record)
+  end
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Reading a run whole
+
+lib.COMPACT, lib.ELSEWHERE = COMPACT, ELSEWHERE
+
+--- All fields of a run as stored, values in place: { field, value, … }; empty when there is no such run.
+function lib.fields(id)
+  local fields = call("HGETALL", PREFIX .. "r:" .. id)
+  local far
+  for i = 2, #fields, 2 do
+    if fields[i] == ELSEWHERE then
+      if not far then
+        far = {}
+        local stored = call("HGETALL", PREFIX .. "v:" .. id)
+        for j = 1, #stored, 2 do far[stored[j]] = stored[j + 1] end
+      end
+      fields[i] = far[fields[i - 1]] or ""
+    end
+  end
+  return fields
+end
+
+--- A run for a worker that begins it or goes on from its journal: { "cold", run, turn, deaths, bundle, field, value, … }.
+function lib.cold(run)
+  local reply = { "cold", run.id, run.turn, run.deaths, get(run, "bundle") or "" }
+  if run.fresh then
+    -- Created in this batch: all there is of it is what was planned.
+    for field, value in pairs(run.changed) do
+      if value then
+        reply[#reply + 1], reply[#reply + 2] = field, tostring(value)
+      end
+    end
+    return reply
+  end
+  local fields = lib.fields(run.id)
+  for i = 1, #fields do reply[5 + i] = fields[i] end
+  return reply
+end

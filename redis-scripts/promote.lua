@@ -1,0 +1,31 @@
+-- promote: wake the runs whose time has come, a bounded number a call. What is due, the run itself decides.
+-- args   none
+-- moves  scheduled | waiting | retrying -> ready; one past its deadline is expired
+-- reply  promoted count
+
+local PROMOTED = 200
+
+local function next_attempt(run)
+  lib.set(run, "bundle@" .. run.attempt, lib.get(run, "bundle"))
+  lib.set(run, "bundle", nil)
+  lib.set_special(run, "attempt", run.attempt + 1)
+end
+
+function verbs.promote()
+  lib.want_due = true
+  local due = redis.call("ZRANGEBYSCORE", lib.key("delayed"), "-inf", lib.now(), "LIMIT", 0, PROMOTED)
+  for _, id in ipairs(due) do
+    local run = lib.load(id)
+    if run then lib.expire(run) end
+    local state = run and run.state
+    if state == "scheduled" or state == "waiting" then
+      lib.make_ready(run)
+    elseif state == "retrying" then
+      next_attempt(run)
+      lib.make_ready(run)
+    elseif lib.plan.delayed[id] == nil then
+      lib.plan.delayed[id] = false
+    end
+  end
+  return { "promoted", #due }
+end

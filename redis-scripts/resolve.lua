@@ -1,0 +1,11 @@
+-- resolve: the run itself gives an operation its outcome: a step returned, a sleep is over, an invoke timed out.
+-- args   operation  state  attempts  value  entry|""    entry: for an operation that was not recorded before
+-- moves  nothing
+-- An operation has one outcome. When Redis recorded another first (a child that completed while its timeout was on the
+-- way), that one holds and this says nothing: the reply of the turn brings it.
+
+function effects.resolve(run)
+  local operation, state, attempts, value, entry = lib.take(), lib.take(), lib.take(), lib.take(), lib.take()
+  if entry ~= "" then lib.begin_operation(run, operation, entry) end
+  lib.record_outcome(run, operation, state, tonumber(attempts), value)
+end

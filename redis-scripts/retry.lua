@@ -1,0 +1,13 @@
+-- retry: the run's own code failed and it has attempts left: another attempt after a delay, the journal kept.
+-- args   delay_ms  error
+-- moves  running -> retrying
+-- A cancel that the worker has not been told comes first: the run stays running and is told.
+
+function effects.retry(run)
+  local delay, failure = tonumber(lib.take()), lib.take()
+  if run.cancel and run.cancel > run.told then return end
+  lib.move(run, "retrying")
+  lib.set(run, "error", failure)
+  lib.hold(run, "")
+  lib.delay(run, lib.now() + delay)
+end

@@ -1,0 +1,10 @@
+-- sources: the files of a bundle.
+-- args   bundle
+-- reply  sources (path source)… | missing
+
+function verbs.sources()
+  local files = redis.call("HGETALL", lib.key("bundle:" .. lib.take()))
+  if #files == 0 then return { "missing" } end
+  table.insert(files, 1, "sources")
+  return files
+end

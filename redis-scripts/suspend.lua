@@ -1,0 +1,18 @@
+-- suspend: every branch of the run waits. Check or suspend, decided here and nowhere else: if something has come that
+-- the worker was not told, the run stays running and the reply of the turn brings it.
+-- args   wake|""  wake_in|""    the earliest timer: an instant in ms, and for those begun in this turn a span in ms
+-- moves  running -> waiting
+
+function effects.suspend(run)
+  local wake, wake_in = tonumber(lib.take()), tonumber(lib.take())
+  if run.number > run.told then return end
+  if wake_in then
+    local at = lib.now() + wake_in
+    if not wake or at < wake then wake = at end
+  end
+  lib.move(run, "waiting")
+  run.known = run.number
+  lib.delay(run, wake or math.huge)
+  local due = lib.plan.delayed[run.id]
+  run.wake = due < math.huge and due or nil
+end

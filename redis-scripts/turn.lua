@@ -1,0 +1,43 @@
+-- turn: what a run has to say after its Lua ran until every branch was waiting: effects, then how it goes on.
+-- args   run  turn  known  effect…          known: the highest outcome number the worker was told
+-- moves  as its effects say: running -> waiting | retrying | completed | failed | cancelled
+-- reply  running outcome…     go on at once with these
+--        suspended wake|""    kept until something comes; wake in ms
+--        done                 nothing more to do for this worker
+--        lost                 the run is not this worker's, nothing was written
+-- A turn that is sent again, its reply having been lost, is known by its number: it is answered by where the run
+-- stands now, and nothing is done twice.
+
+local ENDED_HERE = { completed = true, failed = true, cancelled = true, retrying = true }
+
+local function where_it_stands(record)
+  if record.state == "waiting" then return { "suspended", record.wake or "" } end
+  if record.state == "running" then return lib.outcomes(record, record.told, { "running" }) end
+  return { "done" }
+end
+
+function verbs.turn()
+  local id, turn, known = lib.take(), tonumber(lib.take()), tonumber(lib.take())
+
+  local record = lib.load(id)
+  if not record then return { "lost" } end
+  record.told = known
+  local ours = record.holder == lib.worker
+  if record.turn == turn + 1 and (ours or ENDED_HERE[record.state]) then
+    if record.state == "ready" then return { "suspended", "" } end
+    return where_it_stands(record)
+  end
+  if not ours or record.state ~= "running" or record.turn ~= turn then return { "lost" } end
+
+  record.turn = turn + 1
+  lib.set(record, "turn", lib.text[turn + 1])
+  if record.deaths > 0 then
+    lib.set_special(record, "deaths", 0)
+  end
+  lib.expire(record)
+  while lib.at <= lib.last do
+    effects[lib.take()](record)
+  end
+
+  return where_it_stands(record)
+end
