@@ -1,0 +1,243 @@
+-- The coroutines within one run. A branch runs until it waits for something; then the next one does.
+-- When all wait, the executor delivers one outcome, or starts one step, and they run again.
+--
+-- Invariant: which branch runs, and in what order, is a function of what was delivered. Branches that
+-- can run do so in the order in which they became able to.
+--
+-- A wait is for futures: operations (settled when their outcome is delivered) and branches (settled
+-- when they have ended). Suspension is a yield of PARK, never an error that a pcall could catch.
+
+local failure = require "weir.failure"
+
+local branches = {
+  ---What a waiting coroutine yields; passed outwards through an author's own coroutines.
+  PARK = setmetatable({}, { __name = "weir.park" }),
+}
+branches.__index = branches
+
+local PARK = branches.PARK
+local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
+
+---@class weir.Branch
+---@field scope string what the ids begun in it are prefixed with
+---@field order integer of its creation
+---@field wait table? what it waits for
+---@field settled integer? when it ended, among all that settled
+---@field ok boolean?
+---@field value any what it returned or the failure
+
+---@param journal table
+function branches.new(journal)
+  return setmetatable({
+    journal = journal,
+    created = 0,
+    settled = 0, -- how many futures have been settled
+    live = {}, -- order -> branch
+    live_count = 0,
+    runnable = {}, first = 1, last = 0, -- branches that can go on, in order
+    steps = {}, -- waits for a turn to run a step, in order
+    current = nil,
+  }, branches)
+end
+
+local function traced(raised)
+  if failure.is_failure(raised) and raised.traceback then return raised end
+  return failure.from(raised, branches.traceback())
+end
+
+-- Frames of weir's own files and of C say nothing to an author.
+local HERE = debug.getinfo(1, "S").source:match("^(.*[/\\])") or "=[weir]/"
+
+---Whether a chunk is weir's own.
+function branches.is_own(source)
+  return source:sub(1, #HERE) == HERE or source == "=[C]"
+end
+
+---The stack of the author's code, one frame a line.
+---@return string
+function branches.traceback()
+  local lines, level = {}, 2
+  while true do
+    local info = debug.getinfo(level, "Sln")
+    if not info then break end
+    if not branches.is_own(info.source) then
+      local name = info.name and ("in '" .. info.name .. "'") or (info.what == "main" and "in main chunk" or "in function")
+      lines[#lines + 1] = ("%s:%d: %s"):format(info.short_src, info.currentline, name)
+    end
+    level = level + 1
+  end
+  return table.concat(lines, "\n")
+end
+
+---Where the author's code stands that called into weir: "order.lua:11".
+---@return string
+function branches.line()
+  local level = 3
+  while true do
+    local info = debug.getinfo(level, "Sl")
+    if not info then return "?" end
+    if not branches.is_own(info.source) then return info.short_src .. ":" .. info.currentline end
+    level = level + 1
+  end
+end
+
+---A new branch; it runs when its turn comes.
+---@param scope string
+---@param body fun(): any
+---@param ctx weir.Context what the body was given
+---@return weir.Branch
+function branches:spawn(scope, body, ctx)
+  local order = self.created + 1
+  local branch = { scope = scope, order = order, ctx = ctx, waits = {} }
+  branch.co = create(function()
+    branch.ok, branch.value = xpcall(body, traced)
+  end)
+  self.created = order
+  self.live[order] = branch
+  self.live_count = self.live_count + 1
+  self:ready(branch)
+  return branch
+end
+
+function branches:ready(branch)
+  self.last = self.last + 1
+  self.runnable[self.last] = branch
+end
+
+local function ended(self, branch)
+  self.live[branch.order] = nil
+  self.live_count = self.live_count - 1
+  self:settle(branch)
+end
+
+---Let branches run until all wait.
+function branches:run()
+  while self.first <= self.last do
+    local branch = self.runnable[self.first]
+    self.runnable[self.first] = nil
+    self.first = self.first + 1
+    self.current = branch
+    local ok, what = resume(branch.co)
+    self.current = nil
+    if status(branch.co) == "dead" then
+      if not ok then branch.ok, branch.value = false, failure.from(what) end
+      ended(self, branch)
+    else
+      assert(what == PARK, "a branch yielded past weir")
+    end
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Waiting
+
+local function park(branch, verb)
+  if not coroutine.isyieldable() then
+    branch.wait = nil
+    error(("ctx:%s cannot wait here: Lua cannot suspend inside a sort comparator, a gsub callback, "
+      .. "a metamethod of tostring or a require"):format(verb), 0)
+  end
+  yield(PARK)
+  local raised = branch.raised
+  if raised then
+    branch.raised = nil
+    error(raised, 0)
+  end
+end
+
+---Wait in the current branch until `check`, asked for each future as it settles, says yes.
+---@param verb string who waits, for messages
+---@param futures table[] those not settled are waited for
+---@param check fun(future: table): boolean
+function branches:await(verb, futures, check)
+  local branch = self.current
+  local wait = { branch = branch, futures = futures, check = check }
+  branch.wait = wait
+  if coroutine.isyieldable() then
+    for _, future in ipairs(futures) do
+      if not future.settled then
+        if future.kind then
+          self.journal:await(future, wait)
+        else
+          future.waits[#future.waits + 1] = wait
+        end
+      end
+    end
+  end
+  park(branch, verb)
+end
+
+---Wait until this branch may run its step.
+function branches:await_step(operation)
+  local branch = self.current
+  local wait = { branch = branch, futures = {}, step = operation }
+  branch.wait = wait
+  self.steps[#self.steps + 1] = wait
+  park(branch, "step")
+end
+
+---Wait for a time that nobody records: a step that backs off. `wake` of the wait ends it.
+---@return table wait
+function branches:begin_pause()
+  local wait = { branch = self.current, futures = {} }
+  self.current.wait = wait
+  return wait
+end
+
+function branches:pause()
+  park(self.current, "step")
+end
+
+---End a wait: the branch goes on, with `raised` if that is given.
+function branches:wake(wait, raised)
+  local branch = wait.branch
+  if branch.wait ~= wait then return end
+  branch.wait, branch.raised = nil, raised
+  for _, future in ipairs(wait.futures) do
+    if future.kind and not future.settled then self.journal:unawait(future) end
+  end
+  self:ready(branch)
+end
+
+---The wait of the next step to run, if any.
+function branches:next_step()
+  while self.steps[1] do
+    local wait = table.remove(self.steps, 1)
+    if wait.branch.wait == wait then return wait end
+  end
+end
+
+local function by_branch(a, b) return a.branch.order < b.branch.order end
+
+---A future has its outcome: those who waited for it go on, in the order they were created.
+function branches:settle(future)
+  self.settled = self.settled + 1
+  future.settled = self.settled
+  local waits = future.waits
+  if #waits > 1 then table.sort(waits, by_branch) end
+  for _, wait in ipairs(waits) do
+    if wait.branch.wait == wait and wait.check(future) then self:wake(wait) end
+  end
+end
+
+---Raise in every waiting branch whose scope begins so.
+---@param scope string
+---@param raised table
+---@param except weir.Branch?
+function branches:raise(scope, raised, except)
+  local orders = {}
+  for order, branch in pairs(self.live) do
+    if branch ~= except and branch.wait and branch.scope:sub(1, #scope) == scope then orders[#orders + 1] = order end
+  end
+  table.sort(orders)
+  for _, order in ipairs(orders) do self:wake(self.live[order].wait, raised) end
+end
+
+---Forget every branch. A suspended coroutine that is dropped runs nothing any more.
+function branches:drop()
+  self.live, self.live_count = {}, 0
+  self.runnable, self.first, self.last = {}, 1, 0
+  self.steps = {}
+end
+
+return branches

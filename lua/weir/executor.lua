@@ -1,0 +1,310 @@
+-- One attempt of one run, from its record to its end. Sans-IO: outcomes come in, effects go out; who
+-- drives it (the host on Redis, weir.testing in memory) only carries them.
+--
+--   begin    a record becomes a run; nothing of the author's runs yet
+--   turn     outcomes in; the author's code runs until every branch waits; effects out
+--   doom     the author's code is not to run any more (a limit was hit); the run ends with that failure
+--
+-- A run ends in two steps. Its body has ended: what it returned or raised is known. Then its other
+-- branches and its children end, and only then does it complete or fail.
+
+local branches = require "weir.branches"
+local chance = require "weir.chance"
+local context = require "weir.context"
+local duration = require "weir.duration"
+local failure = require "weir.failure"
+local journal = require "weir.journal"
+local json = require "weir.json"
+local retry = require "weir.retry"
+local sandbox = require "weir.sandbox"
+
+local executor = {}
+
+---Limits of every run, set by the driver.
+executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
+
+---What the driver provides: log, limit, seed.
+executor.host = nil
+
+-- Failures of the run's own code that no attempt would cure.
+local FINAL = {
+  replay_mismatch = true, duplicate_id = true, payload_invalid = true, payload_too_large = true,
+  invalid_data = true, unknown_workflow = true, blocked = true, memory = true, lost = true,
+}
+
+local Run = {}
+Run.__index = Run
+
+---@param violations { path: string, message: string }[]
+---@return weir.Failure
+function executor.invalid_data(workflow, violations)
+  local lines = {}
+  for i, violation in ipairs(violations) do
+    lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
+  end
+  return failure.new {
+    code = "invalid_data", retryable = false, details = json.array(violations),
+    message = ('data of workflow "%s" is not valid: %s'):format(workflow, table.concat(lines, "; ")),
+  }
+end
+
+---@param bundle table what the run's attempt is served by
+---@param id string
+---@param list string[] the record: field, value, field, value …
+---@return table run
+function executor.begin(bundle, id, list)
+  local fields = {}
+  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
+  local attempt = math.tointeger(tonumber(fields.attempt or 1))
+  local slash = id:match("^.*()/")
+  local _, depth = id:gsub("/", "")
+  local definition = bundle.workflows[fields.workflow]
+
+  local self = setmetatable({
+    id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
+    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)),
+    parent = slash and id:sub(1, slash - 1) or nil, root = id:match("^[^/]*"), depth = depth,
+    created_at = math.tointeger(tonumber(fields.created_at)),
+    limits = executor.limits, host = executor.host,
+    lingering = {}, -- children that timed out: they still have to end
+    data = fields.data,
+  }, Run)
+  self.journal = journal.new(fields, attempt)
+  self.branches = branches.new(self.journal)
+  self.journal.bundle_of = function(of)
+    return (" (bundle %s)"):format((fields["bundle@" .. of] or fields.bundle or "?"):sub(1, 8))
+  end
+  if fields.started_at then self.journal:restore(fields) end
+  if fields.retry then
+    self.retry_policy = json.decode(fields.retry)
+  else
+    self.retry_policy = definition and definition.retry or retry.policy()
+  end
+  return self
+end
+
+---Seconds of the last outcome delivered.
+function Run:now() return self.journal.now_ms / 1000 end
+
+---As math.random, from the run's seed.
+function Run:random(...)
+  local branch = self.branches.current
+  return context.random(branch and branch.ctx or self.ctx, ...)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- The body
+
+function Run:start()
+  self.started = true
+  local definition = self.definition
+  if not definition then
+    return self:doom("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
+  end
+  local data, message = json.try_decode(self.data)
+  if message then return self:doom("payload_invalid", "the data is no JSON: " .. message) end
+  self.ctx = context.new(self, "")
+  self.main = self.branches:spawn("", function()
+    if definition.transform then
+      data = definition.transform(data)
+    elseif definition.validate then
+      local violations = definition.validate(data)
+      if violations then error(executor.invalid_data(self.workflow, violations), 0) end
+    end
+    return definition.run(self.ctx, data)
+  end, self.ctx)
+end
+
+---No more of the author's code runs.
+---@param code string
+---@param message string
+function Run:doom(code, message)
+  self.branches:drop()
+  self.step = nil
+  self.started = true
+  self:end_body(false, failure.new { code = code, message = message, retryable = false })
+end
+
+-- The body has ended: what the run will be. A failure may have another attempt, which takes up the
+-- journal as it is, children and all; an end ends them.
+function Run:end_body(ok, value)
+  self.ended = true
+  if ok then
+    local text, fault = context.encode(self, value, "the result")
+    if text then
+      self.result = text
+      return
+    end
+    value = fault
+  end
+  local made = failure.new(value)
+  made.run, made.workflow = made.run or self.id, made.workflow or self.workflow
+  self.failure = made
+  if not self.journal.cancel and not made.operation and made.retryable ~= false and not FINAL[made.code] then
+    local pause = retry.delay(self.retry_policy, self.attempt, chance.fraction(chance.bits(self.seed, "retry", self.attempt)))
+    if pause then
+      if made.retry_after_ms and made.retry_after_ms > pause then pause = made.retry_after_ms end
+      self.another = pause
+      return
+    end
+  end
+  self:end_others("the run failed")
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Ending others: losers of a race, the children and branches of a run that fails
+
+local function cancelled(self, message)
+  return failure.new { code = "cancelled", message = message, retryable = false, run = self.id }
+end
+
+---Cancel open children whose operation's id begins so.
+function Run:cancel_children(scope, message)
+  for _, operation in ipairs(self.journal:open_children()) do
+    if operation.id:sub(1, #scope) == scope and not operation.told_to_end then
+      operation.told_to_end = true
+      self.journal:tell("cancel", operation.child, message)
+    end
+  end
+end
+
+---End one future before its time.
+function Run:end_early(settles, why)
+  if settles.settled then return end
+  settles.dropped = true
+  if not settles.kind then
+    self:cancel_children(settles.scope, "cancelled: it " .. why)
+    self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
+  elseif settles.open and not settles.told_to_end then
+    settles.told_to_end = true
+    self.journal:tell("cancel", settles.child, "cancelled: it " .. why)
+  end
+end
+
+---End all children and all other branches: the run has failed.
+function Run:end_others(why)
+  self:cancel_children("", "cancelled: " .. why)
+  self.branches:raise("", cancelled(self, why))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Cancel
+
+-- A cancel is recorded: the children end first, then it is delivered.
+function Run:await_cancel()
+  self:cancel_children("", "cancelled: " .. self.journal.cancel.value)
+end
+
+-- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
+-- that works as ever, for as long as the grace lasts.
+function Run:deliver_cancel()
+  local cancel, definition = self.journal.cancel, self.definition
+  local grace = definition and definition.cancel_grace_ms or 60000
+  self.journal:arm_at({}, self.now + grace, function()
+    if self.ended then return end
+    self.branches:drop()
+    self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(grace)))
+  end)
+  self.branches:raise("", failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Turns
+
+---@param now integer the store's clock, ms
+---@param outcomes string[] those that came since the last turn
+---@param recorded_at integer? when the store recorded what the last turn told
+---@return table effects flat
+function Run:turn(now, outcomes, recorded_at)
+  self.now = now
+  local log = self.journal
+  log:recorded_at(recorded_at or now)
+  log:learn(outcomes)
+  log:due(now)
+  sandbox.enter(self.bundle, self)
+  if not self.started then self:start() end
+  self:advance()
+  sandbox.leave()
+  return (log:take_effects())
+end
+
+-- Run the branches, deliver what can be delivered, one at a time, until there is something to wait for.
+function Run:advance()
+  local log, all = self.journal, self.branches
+  while true do
+    all:run()
+    if not self.ended and (log.lost or log.poisoned) then
+      local fault = log.poisoned
+      self:doom(fault and fault.code or "lost", fault and fault.message or log.lost.value)
+    elseif not self.ended and self.main.settled then
+      self:end_body(self.main.ok, self.main.value)
+    end
+    if log:overflows() then return end -- told in part; the reply brings us back
+
+    local cancelling = log:cancelling()
+    if cancelling then
+      self.another = nil
+      self:await_cancel()
+    end
+    local following = log:next()
+    if following == "cancel" then
+      self:deliver_cancel()
+    elseif following then
+      all:settle(following)
+    elseif self.another then
+      return log:tell("retry", self.another, failure.encode(self.failure))
+    elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
+      return self:finish()
+    else
+      local step = not cancelling and all:next_step()
+      if step and #log.effects == 0 then
+        all:wake(step) -- what led to it is recorded
+      elseif step then
+        return table.insert(all.steps, 1, step)
+      else
+        return log:tell("suspend", log:wake())
+      end
+    end
+  end
+end
+
+-- Everything below this run has ended, but for children whose time was over: the store looks at those.
+function Run:finish()
+  local log, cancel = self.journal, self.journal.cancel
+  local lingering = self.lingering
+  if cancel then
+    local code, message = cancel.state, cancel.value
+    local made = failure.new {
+      code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
+    }
+    if self.failure and self.failure.code ~= code then made.cause = self.failure end
+    log:tell("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), #lingering,
+      table.unpack(lingering))
+  elseif self.failure then
+    log:tell("fail", "failed", failure.encode(self.failure), #lingering, table.unpack(lingering))
+  else
+    log:tell("complete", self.result, #lingering, table.unpack(lingering))
+  end
+end
+
+---One line about what the run does.
+---@return string
+function Run:describe()
+  local waits = {}
+  for _, branch in pairs(self.branches.live) do
+    local wait = branch.wait
+    if wait then
+      for _, future in ipairs(wait.futures) do
+        if not future.settled then
+          waits[#waits + 1] = ('%s "%s" at %s'):format(future.kind or "branch", future.id or future.scope,
+            future.line or "?")
+        end
+      end
+    end
+  end
+  table.sort(waits)
+  return ("%s (%s, attempt %d) %s"):format(self.id, self.workflow, self.attempt,
+    #waits > 0 and "waits for " .. table.concat(waits, ", ", 1, math.min(#waits, 5)) or "is running")
+end
+
+return executor

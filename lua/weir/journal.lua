@@ -1,0 +1,369 @@
+-- The journal of one run in memory: the replay cursor. It knows which operations are recorded, which
+-- outcomes have come, which was delivered last, and what must be told to the store. The only place
+-- that knows about determinism.
+--
+--   begin    an operation the journal holds is compared; one it does not hold is new: an effect
+--   learn    outcomes come from the store, each with its number
+--   deliver  when every branch waits: the lowest-numbered outcome that somebody awaits, one at a time
+--
+-- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. A cancel
+-- counts as awaited by all, and holds back what has a higher number until the children have ended.
+
+local entry = require "weir.entry"
+local failure = require "weir.failure"
+local heap = require "weir.heap"
+
+local journal = {}
+journal.__index = journal
+
+---@class weir.Operation
+---@field id string full, scopes included
+---@field kind string
+---@field subject string
+---@field line string
+---@field started_at integer? nil until the store has told
+---@field outcome weir.Outcome? once known
+---@field settled boolean whether the outcome was delivered
+---@field waits table[] who awaits it
+---@field awaited integer how many of them wait now
+
+local ENDS_THE_RUN = { cancelled = true, expired = true }
+
+---@param fields table<string, string> the run's record
+---@param attempt integer
+function journal.new(fields, attempt)
+  local self = setmetatable({
+    attempt = attempt,
+    recorded = {}, -- id -> text of the entry
+    came = {}, -- id -> outcome that came before the code asked for the operation
+    operations = {}, -- id -> operation begun in this attempt
+    known = 0, -- the highest number known
+    delivered = 0, -- the number last delivered
+    replay_until = 0, -- the code had come this far before
+    deliverable = heap.new(), -- operations both known and awaited, by number
+    timers = heap.new(), -- operations with a time, by that time
+    young = {}, -- timers begun in this turn: when they began, the store will say
+    open = {}, -- children that have not ended: id of the operation -> operation
+    open_count = 0,
+    effects = {}, -- what the store must be told, flat
+    marks = {}, -- where in `effects` each of them begins
+    now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at)),
+  }, journal)
+  return self
+end
+
+---Take over what a cold run's record holds.
+function journal:restore(fields)
+  local outcomes = {}
+  for field, value in pairs(fields) do
+    local first = field:byte()
+    if first == 111 and field:byte(2) == 58 then -- "o:"
+      self.recorded[field:sub(3)] = value
+      local after = math.tointeger(tonumber(value:match("^%d*\t%d+\t[^\t]*\t(%d+)")))
+      if after > self.replay_until then self.replay_until = after end
+    elseif first >= 48 and first <= 57 then
+      outcomes[#outcomes + 1] = field .. "\t" .. value
+    end
+  end
+  self:learn(outcomes)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Effects
+
+---Tell the store something, when this turn ends.
+function journal:tell(...)
+  local effects = self.effects
+  local size = #effects
+  self.marks[#self.marks + 1] = size + 1
+  for i = 1, select("#", ...) do effects[size + i] = (select(i, ...)) end
+end
+
+local LARGEST, LARGEST_BYTES = 2500, 2 * 1024 * 1024
+
+---Whether there is more to tell than one turn should carry.
+function journal:overflows()
+  return #self.effects > LARGEST
+end
+
+---What this turn tells: everything, or as much as one turn should carry.
+---@return table effects
+---@return boolean all
+function journal:take_effects()
+  local effects, marks = self.effects, self.marks
+  local bytes, cut = 0, nil
+  for i, from in ipairs(marks) do
+    local to = (marks[i + 1] or #effects + 1) - 1
+    for at = from, to do
+      if type(effects[at]) == "string" then bytes = bytes + #effects[at] end
+    end
+    if i > 1 and (to > LARGEST or bytes > LARGEST_BYTES) then
+      cut = i
+      break
+    end
+  end
+  if not cut then
+    self.effects, self.marks = {}, {}
+    return effects, true
+  end
+  local from = marks[cut]
+  local taken = table.move(effects, 1, from - 1, 1, {})
+  self.effects = table.move(effects, from, #effects, 1, {})
+  self.marks = {}
+  for i = cut, #marks do self.marks[#self.marks + 1] = marks[i] - from + 1 end
+  return taken, false
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Begin
+
+local function described(kind, subject)
+  if kind == "invoke" then return ('%s of "%s"'):format(kind, subject) end
+  return kind
+end
+
+-- The code asks for something else under this id than the journal holds: no attempt can go on.
+function journal:mismatch(id, held, kind, subject, line, detail)
+  local was = described(held.kind, held.subject) .. (detail and " " .. detail.was or "")
+  local now = described(kind, subject) .. (detail and " " .. detail.now or "")
+  local made = failure.new {
+    code = "replay_mismatch", operation = id, retryable = false,
+    message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
+      self.bundle_of and self.bundle_of(held.attempt) or "", now, line,
+      self.bundle_of and self.bundle_of(self.attempt) or ""),
+  }
+  self.poisoned = self.poisoned or made
+  return made
+end
+
+---Begin an operation: one that the journal holds is taken from it, any other is new.
+---@param kind string
+---@param id string
+---@param subject string
+---@param line string
+---@param arguments string? JSON; compared when `strict`
+---@param strict boolean? the id was not given by the author: the arguments must be the same too
+---@return weir.Operation operation
+---@return boolean new the caller tells the store
+function journal:begin(kind, id, subject, line, arguments, strict)
+  local operations = self.operations
+  if operations[id] then
+    error(failure.new {
+      code = "duplicate_id", retryable = false, operation = id,
+      message = ('operation "%s" is there already, from %s; give each its own id'):format(id, operations[id].line),
+    }, 0)
+  end
+  local operation = {
+    id = id, kind = kind, subject = subject, line = line, after = self.delivered, attempt = self.attempt,
+    waits = {}, awaited = 0, settled = false,
+  }
+  local text = self.recorded[id]
+  if text then
+    local held = entry.read(text)
+    if held.kind ~= kind or held.subject ~= subject then
+      error(self:mismatch(id, held, kind, subject, line), 0)
+    end
+    if strict and held.arguments ~= (arguments or "") then
+      error(self:mismatch(id, held, kind, subject, line, { was = held.arguments, now = arguments or "" }), 0)
+    end
+    operation.started_at, operation.arguments = held.started_at, held.arguments
+    operation.after, operation.attempt = held.after, held.attempt
+    operation.recorded = true
+    self.recorded[id] = nil
+  end
+  operations[id] = operation
+  local outcome = self.came[id]
+  if outcome then
+    self.came[id] = nil
+    operation.outcome = outcome
+  end
+  return operation, not text
+end
+
+---What the store keeps of an operation that begins, or begins another try.
+function journal.entry(_, operation, arguments)
+  return entry.write(operation.kind, operation.after, operation.attempt, operation.line, operation.subject,
+    arguments or "")
+end
+
+---A child is on its way and has to end before the run does.
+function journal:open_child(operation, child_id)
+  operation.child = child_id
+  if operation.outcome then return end
+  operation.open = true
+  self.open[operation.id] = operation
+  self.open_count = self.open_count + 1
+end
+
+---The run does not wait for this child any more.
+function journal:close_child(operation)
+  if not operation.open then return end
+  operation.open = false
+  self.open[operation.id] = nil
+  self.open_count = self.open_count - 1
+end
+
+---The open children, in the order of their ids.
+function journal:open_children()
+  local ids = {}
+  for id in pairs(self.open) do ids[#ids + 1] = id end
+  table.sort(ids)
+  local children = {}
+  for i, id in ipairs(ids) do children[i] = self.open[id] end
+  return children
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Learn
+
+---Outcomes have come from the store.
+---@param outcomes string[]
+function journal:learn(outcomes)
+  for i = 1, #outcomes do
+    local outcome = entry.read_outcome(outcomes[i])
+    local number, id = outcome.number, outcome.operation
+    if number > self.known then self.known = number end
+    if id == "" then
+      if ENDS_THE_RUN[outcome.state] then
+        self.cancel = self.cancel or outcome
+      else
+        self.lost = outcome
+      end
+    else
+      local operation = self.operations[id]
+      if operation then
+        operation.outcome = outcome
+        self:close_child(operation)
+        if operation.awaited > 0 then self.deliverable:push(number, operation) end
+      else
+        self.came[id] = outcome
+      end
+    end
+  end
+end
+
+---Whether what the code does now was done before.
+function journal:replaying()
+  return self.delivered < self.replay_until
+end
+
+---Whether a cancel is recorded and not yet delivered.
+function journal:cancelling()
+  return self.cancel ~= nil and not self.cancel_delivered
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Deliver
+
+---Somebody waits for this operation.
+function journal:await(operation, wait)
+  operation.waits[#operation.waits + 1] = wait
+  operation.awaited = operation.awaited + 1
+  if operation.outcome and operation.awaited == 1 then
+    self.deliverable:push(operation.outcome.number, operation)
+  end
+end
+
+---…and does so no longer.
+function journal:unawait(operation)
+  operation.awaited = operation.awaited - 1
+end
+
+---The next to deliver when every branch waits: an operation, "cancel", or nothing yet.
+---@return weir.Operation|"cancel"|nil
+function journal:next()
+  local deliverable = self.deliverable
+  local operation, number = deliverable:peek()
+  while operation and (operation.settled or operation.awaited == 0) do
+    deliverable:pop()
+    operation, number = deliverable:peek()
+  end
+  if self:cancelling() then
+    local cancel = self.cancel
+    if not operation or number > cancel.number then
+      if self.open_count > 0 then return nil end
+      self.cancel_delivered = true
+      self:deliver(cancel)
+      return "cancel"
+    end
+  end
+  if not operation then return nil end
+  deliverable:pop()
+  operation.settled = true
+  self:deliver(operation.outcome)
+  return operation
+end
+
+function journal:deliver(outcome)
+  self.delivered = outcome.number
+  if outcome.finished_at > self.now_ms then self.now_ms = outcome.finished_at end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Time
+
+---Something is due `span_ms` after this operation began (or, for a step that backs off, failed).
+---@param act fun(operation: weir.Operation)
+function journal:arm(operation, span_ms, act)
+  local timer = { operation = operation, span_ms = span_ms, act = act }
+  if operation.started_at then
+    self.timers:push(operation.started_at + span_ms, timer)
+  else
+    self.young[#self.young + 1] = timer
+  end
+end
+
+---As `arm`, at an instant.
+function journal:arm_at(operation, instant, act)
+  self.timers:push(instant, { operation = operation, act = act })
+end
+
+---The store recorded what was told in the last turn at this instant.
+function journal:recorded_at(instant)
+  for _, timer in ipairs(self.young) do
+    local operation = timer.operation
+    operation.started_at = operation.started_at or instant
+    self.timers:push(operation.started_at + timer.span_ms, timer)
+  end
+  self.young = {}
+end
+
+---Let everything act whose time has come.
+function journal:due(now)
+  local timers = self.timers
+  local timer, at = timers:peek()
+  while timer and (at <= now or timer.operation.outcome or timer.operation.dropped) do
+    timers:pop()
+    if not timer.operation.outcome and not timer.operation.dropped then timer.act(timer.operation) end
+    timer, at = timers:peek()
+  end
+end
+
+---When the run wants to be woken: an instant, and for what begins in this turn a span.
+---@return integer|"" wake_at
+---@return integer|"" wake_in
+function journal:wake()
+  local timers = self.timers
+  local timer, at = timers:peek()
+  while timer and (timer.operation.outcome or timer.operation.dropped) do
+    timers:pop()
+    timer, at = timers:peek()
+  end
+  local span
+  for _, young in ipairs(self.young) do
+    if not young.operation.dropped and (not span or young.span_ms < span) then span = young.span_ms end
+  end
+  return at or "", span or ""
+end
+
+---An operation ends by what the run itself saw: a step that returned, a timer.
+---@param operation weir.Operation
+---@param state "completed"|"failed"
+---@param attempts integer
+---@param value string JSON
+---@param entry_text string? for one that was not recorded before
+function journal:resolve(operation, state, attempts, value, entry_text)
+  self:tell("resolve", operation.id, state, attempts, value, entry_text or "")
+end
+
+return journal
