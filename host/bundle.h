@@ -1,0 +1,28 @@
+// bundle: the sources of one workflow folder, as they are on disk at one moment.
+//
+// All files named *.lua below the folder, in order of their paths' bytes; not hidden ones, not
+// spec/, not *_spec.lua. Reads bytes only: whether they are Lua is found out by the VM.
+#ifndef WEIR_BUNDLE_H
+#define WEIR_BUNDLE_H
+
+#include <stddef.h>
+
+typedef struct {
+    char *path; // relative to the folder: "billing/charge.lua"
+    char *text; // a NUL follows it
+    size_t size;
+} Source;
+
+typedef struct {
+    Source *sources;
+    size_t count;
+} Bundle;
+
+enum { BUNDLE_FAULT_SIZE = 512 };
+
+// 0 and the sources, or a negative libuv code with one sentence in `fault`. What is in `bundle`
+// afterwards is freed by bundle_free, also after a failure.
+int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE]);
+void bundle_free(Bundle *bundle);
+
+#endif

@@ -1,0 +1,172 @@
+// flags: what weir can be asked to do, what it takes, and how it says so.
+#include "flags.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+// clang-format off
+const CommandRow command_rows[] = { // ORDER COMMAND
+    [COMMAND_RUN]     = {"run", "WORKFLOW|FILE", "one run, with a Redis and a host of its own", 1, 1},
+    [COMMAND_DEV]     = {"dev", "[DIR]", "a host with a Redis that keeps its data in .weir/", 0, 1},
+    [COMMAND_SERVE]   = {"serve", "[DIR...]", "the host for production", 0, INT_MAX},
+    [COMMAND_START]   = {"start", "WORKFLOW", "start a run and print its id", 1, 1},
+    [COMMAND_SHOW]    = {"show", "RUN", "its state, operations and children", 1, 1},
+    [COMMAND_WAIT]    = {"wait", "RUN", "wait until it ended and print its result", 1, 1},
+    [COMMAND_LIST]    = {"list", "", "runs, newest first", 0, 0},
+    [COMMAND_CANCEL]  = {"cancel", "RUN...", "end it, and all below it", 1, INT_MAX},
+    [COMMAND_WHY]     = {"why", "[RUN]", "what it, or everything, is waiting for", 0, 1},
+    [COMMAND_CHECK]   = {"check", "[DIR]", "load every workflow file and print its faults", 0, 1},
+    [COMMAND_DOCTOR]  = {"doctor", "", "look for what is inconsistent in this Redis", 0, 0},
+    [COMMAND_STATS]   = {"stats", "", "counts of runs, queues and hosts", 0, 0},
+    [COMMAND_VERSION] = {"version", "", "print the version", 0, 0},
+    [COMMAND_HELP]    = {"help", "[COMMAND]", "how a command is used", 0, 1},
+    {.name = "deps"}, {.name = "retry"}, {.name = "delete"}, {.name = "signal"}, {.name = "resolve"},
+    {.name = "reject"}, {.name = "logs"}, {.name = "bundles"}, {.name = "move"}, {.name = "init"},
+    {.name = "test"}, {.name = "top"}, {.name = "bench"}, {.name = "config"},
+};
+
+#define BIT(command) (1u << COMMAND_##command)
+#define HOSTS (BIT(RUN) | BIT(DEV) | BIT(SERVE))
+#define CLIENTS (BIT(START) | BIT(SHOW) | BIT(WAIT) | BIT(LIST) | BIT(CANCEL) | BIT(WHY) | BIT(DOCTOR) | BIT(STATS))
+#define SELECT (BIT(LIST) | BIT(CANCEL))
+#define AT(member) .field = offsetof(Config, member)
+
+const Flag flag_rows[] = {
+    {"data", "JSON|@FILE|-", NULL, "what the run gets: JSON, a file of it, or stdin",
+     AT(data), .kind = FLAG_TEXT, .commands = BIT(RUN) | BIT(START), .once = true},
+    {"id", "ID", NULL, "id of the run; the same again is the same run",
+     AT(id), .kind = FLAG_TEXT, .commands = BIT(RUN) | BIT(START), .once = true},
+    {"wait", NULL, NULL, "wait until it ended and print its result",
+     AT(wait), .kind = FLAG_SWITCH, .commands = BIT(START), .once = true},
+    {"delay", "D", NULL, "start it that much later",
+     AT(delay_ms), .kind = FLAG_DURATION, .commands = BIT(START), .once = true},
+    {"priority", "N", NULL, "-100 to 100, higher first, instead of the workflow's",
+     AT(priority), -100, 100, .kind = FLAG_NUMBER, .commands = BIT(START), .once = true},
+    {"queue", "Q", NULL, "instead of the workflow's",
+     AT(queue), .kind = FLAG_TEXT, .commands = BIT(START), .later = SELECT, .once = true},
+    {"tag", "K=V", NULL, "a tag of the run; may be given again",
+     AT(tags), .kind = FLAG_EACH, .commands = BIT(START), .later = SELECT, .once = true},
+    {"any", NULL, NULL, "start it though no host knows the workflow",
+     AT(any), .kind = FLAG_SWITCH, .commands = BIT(START), .once = true},
+    {"timeout", "D", NULL, "give up waiting after that",
+     AT(timeout_ms), .kind = FLAG_DURATION, .commands = BIT(WAIT), .once = true},
+    {"limit", "N", "50", "how many to show",
+     AT(limit), 1, 1000000, .kind = FLAG_NUMBER, .commands = BIT(LIST), .later = BIT(CANCEL), .once = true},
+
+    {"dir", "DIR", NULL, "folder of the workflows (default workflows, or that of FILE)",
+     AT(dir), .kind = FLAG_TEXT, .commands = BIT(RUN)},
+    {"node", "NAME", NULL, "under which this host, restarted, takes back its runs (default HOSTNAME-PID)",
+     AT(node), .kind = FLAG_TEXT, .commands = BIT(SERVE)},
+    {"workers", "N", NULL, "threads (default one a processor)",
+     AT(workers), 1, 256, .kind = FLAG_NUMBER, .commands = HOSTS},
+    {"concurrency", "N", "1000", "runs that are not waiting, at most",
+     AT(concurrency), 1, 1000000, .kind = FLAG_NUMBER, .commands = HOSTS},
+    {"warm", "N", "10000", "waiting runs a worker keeps in memory",
+     AT(warm), 0, 10000000, .kind = FLAG_NUMBER, .commands = HOSTS},
+    {"queues", "A,B", "*", "that this host serves; * is all",
+     AT(queues), .kind = FLAG_LIST, .commands = HOSTS},
+    {"durability", "always|everysec|none", "everysec", "what Redis must promise",
+     AT(durability), .kind = FLAG_CHOICE, .commands = BIT(RUN) | BIT(DEV), .later = BIT(SERVE)},
+    {"drain", "D", "30s", "how long running Lua may take to its next yield after SIGTERM",
+     AT(drain_ms), .kind = FLAG_DURATION, .commands = HOSTS},
+    {"lua-path", "PATH", NULL, "where workflows find modules, as package.path",
+     AT(lua_path), .kind = FLAG_TEXT, .commands = HOSTS | BIT(CHECK)},
+    {"lua-cpath", "PATH", NULL, "the same for modules in C",
+     AT(lua_cpath), .kind = FLAG_TEXT, .commands = HOSTS | BIT(CHECK)},
+    {"max-payload", "SIZE", "16MiB", "one payload",
+     AT(payload_bytes), .kind = FLAG_SIZE, .commands = HOSTS},
+    {"max-memory", "SIZE", "256MiB", "Lua memory of one run",
+     AT(memory_bytes), .kind = FLAG_SIZE, .commands = HOSTS | BIT(CHECK)},
+    {"max-cpu", "D", "5s", "Lua without a yield",
+     AT(cpu_ms), .kind = FLAG_DURATION, .commands = HOSTS | BIT(CHECK)},
+    {"max-stuck", "D", "1m", "what Lua cannot interrupt, before the process is given up",
+     AT(stuck_ms), .kind = FLAG_DURATION, .commands = HOSTS},
+    {"max-depth", "N", "64", "runs below each other",
+     AT(depth), 1, 10000, .kind = FLAG_NUMBER, .commands = HOSTS},
+    {"max-deaths", "N", "5", "dying workers that one run may cost",
+     AT(deaths), 1, 1000, .kind = FLAG_NUMBER, .commands = HOSTS},
+
+    {"redis", "URL", NULL, "redis://[user:password@]host:port/db or unix:///path\n"
+     "                                     (default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
+     AT(redis), .kind = FLAG_ADDRESS, .commands = CLIENTS | BIT(SERVE)},
+    {"prefix", "NAME", "weir", "of all keys in Redis",
+     AT(prefix), .kind = FLAG_TEXT, .commands = CLIENTS | HOSTS},
+    {"json", NULL, NULL, "print JSON",
+     AT(json), .kind = FLAG_SWITCH, .commands = CLIENTS | BIT(RUN) | BIT(CHECK)},
+    {"log", "text|json", "text", "form of the log lines",
+     AT(log), .kind = FLAG_CHOICE, .commands = HOSTS},
+    {"log-level", "debug|info|warn|error", NULL, "what is logged (default info, of run warn)",
+     AT(log_level), .kind = FLAG_CHOICE, .commands = HOSTS},
+    {"config", "FILE", NULL, "a Lua table of these settings",
+     AT(config_file), .kind = FLAG_TEXT, .commands = CLIENTS | HOSTS | BIT(CHECK), .once = true},
+
+    {"each", .later = BIT(START)}, {"id-from", .later = BIT(START)}, {"graph", .later = BIT(START)},
+    {"workflow", .later = SELECT}, {"state", .later = SELECT}, {"since", .later = SELECT},
+    {"until", .later = SELECT}, {"error", .later = SELECT}, {"match", .later = SELECT},
+    {"roots", .later = SELECT}, {"dry-run", .later = SELECT}, {"rate", .later = BIT(CANCEL)},
+    {"yes", .later = BIT(CANCEL)}, {"now", .later = BIT(CANCEL)}, {"listen", .later = BIT(SERVE)},
+    {"token-file", .later = BIT(SERVE)}, {"state-dir", .later = BIT(SERVE)},
+    {"accept-loss", .later = BIT(SERVE)}, {"announce", .later = BIT(SERVE)},
+};
+// clang-format on
+
+const size_t command_count = sizeof command_rows / sizeof *command_rows;
+const size_t flag_count = sizeof flag_rows / sizeof *flag_rows;
+_Static_assert(sizeof flag_rows / sizeof *flag_rows <= FLAGS_MAX, "raise FLAGS_MAX");
+
+const CommandRow *command_find(const char *name) {
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(command_rows[i].name, name) == 0) return &command_rows[i];
+    return NULL;
+}
+
+const Flag *flag_find(const char *name, size_t length) {
+    for (const Flag *flag = flag_rows; flag < flag_rows + flag_count; flag++)
+        if (strlen(flag->name) == length && memcmp(flag->name, name, length) == 0) return flag;
+    return NULL;
+}
+
+const char *flag_spell(const Flag *flag, char name[FLAG_NAME_SIZE], bool capital) {
+    snprintf(name, FLAG_NAME_SIZE, "%s%s", capital ? "WEIR_" : "", flag->name);
+    for (char *at = name; *at; at++)
+        *at = (char)(*at == '-' ? '_' : capital ? toupper((unsigned char)*at) : *at);
+    return name;
+}
+
+static void write_flag(FILE *out, const Flag *flag) {
+    char form[64];
+    snprintf(form, sizeof form, "--%s %s", flag->name, flag->argument ? flag->argument : "");
+    fprintf(out, "  %-34s %s", form, flag->help);
+    if (flag->value) fprintf(out, " (default %s)", flag->value);
+    fputc('\n', out);
+}
+
+static void write_command(FILE *out, const CommandRow *row) {
+    fprintf(out, "usage: weir %s%s%s [FLAGS]\n\n%s\n", row->name, *row->arguments ? " " : "",
+            row->arguments, row->summary);
+    bool any = false, settings = false;
+    for (const Flag *flag = flag_rows; flag < flag_rows + flag_count; flag++) {
+        if (!flag_taken(flag, (Command)(row - command_rows))) continue;
+        if (!any) fputc('\n', out);
+        write_flag(out, flag);
+        any = true;
+        settings = settings || !flag->once;
+    }
+    if (settings)
+        fputs("\nA setting may also stand in a variable (--lua-path: WEIR_LUA_PATH) or in the "
+              "--config\n"
+              "file (lua_path = ...): flags win over variables, variables over the file.\n",
+              out);
+}
+
+void flags_usage(FILE *out, const CommandRow *row) {
+    if (row) {
+        write_command(out, row);
+        return;
+    }
+    fputs("usage: weir COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
+    for (row = command_rows; row->summary; row++)
+        fprintf(out, "  %-8s %-14s %s\n", row->name, row->arguments, row->summary);
+    fputs("\nweir help COMMAND shows its flags.\n", out);
+}

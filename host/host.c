@@ -1,0 +1,226 @@
+// host: see host.h for what it promises.
+//
+//   STARTING --- enlisted ---> SERVING --- stopped ---> DRAINING --- workers ended ---> RETIRING
+//   ---> OVER
+//      |                          |                         |                              |
+//      +--------------------------+--- cannot go on --------+------ --drain is over
+//      -------+-------> OVER
+#include "host.h"
+
+#include "log.h"
+#include "upkeep.h"
+#include "vm.h"
+#include "worker.h"
+#include "xmalloc.h"
+
+#include <stdatomic.h>
+#include <sysexits.h>
+
+enum { WATCH_MS = 500 };
+
+typedef enum { HOST_STARTING, HOST_SERVING, HOST_DRAINING, HOST_RETIRING, HOST_OVER } HostState;
+
+struct Host {
+    uv_loop_t *loop;
+    const Config *config;
+    HostEvents events;
+    HostState state;
+    int status;
+    Upkeep *upkeep;
+    Worker **workers;
+    int worker_count;
+    uv_async_t message;
+    uv_timer_t watch; // looks for a turn that does not end
+    uv_timer_t drain;
+    size_t open_handles;
+
+    // messages of other threads
+    atomic_bool stop_asked;
+    _Atomic int64_t lost;       // number under which a worker was refused
+    atomic_int stopped_workers; // threads that have ended
+};
+
+static void finish(Host *host, int status) {
+    if (host->state == HOST_OVER) return;
+    host->state = HOST_OVER;
+    host->status = status;
+    uv_stop(host->loop);
+}
+
+// ---- workers ------------------------------------------------------------------------------------
+
+static void on_worker_lost(void *owner, int64_t number) {
+    Host *host = owner;
+    atomic_store(&host->lost, number);
+    uv_async_send(&host->message);
+}
+
+static void on_worker_stopped(void *owner) {
+    Host *host = owner;
+    atomic_fetch_add(&host->stopped_workers, 1);
+    uv_async_send(&host->message);
+}
+
+static void start_workers(Host *host) {
+    WorkerEvents events = {host, on_worker_lost, on_worker_stopped};
+    host->workers = xcalloc((size_t)host->config->workers, sizeof(Worker *));
+    for (; host->worker_count < (int)host->config->workers; host->worker_count++)
+        host->workers[host->worker_count] =
+            worker_start(host->config, host->worker_count + 1, events);
+}
+
+// ---- watchdog -----------------------------------------------------------------------------------
+
+static void on_watch(uv_timer_t *timer) {
+    Host *host = timer->data;
+    for (int i = 0; i < host->worker_count; i++) {
+        const char *id = worker_condemn(host->workers[i], (int64_t)(uv_hrtime() / 1000000));
+        if (!id) continue;
+        log_error("run %s has kept worker %d for more than %lld s: giving up this process", id,
+                  i + 1, (long long)host->config->stuck_ms / 1000);
+        upkeep_abort(host->upkeep, id);
+    }
+}
+
+// ---- upkeep -------------------------------------------------------------------------------------
+
+static void on_enlisted(void *owner, int64_t number) {
+    Host *host = owner;
+    bool first = host->state == HOST_STARTING;
+    if (host->state > HOST_SERVING) return;
+    host->state = HOST_SERVING;
+    if (first) start_workers(host);
+    for (int i = 0; i < host->worker_count; i++) worker_enlist(host->workers[i], number);
+    if (!first) return;
+    uv_timer_start(&host->watch, on_watch, WATCH_MS, WATCH_MS);
+    if (host->events.on_ready) host->events.on_ready(host->events.owner);
+}
+
+static void on_wake(void *owner, int number) {
+    Host *host = owner;
+    if (number > host->worker_count) return;
+    if (number > 0)
+        worker_wake(host->workers[number - 1]);
+    else
+        for (int i = 0; i < host->worker_count; i++) worker_wake(host->workers[i]);
+}
+
+static void on_failed(void *owner, int status) {
+    finish(owner, status);
+}
+
+static void on_retired(void *owner) {
+    finish(owner, STATUS_DONE);
+}
+
+// ---- stop ---------------------------------------------------------------------------------------
+
+static void on_drain_over(uv_timer_t *timer) {
+    Host *host = timer->data;
+    log_warn("not everything came to its end within --drain");
+    finish(host, STATUS_DONE);
+}
+
+static void retire(Host *host) {
+    host->state = HOST_RETIRING;
+    upkeep_retire(host->upkeep);
+}
+
+static void stop(Host *host) {
+    if (host->state >= HOST_DRAINING) return;
+    host->state = HOST_DRAINING;
+    uv_timer_start(&host->drain, on_drain_over, (uint64_t)host->config->drain_ms, 0);
+    for (int i = 0; i < host->worker_count; i++) worker_stop(host->workers[i]);
+    if (!host->worker_count) retire(host);
+}
+
+static void on_message(uv_async_t *async) {
+    Host *host = async->data;
+    int64_t lost = atomic_exchange(&host->lost, 0);
+    if (lost) upkeep_lost(host->upkeep, lost);
+    if (atomic_load(&host->stop_asked)) stop(host);
+    if (host->state == HOST_DRAINING && atomic_load(&host->stopped_workers) == host->worker_count)
+        retire(host);
+}
+
+void host_stop(Host *host) {
+    atomic_store(&host->stop_asked, true);
+    uv_async_send(&host->message);
+}
+
+void host_describe(Host *host) {
+    for (int i = 0; i < host->worker_count; i++) worker_describe(host->workers[i]);
+}
+
+// ---- open, run, close ---------------------------------------------------------------------------
+
+Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
+    Host *host = xcalloc(1, sizeof *host);
+    host->loop = loop;
+    host->config = config;
+    host->events = events;
+    uv_async_init(loop, &host->message, on_message);
+    uv_timer_init(loop, &host->watch);
+    uv_timer_init(loop, &host->drain);
+    host->message.data = host->watch.data = host->drain.data = host;
+    host->open_handles = 3;
+    host->upkeep = upkeep_open(loop, config,
+                               (UpkeepEvents){host, on_enlisted, on_wake, on_failed, on_retired});
+    return host;
+}
+
+static void log_lines(char *lines) {
+    char *rest = NULL;
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        log_error("%s", line);
+}
+
+// Loads each bundle once, here, where its faults can still keep the host from starting.
+static int announce(Host *host, Batch *batch, const Bundle *bundles, size_t count) {
+    int status = STATUS_DONE;
+    Vm *vm = vm_open(host->config);
+    if (!vm) return EX_SOFTWARE;
+    for (size_t i = 0; i < count; i++) {
+        size_t arguments = 0;
+        char *faults = NULL;
+        if (vm_announce(vm, bundles[i].sources, bundles[i].count, &arguments, &faults) == 0) {
+            batch_group(batch, "announce", arguments, NULL, NULL);
+            vm_take_effects(vm, batch);
+        } else {
+            log_lines(faults);
+            free(faults);
+            status = EX_CONFIG;
+        }
+    }
+    vm_close(vm);
+    return status;
+}
+
+int host_run(Host *host, const Bundle *bundles, size_t bundle_count) {
+    Batch *batch = upkeep_batch(host->upkeep);
+    int status = announce(host, batch, bundles, bundle_count);
+    if (status != STATUS_DONE) {
+        batch_free(batch);
+        return status;
+    }
+    upkeep_start(host->upkeep, batch);
+    while (host->state != HOST_OVER) uv_run(host->loop, UV_RUN_DEFAULT);
+    return host->status;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    Host *host = handle->data;
+    if (--host->open_handles == 0) free(host);
+}
+
+void host_close(Host *host) {
+    upkeep_close(host->upkeep);
+    uv_close((uv_handle_t *)&host->watch, on_closed);
+    uv_close((uv_handle_t *)&host->drain, on_closed);
+    // A worker that has not ended is in Lua, or waits for Redis. It may still speak to the host,
+    // which is left to it; the process is about to end.
+    if (atomic_load(&host->stopped_workers) < host->worker_count) return;
+    for (int i = 0; i < host->worker_count; i++) worker_join(host->workers[i]);
+    free(host->workers);
+    uv_close((uv_handle_t *)&host->message, on_closed);
+}

@@ -1,0 +1,26 @@
+// log: one line to stderr for everything that people or their log collector should know.
+//
+// A line is written with a single write(2), so lines of different threads never mix.
+// Works from any thread once log_open has run; before that, lines of info and above go out as text.
+#ifndef WEIR_LOG_H
+#define WEIR_LOG_H
+
+typedef enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } LogLevel;
+typedef enum { LOG_TEXT, LOG_JSON } LogFormat;
+
+// Lines below `least` are dropped. Call once, before the first thread starts.
+void log_open(LogFormat format, LogLevel least);
+
+// 0 and the level, or UV_EINVAL for a word that names none.
+int log_level(const char *name, LogLevel *level);
+
+#define LOG_PRINTF __attribute__((format(printf, 1, 2)))
+void log_debug(const char *format, ...) LOG_PRINTF;
+void log_info(const char *format, ...) LOG_PRINTF;
+void log_warn(const char *format, ...) LOG_PRINTF;
+void log_error(const char *format, ...) LOG_PRINTF;
+
+// A line of a run's own: `fields_json` is a JSON object, or NULL.
+void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json);
+
+#endif

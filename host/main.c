@@ -1,0 +1,218 @@
+// main: from the command line to an exit status; the only file that exits.
+//
+// A host runs on the main thread. `run` puts everything into one process: a redis-server, a host,
+// and a client thread that starts the run and, when it has shown how it ended, stops the host.
+#include "bundle.h"
+#include "client.h"
+#include "config.h"
+#include "embedded.h"
+#include "host.h"
+#include "log.h"
+#include "supervisor.h"
+#include "vm.h"
+#include "xmalloc.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <uv.h>
+
+#define WEIR_VERSION "0.1.0"
+
+static int complain(int status, const char *fault) {
+    fprintf(stderr, "weir: %s\n", fault);
+    return status;
+}
+
+// ---- hosts --------------------------------------------------------------------------------------
+
+typedef struct Process Process;
+struct Process {
+    Config *config;
+    Host *host;
+    void (*on_ready)(Process *process);
+    pthread_t client; // of `run`
+    bool has_client;
+    int client_status;
+};
+
+static void open_log(const Config *config) {
+    LogLevel level = LEVEL_INFO;
+    log_level(config->log_level, &level);
+    log_open(strcmp(config->log, "json") == 0 ? LOG_JSON : LOG_TEXT, level);
+}
+
+static void on_ready(void *owner) {
+    Process *process = owner;
+    const Config *config = process->config;
+    supervisor_notify("READY=1\nSTATUS=serving, Redis at %s", config->redis.url);
+    log_info("ready: node %s, Redis at %s", config->node, config->redis.url);
+    if (process->on_ready) process->on_ready(process);
+}
+
+static void on_stop(void *owner) {
+    Process *process = owner;
+    supervisor_notify("STOPPING=1\nSTATUS=draining");
+    log_info("stopping: takes no more runs, lets running Lua reach its next yield");
+    client_interrupt();
+    host_stop(process->host);
+}
+
+static void on_describe(void *owner) {
+    host_describe(((Process *)owner)->host);
+}
+
+// Serves until it is told to stop, or cannot go on.
+static int run_host(Process *process, const Bundle *bundles) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
+    supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe});
+
+    int status = host_run(process->host, bundles, (size_t)process->config->folders.count);
+
+    if (process->has_client) {
+        client_interrupt();                  // it waits in vain when the host could not go on
+        pthread_join(process->client, NULL); // before the host goes, which it stops
+    }
+    supervisor_close();
+    host_close(process->host);
+    uv_run(&loop, UV_RUN_DEFAULT); // the handles close
+    uv_loop_close(&loop);
+    return status;
+}
+
+// A host with a redis-server of its own. The data of one with a `folder` outlives it.
+static int run_embedded(Process *process, const Bundle *bundles, const char *folder) {
+    Config *config = process->config;
+    char fault[EMBEDDED_FAULT_SIZE];
+    Embedded *embedded;
+    int started = embedded_start(&embedded, folder, config->durability, &config->redis, fault);
+    if (started < 0) return complain(started == UV_EBUSY ? EX_CONFIG : EX_UNAVAILABLE, fault);
+    int status = run_host(process, bundles);
+    embedded_stop(embedded);
+    return status;
+}
+
+static int read_bundles(const Config *config, Bundle *bundles) {
+    char fault[BUNDLE_FAULT_SIZE];
+    for (int64_t i = 0; i < config->folders.count; i++)
+        if (bundle_read(config->folders.items[i], &bundles[i], fault) < 0)
+            return complain(EX_CONFIG, fault);
+    return STATUS_DONE;
+}
+
+typedef int Serve(Process *process, const Bundle *bundles);
+
+// Reads the folders first: what is wrong with them is told without a Redis.
+static int start(Process *process, Serve *serve_bundles) {
+    open_log(process->config);
+    size_t count = (size_t)process->config->folders.count;
+    Bundle *bundles = xcalloc(count, sizeof *bundles);
+    int status = read_bundles(process->config, bundles);
+    if (status == STATUS_DONE) status = serve_bundles(process, bundles);
+    for (size_t i = 0; i < count; i++) bundle_free(&bundles[i]);
+    free(bundles);
+    return status;
+}
+
+static int serve(Config *config) {
+    Process process = {.config = config};
+    return start(&process, run_host);
+}
+
+static void on_developing(Process *process) {
+    (void)process;
+    fputs("\nNow, in another terminal: weir start WORKFLOW --wait\n\n", stderr);
+}
+
+static int run_kept(Process *process, const Bundle *bundles) {
+    return run_embedded(process, bundles, ".weir");
+}
+
+static int dev(Config *config) {
+    Process process = {.config = config, .on_ready = on_developing};
+    return start(&process, run_kept);
+}
+
+// ---- one run ------------------------------------------------------------------------------------
+
+static void *run_client(void *data) {
+    Process *process = data;
+    process->client_status = client_run(process->config);
+    host_stop(process->host);
+    return NULL;
+}
+
+static void on_running(Process *process) {
+    process->has_client = pthread_create(&process->client, NULL, run_client, process) == 0;
+    if (!process->has_client) host_stop(process->host);
+}
+
+static int run_temporary(Process *process, const Bundle *bundles) {
+    return run_embedded(process, bundles, NULL);
+}
+
+static int run(Config *config) {
+    Process process = {.config = config, .on_ready = on_running};
+    int status = start(&process, run_temporary);
+    return process.has_client ? process.client_status : status;
+}
+
+// ---- commands without a Redis -------------------------------------------------------------------
+
+static int check_folder(Vm *vm, const char *folder) {
+    char fault[BUNDLE_FAULT_SIZE], *faults = NULL;
+    Bundle bundle;
+    int status = STATUS_DONE;
+    if (bundle_read(folder, &bundle, fault) < 0)
+        status = complain(EX_NOINPUT, fault);
+    else if (vm_load_bundle(vm, folder, bundle.sources, bundle.count, &faults) < 0) {
+        puts(faults);
+        status = STATUS_FAILED;
+    }
+    free(faults);
+    bundle_free(&bundle);
+    return status;
+}
+
+static int check(Config *config) {
+    Vm *vm = vm_open(config);
+    if (!vm) return EX_SOFTWARE;
+    int status = check_folder(vm, config->folders.items[0]);
+    vm_close(vm);
+    return status;
+}
+
+static int version(Config *config) {
+    (void)config;
+    puts("weir " WEIR_VERSION);
+    return STATUS_DONE;
+}
+
+static int help(Config *config) {
+    char fault[CONFIG_FAULT_SIZE];
+    const char *command = config->arguments.count ? config->arguments.items[0] : NULL;
+    int status = config_usage(stdout, command, fault);
+    return status == STATUS_DONE ? status : complain(status, fault);
+}
+
+static int client(Config *config) {
+    return client_run(config);
+}
+
+int main(int argc, char **argv) {
+    static int (*const commands[COMMAND_COUNT])(Config *) = {
+        // ORDER COMMAND
+        [COMMAND_RUN] = run,         [COMMAND_DEV] = dev,       [COMMAND_SERVE] = serve,
+        [COMMAND_START] = client,    [COMMAND_SHOW] = client,   [COMMAND_WAIT] = client,
+        [COMMAND_LIST] = client,     [COMMAND_CANCEL] = client, [COMMAND_WHY] = client,
+        [COMMAND_CHECK] = check,     [COMMAND_DOCTOR] = client, [COMMAND_STATS] = client,
+        [COMMAND_VERSION] = version, [COMMAND_HELP] = help,
+    };
+    static Config config; // its texts are never freed: reachable to the end
+    char fault[CONFIG_FAULT_SIZE];
+    int status = config_load(&config, argc, argv, fault);
+    exit(status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault));
+}

@@ -1,0 +1,399 @@
+// run: the heart. One run in flight, from claim to settled; see run.h for what the file promises.
+//
+//            claim cold                             claim warm
+//                |                                      |
+//                +---- its bundle is not here           +---- its coroutine is not here
+//                |          |                           |          |
+//                |      FETCHING -- sources came --> LOADING <-----+
+//                |                                   |  |
+//                |  +------- its record came --------+  |
+//                v  v                                   v
+//              READY <------------------------------ WAITING
+//               |  ^                                    ^
+//          turn |  | running: more has come             | suspended: it stays warm
+//               v  |                                    |
+//           RUNNING -- effects are in the batch --> CALLING -- done, lost --> forgotten
+//
+// In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
+// on. In READY, FETCHING and WAITING none does, so only there it may be dropped.
+#include "run.h"
+
+#include "log.h"
+#include "store.h"
+#include "xmalloc.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <uthash.h>
+#include <utlist.h>
+#include <uv.h>
+
+typedef enum {
+    RUN_LOADING,  // its record is asked for
+    RUN_FETCHING, // the sources of its bundle are
+    RUN_READY,    // its turn is next
+    RUN_RUNNING,  // in Lua
+    RUN_CALLING,  // what its turn said is on the way to Redis
+    RUN_WAITING,  // warm: Redis has it as waiting, its coroutine is kept
+} RunState;
+
+static const char *const state_names[] = {"loading", "fetching", "ready",
+                                          "running", "calling",  "waiting"}; // ORDER RunState
+
+struct Run {
+    UT_hash_handle hh;
+    Run *prev, *next; // in `ready` or `waiting`
+    Runs *runs;
+    VmRun *lua;   // NULL when LOADING or FETCHING
+    Fetch *fetch; // when FETCHING
+    RunState state;
+    int64_t turn;        // as Redis counts the turns of this run
+    int64_t known;       // highest number of the outcomes told here
+    int64_t deaths;      // processes that died while they ran it, in a row
+    int64_t recorded_ms; // when Redis recorded its last turn here
+    bool refused;        // Redis refused what its last turn said
+    char id[];
+};
+
+// The sources of a bundle, asked for once for all runs that need them.
+struct Fetch {
+    Fetch *prev, *next;
+    Runs *runs;
+    char hash[];
+};
+
+static void load(Run *run);
+
+// ---- bookkeeping --------------------------------------------------------------------------------
+
+static Run *find(Runs *runs, const char *id) {
+    Run *run;
+    HASH_FIND_STR(runs->by_id, id, run);
+    return run;
+}
+
+static Run *add(Runs *runs, const char *id) {
+    size_t length = strlen(id);
+    Run *run = xcalloc(1, sizeof *run + length + 1);
+    memcpy(run->id, id, length + 1);
+    run->runs = runs;
+    run->state = RUN_LOADING;
+    HASH_ADD_KEYPTR(hh, runs->by_id, run->id, length, run);
+    runs->active++;
+    return run;
+}
+
+static void forget(Run *run) {
+    Runs *runs = run->runs;
+    if (run->state == RUN_READY) DL_DELETE(runs->ready, run);
+    if (run->state == RUN_WAITING) {
+        DL_DELETE(runs->waiting, run);
+        runs->warm--;
+    } else {
+        runs->active--;
+    }
+    if (run->lua) vm_forget(runs->vm, run->lua);
+    HASH_DEL(runs->by_id, run);
+    free(run);
+}
+
+static void make_ready(Run *run) {
+    run->state = RUN_READY;
+    DL_APPEND(run->runs->ready, run);
+}
+
+static void know(Run *run, int64_t number) {
+    if (number > run->known) run->known = number;
+}
+
+// ---- claim --------------------------------------------------------------------------------------
+// {"cold", id, turn, deaths, bundle, field, value, …}   {"warm", id, turn, outcome, …}
+
+enum { CLAIM_WORD, CLAIM_ID, CLAIM_TURN, WARM_OUTCOMES, COLD_DEATHS = 3, COLD_BUNDLE, COLD_FIELDS };
+
+// A record's outcomes are the fields whose names are numbers.
+static void know_fields(Run *run, const Reply *claim) {
+    for (size_t i = COLD_FIELDS; i < reply_count(claim); i += 2) {
+        const char *field = reply_text(reply_at(claim, i));
+        if (*field >= '0' && *field <= '9') know(run, strtoll(field, NULL, 10));
+    }
+}
+
+static void fetch(Run *run, const char *hash);
+
+static void begin(Run *run, const Reply *claim) {
+    Runs *runs = run->runs;
+    const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
+    run->turn = reply_integer(reply_at(claim, CLAIM_TURN));
+    run->deaths = reply_integer(reply_at(claim, COLD_DEATHS));
+    if (!vm_has_bundle(runs->vm, hash)) {
+        fetch(run, hash);
+        return;
+    }
+    know_fields(run, claim);
+    run->lua = vm_begin(runs->vm, run->id, hash, claim, COLD_FIELDS, runs->now_ms);
+    make_ready(run);
+}
+
+static void deliver(Run *run, const Reply *outcomes, size_t skip) {
+    for (size_t i = skip; i < reply_count(outcomes); i++)
+        know(run, reply_integer(reply_at(outcomes, i))); // "<number>\t…"
+    vm_deliver(run->runs->vm, run->lua, outcomes, skip);
+}
+
+static void go_on(Run *run, const Reply *claim) {
+    Runs *runs = run->runs;
+    DL_DELETE(runs->waiting, run);
+    runs->warm--;
+    runs->active++;
+    run->turn = reply_integer(reply_at(claim, CLAIM_TURN));
+    deliver(run, claim, WARM_OUTCOMES);
+    make_ready(run);
+}
+
+void runs_claim(Runs *runs, const Reply *claim) {
+    const char *id = reply_text(reply_at(claim, CLAIM_ID));
+    bool warm = reply_is(reply_at(claim, CLAIM_WORD), "warm");
+    Run *run = find(runs, id);
+    if (run && run->state != RUN_WAITING) {
+        log_warn("run %s was given to this worker, where it is %s", id, state_names[run->state]);
+        return;
+    }
+    if (run && warm) {
+        go_on(run, claim);
+        return;
+    }
+    if (run) forget(run); // Redis had given up that this worker holds it
+    run = add(runs, id);
+    if (warm)
+        load(run);
+    else
+        begin(run, claim);
+}
+
+void runs_adopt(Runs *runs, const char *id) {
+    Run *run = find(runs, id);
+    if (run && run->state != RUN_WAITING) return;
+    if (run) forget(run); // its outcomes went with the reply that was lost
+    load(add(runs, id));
+}
+
+// ---- load: its record, when the coroutine is not here -------------------------------------------
+
+static void on_loaded(void *about, const Reply *reply) {
+    Run *run = about;
+    assert(run->state == RUN_LOADING);
+    if (reply_is(reply_at(reply, CLAIM_WORD), "cold"))
+        begin(run, reply);
+    else
+        forget(run); // it is somebody else's
+}
+
+static void load(Run *run) {
+    Batch *batch = run->runs->batch;
+    run->state = RUN_LOADING;
+    batch_group(batch, "load", 1, on_loaded, run);
+    batch_text(batch, run->id);
+}
+
+// ---- fetch: the sources of its bundle -----------------------------------------------------------
+
+static void load_bundle(Runs *runs, const char *hash, const Reply *reply) {
+    if (!reply_is(reply_at(reply, 0), "sources")) {
+        log_error("bundle %s is gone from Redis", hash);
+        vm_refuse_bundle(runs->vm, hash, "its sources are gone from Redis");
+        return;
+    }
+    size_t count = (reply_count(reply) - 1) / 2;
+    Source *sources = xcalloc(count, sizeof *sources);
+    for (size_t i = 0; i < count; i++) {
+        sources[i].path = (char *)reply_text(reply_at(reply, 1 + 2 * i));
+        sources[i].text = (char *)reply_bytes(reply_at(reply, 2 + 2 * i), &sources[i].size);
+    }
+    char *faults = NULL;
+    if (vm_load_bundle(runs->vm, hash, sources, count, &faults) < 0)
+        log_error("bundle %s does not load: %s", hash, faults);
+    free(faults);
+    free(sources);
+}
+
+// Loaded or refused, the bundle is there now. The records that asked for it went with their reply.
+static void on_fetched(void *about, const Reply *reply) {
+    Fetch *done = about;
+    Runs *runs = done->runs;
+    Run *run, *next;
+    if (reply) load_bundle(runs, done->hash, reply);
+    HASH_ITER(hh, runs->by_id, run, next) {
+        if (run->fetch != done) continue;
+        run->fetch = NULL;
+        if (reply)
+            load(run);
+        else
+            forget(run);
+    }
+    DL_DELETE(runs->fetches, done);
+    free(done);
+}
+
+static void fetch(Run *run, const char *hash) {
+    Runs *runs = run->runs;
+    run->state = RUN_FETCHING;
+    DL_FOREACH(runs->fetches, run->fetch) {
+        if (strcmp(run->fetch->hash, hash) == 0) return;
+    }
+    size_t size = strlen(hash) + 1;
+    run->fetch = xcalloc(1, sizeof *run->fetch + size);
+    run->fetch->runs = runs;
+    memcpy(run->fetch->hash, hash, size);
+    DL_APPEND(runs->fetches, run->fetch);
+    batch_group(runs->batch, "sources", 1, on_fetched, run->fetch);
+    batch_text(runs->batch, hash);
+}
+
+// ---- turn ---------------------------------------------------------------------------------------
+
+// Held shared by every turn, alone by that of a suspect: a run that was there when two processes
+// died. If it does it again, no other run's turn was in that process to be blamed.
+static pthread_rwlock_t turns = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
+enum { SUSPECT_DEATHS = 2 };
+
+static int64_t clock_ms(void) {
+    return (int64_t)(uv_hrtime() / 1000000);
+}
+
+static void begin_watch(TurnWatch *watch, const char *id) {
+    atomic_store_explicit(&watch->id, id, memory_order_relaxed);
+    atomic_store_explicit(&watch->began_ms, clock_ms(), memory_order_release);
+}
+
+static void end_watch(TurnWatch *watch) {
+    if (atomic_exchange(&watch->began_ms, 0) != TURN_CONDEMNED) return;
+    for (;;) pause(); // the watchdog is about to abort the process, with this run to blame
+}
+
+const char *turn_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms) {
+    int64_t began = atomic_load_explicit(&watch->began_ms, memory_order_acquire);
+    if (began <= 0 || now_ms - began < limit_ms) return NULL;
+    bool condemned = atomic_compare_exchange_strong(&watch->began_ms, &began, TURN_CONDEMNED);
+    return condemned ? atomic_load(&watch->id) : NULL;
+}
+
+// 0 and the number of effects, or a negative code.
+static int let_run(Run *run, size_t *effects) {
+    Runs *runs = run->runs;
+    if (run->deaths >= SUSPECT_DEATHS)
+        pthread_rwlock_wrlock(&turns);
+    else
+        pthread_rwlock_rdlock(&turns);
+    begin_watch(&runs->watch, run->id);
+    int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
+    end_watch(&runs->watch);
+    pthread_rwlock_unlock(&turns);
+    return code;
+}
+
+static void on_turned(void *about, const Reply *reply);
+
+void runs_turn(Runs *runs) {
+    Run *run = runs->ready;
+    Batch *batch = runs->batch;
+    size_t effects = 0;
+    DL_DELETE(runs->ready, run);
+    run->state = RUN_RUNNING;
+    if (let_run(run, &effects) < 0) {
+        log_error("run %s is left where it stands: its end cannot be told", run->id);
+        forget(run);
+        return;
+    }
+    run->state = RUN_CALLING;
+    batch_group(batch, "turn", 3 + effects, on_turned, run);
+    batch_text(batch, run->id);
+    batch_integer(batch, run->turn);
+    batch_integer(batch, run->known);
+    vm_take_effects(runs->vm, batch);
+}
+
+static void suspend(Run *run, int64_t wake_ms);
+static void refuse(Run *run, const char *message);
+
+static void on_turned(void *about, const Reply *reply) {
+    Run *run = about;
+    assert(run->state == RUN_CALLING);
+    const Reply *word = reply_at(reply, 0), *value = reply_at(reply, 1);
+    if (reply_is(word, "error")) {
+        refuse(run, reply_text(value));
+        return;
+    }
+    run->turn++;
+    run->recorded_ms = run->runs->now_ms;
+    run->deaths = 0;
+    run->refused = false;
+    if (reply_is(word, "running")) {
+        deliver(run, reply, 1);
+        make_ready(run);
+    } else if (reply_is(word, "suspended")) {
+        suspend(run, reply_integer(value));
+    } else { // done; or lost, and the worker that has it goes on from the journal
+        forget(run);
+    }
+}
+
+// A script raised and wrote nothing of this turn. Its end is all that can be tried.
+static void refuse(Run *run, const char *message) {
+    log_error("run %s: Redis refused a turn: %s", run->id, message);
+    if (run->refused) {
+        forget(run);
+        return;
+    }
+    run->refused = true;
+    vm_doom(run->runs->vm, run->lua, "error", message);
+    make_ready(run);
+}
+
+// ---- suspended ----------------------------------------------------------------------------------
+
+// The least recently used coroutine goes: its run will be claimed cold, by anybody.
+static void evict(Runs *runs) {
+    Run *run = runs->waiting;
+    batch_group(runs->batch, "release", 1, NULL, NULL);
+    batch_text(runs->batch, run->id);
+    forget(run);
+}
+
+static void suspend(Run *run, int64_t wake_ms) {
+    Runs *runs = run->runs;
+    run->state = RUN_WAITING;
+    DL_APPEND(runs->waiting, run);
+    runs->active--;
+    runs->warm++;
+    if (wake_ms && (!runs->wake_ms || wake_ms < runs->wake_ms)) runs->wake_ms = wake_ms;
+    if (runs->warm > (size_t)runs->config->warm) evict(runs);
+}
+
+// ---- all of them --------------------------------------------------------------------------------
+
+void runs_open(Runs *runs, const Config *config) {
+    *runs = (Runs){.config = config};
+}
+
+void runs_clear(Runs *runs) {
+    Run *run, *next;
+    HASH_ITER(hh, runs->by_id, run, next) {
+        assert(run->state == RUN_READY || run->state == RUN_WAITING);
+        forget(run);
+    }
+    runs->wake_ms = 0;
+}
+
+void runs_describe(Runs *runs) {
+    Run *run, *next;
+    HASH_ITER(hh, runs->by_id, run, next) {
+        if (run->state == RUN_WAITING) continue;
+        char *text = run->lua ? vm_describe(runs->vm, run->lua) : xstrdup("");
+        log_info("run %s %s%s%s", run->id, state_names[run->state], *text ? ": " : "", text);
+        free(text);
+    }
+}

@@ -1,0 +1,45 @@
+// upkeep: what a host does as a whole, on the main thread, so that no Lua can keep it waiting: it
+// gets and renews the lease, wakes what is due, takes back what dead hosts held, hears wake-ups.
+//
+// The lease is one number: `enlist` gives it, `beat` renews it, `retire` ends it. When it is lost,
+// it enlists again, under another number; whatever was held under the old one is somebody else's.
+#ifndef WEIR_UPKEEP_H
+#define WEIR_UPKEEP_H
+
+#include "batch.h"
+#include "config.h"
+
+#include <uv.h>
+
+typedef struct Upkeep Upkeep;
+
+typedef struct {
+    void *owner;
+    // There is a lease, wake-ups are heard, what was to be announced is. Again after a lease was
+    // lost.
+    void (*on_enlisted)(void *owner, int64_t host);
+    // There may be runs for this worker; 0: for all of them.
+    void (*on_wake)(void *owner, int worker);
+    // It cannot go on; the reason is in the log.
+    void (*on_failed)(void *owner, int status);
+    void (*on_retired)(void *owner);
+} UpkeepEvents;
+
+Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, UpkeepEvents events);
+
+// A batch with the groups to send once, before the host is enlisted for the first time.
+Batch *upkeep_batch(const Upkeep *upkeep);
+void upkeep_start(Upkeep *upkeep, Batch *announcement);
+
+// A worker was told that the lease with this number is gone.
+void upkeep_lost(Upkeep *upkeep, int64_t host);
+
+// Says that this run keeps its worker from turning, then aborts the process.
+void upkeep_abort(Upkeep *upkeep, const char *run_id);
+
+// Gives back what the host holds, and the lease.
+void upkeep_retire(Upkeep *upkeep);
+
+void upkeep_close(Upkeep *upkeep);
+
+#endif

@@ -1,0 +1,719 @@
+// vm: see vm.h for what it promises.
+//
+// A run's Lua objects are anchored in two registry tables under the address of its VmRun: `runs`
+// has its run object, `inboxes` the outcomes for its next turn. Each block of Lua memory names the
+// VmRun that pays for it, so a VmRun outlives its run until the collector has freed its last block.
+#include "vm.h"
+
+#include "assets.h"
+#include "json.h"
+#include "log.h"
+#include "order.h"
+#include "store.h"
+#include "xmalloc.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <uv.h>
+
+int luaopen_cjson(lua_State *L); // of lua-cjson, which has no header
+
+enum {
+    HOOK_COUNT = 4000, // instructions between two looks at the clock: some 50 us
+    NS_PER_MS = 1000000,
+    MESSAGE_SIZE = 256
+};
+
+// What stops a run for good.
+typedef enum { DOOM_NONE, DOOM_MEMORY, DOOM_BLOCKED } Doom;
+static const char *const doom_codes[] = {"none", "memory", "blocked"}; // ORDER DOOM
+
+struct VmRun {
+    size_t used; // bytes of Lua memory
+    size_t limit;
+    Doom doom;
+    bool refused;   // the last thing it asked for, so far
+    bool forgotten; // free it with its last block
+    char message[MESSAGE_SIZE];
+};
+
+// Time spent between looks at a clock. What one look adds is bounded: a C call that took longer
+// than that has returned by then, and is no endless loop.
+typedef struct {
+    int64_t limit_ns; // 0: none
+    int64_t spent_ns;
+    int64_t seen_ns; // the clock at the last look, 0: not yet looked at
+} Stopwatch;
+
+struct Vm {
+    lua_State *L;
+    const Config *config;
+    VmRun own;      // pays for what belongs to no run
+    VmRun *charged; // who pays now
+    Stopwatch turn; // CPU time of this thread since Lua was entered
+    Stopwatch step; // real time since limit(ms)
+    bool step_over;
+    int runs, inboxes, bundles; // registry references
+};
+
+// ---- memory -------------------------------------------------------------------------------------
+
+typedef struct {
+    alignas(16) VmRun *payer;
+} Block; // stands in front of each block that Lua gets
+
+static void stop(VmRun *run, Doom doom, const char *message) {
+    if (run->doom) return;
+    run->doom = doom;
+    snprintf(run->message, sizeof run->message, "%s", message);
+}
+
+// Lua answers a refusal with a full collection and asks once more. Refused again, what the run
+// holds is really too much; that it is over is decided here, because its code can catch the error.
+static bool affords(VmRun *run, size_t size) {
+    bool affordable = size <= run->limit && run->used <= run->limit - size;
+    if (!affordable && run->refused) {
+        char message[MESSAGE_SIZE];
+        snprintf(message, sizeof message, "the run needs more than %zu MiB of Lua memory",
+                 run->limit >> 20);
+        stop(run, DOOM_MEMORY, message);
+    }
+    run->refused = !affordable;
+    return affordable;
+}
+
+static void refund(const Vm *vm, VmRun *run, size_t size) {
+    assert(run->used >= size);
+    run->used -= size;
+    if (run->used == 0 && run->forgotten && run != &vm->own) free(run);
+}
+
+static void *allocate(void *data, void *memory, size_t old_size, size_t new_size) {
+    Vm *vm = data;
+    Block *block = memory ? (Block *)memory - 1 : NULL;
+    if (!block) old_size = 0; // Lua tells the kind of object there
+    if (new_size == 0) {
+        if (!block) return NULL;
+        refund(vm, block->payer, old_size + sizeof *block);
+        free(block);
+        return NULL;
+    }
+    // What grows is paid by who makes it grow; what shrinks may do so in anybody's collection.
+    bool grows = new_size > old_size;
+    VmRun *payer = grows ? vm->charged : block->payer;
+    if (grows && !affords(payer, new_size - (block && block->payer == payer ? old_size : 0)))
+        return NULL;
+    payer->used += new_size + sizeof *block; // first, or its last refund would free it
+    if (block) refund(vm, block->payer, old_size + sizeof *block);
+    block = xrealloc(block, sizeof *block + new_size);
+    block->payer = payer;
+    return block + 1;
+}
+
+// ---- time ---------------------------------------------------------------------------------------
+
+static int64_t clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 * NS_PER_MS + now.tv_nsec;
+}
+
+static void restart(Stopwatch *watch, int64_t limit_ms) {
+    *watch = (Stopwatch){.limit_ns = limit_ms * NS_PER_MS};
+}
+
+// Whether the limit is passed.
+static bool look(Stopwatch *watch, clockid_t clock) {
+    if (!watch->limit_ns) return false;
+    int64_t now = clock_ns(clock), most = watch->limit_ns / 4;
+    if (watch->seen_ns) {
+        int64_t gone = now - watch->seen_ns;
+        watch->spent_ns += gone < most ? gone : most;
+    }
+    watch->seen_ns = now;
+    return watch->spent_ns > watch->limit_ns;
+}
+
+static Vm *vm_of(lua_State *L) {
+    return *(Vm **)lua_getextraspace(L);
+}
+
+static void stop_blocked(const Vm *vm, VmRun *run, const lua_Debug *where) {
+    char message[MESSAGE_SIZE];
+    snprintf(message, sizeof message, "%s:%d: Lua ran for %.3gs without waiting for anything",
+             where->short_src, where->currentline, (double)vm->config->cpu_ms / 1000);
+    stop(run, DOOM_BLOCKED, message);
+}
+
+// Stops what has no end: in loops, under pcall, in coroutines, in callbacks of sort and gsub. From
+// the first raise on it comes after every instruction, so nothing of the author's catches it and
+// goes on; weir's own code is never interrupted, for it has to say how the run ended.
+static void on_counted(lua_State *L, lua_Debug *where) {
+    Vm *vm = vm_of(L);
+    VmRun *run = vm->charged;
+    if (run == &vm->own) return;
+    lua_getinfo(L, "Sl", where);
+    bool ours = strncmp(where->source, "=[weir]", 7) == 0;
+    if (!run->doom && look(&vm->turn, CLOCK_THREAD_CPUTIME_ID)) stop_blocked(vm, run, where);
+    if (!vm->step_over) vm->step_over = look(&vm->step, CLOCK_MONOTONIC);
+
+    bool over = run->doom || vm->step_over;
+    lua_sethook(L, on_counted, LUA_MASKCOUNT, over ? 1 : HOOK_COUNT);
+    if (!over || ours) return;
+    lua_pushstring(L, run->doom ? run->message : "the step is past its timeout");
+    lua_error(L);
+}
+
+// ---- entering Lua -------------------------------------------------------------------------------
+
+static int explain(lua_State *L) {
+    const char *text = luaL_tolstring(L, 1, NULL);
+    luaL_traceback(L, L, text, 1);
+    return 1;
+}
+
+// Calls `body` with `arguments`, on the account of `payer`. Leaves its `results`, or one error.
+static int enter(Vm *vm, VmRun *payer, lua_CFunction body, void *arguments, int results) {
+    lua_State *L = vm->L;
+    int base = lua_gettop(L);
+    VmRun *before = vm->charged;
+    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, body);
+    lua_pushlightuserdata(L, arguments);
+    restart(&vm->turn, vm->config->cpu_ms);
+    restart(&vm->step, 0);
+    vm->step_over = false;
+    vm->charged = payer;
+    int status = lua_pcall(L, 1, results, base + 1);
+    vm->charged = before;
+    lua_remove(L, base + 1);
+    return status;
+}
+
+static const char *error_text(lua_State *L) {
+    const char *text = lua_tostring(L, -1);
+    return text ? text : "an error without text";
+}
+
+static void push_module_function(lua_State *L, const char *module, const char *name) {
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, module);
+    lua_getfield(L, -1, name);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+static void push_reply(lua_State *L, const Reply *reply) {
+    size_t size;
+    const char *bytes = reply_bytes(reply, &size);
+    lua_pushlstring(L, bytes, size);
+}
+
+// Pushes the elements from `skip` on as a list.
+static void push_rest(lua_State *L, const Reply *list, size_t skip) {
+    size_t count = reply_count(list);
+    lua_createtable(L, count > skip ? (int)(count - skip) : 0, 0);
+    for (size_t i = skip; i < count; i++) {
+        push_reply(L, reply_at(list, i));
+        lua_rawseti(L, -2, (lua_Integer)(i - skip) + 1);
+    }
+}
+
+// ---- bundles ------------------------------------------------------------------------------------
+
+typedef struct {
+    Vm *vm;
+    const char *hash;
+    const Source *sources;
+    size_t count;
+    const char *fault;
+} BundleCall;
+
+static void push_sources(lua_State *L, const Source *sources, size_t count) {
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushlstring(L, sources[i].text, sources[i].size);
+        lua_setfield(L, -2, sources[i].path);
+    }
+}
+
+// Stack: list of texts. Leaves their lines as one text.
+static void join_lines(lua_State *L) {
+    luaL_Buffer lines;
+    lua_Integer count = luaL_len(L, -1);
+    int list = lua_gettop(L);
+    luaL_buffinit(L, &lines);
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (i > 1) luaL_addchar(&lines, '\n');
+        lua_rawgeti(L, list, i);
+        luaL_addvalue(&lines);
+    }
+    luaL_pushresult(&lines);
+}
+
+// Stack: hash, bundle. Keeps it.
+static void keep_bundle(lua_State *L, const Vm *vm) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->bundles);
+    lua_insert(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+static int load_in_lua(lua_State *L) {
+    BundleCall *call = lua_touserdata(L, 1);
+    lua_pushstring(L, call->hash);
+    push_module_function(L, "weir.bundle", "load");
+    lua_pushvalue(L, -2);
+    push_sources(L, call->sources, call->count);
+    lua_call(L, 2, 2); // hash, bundle, faults
+    if (lua_isnil(L, -2)) {
+        join_lines(L);
+        return 1;
+    }
+    lua_pop(L, 1);
+    keep_bundle(L, call->vm);
+    return 0;
+}
+
+// An empty bundle, with a fault that dooms its runs.
+static int refuse_in_lua(lua_State *L) {
+    BundleCall *call = lua_touserdata(L, 1);
+    lua_pushstring(L, call->hash);
+    push_module_function(L, "weir.bundle", "load");
+    lua_pushvalue(L, -2);
+    lua_newtable(L);
+    lua_call(L, 2, 1); // hash, bundle
+    lua_pushfstring(L, "bundle %s cannot be loaded: %s", call->hash, call->fault);
+    lua_setfield(L, -2, "fault");
+    keep_bundle(L, call->vm);
+    return 0;
+}
+
+static int announce_in_lua(lua_State *L) {
+    BundleCall *call = lua_touserdata(L, 1);
+    push_module_function(L, "weir.registry", "announcement");
+    push_sources(L, call->sources, call->count);
+    lua_call(L, 1, 2); // arguments, faults
+    if (lua_isnil(L, -2)) {
+        join_lines(L);
+        return 1;
+    }
+    lua_pop(L, 1);
+    return 1;
+}
+
+static VmRun *new_account(const Vm *vm) {
+    VmRun *run = xcalloc(1, sizeof *run);
+    run->limit = (size_t)vm->config->memory_bytes;
+    return run;
+}
+
+static void close_account(VmRun *run) {
+    run->forgotten = true;
+    if (run->used == 0) free(run);
+}
+
+// Files are run with the limits of a run: they may loop, too. Leaves one value.
+static int enter_sources(Vm *vm, lua_CFunction body, BundleCall *call) {
+    VmRun *account = new_account(vm);
+    int status = enter(vm, account, body, call, 1);
+    if (account->doom) {
+        lua_pushstring(vm->L, account->message);
+        lua_replace(vm->L, -2);
+        status = LUA_ERRRUN;
+    }
+    close_account(account);
+    return status;
+}
+
+int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults) {
+    BundleCall call = {.vm = vm, .hash = hash, .sources = sources, .count = count};
+    int status = enter_sources(vm, load_in_lua, &call);
+    bool loaded = status == LUA_OK && lua_isnil(vm->L, -1);
+    if (!loaded) *faults = xstrdup(error_text(vm->L));
+    lua_pop(vm->L, 1);
+    if (loaded) return 0;
+    vm_refuse_bundle(vm, hash, *faults);
+    return UV_EINVAL;
+}
+
+void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
+    BundleCall call = {.vm = vm, .hash = hash, .fault = fault};
+    if (enter(vm, &vm->own, refuse_in_lua, &call, 0) == LUA_OK) return;
+    log_error("fault of weir's own: %s", error_text(vm->L));
+    lua_pop(vm->L, 1);
+}
+
+bool vm_has_bundle(Vm *vm, const char *hash) {
+    lua_State *L = vm->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->bundles);
+    bool there = lua_getfield(L, -1, hash) != LUA_TNIL;
+    lua_pop(L, 2);
+    return there;
+}
+
+int vm_announce(Vm *vm, const Source *sources, size_t count, size_t *arguments, char **faults) {
+    BundleCall call = {.vm = vm, .sources = sources, .count = count};
+    int status = enter_sources(vm, announce_in_lua, &call);
+    if (status == LUA_OK && lua_istable(vm->L, -1)) {
+        *arguments = lua_rawlen(vm->L, -1);
+        return 0;
+    }
+    *faults = xstrdup(error_text(vm->L));
+    lua_pop(vm->L, 1);
+    return UV_EINVAL;
+}
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+typedef struct {
+    Vm *vm;
+    VmRun *run;
+    const char *id, *hash;      // begin
+    const Reply *list;          // begin, deliver
+    size_t skip;                // likewise
+    int64_t now_ms;             // begin, turn
+    int64_t recorded_ms;        // turn
+    const char *code, *message; // doom
+} RunCall;
+
+static int begin_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->runs);
+    push_module_function(L, "weir.executor", "begin");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->bundles);
+    lua_getfield(L, -1, call->hash);
+    lua_replace(L, -2); // runs, begin, bundle
+    int bundle = lua_gettop(L);
+    lua_getfield(L, bundle, "fault");
+    lua_insert(L, 2);
+    lua_pushstring(L, call->id);
+    push_rest(L, call->list, call->skip);
+    lua_pushinteger(L, call->now_ms);
+    lua_call(L, 4, 1); // fault, runs, run
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, call->run);
+    if (lua_isnil(L, 2)) return 0;
+    lua_getfield(L, -1, "doom");
+    lua_insert(L, -2);
+    lua_pushliteral(L, "error");
+    lua_pushvalue(L, 2);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+// Pushes the run object and one of its methods.
+static void push_method(lua_State *L, const RunCall *call, const char *name) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->runs);
+    lua_rawgetp(L, -1, call->run);
+    lua_getfield(L, -1, name);
+    lua_insert(L, -2);
+    lua_remove(L, -3);
+}
+
+static int doom_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    push_method(L, call, "doom");
+    lua_pushstring(L, call->code);
+    lua_pushstring(L, call->message);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+static int deliver_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    push_rest(L, call->list, call->skip);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->inboxes);
+    lua_insert(L, -2);
+    lua_rawsetp(L, -2, call->run);
+    return 0;
+}
+
+static int turn_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    push_method(L, call, "turn");
+    lua_pushinteger(L, call->now_ms);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->inboxes);
+    if (lua_rawgetp(L, -1, call->run) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_createtable(L, 0, 0);
+    } else {
+        lua_pushnil(L);
+        lua_rawsetp(L, -3, call->run);
+    }
+    lua_remove(L, -2);
+    if (call->recorded_ms)
+        lua_pushinteger(L, call->recorded_ms);
+    else
+        lua_pushnil(L);
+    lua_call(L, 4, 1);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    return 1;
+}
+
+static int describe_in_lua(lua_State *L) {
+    push_method(L, lua_touserdata(L, 1), "describe");
+    lua_call(L, 1, 1);
+    luaL_tolstring(L, -1, NULL);
+    return 1;
+}
+
+static int forget_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    const int tables[] = {call->vm->runs, call->vm->inboxes};
+    for (size_t i = 0; i < 2; i++) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, tables[i]);
+        lua_pushnil(L);
+        lua_rawsetp(L, -2, call->run);
+    }
+    return 0;
+}
+
+// Enters Lua for a run; false when it was stopped, with how that is to be told in the call.
+static bool go(RunCall *call, lua_CFunction body, int results) {
+    lua_State *L = call->vm->L;
+    VmRun *run = call->run;
+    int status = enter(call->vm, run, body, call, results);
+    if (status == LUA_OK && !run->doom) return true;
+    if (!run->doom) { // a fault of weir's own, or no memory even for a small thing
+        stop(run, status == LUA_ERRMEM ? DOOM_MEMORY : DOOM_NONE, error_text(L));
+        log_error("fault of weir's own: %s", error_text(L));
+    }
+    call->code = run->doom ? doom_codes[run->doom] : "error";
+    call->message = run->message;
+    lua_pop(L, status == LUA_OK ? results : 1);
+    return false;
+}
+
+// Nothing of the author's runs any more: what is left to do is not measured.
+static void lift_limits(VmRun *run) {
+    run->doom = DOOM_NONE;
+    run->limit = SIZE_MAX;
+}
+
+static bool doom(RunCall *call) {
+    lift_limits(call->run);
+    return go(call, doom_in_lua, 0);
+}
+
+VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, size_t skip,
+                int64_t now_ms) {
+    RunCall call = {.vm = vm,
+                    .run = new_account(vm),
+                    .id = id,
+                    .hash = hash,
+                    .list = fields,
+                    .skip = skip,
+                    .now_ms = now_ms};
+    if (go(&call, begin_in_lua, 0)) return call.run;
+    RunCall bare = {.vm = vm, .run = call.run, .id = id, .hash = "", .now_ms = now_ms};
+    lift_limits(call.run);
+    if (go(&bare, begin_in_lua, 0)) doom(&call);
+    return call.run; // one that is not even there fails its turn
+}
+
+void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip) {
+    RunCall call = {.vm = vm, .run = run, .list = outcomes, .skip = skip};
+    if (reply_count(outcomes) > skip && !go(&call, deliver_in_lua, 0)) doom(&call);
+}
+
+int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects) {
+    RunCall call = {.vm = vm, .run = run, .now_ms = now_ms, .recorded_ms = recorded_ms};
+    if (go(&call, turn_in_lua, 1) || (doom(&call) && go(&call, turn_in_lua, 1))) {
+        *effects = lua_rawlen(vm->L, -1);
+        return 0;
+    }
+    return UV_EPROTO;
+}
+
+// Reads without raising: a batch half written is nobody's to mend.
+void vm_take_effects(Vm *vm, Batch *batch) {
+    lua_State *L = vm->L;
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        int type = lua_rawgeti(L, -1, i);
+        if (type == LUA_TSTRING) {
+            size_t size;
+            const char *bytes = lua_tolstring(L, -1, &size);
+            batch_bytes(batch, bytes, size);
+        } else {
+            assert(lua_isinteger(L, -1));
+            batch_integer(batch, lua_tointeger(L, -1));
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
+    RunCall call = {.vm = vm, .run = run, .code = code, .message = message};
+    doom(&call);
+}
+
+void vm_forget(Vm *vm, VmRun *run) {
+    RunCall call = {.vm = vm, .run = run};
+    enter(vm, &vm->own, forget_in_lua, &call, 0);
+    close_account(run);
+}
+
+char *vm_describe(Vm *vm, VmRun *run) {
+    RunCall call = {.vm = vm, .run = run};
+    enter(vm, &vm->own, describe_in_lua, &call, 1);
+    char *text = xstrdup(error_text(vm->L));
+    lua_pop(vm->L, 1);
+    return text;
+}
+
+// ---- weir.native.host: what Lua may ask of the host ---------------------------------------------
+
+// log(level, run_id|nil, text, fields_json|nil)
+static int host_log(lua_State *L) {
+    LogLevel level;
+    const char *name = luaL_checkstring(L, 1);
+    if (log_level(name, &level) < 0) return luaL_error(L, "no such log level: %s", name);
+    log_run(level, luaL_optstring(L, 2, NULL), luaL_checkstring(L, 3), luaL_optstring(L, 4, NULL));
+    return 0;
+}
+
+// limit(ms): raises in the author's code when ms have passed, again and again; limit(nil): ends
+// that, and says whether it has come so far.
+static int host_limit(lua_State *L) {
+    Vm *vm = vm_of(L);
+    bool over = vm->step_over;
+    vm->step_over = false;
+    restart(&vm->step, lua_isnoneornil(L, 1) ? 0 : luaL_checkinteger(L, 1));
+    if (vm->step.limit_ns) vm->step.seen_ns = clock_ns(CLOCK_MONOTONIC);
+    lua_pushboolean(L, over);
+    return 1;
+}
+
+static int host_elapsed_ms(lua_State *L) {
+    lua_pushinteger(L, clock_ns(CLOCK_MONOTONIC) / NS_PER_MS);
+    return 1;
+}
+
+static int host_seed(lua_State *L) {
+    lua_Integer seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) abort();
+    lua_pushinteger(L, seed);
+    return 1;
+}
+
+static int open_host(lua_State *L) {
+    static const luaL_Reg functions[] = {{"log", host_log},
+                                         {"limit", host_limit},
+                                         {"elapsed_ms", host_elapsed_ms},
+                                         {"seed", host_seed},
+                                         {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+// ---- open and close -----------------------------------------------------------------------------
+
+static void preload(lua_State *L) {
+    static const luaL_Reg modules[] = {{"weir.native.host", open_host},
+                                       {"weir.native.json", luaopen_weir_native_json},
+                                       {"weir.native.order", luaopen_weir_native_order},
+                                       {"cjson", luaopen_cjson},
+                                       {NULL, NULL}};
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    luaL_setfuncs(L, modules, 0);
+    lua_pop(L, 1);
+}
+
+// What --lua-path and --lua-cpath name comes before what Lua itself looks through.
+static void prepend_path(lua_State *L, const char *field, const char *path) {
+    if (!path || !*path) return;
+    lua_getfield(L, -1, field);
+    lua_pushfstring(L, "%s;%s", path, lua_tostring(L, -1));
+    lua_setfield(L, -3, field);
+    lua_pop(L, 1);
+}
+
+// weir's own modules are found right behind the preloaded ones: nothing on a path can take their
+// place.
+static void set_package(lua_State *L, const Config *config) {
+    lua_getglobal(L, "package");
+    prepend_path(L, "path", config->lua_path);
+    prepend_path(L, "cpath", config->lua_cpath);
+    lua_getfield(L, -1, "searchers");
+    for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcfunction(L, asset_searcher);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 2);
+}
+
+static void require(lua_State *L, const char *module) {
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+}
+
+// Stack: the executor. What runs may ask for, and their limits.
+static void lend(lua_State *L, const Config *config) {
+    require(L, "weir.native.host");
+    lua_setfield(L, -2, "host");
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, config->payload_bytes);
+    lua_setfield(L, -2, "payload_bytes");
+    lua_pushinteger(L, config->depth);
+    lua_setfield(L, -2, "depth");
+    lua_setfield(L, -2, "limits");
+}
+
+static int open_in_lua(lua_State *L) {
+    Vm *vm = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    preload(L);
+    set_package(L, vm->config);
+    int *const tables[] = {&vm->runs, &vm->inboxes, &vm->bundles};
+    for (size_t i = 0; i < 3; i++) {
+        lua_newtable(L);
+        *tables[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    require(L, "weir.bundle");
+    require(L, "weir.registry");
+    require(L, "weir.executor");
+    lend(L, vm->config);
+    lua_pop(L, 3);
+    return 0;
+}
+
+Vm *vm_open(const Config *config) {
+    Vm *vm = xcalloc(1, sizeof *vm);
+    vm->config = config;
+    vm->own.limit = SIZE_MAX;
+    vm->charged = &vm->own;
+    vm->L = lua_newstate(allocate, vm);
+    if (!vm->L) abort();
+    *(Vm **)lua_getextraspace(vm->L) = vm;                     // coroutines get a copy
+    lua_sethook(vm->L, on_counted, LUA_MASKCOUNT, HOOK_COUNT); // they inherit it
+    if (enter(vm, &vm->own, open_in_lua, vm, 0) == LUA_OK) {
+        vm_refuse_bundle(vm, "", "it has no name"); // for runs that cannot begin otherwise
+        return vm;
+    }
+    log_error("Lua cannot start: %s", error_text(vm->L));
+    vm_close(vm);
+    return NULL;
+}
+
+void vm_close(Vm *vm) {
+    if (!vm) return;
+    lua_close(vm->L);
+    assert(vm->own.used == 0);
+    free(vm);
+}
+
+struct lua_State *vm_lua(Vm *vm) {
+    return vm->L;
+}

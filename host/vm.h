@@ -1,0 +1,58 @@
+// vm: one Lua state, of one thread. The only file that lets Lua run.
+//
+// Everything that may raise runs protected; what a run allocates is charged to that run, and a run
+// that passes a limit is doomed: its code is stopped and forgotten, and its next turn ends it with
+// that failure. So no run can stop another. C knows of Lua only what executor.lua offers: begin,
+// turn, doom.
+#ifndef WEIR_VM_H
+#define WEIR_VM_H
+
+#include "batch.h"
+#include "bundle.h"
+#include "config.h"
+
+struct lua_State;
+
+typedef struct Vm Vm;
+typedef struct VmRun VmRun; // a run as the Lua state knows it
+
+Vm *vm_open(const Config *config);
+void vm_close(Vm *vm);
+
+// The state itself, for those who run no workflows in it (the command line tool).
+struct lua_State *vm_lua(Vm *vm);
+
+// 0, or UV_EINVAL with one fault on each line of `faults` (to be freed). Runs of a bundle that
+// could not be loaded can be begun all the same: they are doomed.
+int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults);
+void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault);
+bool vm_has_bundle(Vm *vm, const char *hash);
+
+// A run out of its record: `fields` is a claim, of which the first `skip` elements are not fields.
+// Never fails: a run that cannot begin is doomed.
+VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, size_t skip,
+                int64_t now_ms);
+
+// Outcomes (the elements of `reply` from `skip` on) for its next turn.
+void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip);
+
+// Lets the run go on until all its branches are parked. 0 and how many effects it has for the
+// store, which vm_take_effects must take at once; or UV_EPROTO when not even its end could be had.
+// `recorded_ms` is when its last turn was recorded, 0 when it has had none here.
+int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects);
+void vm_take_effects(Vm *vm, Batch *batch);
+
+// The next turn ends it with this failure, without any more of its code.
+void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message);
+
+// The run is dropped where it stands; nothing of it runs any more.
+void vm_forget(Vm *vm, VmRun *run);
+
+// One line that says what it is doing; to be freed.
+char *vm_describe(Vm *vm, VmRun *run);
+
+// What a host says of a bundle to the registry: loads it, and leaves the arguments of `announce` to
+// be taken by vm_take_effects. Faults as vm_load_bundle.
+int vm_announce(Vm *vm, const Source *sources, size_t count, size_t *arguments, char **faults);
+
+#endif

@@ -1,0 +1,45 @@
+// worker: one thread with a loop, a Lua state and a connection of its own.
+//
+// It takes runs as long as its host has a lease, gives each its turns, and sends what they say in
+// batches, of which two may be under way. Shares nothing with other threads but the constant
+// config; the functions below are for the main thread, and only leave it a message.
+#ifndef WEIR_WORKER_H
+#define WEIR_WORKER_H
+
+#include "config.h"
+
+#include <stdint.h>
+
+typedef struct Worker Worker;
+
+typedef struct {
+    void *owner;
+    // On the worker's thread. The lease of this host is gone: the worker has dropped all it held
+    // and does nothing until it is enlisted again.
+    void (*on_lost)(void *owner, int64_t host);
+    // On the worker's thread, its last act: it was stopped and all it had to say was acknowledged.
+    void (*on_stopped)(void *owner);
+} WorkerEvents;
+
+// `number` counts from 1; in Redis it is "<host>.<number>".
+Worker *worker_start(const Config *config, int number, WorkerEvents events);
+
+// The host has a lease, under this number; under another number than before, all is dropped first.
+void worker_enlist(Worker *worker, int64_t host);
+
+// There may be runs for it.
+void worker_wake(Worker *worker);
+
+// It takes no more runs and no more turns, and ends once Redis has what was said.
+void worker_stop(Worker *worker);
+
+// Writes what it is doing to the log.
+void worker_describe(Worker *worker);
+
+// As turn_condemn: the run whose turn does not end, or NULL.
+const char *worker_condemn(Worker *worker, int64_t now_ms);
+
+// Waits for its thread, which must have been told to stop, and frees it.
+void worker_join(Worker *worker);
+
+#endif
