@@ -5,15 +5,12 @@
 
 local ADOPTED = 1000
 
-local function adopt(workflow, queue)
+local function adopt(workflow)
   local unknown = "ready:?" .. workflow
   for _, id in ipairs(redis.call("ZRANGE", lib.key(unknown), 0, ADOPTED - 1)) do
     local run = lib.load(id)
     lib.write("ZREM", unknown, id)
-    if run and run.state == "ready" then
-      lib.set(run, "queue", queue ~= "default" and queue or nil)
-      lib.push(lib.plan.woken, run)
-    end
+    if run and run.state == "ready" then lib.push(lib.plan.woken, run) end
   end
 end
 
@@ -28,9 +25,8 @@ function verbs.announce()
   for _ = 1, tonumber(lib.take()) do
     local workflow, queue, priority = lib.take(), lib.take(), lib.take()
     local timeout, retain, schema = lib.take(), lib.take(), lib.take()
-    lib.write("HSET", "registry", workflow,
-      table.concat({ bundle, queue, priority, timeout, retain, schema }, "\t"))
-    adopt(workflow, queue)
+    lib.register(workflow, table.concat({ bundle, queue, priority, timeout, retain, schema }, "\t"))
+    adopt(workflow)
   end
   return { "announced", bundle }
 end

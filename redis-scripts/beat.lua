@@ -4,71 +4,17 @@
 -- moves  running -> ready, for the runs of dead hosts, each of which counts one death
 -- reply  beat reaped more("1"|"0") | lost
 
-local REAPED = 200 -- runs a call
+local RELIEVED = 200 -- runs of a worker, a call
 local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
-
--- A ready run leaves its worker's own queue for everybody's.
-local function give_up(run)
-  lib.unqueue(run)
-  lib.hold(run, "")
-  lib.push(lib.plan.woken, run)
-end
-
-local function take_back(run, counts, max_deaths)
-  if run.state == "ready" then return give_up(run) end
-  lib.hold(run, "")
-  if run.state ~= "running" then return end
-  if counts then
-    lib.set_special(run, "deaths", run.deaths + 1)
-    if run.deaths >= max_deaths then
-      local message = "lost: " .. run.deaths .. " processes died while they ran it"
-      run.number = run.number + 1
-      lib.set(run, "number", run.number)
-      lib.set(run, tostring(run.number), "\tlost\t" .. lib.now() .. "\t0\t" .. message)
-    end
-  end
-  lib.make_ready(run)
-end
-
-local function forget(host)
-  local node = redis.call("HGET", lib.key("host:" .. host), "node")
-  if node and redis.call("HGET", lib.key("nodes"), node) == host then lib.write("HDEL", "nodes", node) end
-  lib.write("ZREM", "leases", host)
-  lib.write("DEL", "host:" .. host)
-end
-
---- Take back what a host held, a bounded number of runs; true when nothing is left.
-function lib.reap(host, counts, max_deaths)
-  local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
-  local reaped = 0
-  for thread = 1, threads do
-    local worker = host .. "." .. thread
-    lib.write("HDEL", "idle", worker)
-    if reaped < REAPED then
-      for _, id in ipairs(redis.call("SRANDMEMBER", lib.key("held:" .. worker), REAPED - reaped)) do
-        local run = lib.load(id)
-        if run and run.holder == worker then
-          take_back(run, counts, max_deaths)
-        else
-          lib.write("SREM", "held:" .. worker, id)
-        end
-        reaped = reaped + 1
-      end
-    end
-  end
-  if reaped > 0 then return false, reaped end
-  forget(host)
-  return true, 0
-end
 
 local function relieve(host)
   local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
   for thread = 1, threads do
     local stale = redis.call("ZRANGEBYSCORE", lib.key("ready:@" .. host .. "." .. thread), "-inf",
-      lib.now() - STALE_MS, "LIMIT", 0, REAPED)
+      lib.now() - STALE_MS, "LIMIT", 0, RELIEVED)
     for _, id in ipairs(stale) do
       local run = lib.load(id)
-      if run and run.state == "ready" then give_up(run) end
+      if run and run.state == "ready" then lib.give_up(run) end
     end
   end
 end

@@ -30,7 +30,7 @@ local function run_groups()
     if raised[index] then
       replies[index] = raised[index]
     else
-      lib.at, lib.last = at + 2, at + 1 + n
+      lib.begin_group(at + 1, at + 1 + n)
       local ok, reply = pcall(verbs[verb] or error, "no such verb: " .. verb)
       if not ok then
         raised[index] = { "error", type(reply) == "table" and reply.err or tostring(reply) }
@@ -59,11 +59,12 @@ else
   commit = tonumber(call("HGET", key("meta"), "commit") or 0)
 end
 
+-- True when its host heard it.
 local function wake(who)
   idle[who] = nil
   call("HDEL", key("idle"), who)
   local host, thread = string.match(who, "^(%d+)%.(%d+)$")
-  call("PUBLISH", key("wake:" .. host), thread)
+  return call("PUBLISH", key("wake:" .. host), thread) > 0
 end
 
 local function read_idle()
@@ -75,11 +76,13 @@ local function read_idle()
   end
 end
 
-local function wake_for(queue)
+-- One worker for each run: the first may have little room, or be dead and not known to be.
+local function wake_for(queue, runs)
   read_idle()
   for who, served in pairs(idle) do
+    if runs == 0 then return end
     if served == "*" or string.find("\t" .. served .. "\t", "\t" .. queue .. "\t", 1, true) then
-      return wake(who)
+      if wake(who) then runs = runs - 1 end
     end
   end
 end
@@ -119,7 +122,7 @@ local function enqueue(queue, entries)
     end
   end
   call("SADD", key("queues"), queue)
-  wake_for(queue)
+  wake_for(queue, #entries)
 end
 
 -- What others promoted for this worker comes first: it has waited longest.
@@ -152,12 +155,33 @@ local function place_woken()
   if #fresh == 0 then return end
   local sequence = call("HINCRBY", key("meta"), "sequence", #fresh) - #fresh
   for i, run in ipairs(fresh) do
+    lib.leave_unknown(run)
     local queue = lib.get(run, "queue") or "default"
     by_queue[queue] = by_queue[queue] or {}
     table.insert(by_queue[queue], { id = run.id, score = score_of(run, sequence + i) })
   end
 end
 place_woken()
+
+-- True when it may have more: what stood first had ended or expired.
+local function claim_from(queue)
+  local asked = capacity
+  local popped = call("ZPOPMIN", key("ready:" .. queue), asked)
+  local ready, left = by_queue[queue] or {}, {}
+  for i = 1, #popped, 2 do ready[#ready + 1] = { id = popped[i], score = tonumber(popped[i + 1]) } end
+  if #ready > 1 then
+    table.sort(ready, function(a, b) return a.score < b.score end)
+  end
+  for _, entry in ipairs(ready) do
+    if capacity > 0 then
+      claim(lib.load(entry.id))
+    else
+      left[#left + 1] = entry
+    end
+  end
+  by_queue[queue] = left
+  return #popped == 2 * asked
+end
 
 -- Then the queues, where this batch's new runs stand behind what is there already.
 if capacity > 0 then
@@ -171,25 +195,8 @@ if capacity > 0 then
     end
   end
   for _, queue in ipairs(queues) do
-    local new = by_queue[queue]
-    if capacity > 0 and string.byte(queue) ~= 63 then
-      local popped = call("ZPOPMIN", key("ready:" .. queue), capacity)
-      local ready = new or {}
-      if #popped > 0 then
-        for i = 1, #popped, 2 do ready[#ready + 1] = { id = popped[i], score = tonumber(popped[i + 1]) } end
-      end
-      if #popped > 0 or #ready > 1 then
-        table.sort(ready, function(a, b) return a.score < b.score end)
-      end
-      local left = {}
-      for i, entry in ipairs(ready) do
-        if capacity > 0 then
-          claim(lib.load(entry.id))
-        else
-          left[#left + 1] = ready[i]
-        end
-      end
-      by_queue[queue] = left
+    if string.byte(queue) ~= 63 then
+      while capacity > 0 and claim_from(queue) do end
     end
   end
 end
@@ -235,7 +242,7 @@ local function write_run(run)
   end
   local hash = key("r:" .. run.id)
   if n <= CHUNK then
-    call("HSET", hash, unpack(near, 1, n))
+    if n > 0 then call("HSET", hash, unpack(near, 1, n)) end
   else
     write_chunks("HSET", hash, near)
     near = {}

@@ -1,8 +1,9 @@
 -- invoke: start a child; the run becomes its waiter unless it is detached.
--- args   operation  entry  child  workflow  data  seed  max_depth  unknown|""  n  (option value)×n
+-- args   operation  entry  child  workflow  data  seed  max_depth  unknown|""  bundle|""  result  n  (option value)×n
 --        unknown: the outcome when nobody has announced the workflow; "" when the worker knows it itself
+--        bundle, result: fused. The worker has run the child already, with this code, and it did nothing but return
 --        options: queue priority delay_ms retry detached
--- moves  child: (none) -> ready | scheduled
+-- moves  child: (none) -> ready | scheduled | completed
 -- Refused without a word while a cancel is recorded that the worker has not been told: the reply of the turn brings it.
 
 local function chain_of(run)
@@ -15,14 +16,25 @@ local function chain_of(run)
   return table.concat(names, " > ")
 end
 
-function effects.invoke(run)
-  local operation, entry, id, workflow, data = lib.take(), lib.take(), lib.take(), lib.take(), lib.take()
-  local seed, max_depth, unknown = lib.take(), tonumber(lib.take()), lib.take()
-  local options = {}
-  for _ = 1, tonumber(lib.take()) do
-    local name = lib.take()
-    options[name] = lib.take()
+-- A child may be fused when it would be claimed by this worker at once: its code is what new attempts run, and nothing
+-- older waits in its queue.
+local NO_OPTIONS = {}
+local fusable = {}
+local function may_be_fused(workflow, bundle)
+  local may = fusable[workflow]
+  if may == nil then
+    local entry = lib.registered(workflow)
+    may = entry ~= nil and entry.bundle == bundle and lib.serves(entry.queue)
+      and redis.call("ZCARD", lib.key("ready:" .. entry.queue)) == 0
+    fusable[workflow] = may
   end
+  return may
+end
+
+function effects.invoke(run)
+  local operation, entry, id, workflow, data, seed, max_depth, unknown, bundle, result, n = lib.take_many(11)
+  local options = n ~= "0" and lib.take_options(n) or NO_OPTIONS
+  max_depth = tonumber(max_depth)
 
   if run.cancel and run.cancel > run.told then return end
   lib.begin_operation(run, operation, entry)
@@ -46,6 +58,11 @@ function effects.invoke(run)
     return
   end
 
+  if bundle ~= "" and may_be_fused(workflow, bundle) then
+    lib.begin_fused(id, workflow, data, seed, bundle, result)
+    lib.record_outcome(run, operation, "completed", 1, result)
+    return
+  end
   child = lib.create(id)
   if options.retry then lib.set(child, "retry", options.retry) end
   if options.detached then

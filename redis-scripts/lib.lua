@@ -8,11 +8,23 @@
 
 local lib, verbs, effects = {}, {}, {}
 
+-- <verb>.lua defines verbs.<verb>, effects.<verb> or both, when the first of them is asked for.
+local definitions = {}
+local function define(table_of, name)
+  local definition = definitions[name]
+  if not definition then return nil end
+  definitions[name] = nil
+  definition()
+  return rawget(table_of, name)
+end
+setmetatable(verbs, { __index = define })
+setmetatable(effects, { __index = define })
+
 local call, unpack, find, match = redis.call, unpack, string.find, string.match
 local PREFIX = KEYS[1]
 local INFINITY = math.huge
 local COMPACT = 64 -- bytes; a longer value moves to v:<run>, so that r:<run> stays a listpack
-local ELSEWHERE = "@" -- stands in r:<run> for a value kept in v:<run>; no JSON text and no word begins so
+local ELSEWHERE = "\1" -- stands in r:<run> for a value kept in v:<run>; no JSON text and no id begins so
 local CHUNK = 6000 -- values handed to one call: unpack is bounded by the C stack
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -23,8 +35,6 @@ local NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 lib.worker = ARGV[1] -- "<host>.<thread>", "" for a client
 lib.capacity = tonumber(ARGV[2]) -- how many runs it may be given
-lib.at = 3 -- the next argument to take
-lib.last = 0 -- the last argument of the group being run
 
 local STAMP = string.format("%d", NOW)
 
@@ -39,24 +49,51 @@ local TEXT = setmetatable({}, { __index = function(texts, number)
 end })
 lib.text = TEXT
 
+local arguments = ARGV
+local at, last = 0, 0 -- the argument taken last, and the last of the group being run
+
+--- Begin a group: its arguments are those after `before`, up to `to`.
+function lib.begin_group(before, to) at, last = before, to end
+
 --- The next argument of the group being run.
-function lib.take()
-  local at = lib.at
-  if at > lib.last then error("too few arguments", 0) end
-  lib.at = at + 1
-  return ARGV[at]
+local function take()
+  at = at + 1
+  if at > last then error("too few arguments", 0) end
+  return arguments[at]
 end
+lib.take = take
+
+--- The next `n` of them.
+function lib.take_many(n)
+  local from = at + 1
+  at = at + n
+  if at > last then error("too few arguments", 0) end
+  return unpack(arguments, from, at)
+end
+
+--- `n` options, each a name and a value.
+function lib.take_options(n)
+  local options = {}
+  for _ = 1, tonumber(n) do
+    local name = take()
+    options[name] = take()
+  end
+  return options
+end
+
+--- Whether the group has more arguments.
+function lib.more() return at < last end
 
 function lib.key(name) return PREFIX .. name end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- The plan
 
-local plan, records
+local plan, records, registry
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
 function lib.begin()
-  records = {}
+  records, registry = {}, {}
   plan = {
     changed = {}, -- runs with changed fields, in order
     delayed = {}, -- run -> earliest wake-up in ms, INFINITY without one, false: not in the set
@@ -96,14 +133,16 @@ function lib.load(id, also)
     records[id] = false
     return nil
   end
+  local state, number = v[1], tonumber(v[4] or 0)
   record = {
-    id = id, state = v[1], holder = v[2] or "", turn = tonumber(v[3] or 0), number = tonumber(v[4] or 0),
-    known = 0, attempt = 1, deaths = 0, special = v[6],
-    changed = { state = nil, turn = nil, number = nil, holder = nil }, dirty = false, also = also, value_of_also = v[7],
+    id = id, state = state, holder = v[2] or "", turn = tonumber(v[3] or 0), number = number, attempt = 1,
+    -- A run suspends only when its worker knows all there is; `known` is kept when more came before it was claimed.
+    known = state == "ready" and tonumber(v[5] or 0) or number,
+    changed = { state = nil, turn = nil, number = nil, holder = nil },
   }
-  -- A run suspends only when its worker knows all there is; the number is kept when more came before it was claimed.
-  record.known = record.state == "ready" and tonumber(v[5] or 0) or record.number
+  if also then record.also, record.value_of_also = also, v[7] end
   if v[6] then
+    record.special = v[6]
     v = call("HMGET", hash, unpack(SPECIAL))
     record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
     record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
@@ -116,10 +155,9 @@ end
 --- A run that is not there yet. Its first `set` begins its hash.
 function lib.create(id)
   local record = {
-    id = id, state = "", holder = "", turn = 0, number = 0, known = 0, attempt = 1, deaths = 0, fresh = true,
+    id = id, state = "", holder = "", turn = 0, number = 0, attempt = 1, fresh = true,
     changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, holder = nil, bundle = nil,
                 started_at = nil },
-    dirty = false,
   }
   records[id] = record
   return record
@@ -345,6 +383,8 @@ function lib.cancel(record, code, message)
       cjson.encode({ code = code, message = message, run = record.id }))
     return true
   end
+  -- From here on only the clean-up's own grace counts; a deadline that has passed would wake it again and again.
+  if record.deadline then set_special(record, "deadline", nil) end
   local number = record.number + 1
   record.number = number
   set(record, "number", number)
@@ -357,7 +397,6 @@ end
 --- Expire a run whose deadline has passed.
 function lib.expire(record)
   if record.deadline and record.deadline <= NOW and not record.cancel and not ENDED[record.state] then
-    set_special(record, "deadline", nil)
     lib.cancel(record, "expired", "the run timed out")
   end
 end
@@ -365,22 +404,39 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- Queues and the registry
 
+local function read_entry(text)
+  local bundle, queue, priority, timeout, retain =
+    string.match(text, "^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t")
+  return { bundle = bundle, queue = queue, priority = tonumber(priority), timeout_ms = tonumber(timeout),
+           retain_ms = tonumber(retain) }
+end
+
 --- What the registry says of a workflow, read once a batch; nil when nobody has announced it.
-local registry = {}
 function lib.registered(workflow)
   local entry = registry[workflow]
   if entry == nil then
     local text = call("HGET", PREFIX .. "registry", workflow)
-    entry = false
-    if text then
-      local bundle, queue, priority, timeout, retain =
-        string.match(text, "^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t")
-      entry = { bundle = bundle, queue = queue, priority = tonumber(priority), timeout_ms = tonumber(timeout),
-                retain_ms = tonumber(retain) }
-    end
+    entry = text and read_entry(text)
     registry[workflow] = entry
   end
   return entry or nil
+end
+
+--- Plan what the registry says of a workflow from now on.
+function lib.register(workflow, text)
+  registry[workflow] = read_entry(text)
+  lib.write("HSET", "registry", workflow, text)
+end
+
+--- A run of a workflow that nobody had announced stands apart, in the queue `?<workflow>`. It goes to the queue it was
+--- started for, or that of the workflow, once the workflow is known.
+function lib.leave_unknown(record)
+  local queue = get(record, "queue")
+  local entry = queue and string.byte(queue) == 63 and lib.registered(get(record, "workflow"))
+  if not entry then return end
+  queue = get(record, "asked_queue") or entry.queue
+  set(record, "queue", queue ~= "default" and queue or nil)
+  set(record, "asked_queue", nil)
 end
 
 --- Where a run stands while it is ready and nobody's: the queue's key without prefix.
@@ -409,7 +465,10 @@ function lib.begin_run(record, workflow, data, seed, options)
   set(record, "data", data)
   set(record, "seed", seed)
   set(record, "created_at", STAMP)
-  if not entry then queue = "?" .. workflow end
+  if not entry then
+    if options.queue then set(record, "asked_queue", queue) end
+    queue = "?" .. workflow
+  end
   if queue ~= "default" then set(record, "queue", queue) end
   if priority ~= 0 then set(record, "priority", priority) end
   if timeout then
@@ -424,6 +483,91 @@ function lib.begin_run(record, workflow, data, seed, options)
   else
     make_ready(record)
   end
+end
+
+--- A new run that has ended already: it was run before it was written. Nothing of it will change, so that it is written
+--- as a list at once and needs no record.
+function lib.begin_fused(id, workflow, data, seed, bundle, result)
+  if #data > COMPACT then
+    lib.write("HSET", "v:" .. id, "data", data)
+    data = ELSEWHERE
+  end
+  if #result > COMPACT then
+    lib.write("HSET", "v:" .. id, "result", result)
+    result = ELSEWHERE
+  end
+  records[id] = nil
+  push(plan.calls, {
+    "HSET", PREFIX .. "r:" .. id, "state", "completed", "workflow", workflow, "data", data, "seed", seed,
+    "created_at", STAMP, "started_at", STAMP, "finished_at", STAMP, "bundle", bundle, "result", result,
+  })
+end
+
+--- Whether the caller takes runs of this queue.
+function lib.serves(queue)
+  for at = 4, 3 + tonumber(ARGV[3]) do
+    if ARGV[at] == "*" or ARGV[at] == queue then return true end
+  end
+  return false
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Taking back what a worker held
+
+local REAPED = 200 -- runs a call
+
+-- A ready run leaves its worker's own queue for everybody's.
+function lib.give_up(run)
+  lib.unqueue(run)
+  lib.hold(run, "")
+  push(plan.woken, run)
+end
+
+local function take_back(run, counts, max_deaths)
+  if run.state == "ready" then return lib.give_up(run) end
+  lib.hold(run, "")
+  if run.state ~= "running" then return end
+  if counts then
+    set_special(run, "deaths", (run.deaths or 0) + 1)
+    if run.deaths >= max_deaths then
+      local message = "lost: " .. run.deaths .. " processes died while they ran it"
+      run.number = run.number + 1
+      set(run, "number", run.number)
+      set(run, TEXT[run.number], "\tlost\t" .. STAMP .. "\t0\t" .. message)
+    end
+  end
+  make_ready(run)
+end
+
+local function forget(host)
+  local node = call("HGET", PREFIX .. "host:" .. host, "node")
+  if node and call("HGET", PREFIX .. "nodes", node) == host then lib.write("HDEL", "nodes", node) end
+  lib.write("ZREM", "leases", host)
+  lib.write("DEL", "host:" .. host)
+end
+
+--- Take back what a host held, a bounded number of runs; true when nothing is left.
+function lib.reap(host, counts, max_deaths)
+  local threads = tonumber(call("HGET", PREFIX .. "host:" .. host, "threads") or 0)
+  local reaped = 0
+  for thread = 1, threads do
+    local worker = host .. "." .. thread
+    lib.write("HDEL", "idle", worker)
+    if reaped < REAPED then
+      for _, id in ipairs(call("SRANDMEMBER", PREFIX .. "held:" .. worker, REAPED - reaped)) do
+        local run = lib.load(id)
+        if run and run.holder == worker then
+          take_back(run, counts, max_deaths)
+        else
+          lib.write("SREM", "held:" .. worker, id)
+        end
+        reaped = reaped + 1
+      end
+    end
+  end
+  if reaped > 0 then return false, reaped end
+  forget(host)
+  return true, 0
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -450,7 +594,7 @@ end
 
 --- A run for a worker that begins it or goes on from its journal: { "cold", run, turn, deaths, bundle, field, value, … }.
 function lib.cold(run)
-  local reply = { "cold", run.id, run.turn, run.deaths, get(run, "bundle") or "" }
+  local reply = { "cold", run.id, run.turn, run.deaths or 0, get(run, "bundle") or "" }
   if run.fresh then
     -- Created in this batch: all there is of it is what was planned.
     for field, value in pairs(run.changed) do

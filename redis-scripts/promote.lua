@@ -5,7 +5,10 @@
 
 local PROMOTED = 200
 
+-- The turn counts on: should the one that failed be sent again, it is not taken for one of the new attempt.
 local function next_attempt(run)
+  run.turn = run.turn + 1
+  lib.set(run, "turn", run.turn)
   lib.set(run, "bundle@" .. run.attempt, lib.get(run, "bundle"))
   lib.set(run, "bundle", nil)
   lib.set_special(run, "attempt", run.attempt + 1)

@@ -10,4 +10,6 @@ function effects.retry(run)
   lib.set(run, "error", failure)
   lib.hold(run, "")
   lib.delay(run, lib.now() + delay)
+  lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
+  lib.push(lib.plan.published, lib.plan.delayed[run.id])
 end

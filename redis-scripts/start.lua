@@ -5,11 +5,7 @@
 
 function verbs.start()
   local id, workflow, data, seed, any = lib.take(), lib.take(), lib.take(), lib.take(), lib.take()
-  local options = {}
-  for _ = 1, tonumber(lib.take()) do
-    local name = lib.take()
-    options[name] = lib.take()
-  end
+  local options = lib.take_options(lib.take())
 
   local run = lib.load(id)
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end

@@ -5,6 +5,6 @@
 function verbs.suspect()
   local run = lib.load(lib.take())
   if not run or run.state ~= "running" then return { "lost" } end
-  lib.set_special(run, "deaths", math.max(run.deaths, 1))
+  lib.set_special(run, "deaths", math.max(run.deaths or 0, 1))
   return { "suspected" }
 end

@@ -4,8 +4,9 @@
 -- moves  running -> waiting
 
 function effects.suspend(run)
-  local wake, wake_in = tonumber(lib.take()), tonumber(lib.take())
+  local wake, wake_in = lib.take_many(2)
   if run.number > run.told then return end
+  wake, wake_in = tonumber(wake), tonumber(wake_in)
   if wake_in then
     local at = lib.now() + wake_in
     if not wake or at < wake then wake = at end

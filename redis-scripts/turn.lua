@@ -17,7 +17,8 @@ local function where_it_stands(record)
 end
 
 function verbs.turn()
-  local id, turn, known = lib.take(), tonumber(lib.take()), tonumber(lib.take())
+  local id, turn, known = lib.take_many(3)
+  turn, known = tonumber(turn), tonumber(known)
 
   local record = lib.load(id)
   if not record then return { "lost" } end
@@ -31,11 +32,11 @@ function verbs.turn()
 
   record.turn = turn + 1
   lib.set(record, "turn", lib.text[turn + 1])
-  if record.deaths > 0 then
+  if (record.deaths or 0) > 0 then
     lib.set_special(record, "deaths", 0)
   end
-  lib.expire(record)
-  while lib.at <= lib.last do
+  if record.deadline then lib.expire(record) end
+  while lib.more() do
     effects[lib.take()](record)
   end
 

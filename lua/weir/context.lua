@@ -347,8 +347,12 @@ local function invoke(state, run, verb, options)
     option("delay_ms", delay_ms)
     option("retry", policy and json.encode(policy))
     option("detached", options.detached and "1" or nil)
-    journal:tell("invoke", id, text, child, workflow, data, run.host.seed(), run.limits.depth,
-      definition and "" or unknown_workflow(run, workflow), #more // 2, table.unpack(more))
+    local seed = run.host.seed()
+    local first = journal:tell("invoke", id, text, child, workflow, data, seed, run.limits.depth,
+      definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
+    if definition and not (delay_ms or options.detached or options.queue) then
+      run:may_fuse(definition, child, data, seed, policy, first)
+    end
   end
   if not operation.outcome then
     if not options.detached then journal:open_child(operation, child) end
@@ -686,6 +690,7 @@ end
 
 function made.run(state)
   local run = state.run
+  run.observed = true
   return {
     id = run.id, workflow = run.workflow, attempt = run.attempt, parent = run.parent, root = run.root,
     depth = run.depth, bundle = run.bundle_hash, created_at = run.created_at,
@@ -697,7 +702,8 @@ function made.log(state)
   local log = {}
   for _, level in ipairs { "debug", "info", "warn", "error" } do
     log[level] = function(_, text, fields)
-      if run.journal:replaying() then return end
+      run.observed = true
+      if run.fused or run.journal:replaying() then return end
       run.host.log(level, run.id, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
     end
   end

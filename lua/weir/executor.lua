@@ -23,8 +23,8 @@ local executor = {}
 ---Limits of every run, set by the driver.
 executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
 
----What the driver provides: log, limit, seed.
-executor.host = nil
+---What the driver provides: log, limit, seed. In the host that is a module in C.
+executor.host = package.preload["weir.native.host"] and require "weir.native.host"
 
 -- Failures of the run's own code that no attempt would cure.
 local FINAL = {
@@ -48,13 +48,21 @@ function executor.invalid_data(workflow, violations)
   }
 end
 
----@param bundle table what the run's attempt is served by
+-- For a run whose code cannot be loaded: it can only fail.
+local NO_BUNDLE = { name = "", workflows = {} }
+
+---@param bundle table? what the run's attempt is served by
 ---@param id string
 ---@param list string[] the record: field, value, field, value …
 ---@return table run
 function executor.begin(bundle, id, list)
   local fields = {}
   for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
+  return executor.from_fields(bundle or NO_BUNDLE, id, fields)
+end
+
+---@param fields table<string, string>
+function executor.from_fields(bundle, id, fields)
   local attempt = math.tointeger(tonumber(fields.attempt or 1))
   local slash = id:match("^.*()/")
   local _, depth = id:gsub("/", "")
@@ -62,7 +70,7 @@ function executor.begin(bundle, id, list)
 
   local self = setmetatable({
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
-    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)),
+    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.deaths or 0),
     parent = slash and id:sub(1, slash - 1) or nil, root = id:match("^[^/]*"), depth = depth,
     created_at = math.tointeger(tonumber(fields.created_at)),
     limits = executor.limits, host = executor.host,
@@ -74,7 +82,7 @@ function executor.begin(bundle, id, list)
   self.journal.bundle_of = function(of)
     return (" (bundle %s)"):format((fields["bundle@" .. of] or fields.bundle or "?"):sub(1, 8))
   end
-  if fields.started_at then self.journal:restore(fields) end
+  self.journal:restore(fields)
   if fields.retry then
     self.retry_policy = json.decode(fields.retry)
   else
@@ -84,7 +92,10 @@ function executor.begin(bundle, id, list)
 end
 
 ---Seconds of the last outcome delivered.
-function Run:now() return self.journal.now_ms / 1000 end
+function Run:now()
+  self.observed = true
+  return self.journal.now_ms / 1000
+end
 
 ---As math.random, from the run's seed.
 function Run:random(...)
@@ -221,10 +232,15 @@ function Run:turn(now, outcomes, recorded_at)
   log:recorded_at(recorded_at or now)
   log:learn(outcomes)
   log:due(now)
-  sandbox.enter(self.bundle, self)
   if not self.started then self:start() end
-  self:advance()
-  sandbox.leave()
+  if self.ended then
+    self:advance()
+  else
+    sandbox.enter(self.bundle, self)
+    self:advance()
+    sandbox.leave()
+  end
+  if self.fusable then self:fuse() end
   return (log:take_effects())
 end
 
@@ -284,6 +300,56 @@ function Run:finish()
     log:tell("fail", "failed", failure.encode(self.failure), #lingering, table.unpack(lingering))
   else
     log:tell("complete", self.result, #lingering, table.unpack(lingering))
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Fused: a child that only computes is run at once, and is born completed in the turn that invokes it.
+--
+-- Until that turn is acknowledged nothing of it is outside: a child that wants anything of the store,
+-- the clock or the log, that fails or takes long, is forgotten and goes the long way. So does one that
+-- the store will not have fused (something older is ready, newer code is registered): it decides.
+
+local FUSED_A_TURN = 4
+local FUSED_MS = 2
+local PATIENCE = 64 -- invocations of a workflow that went the long way before it is tried again
+
+local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
+
+---@param first integer where the invoke begins in the effects
+function Run:may_fuse(definition, child, data, seed, policy, first)
+  if self.deaths > 0 or definition.timeout_ms then return end
+  local spared = patience[definition]
+  if spared and spared > 0 then
+    patience[definition] = spared - 1
+    return
+  end
+  local fusable = self.fusable
+  if not fusable then
+    fusable = {}
+    self.fusable = fusable
+  end
+  if #fusable < FUSED_A_TURN then
+    fusable[#fusable + 1] = { definition = definition, child = child, data = data, seed = seed, policy = policy, first = first }
+  end
+end
+
+function Run:fuse()
+  local fusable, effects, host = self.fusable, self.journal.effects, self.host
+  self.fusable = nil
+  for _, one in ipairs(fusable) do
+    local child = executor.from_fields(self.bundle, one.child, {
+      workflow = one.definition.id, data = one.data, seed = one.seed, created_at = self.now, bundle = self.bundle_hash,
+    })
+    child.fused = true
+    host.limit(FUSED_MS)
+    local said = child:turn(self.now, {})
+    local late = host.limit(nil)
+    if not late and not child.observed and said[1] == "complete" and #said == 3 then
+      effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, said[2]
+    else
+      patience[one.definition] = PATIENCE
+    end
   end
 end
 

@@ -72,11 +72,13 @@ end
 -- Effects
 
 ---Tell the store something, when this turn ends.
+---@return integer first where it begins in `effects`
 function journal:tell(...)
   local effects = self.effects
   local size = #effects
   self.marks[#self.marks + 1] = size + 1
-  for i = 1, select("#", ...) do effects[size + i] = (select(i, ...)) end
+  table.move({ ... }, 1, select("#", ...), size + 1, effects)
+  return size + 1
 end
 
 local LARGEST, LARGEST_BYTES = 2500, 2 * 1024 * 1024

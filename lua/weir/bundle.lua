@@ -1,0 +1,254 @@
+-- Bundles: all sources of one folder at one moment, loaded. Each file is evaluated once, in the
+-- bundle's own environment; definitions that files return are its workflows, all else is modules.
+-- A bundle is loaded whole or not at all, and every fault of every file is told.
+-- Never reads the folder (the sources come from Redis), never runs a workflow.
+
+local definition = require "weir.definition"
+local frozen = require "weir.frozen"
+local json = require "weir.json"
+local sandbox = require "weir.sandbox"
+local weir = require "weir"
+
+local bundle = {}
+
+---@class weir.Bundle
+---@field name string the hash of its sources
+---@field workflows table<string, weir.Definition>
+---@field environment weir.Environment
+
+---@class weir.Loader
+---@field files table<string, string>
+---@field environment weir.Environment
+---@field values table<string, any> path -> what the file returned
+---@field failures table<string, string> path -> its fault
+---@field underway string[] paths of files being evaluated, outermost first
+
+-- What `require` gives of weir itself: the author's side, shared by all runs.
+local json_face = frozen.face("weir.json", {
+  encode = json.encode,
+  decode = json.decode,
+  try_encode = json.try_encode,
+  try_decode = json.try_decode,
+  null = json.null,
+  array = json.array,
+  is_array = json.is_array,
+})
+local weir_members = { json = json_face }
+for name, member in pairs(weir) do weir_members[name] = weir_members[name] or member end
+local own_modules = { weir = frozen.face("weir", weir_members), ["weir.json"] = json_face }
+
+local foreign_modules = {} -- of C, by name; tables as faces
+
+-- Faults: every one is "file:line: message"
+
+local function escaped(text)
+  return (text:gsub("%p", "%%%0"))
+end
+
+-- Lua cuts a long file name short in its messages; faults name it whole.
+local function with_whole_path(text, path, short)
+  return (text:gsub("^" .. escaped(short), function() return path end))
+end
+
+local function text_of(raised)
+  local ok, text = pcall(tostring, raised)
+  return ok and text or "error of type " .. type(raised)
+end
+
+-- The message handler of an evaluation: puts the author's innermost line in front of what has no
+-- position yet.
+local function located(files, path)
+  return function(raised)
+    local text = text_of(raised)
+    local level, info = 2, debug.getinfo(2, "Sl")
+    while info do
+      local file = info.source:match("^@(.*)$")
+      if file and (files[file] or file == path) and info.currentline > 0 then
+        local whole = with_whole_path(text, file, info.short_src)
+        if type(raised) == "string" and text:find("^[^\n]-:%d+: ") then return whole end
+        return ("%s:%d: %s"):format(file, info.currentline, text)
+      end
+      level = level + 1
+      info = debug.getinfo(level, "Sl")
+    end
+    if type(raised) == "string" and text:find("^[^\n]-:%d+: ") then return text end
+    return ("%s:1: %s"):format(path, text)
+  end
+end
+
+-- Evaluation
+
+-- On the first line of each file: a block that has something to close makes no tail calls, so
+-- `return weir.workflow {...}` leaves its line in errors and definitions.
+local NO_TAIL_CALL = "local _file <close> = nil; "
+
+local function compile(source, path, environment)
+  source = source:gsub("^\xEF\xBB\xBF", ""):gsub("^#", "--#")
+  local chunk, fault = load(NO_TAIL_CALL .. source, "@" .. path, "t", environment.proxy)
+  if chunk then return chunk end
+  local short = debug.getinfo(load("", "@" .. path), "S").short_src
+  return nil, with_whole_path(fault, path, short)
+end
+
+local function module_name(path)
+  return (path:gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
+end
+
+-- What the file at `path` returns. Raises its fault, as text.
+---@param self weir.Loader
+---@param name? string of a module outside
+local function evaluate(self, path, source, name)
+  local value = self.values[path]
+  if value ~= nil then return value end
+  if self.failures[path] then error(self.failures[path], 0) end
+  -- A run that was ended in the midst of a late require has left its files there.
+  if sandbox.current() then self.underway = {} end
+  for i, outer in ipairs(self.underway) do
+    if outer == path then
+      error(("files require each other in a circle: %s, %s")
+        :format(table.concat(self.underway, ", ", i), path), 0)
+    end
+  end
+  local chunk, fault = compile(source, path, self.environment)
+  if chunk then
+    table.insert(self.underway, path)
+    sandbox.load(self.environment, function()
+      local ok, returned = xpcall(chunk, located(self.files, path),
+        name or module_name(path), path)
+      if ok then value = returned else fault = returned end
+    end)
+    table.remove(self.underway)
+  end
+  if fault then
+    self.failures[path] = fault
+    error(fault, 0)
+  end
+  if value == nil then value = true end
+  self.values[path] = value
+  return value
+end
+
+-- require
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  local source = file and file:read("a")
+  if file then file:close() end
+  return source
+end
+
+-- A module of Lua on --lua-path runs in the bundle's environment: what it does for a workflow must
+-- replay as well. A module of C is the worker's.
+local function require_outside(self, name)
+  if foreign_modules[name] ~= nil then return foreign_modules[name] end
+  local path = not package.preload[name] and package.searchpath(name, package.path)
+  local source = path and read_file(path)
+  if source then return (evaluate(self, path, source, name)) end
+
+  local is_there = package.preload[name] or package.searchpath(name, package.cpath)
+  local root = name:match("^[^.]+") -- the all-in-one library: luaopen_a_b in a.so
+  if not is_there and not package.searchpath(root, package.cpath) then
+    error(('module "%s" not found: no %s.lua among the workflows, nothing on --lua-path and'
+      .. ' --lua-cpath'):format(name, (name:gsub("%.", "/"))), 2)
+  end
+  local value = require(name)
+  if type(value) == "table" and getmetatable(value) == nil then value = frozen.face(name, value) end
+  foreign_modules[name] = value
+  return value
+end
+
+-- Unlike Lua's own it returns the module alone: `return { require "a", require "b" }` is a list of
+-- workflows.
+---@param self weir.Loader
+local function make_require(self)
+  return function(name)
+    if type(name) ~= "string" then
+      error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ")", 2)
+    end
+    local base = name:gsub("%.", "/")
+    for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
+      if self.files[path] then return (evaluate(self, path, self.files[path])) end
+    end
+    local own = own_modules[name] or sandbox.library(name, self.environment)
+    if own then return own end
+    if name:find("^weir%.") then
+      error(('module "%s" is not for workflow code; there are weir and weir.json'):format(name), 2)
+    end
+    return require_outside(self, name)
+  end
+end
+
+-- Registration
+
+local function is_spec(path)
+  return path:find("_spec%.lua$") or path:find("^spec/") or path:find("/spec/", 1, true)
+end
+
+-- The definitions in what a file returned, or a fault.
+local function definitions_in(value, path)
+  if definition.is(value) then return { value } end
+  if type(value) ~= "table" or frozen.members(value) then return {} end
+  local stranger
+  local found = {}
+  for i, item in ipairs(value) do
+    if definition.is(item) then
+      found[#found + 1] = item
+    else
+      stranger = stranger or i
+    end
+  end
+  if stranger and found[1] then
+    return nil, ("%s:1: item %d of the list that it returns is no workflow"):format(path, stranger)
+  end
+  return found
+end
+
+local function register(workflows, made)
+  local there = workflows[made.id]
+  if there and there ~= made then
+    return ('%s:%d: workflow "%s" is already defined at %s:%d')
+      :format(made.file, made.line, made.id, there.file, there.line)
+  end
+  workflows[made.id] = made
+end
+
+local function sorted_paths(files)
+  local paths = {}
+  for path in pairs(files) do
+    if path:find("%.lua$") and not is_spec(path) then paths[#paths + 1] = path end
+  end
+  table.sort(paths)
+  return paths
+end
+
+---Loads a bundle.
+---@param name string the hash of its sources
+---@param files table<string, string> path relative to the folder -> source
+---@return weir.Bundle?
+---@return string[]? faults each "file:line: message", when there is no bundle
+function bundle.load(name, files)
+  local self = { files = files, values = {}, failures = {}, underway = {} }
+  self.environment = sandbox.environment(make_require(self))
+
+  local workflows, faults, told = {}, {}, {}
+  local function fail(fault)
+    if told[fault] then return end -- a file that fails fails all that require it
+    told[fault] = true
+    faults[#faults + 1] = fault
+  end
+
+  for _, path in ipairs(sorted_paths(files)) do
+    local ok, value = pcall(evaluate, self, path, files[path])
+    local found, fault
+    if ok then found, fault = definitions_in(value, path) else fault = value end
+    if fault then fail(text_of(fault)) end
+    for _, made in ipairs(found or {}) do
+      fault = register(workflows, made)
+      if fault then fail(fault) end
+    end
+  end
+  if faults[1] then return nil, faults end
+  return { name = name, workflows = workflows, environment = self.environment }
+end
+
+return bundle

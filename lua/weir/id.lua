@@ -1,0 +1,27 @@
+-- What may be an id or a name: 1 to 512 bytes of UTF-8 without control characters, "/" and "~".
+-- "/" separates runs and "~" rounds, so no id may hold them. Pure.
+
+local id = {}
+
+local LONGEST = 512
+
+---Why `value` cannot be an id; nil when it can. Reads on after the name of what it is:
+---"workflow id" .. " is empty".
+---@param value any
+---@return string? fault
+function id.fault(value)
+  if type(value) ~= "string" then
+    return (" must be text, not a %s"):format(value == nil and "nil" or type(value))
+  end
+  if value == "" then return " is empty" end
+  if #value > LONGEST then return (" has %d bytes; %d are allowed"):format(#value, LONGEST) end
+  if not utf8.len(value) then return " is not valid UTF-8" end
+  if value:find("[\0-\31\127]") or value:find("\xC2[\x80-\x9F]") then
+    return (" %q has a control character"):format(value)
+  end
+  local separator = value:match("[/~]")
+  if not separator then return nil end
+  return (' "%s" has a "%s", which weir puts between ids'):format(value, separator)
+end
+
+return id

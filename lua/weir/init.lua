@@ -1,0 +1,104 @@
+-- `require "weir"`: all that the author of a workflow calls outside of `ctx`.
+-- Only checks arguments and hands on; holds no state.
+
+local definition = require "weir.definition"
+local duration = require "weir.duration"
+local failure = require "weir.failure"
+local json = require "weir.json"
+local nearest = require "weir.nearest"
+
+local weir = {}
+
+---Exact JSON: what goes in comes out the same, or raises `payload_invalid`.
+weir.json = json
+
+---JSON's null: a truthy value of its own.
+weir.null = json.null
+
+---Marks a list, so that it stays one when it is empty (a fresh empty table is an object).
+weir.array = json.array
+
+---@class weir.RetryFields
+---@field attempts? integer in all, the first included; 3 unless given
+---@field delay? string|number before the second attempt: "1s" unless given
+---@field backoff? "exponential"|"linear"|"fixed" how the delay grows; "exponential" unless given
+---@field max_delay? string|number no delay is longer; "5m" unless given
+---@field jitter? boolean whether chance shortens each delay; true unless given
+
+---@class weir.WorkflowFields
+---@field id string
+---@field run fun(ctx: table, data: any): any
+---@field schema? table|fun(data: any): any JSON Schema; or what gives the data to use, or raises
+---@field retry? weir.RetryFields for errors of its own code
+---@field timeout? string|number from creation to the end of all attempts: "30s", or seconds
+---@field queue? string
+---@field priority? integer -100 to 100, higher first
+---@field retain? string|number how long it stays after it ended; "7d" unless given
+---@field cancel_grace? string|number how long it may clean up after a cancel; "1m" unless given
+
+---Defines a workflow. The file returns it, or a list of several.
+---@param fields weir.WorkflowFields
+---@return weir.Definition
+function weir.workflow(fields)
+  local made = definition.new(fields, 2)
+  return made
+end
+
+local ERROR_FIELDS = { "code", "details", "message", "retry_after", "retryable" }
+
+local function check_error_field(name)
+  for _, field in ipairs(ERROR_FIELDS) do
+    if field == name then return end
+  end
+  local meant = nearest.find(tostring(name), ERROR_FIELDS)
+  error(('weir.error: unknown field "%s"; %s'):format(tostring(name), meant
+    and ('did you mean "%s"?'):format(meant) or "it has " .. table.concat(ERROR_FIELDS, ", ")), 3)
+end
+
+---@class weir.ErrorFields
+---@field code? string your own; "error" unless given
+---@field message? string
+---@field details? any what JSON can hold
+---@field retryable? boolean false: no attempt would go better
+---@field retry_after? string|number the least pause before the next attempt: "30s", or seconds
+
+---Makes an error of your own: `error(weir.error { code = "sold_out", message = "…" })`.
+---@param fields weir.ErrorFields
+---@return weir.Failure
+function weir.error(fields)
+  if type(fields) ~= "table" then
+    error("weir.error takes a table: weir.error { code = …, message = … }", 2)
+  end
+  for name in pairs(fields) do check_error_field(name) end
+  if fields.code ~= nil and (type(fields.code) ~= "string" or fields.code == "") then
+    error("weir.error: code must be text", 2)
+  end
+  if failure.RESERVED[fields.code] then
+    error(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code), 2)
+  end
+  if fields.retryable ~= nil and type(fields.retryable) ~= "boolean" then
+    error("weir.error: retryable must be true or false", 2)
+  end
+  local retry_after_ms, fault
+  if fields.retry_after ~= nil then
+    retry_after_ms, fault = duration.ms(fields.retry_after)
+    if fault then error("weir.error: retry_after: " .. fault, 2) end
+  end
+  return failure.new {
+    code = fields.code or "error",
+    message = fields.message,
+    details = fields.details,
+    retryable = fields.retryable,
+    retry_after_ms = retry_after_ms,
+  }
+end
+
+---Makes an error that is never retried: `error(weir.fatal("no such customer"))`.
+---@param message string
+---@param details? any what JSON can hold
+---@return weir.Failure
+function weir.fatal(message, details)
+  return failure.new { code = "error", message = message, details = details, retryable = false }
+end
+
+return weir

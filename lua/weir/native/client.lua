@@ -1,0 +1,54 @@
+---@meta weir.native.client
+-- What the command line tool gets from C (host/client.c). What fails raises a weir.Fault.
+
+---@class weir.Fault what ends a command: one line for people, and the exit status
+---@field status integer
+---@field message string
+
+local client = {}
+
+---Sends groups to Redis as one batch; sends them again when the connection died.
+---@param ... (string|integer)[] a verb and its arguments
+---@return table reply {"ok", now_ms, commit, {reply of each group}, claims, next_due}
+function client.call(...) end
+
+---Listens to channels, named without the prefix. Once it has returned, no message is missed.
+---@param ... string
+function client.listen(...) end
+
+---The next message of the channels listened to. Nil when the time is over, and when the connection
+---had to be made anew: what was said meanwhile is lost, so look at the facts again.
+---@param timeout_ms integer? nil: wait for ever
+---@return string? channel
+---@return string? text
+function client.message(timeout_ms) end
+
+---The sources of a workflow folder.
+---@param folder string
+---@return table<string, string> texts by path
+function client.bundle(folder) end
+
+---The text of a file, or of stdin for "-".
+---@param path string
+---@return string
+function client.read(path) end
+
+---Writes to stdout (1) or stderr (2) at once.
+---@param descriptor 1|2
+---@param text string
+function client.write(descriptor, text) end
+
+---Whether stdout (1) or stderr (2) is a terminal.
+---@param descriptor 1|2
+---@return boolean
+function client.is_terminal(descriptor) end
+
+---Columns of the terminal, 80 where there is none.
+---@return integer
+function client.width() end
+
+---Milliseconds on a clock that never goes back.
+---@return integer
+function client.now_ms() end
+
+return client
