@@ -18,7 +18,7 @@ TEST_PACKAGES = $(PACKAGES) lua-busted lua-cjson lua-check libcmocka-dev
 
 names := $(foreach library,$(LIBRARIES),$(firstword $(subst :, ,$(library))))
 LIBRARY_FLAGS := $(shell pkg-config --cflags $(names) 2>/dev/null)
-LIBRARY_LINKS := $(shell pkg-config --libs $(names) 2>/dev/null)
+LIBRARY_LINKS := $(shell pkg-config --libs $(names) 2>/dev/null) -lm -pthread
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(SANITIZE) $(CFLAGS) -Ihost $(LIBRARY_FLAGS)
@@ -28,7 +28,8 @@ sources := $(wildcard host/*.c)
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/assets_table.o
 units := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 faults := $(wildcard tests/fault.c)
-natives := $(patsubst host/%.c,build/native/weir/native/%.so,$(wildcard host/json.c host/order.c))
+natives := $(patsubst host/%.c,build/native/weir/native/%.so,$(wildcard host/json.c host/order.c)) \
+           build/native/resp.so
 assets := $(shell find lua redis-scripts -name '*.lua' 2>/dev/null | LC_ALL=C sort)
 
 build: $(BUILD)/weir ## build build/weir (also plain `make`)
@@ -72,8 +73,8 @@ sanitized: build $(BUILD)/faulty $(units)
 soak: programs ## kill hosts at random for a long time (WEIR_SOAK=10m)
 	@lua5.4 tests/soak.lua $(BUILD)
 
-bench: build $(BUILD)/floor ## throughput and latency beside the floor, measured in the same run
-	@lua5.4 tests/bench/run.lua $(BUILD)
+bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured in the same run (ONLY=name)
+	@$(BUILD)/bench $(BUILD)/weir $(ONLY)
 
 lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
 	luacheck -q lua redis-scripts spec tests workflows host .busted .luacheckrc
@@ -132,11 +133,16 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host.a
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP $< $(BUILD)/host.a $(LDFLAGS) $(LIBRARY_LINKS) -lcmocka -o $@
 
-$(BUILD)/floor: tests/bench/floor.c $(BUILD)/libraries
-	$(COMPILE) $< $(LDFLAGS) $(LIBRARY_LINKS) -o $@
+$(BUILD)/bench: $(wildcard tests/bench/*.[ch]) $(BUILD)/host.a
+	$(COMPILE) $(filter %.c %.a,$^) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
 
 build/native/weir/native/%.so: host/%.c $(wildcard host/*.h) $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(COMPILE) -fPIC -shared $< -o $@
+
+# What the specs of the Redis scripts talk through.
+build/native/resp.so: tests/support/resp.c $(BUILD)/libraries
+	@mkdir -p $(@D)
+	$(COMPILE) -fPIC -shared $< $(shell pkg-config --libs hiredis 2>/dev/null) -o $@
 
 -include $(objects:.o=.d) $(units:=.d)

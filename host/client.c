@@ -6,6 +6,7 @@
 // call with it.
 #include "client.h"
 #include "bundle.h"
+#include "log.h"
 #include "script.h"
 #include "vm.h"
 #include "xmalloc.h"
@@ -299,6 +300,28 @@ static int call(lua_State *L) {
     return 1;
 }
 
+// A command of Redis itself. Nil when it is refused: not everybody may ask everything.
+static int ask_redis(lua_State *L) {
+    Client *client = client_of(L);
+    int count = lua_gettop(L);
+    connect_to(L, client, &client->calls);
+    lua_newtable(L);
+    int owner = lua_gettop(L);
+    client->count = 0;
+    for (int i = 1; i <= count; i++) {
+        lua_pushvalue(L, i);
+        give_value(L, client, owner);
+    }
+    if (!ask(client, client->calls, count, client->arguments, client->sizes))
+        return unreachable(L, client, client->calls->errstr);
+    if (client->reply->type == REDIS_REPLY_ERROR)
+        lua_pushnil(L);
+    else
+        push_reply(L, client->reply);
+    forget_reply(client);
+    return 1;
+}
+
 // ---- messages -----------------------------------------------------------------------------------
 
 // Redis confirms each channel: from then on no message of it is missed.
@@ -444,11 +467,28 @@ static int is_terminal(lua_State *L) {
     return 1;
 }
 
+// Of whichever of stderr and stdout is a terminal.
+static struct winsize terminal_size(void) {
+    struct winsize size = {0};
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0) ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    return size;
+}
+
 static int width(lua_State *L) {
-    struct winsize size;
-    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    lua_pushinteger(L, known ? size.ws_col : 80);
+    struct winsize size = terminal_size();
+    lua_pushinteger(L, size.ws_col > 0 ? size.ws_col : 80);
     return 1;
+}
+
+static int height(lua_State *L) {
+    struct winsize size = terminal_size();
+    lua_pushinteger(L, size.ws_row > 0 ? size.ws_row : 24);
+    return 1;
+}
+
+static int show(lua_State *L) {
+    log_foot(luaL_optstring(L, 1, NULL));
+    return 0;
 }
 
 static int monotonic_ms(lua_State *L) {
@@ -463,6 +503,7 @@ static int open_module(lua_State *L) {
         {"call", call},      {"listen", listen_to},    {"message", message},
         {"read", read_text}, {"write", write_text},    {"is_terminal", is_terminal},
         {"width", width},    {"now_ms", monotonic_ms}, {"bundle", read_bundle},
+        {"height", height},  {"show", show},           {"ask", ask_redis},
         {NULL, NULL},
     };
     luaL_newlibtable(L, functions);

@@ -79,6 +79,7 @@ typedef struct {
     int64_t delay_ms;
     int64_t timeout_ms; // CONFIG_NONE: for ever
     int64_t limit;
+    const char *state;
     bool wait;
     bool any;
     bool json;

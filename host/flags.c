@@ -51,6 +51,8 @@ const Flag flag_rows[] = {
      AT(any), .kind = FLAG_SWITCH, .commands = BIT(START), .once = true},
     {"timeout", "D", NULL, "give up waiting after that",
      AT(timeout_ms), .kind = FLAG_DURATION, .commands = BIT(WAIT), .once = true},
+    {"state", "STATE", NULL, "only those in that state; of failed ones also children",
+     AT(state), .kind = FLAG_TEXT, .commands = BIT(LIST), .later = BIT(CANCEL), .once = true},
     {"limit", "N", "50", "how many to show",
      AT(limit), 1, 1000000, .kind = FLAG_NUMBER, .commands = BIT(LIST), .later = BIT(CANCEL), .once = true},
 
@@ -102,7 +104,7 @@ const Flag flag_rows[] = {
      AT(config_file), .kind = FLAG_TEXT, .commands = CLIENTS | HOSTS | BIT(CHECK), .once = true},
 
     {"each", .later = BIT(START)}, {"id-from", .later = BIT(START)}, {"graph", .later = BIT(START)},
-    {"workflow", .later = SELECT}, {"state", .later = SELECT}, {"since", .later = SELECT},
+    {"workflow", .later = SELECT}, {"since", .later = SELECT},
     {"until", .later = SELECT}, {"error", .later = SELECT}, {"match", .later = SELECT},
     {"roots", .later = SELECT}, {"dry-run", .later = SELECT}, {"rate", .later = BIT(CANCEL)},
     {"yes", .later = BIT(CANCEL)}, {"now", .later = BIT(CANCEL)}, {"listen", .later = BIT(SERVE)},

@@ -23,4 +23,8 @@ void log_error(const char *format, ...) LOG_PRINTF;
 // A line of a run's own: `fields_json` is a JSON object, or NULL.
 void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json);
 
+// Keeps a block of lines at the foot of stderr, a terminal: `text` takes the place of the block
+// before, and lines of the log go above it. NULL: what stands there stays, and is a block no more.
+void log_foot(const char *text);
+
 #endif

@@ -9,6 +9,7 @@
 #include "json.h"
 #include "log.h"
 #include "order.h"
+#include "pool.h"
 #include "store.h"
 #include "xmalloc.h"
 
@@ -16,7 +17,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
-#include <stdalign.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -25,7 +25,7 @@
 int luaopen_cjson(lua_State *L); // of lua-cjson, which has no header
 
 enum {
-    HOOK_COUNT = 4000, // instructions between two looks at the clock: some 50 us
+    HOOK_COUNT = 1000, // instructions between two looks at the clock: some 10 us
     NS_PER_MS = 1000000,
     MESSAGE_SIZE = 256
 };
@@ -38,7 +38,7 @@ struct VmRun {
     size_t used; // bytes of Lua memory
     size_t limit;
     Doom doom;
-    bool refused;   // the last thing it asked for, so far
+    size_t refused;   // bytes it asked for last and did not get
     bool forgotten; // free it with its last block
     char message[MESSAGE_SIZE];
 };
@@ -53,19 +53,21 @@ typedef struct {
 
 struct Vm {
     lua_State *L;
+    Pool pool;
     const Config *config;
     VmRun own;      // pays for what belongs to no run
     VmRun *charged; // who pays now
     Stopwatch turn; // CPU time of this thread since Lua was entered
     Stopwatch step; // real time since limit(ms)
     bool step_over;
+    bool trial; // what runs now may be given up without harm: nobody is doomed for it
     int runs, inboxes, bundles; // registry references
 };
 
 // ---- memory -------------------------------------------------------------------------------------
 
 typedef struct {
-    alignas(16) VmRun *payer;
+    VmRun *payer;
 } Block; // stands in front of each block that Lua gets
 
 static void stop(VmRun *run, Doom doom, const char *message) {
@@ -74,17 +76,25 @@ static void stop(VmRun *run, Doom doom, const char *message) {
     snprintf(run->message, sizeof run->message, "%s", message);
 }
 
-// Lua answers a refusal with a full collection and asks once more. Refused again, what the run
-// holds is really too much; that it is over is decided here, because its code can catch the error.
-static bool affords(VmRun *run, size_t size) {
-    bool affordable = size <= run->limit && run->used <= run->limit - size;
-    if (!affordable && run->refused) {
-        char message[MESSAGE_SIZE];
-        snprintf(message, sizeof message, "the run needs more than %zu MiB of Lua memory",
-                 run->limit >> 20);
-        stop(run, DOOM_MEMORY, message);
-    }
-    run->refused = !affordable;
+static bool fits(const VmRun *run, size_t size) {
+    return size <= run->limit && run->used <= run->limit - size;
+}
+
+static void stop_hungry(VmRun *run) {
+    char message[MESSAGE_SIZE];
+    snprintf(message, sizeof message, "the run needs more than %zu MiB of Lua memory",
+             run->limit >> 20);
+    stop(run, DOOM_MEMORY, message);
+}
+
+// Lua answers a refusal with a full collection and asks once more, or gives up with an error that
+// the run's code can catch. So when it asks again, for whatever, and what was refused would still
+// not fit, the run is over.
+static bool affords(Vm *vm, VmRun *run, size_t size) {
+    if (run->refused && !vm->trial && !fits(run, run->refused)) stop_hungry(run);
+    bool affordable = fits(run, size);
+    run->refused = affordable ? 0 : size;
+    if (!affordable && vm->trial) vm->step_over = true;
     return affordable;
 }
 
@@ -97,21 +107,26 @@ static void refund(const Vm *vm, VmRun *run, size_t size) {
 static void *allocate(void *data, void *memory, size_t old_size, size_t new_size) {
     Vm *vm = data;
     Block *block = memory ? (Block *)memory - 1 : NULL;
-    if (!block) old_size = 0; // Lua tells the kind of object there
-    if (new_size == 0) {
+    size_t old_whole = block ? old_size + sizeof *block : 0; // without one, Lua tells a type
+    size_t new_whole = new_size ? new_size + sizeof *block : 0;
+    if (!new_whole) {
         if (!block) return NULL;
-        refund(vm, block->payer, old_size + sizeof *block);
-        free(block);
+        refund(vm, block->payer, old_whole);
+        pool_give(&vm->pool, block, old_whole);
         return NULL;
     }
     // What grows is paid by who makes it grow; what shrinks may do so in anybody's collection.
-    bool grows = new_size > old_size;
+    bool grows = new_whole > old_whole;
     VmRun *payer = grows ? vm->charged : block->payer;
-    if (grows && !affords(payer, new_size - (block && block->payer == payer ? old_size : 0)))
+    if (grows && !affords(vm, payer, new_whole - (block && block->payer == payer ? old_whole : 0)))
         return NULL;
-    payer->used += new_size + sizeof *block; // first, or its last refund would free it
-    if (block) refund(vm, block->payer, old_size + sizeof *block);
-    block = xrealloc(block, sizeof *block + new_size);
+    payer->used += new_whole; // first, or its last refund would free it
+    if (block) {
+        refund(vm, block->payer, old_whole);
+        block = pool_resize(&vm->pool, block, old_whole, new_whole);
+    } else {
+        block = pool_take(&vm->pool, new_whole);
+    }
     block->payer = payer;
     return block + 1;
 }
@@ -188,7 +203,7 @@ static int enter(Vm *vm, VmRun *payer, lua_CFunction body, void *arguments, int 
     lua_pushlightuserdata(L, arguments);
     restart(&vm->turn, vm->config->cpu_ms);
     restart(&vm->step, 0);
-    vm->step_over = false;
+    vm->step_over = vm->trial = false;
     vm->charged = payer;
     int status = lua_pcall(L, 1, results, base + 1);
     vm->charged = before;
@@ -581,12 +596,14 @@ static int host_log(lua_State *L) {
     return 0;
 }
 
-// limit(ms): raises in the author's code when ms have passed, again and again; limit(nil): ends
-// that, and says whether it has come so far.
+// limit(ms, trial): raises in the author's code when ms have passed, again and again; limit(nil):
+// ends that, and says whether it has come so far. In a trial memory that is refused counts as that,
+// too: the run that tries is not to blame.
 static int host_limit(lua_State *L) {
     Vm *vm = vm_of(L);
     bool over = vm->step_over;
     vm->step_over = false;
+    vm->trial = lua_toboolean(L, 2);
     restart(&vm->step, lua_isnoneornil(L, 1) ? 0 : luaL_checkinteger(L, 1));
     if (vm->step.limit_ns) vm->step.seen_ns = clock_ns(CLOCK_MONOTONIC);
     lua_pushboolean(L, over);
@@ -711,6 +728,7 @@ void vm_close(Vm *vm) {
     if (!vm) return;
     lua_close(vm->L);
     assert(vm->own.used == 0);
+    pool_close(&vm->pool);
     free(vm);
 }
 

@@ -4,7 +4,7 @@
 --        bundle, result: fused. The worker has run the child already, with this code, and it did nothing but return
 --        options: queue priority delay_ms retry detached
 -- moves  child: (none) -> ready | scheduled | completed
--- Refused without a word while a cancel is recorded that the worker has not been told: the reply of the turn brings it.
+-- While a cancel is recorded that the worker has not been told, no child is started: that is the operation's outcome.
 
 local function chain_of(run)
   local names, id = {}, run.id
@@ -19,16 +19,16 @@ end
 -- A child may be fused when it would be claimed by this worker at once: its code is what new attempts run, and nothing
 -- older waits in its queue.
 local NO_OPTIONS = {}
-local fusable = {}
+local fusable = {} -- workflow -> the bundle it may be fused with, or false
 local function may_be_fused(workflow, bundle)
-  local may = fusable[workflow]
-  if may == nil then
+  local with = fusable[workflow]
+  if with == nil then
     local entry = lib.registered(workflow)
-    may = entry ~= nil and entry.bundle == bundle and lib.serves(entry.queue)
-      and redis.call("ZCARD", lib.key("ready:" .. entry.queue)) == 0
-    fusable[workflow] = may
+    with = entry ~= nil and lib.serves(entry.queue)
+      and redis.call("ZCARD", lib.key("ready:" .. entry.queue)) == 0 and entry.bundle
+    fusable[workflow] = with
   end
-  return may
+  return with == bundle
 end
 
 function effects.invoke(run)
@@ -36,8 +36,12 @@ function effects.invoke(run)
   local options = n ~= "0" and lib.take_options(n) or NO_OPTIONS
   max_depth = tonumber(max_depth)
 
-  if run.cancel and run.cancel > run.told then return end
   lib.begin_operation(run, operation, entry)
+  if run.cancel and run.cancel > run.told then
+    local message = "not started: its run is being cancelled"
+    lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cancelled", message = message }))
+    return
+  end
   if #id > 2 * max_depth and lib.depth_of(id) > max_depth then
     local message = "invoking " .. workflow .. " goes deeper than " .. max_depth .. " runs: " .. chain_of(run)
     lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cycle", message = message }))

@@ -119,7 +119,7 @@ end
 -- Runs
 
 -- The fields that decide what may happen to a run. The rest is read where it is needed.
--- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some of it is.
+-- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
 local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers" }
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
@@ -505,8 +505,8 @@ end
 
 --- Whether the caller takes runs of this queue.
 function lib.serves(queue)
-  for at = 4, 3 + tonumber(ARGV[3]) do
-    if ARGV[at] == "*" or ARGV[at] == queue then return true end
+  for i = 4, 3 + tonumber(ARGV[3]) do
+    if ARGV[i] == "*" or ARGV[i] == queue then return true end
   end
   return false
 end
@@ -592,7 +592,7 @@ function lib.fields(id)
   return fields
 end
 
---- A run for a worker that begins it or goes on from its journal: { "cold", run, turn, deaths, bundle, field, value, … }.
+--- A run for a worker that goes on from its journal: { "cold", run, turn, deaths, bundle, field, value, … }.
 function lib.cold(run)
   local reply = { "cold", run.id, run.turn, run.deaths or 0, get(run, "bundle") or "" }
   if run.fresh then

@@ -53,6 +53,8 @@ function branches.is_own(source)
   return source:sub(1, #HERE) == HERE or source == "=[C]"
 end
 
+local DEEPEST = 60 -- levels that a traceback shows
+
 ---The stack of the author's code, one frame a line.
 ---@return string
 function branches.traceback()
@@ -60,8 +62,13 @@ function branches.traceback()
   while true do
     local info = debug.getinfo(level, "Sln")
     if not info then break end
+    if level > DEEPEST then -- each look at a level walks down to it
+      lines[#lines + 1] = "…"
+      break
+    end
     if not branches.is_own(info.source) then
-      local name = info.name and ("in '" .. info.name .. "'") or (info.what == "main" and "in main chunk" or "in function")
+      local name = info.name and ("in '%s'"):format(info.name)
+        or info.what == "main" and "in main chunk" or "in function"
       lines[#lines + 1] = ("%s:%d: %s"):format(info.short_src, info.currentline, name)
     end
     level = level + 1
@@ -90,7 +97,13 @@ function branches:spawn(scope, body, ctx)
   local order = self.created + 1
   local branch = { scope = scope, order = order, ctx = ctx, waits = {} }
   branch.co = create(function()
-    branch.ok, branch.value = xpcall(body, traced)
+    if branch.raised then -- ended before it began
+      branch.ok, branch.value = false, branch.raised
+      return
+    end
+    local ok, value = xpcall(body, traced)
+    if not ok then value = failure.from(value) end -- where `traced` itself had no stack left
+    branch.ok, branch.value = ok, value
   end)
   self.created = order
   self.live[order] = branch
@@ -220,21 +233,29 @@ function branches:settle(future)
   end
 end
 
----Raise in every waiting branch whose scope begins so.
+---Raise in every other branch whose scope begins so. One that is about to go on, or to begin, gets
+---this in place of what it waited for.
 ---@param scope string
 ---@param raised table
----@param except weir.Branch?
-function branches:raise(scope, raised, except)
+function branches:raise(scope, raised)
   local orders = {}
   for order, branch in pairs(self.live) do
-    if branch ~= except and branch.wait and branch.scope:sub(1, #scope) == scope then orders[#orders + 1] = order end
+    if branch ~= self.current and branch.scope:sub(1, #scope) == scope then orders[#orders + 1] = order end
   end
   table.sort(orders)
-  for _, order in ipairs(orders) do self:wake(self.live[order].wait, raised) end
+  for _, order in ipairs(orders) do
+    local branch = self.live[order]
+    if branch.wait then
+      self:wake(branch.wait, raised)
+    else
+      branch.raised = branch.raised or raised
+    end
+  end
 end
 
 ---Forget every branch. A suspended coroutine that is dropped runs nothing any more.
 function branches:drop()
+  for _, branch in pairs(self.live) do branch.wait = nil end -- what it waited for wakes nobody
   self.live, self.live_count = {}, 0
   self.runnable, self.first, self.last = {}, 1, 0
   self.steps = {}

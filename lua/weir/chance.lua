@@ -45,7 +45,8 @@ function chance.uuid(bits)
   local a, b = bits(), bits()
   a = a & 0xffffffffffff0fff | 0x4000
   b = b & 0x3fffffffffffffff | math.mininteger
-  return ("%08x-%04x-%04x-%04x-%012x"):format(a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48 & 0xffff, b & 0xffffffffffff)
+  return ("%08x-%04x-%04x-%04x-%012x"):format(a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48 & 0xffff,
+    b & 0xffffffffffff)
 end
 
 return chance

@@ -5,6 +5,7 @@
 local branches = require "weir.branches"
 local chance = require "weir.chance"
 local duration = require "weir.duration"
+local entry = require "weir.entry"
 local failure = require "weir.failure"
 local identifier = require "weir.id"
 local json = require "weir.json"
@@ -71,18 +72,23 @@ local function raise(code, message, more)
   error(failure.new(more), 0)
 end
 
+-- The author's mistake, with the author's line.
+local function misuse(text)
+  error(branches.line() .. ": " .. text, 0)
+end
+
 local function check_run(run, verb)
   if run.step then
-    error(('%s cannot be called inside step "%s"'):format(verb, run.step.id), 4)
+    misuse(('%s cannot be called inside step "%s"'):format(verb, run.step.id))
   end
   if not run.branches.current then
-    error(("%s cannot be called from outside of its run"):format(verb), 4)
+    misuse(("%s cannot be called from outside of its run"):format(verb))
   end
 end
 
 local function state_of(ctx, verb)
   local state = type(ctx) == "table" and rawget(ctx, STATE)
-  if not state then error(("call ctx:%s with a colon"):format(verb), 3) end
+  if not state then misuse(("call ctx:%s with a colon"):format(verb)) end
   check_run(state.run, "ctx:" .. verb)
   return state, state.run
 end
@@ -94,8 +100,8 @@ local function check_options(verb, given, known)
       for each in pairs(known) do names[#names + 1] = each end
       table.sort(names)
       local near = type(name) == "string" and nearest.find(name, names)
-      error(("ctx:%s has no option %s%s"):format(verb, tostring(name), near and ("; did you mean %s?"):format(near)
-        or "; it has " .. table.concat(names, ", ")), 3)
+      misuse(("ctx:%s has no option %s%s"):format(verb, tostring(name), near and ("; did you mean %s?"):format(near)
+        or "; it has " .. table.concat(names, ", ")))
     end
   end
 end
@@ -103,7 +109,7 @@ end
 local function milliseconds(verb, name, value)
   if value == nil then return nil end
   local ms, message = duration.ms(value)
-  if not ms then error(("ctx:%s: %s: %s"):format(verb, name, message), 3) end
+  if not ms then misuse(("ctx:%s: %s: %s"):format(verb, name, message)) end
   return ms
 end
 
@@ -116,7 +122,7 @@ end
 local function id_of(state, kind, given)
   if given == nil then return state.scope .. numbered(state, kind), true end
   local fault = identifier.fault(given)
-  if fault then error(("ctx:%s: id%s"):format(kind, fault), 3) end
+  if fault then misuse(("ctx:%s: id%s"):format(kind, fault)) end
   return state.scope .. given, false
 end
 
@@ -156,8 +162,10 @@ local future_metatable = { __index = future_methods, __metatable = "weir.Future"
 ---@field await fun(self: weir.Future): any, weir.Info?
 ---@field settle fun(self: weir.Future): weir.Settled
 
+local RUN = setmetatable({}, { __name = "weir.run" })
+
 local function future_of(run, settles)
-  return setmetatable({ [OF] = settles, run = run }, future_metatable)
+  return setmetatable({ [OF] = settles, [RUN] = run }, future_metatable)
 end
 
 -- What the journal says of an operation, as Lua values: made once, as each await returns the same.
@@ -213,10 +221,17 @@ local function await(run, verb, settles)
   return value, info
 end
 
+local function inside_of(future, verb)
+  local settles = type(future) == "table" and rawget(future, OF)
+  if not settles then misuse(("call future:%s with a colon"):format(verb)) end
+  check_run(future[RUN], "future:" .. verb)
+  return future[RUN], settles
+end
+
 ---Wait for the outcome: what `ctx:invoke` would return, or raise.
 function future_methods:await()
-  check_run(self.run, "future:await")
-  return await(self.run, "await", self[OF])
+  local run, settles = inside_of(self, "await")
+  return await(run, "await", settles)
 end
 
 ---@class weir.Settled
@@ -233,8 +248,7 @@ end
 ---Wait for the outcome, whatever it is.
 ---@return weir.Settled
 function future_methods:settle()
-  local run, settles = self.run, self[OF]
-  check_run(run, "future:settle")
+  local run, settles = inside_of(self, "settle")
   if not settles.settled then run.branches:await("settle", { settles }, always) end
   return settled(run, settles)
 end
@@ -243,8 +257,18 @@ end
 -- invoke, spawn
 
 local INVOKE_OPTIONS = {}
-for name in ("id workflow data timeout on_timeout retry queue priority delay encode decode detached"):gmatch("%a[%a_]*") do
-  INVOKE_OPTIONS[name] = true
+for _, name in ipairs {
+  "id", "workflow", "data", "timeout", "on_timeout", "retry", "queue", "priority", "delay", "encode", "decode",
+  "detached",
+} do INVOKE_OPTIONS[name] = true end
+
+-- Nothing is awaited any more of a child whose time is over.
+local function leave(run, child, on_timeout)
+  if on_timeout == "abandon" then
+    table.insert(run.abandoned, child)
+  else
+    run:linger(child)
+  end
 end
 
 -- The time of an invoke is over: that is its outcome, unless the child was faster.
@@ -253,12 +277,11 @@ local function time_out(run, operation)
   local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
   journal:resolve(operation, "timeout", 0,
     failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
-  if operation.on_timeout == "abandon" then
-    journal:close_child(operation)
-  else
+  if operation.on_timeout ~= "abandon" then
     journal:tell("cancel", operation.child, "cancelled: " .. message)
-    run.lingering[#run.lingering + 1] = operation.child
   end
+  leave(run, operation.child, operation.on_timeout)
+  journal:close_child(operation)
 end
 
 local function unknown_workflow(run, workflow)
@@ -279,6 +302,11 @@ local function invalid_data(definition, workflow, data)
   return failure.encode(require("weir.executor").invalid_data(workflow, violations))
 end
 
+-- As the store says it when it knows of the cancel first.
+local NOT_STARTED = failure.encode(failure.new {
+  code = "cancelled", message = "not started: its run is being cancelled",
+})
+
 local function payload(run, options, id)
   local what = ('data of "%s"'):format(id)
   if not options.encode then
@@ -296,25 +324,49 @@ local function payload(run, options, id)
   return text
 end
 
+-- A child is on its way, or was: it ends before its run, and in its time.
+local function watch(run, operation)
+  local outcome = operation.outcome
+  if outcome then
+    if outcome.state == "timeout" then leave(run, operation.child, operation.on_timeout) end
+    return
+  end
+  run.journal:open_child(operation, operation.child)
+  if operation.timeout_ms then
+    run.journal:arm(operation, operation.timeout_ms, function() time_out(run, operation) end)
+  end
+end
+
 local function invoke(state, run, verb, options)
   if type(options) ~= "table" then
-    error(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(verb, verb), 3)
+    misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(verb, verb))
   end
   check_options(verb, options, INVOKE_OPTIONS)
   local workflow = options.workflow
   local fault = identifier.fault(workflow)
-  if fault then error(("ctx:%s: workflow%s"):format(verb, fault), 3) end
+  if fault then misuse(("ctx:%s: workflow%s"):format(verb, fault)) end
   local on_timeout = options.on_timeout
   if on_timeout ~= nil and on_timeout ~= "cancel" and on_timeout ~= "abandon" then
-    error(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(verb), 3)
+    misuse(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(verb))
   end
   local timeout_ms = milliseconds(verb, "timeout", options.timeout)
   local delay_ms = milliseconds(verb, "delay", options.delay)
+  local queue, priority = options.queue, options.priority
+  if queue ~= nil then
+    fault = identifier.fault(queue) or (queue == "*" or queue:find(",", 1, true)) and ' "*" and "," mean several queues'
+    if fault then misuse(("ctx:%s: queue%s"):format(verb, fault)) end
+  end
+  if priority ~= nil then
+    priority = math.type(priority) and math.tointeger(priority)
+    if not priority or priority < -100 or priority > 100 then
+      misuse(("ctx:%s: priority must be an integer from -100 to 100"):format(verb))
+    end
+  end
   local policy = nil
   if options.retry ~= nil then
     local message
     policy, message = retry.policy(options.retry)
-    if not policy then error(("ctx:%s: %s"):format(verb, message), 3) end
+    if not policy then misuse(("ctx:%s: %s"):format(verb, message)) end
   end
 
   local journal = run.journal
@@ -322,10 +374,10 @@ local function invoke(state, run, verb, options)
   local data = payload(run, options, id)
   local operation, new = journal:begin("invoke", id, workflow, branches.line())
   local child = run.id .. "/" .. id
-  operation.decode, operation.child = options.decode, child
+  operation.decode, operation.child = not options.detached and options.decode or nil, child
   operation.timeout_ms, operation.on_timeout = timeout_ms, on_timeout
 
-  if new and not operation.outcome and not journal:cancelling() then
+  if new then
     local arguments = nil
     if timeout_ms or options.detached then
       arguments = json.encode { timeout_ms = timeout_ms, on_timeout = timeout_ms and (on_timeout or "cancel") or nil,
@@ -333,7 +385,8 @@ local function invoke(state, run, verb, options)
     end
     local text = journal:entry(operation, arguments)
     local definition = run.bundle.workflows[workflow]
-    local refused = definition and invalid_data(definition, workflow, json.decode(data))
+    local refused = journal:cancelling() and NOT_STARTED
+      or definition and invalid_data(definition, workflow, json.decode(data))
     if refused then
       journal:resolve(operation, "refused", 0, refused, text)
       return operation
@@ -342,8 +395,8 @@ local function invoke(state, run, verb, options)
     local function option(name, value)
       if value ~= nil then more[#more + 1], more[#more + 2] = name, value end
     end
-    option("queue", options.queue)
-    option("priority", options.priority)
+    option("queue", queue)
+    option("priority", priority)
     option("delay_ms", delay_ms)
     option("retry", policy and json.encode(policy))
     option("detached", options.detached and "1" or nil)
@@ -351,16 +404,31 @@ local function invoke(state, run, verb, options)
     local first = journal:tell("invoke", id, text, child, workflow, data, seed, run.limits.depth,
       definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
     if definition and not (delay_ms or options.detached or options.queue) then
-      run:may_fuse(definition, child, data, seed, policy, first)
+      run:may_fuse(definition, child, data, seed, first)
     end
   end
-  if not operation.outcome then
-    if not options.detached then journal:open_child(operation, child) end
-    if timeout_ms and not options.detached then
-      journal:arm(operation, timeout_ms, function() time_out(run, operation) end)
-    end
-  end
+  if options.detached then return operation end
+  watch(run, operation)
   return operation
+end
+
+---Take over the children that earlier attempts began and this one did not: they too end before the run.
+function context.adopt(run)
+  local journal, ids = run.journal, {}
+  for id in pairs(journal.recorded) do ids[#ids + 1] = id end
+  table.sort(ids)
+  for _, id in ipairs(ids) do
+    local held = entry.read(journal.recorded[id])
+    if held.kind == "invoke" then
+      local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
+      if not arguments.detached then
+        local operation = journal:begin("invoke", id, held.subject, held.line)
+        operation.child = run.id .. "/" .. id
+        operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
+        watch(run, operation)
+      end
+    end
+  end
 end
 
 ---Run a child, wait for it, return its result, or raise its failure.
@@ -385,7 +453,7 @@ end
 
 -- The items of `t` in the order of their keys: futures as they are, functions begun as branches.
 local function begin_all(state, run, verb, t)
-  if type(t) ~= "table" then error(("ctx:%s takes a table of futures and functions"):format(verb), 3) end
+  if type(t) ~= "table" then misuse(("ctx:%s takes a table of futures and functions"):format(verb)) end
   local scope = state.scope .. numbered(state, verb) .. ":"
   local keys, items = {}, {}
   for key, item in order.pairs(t) do
@@ -393,13 +461,13 @@ local function begin_all(state, run, verb, t)
     if type(item) == "function" then
       local name = tostring(key)
       local fault = identifier.fault(name)
-      if fault then error(("ctx:%s: the key%s"):format(verb, fault), 3) end
+      if fault then misuse(("ctx:%s: the key%s"):format(verb, fault)) end
       local ctx = context.new(run, scope .. name .. ":")
       settles = run.branches:spawn(scope .. name .. ":", function() return item(ctx) end, ctx)
     else
       settles = type(item) == "table" and rawget(item, OF)
       if not settles then
-        error(("ctx:%s: [%s] is a %s, not a future or a function"):format(verb, tostring(key), type(item)), 3)
+        misuse(("ctx:%s: [%s] is a %s, not a future or a function"):format(verb, tostring(key), type(item)))
       end
     end
     keys[#keys + 1], items[#items + 1] = key, settles
@@ -485,9 +553,9 @@ function verbs.race(ctx, t, options)
   options = options or {}
   check_options("race", options, { losers = true })
   local losers = options.losers or "cancel"
-  if losers ~= "cancel" and losers ~= "keep" then error('ctx:race: losers is "cancel" or "keep"', 2) end
+  if losers ~= "cancel" and losers ~= "keep" then misuse('ctx:race: losers is "cancel" or "keep"') end
   local keys, items = begin_all(state, run, "race", t)
-  if #keys == 0 then error("ctx:race: nobody takes part", 2) end
+  if #keys == 0 then misuse("ctx:race: nobody takes part") end
   local first
   for _, settles in ipairs(items) do
     if settles.settled and (not first or settles.settled < first.settled) then first = settles end
@@ -520,12 +588,22 @@ local function step_arguments(failures, pause_ms)
   return json.encode { failures = failures, pause_ms = pause_ms }
 end
 
+---The pause before the next try of what failed; nil when there is none.
+---@return integer? ms
+function context.pause(run, policy, stream, failures, raised)
+  if raised.retryable == false then return nil end
+  local pause = retry.delay(policy, failures, chance.fraction(chance.bits(run.seed, stream, failures)))
+  local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
+  if pause and least and least > pause then return least end
+  return pause
+end
+
 -- One try. Returns whether it is over, and if not the pause before the next.
 local function try_step(run, operation, options, failures)
   local journal, host = run.journal, run.host
   local attempt = failures + 1
   local about = { attempt = attempt, key = run.id .. ":" .. operation.id }
-  if operation.timeout_ms then about.deadline_ms = run.now + operation.timeout_ms end
+  if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
   local ok, value = xpcall(options.run, function(raised)
@@ -536,7 +614,8 @@ local function try_step(run, operation, options, failures)
 
   if late then
     ok, value = false, failure.new {
-      code = "timeout", message = ('step "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms)),
+      code = "timeout",
+      message = ('step "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms)),
     }
   end
   local text
@@ -550,10 +629,8 @@ local function try_step(run, operation, options, failures)
     journal:resolve(operation, "completed", attempt, text, begun)
     return true
   end
-  local pause = value.retryable ~= false and retry.delay(options.policy, attempt,
-    chance.fraction(chance.bits(run.seed, "step:" .. operation.id, attempt)))
+  local pause = context.pause(run, options.policy, "step:" .. operation.id, attempt, value)
   if pause and not options.at_most_once then
-    if value.retry_after_ms and value.retry_after_ms > pause then pause = value.retry_after_ms end
     journal:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
     operation.recorded, operation.started_at = true, nil
     return false, pause
@@ -577,12 +654,12 @@ function verbs.step(ctx, id, body)
   local state, run = state_of(ctx, "step")
   local given = type(id) == "table" and id or { id = id, run = body }
   check_options("step", given, STEP_OPTIONS)
-  if type(given.run) ~= "function" then error("ctx:step takes an id and a function", 2) end
+  if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
   local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
   if given.retry ~= nil then
     local message
     options.policy, message = retry.policy(given.retry)
-    if not options.policy then error("ctx:step: " .. message, 2) end
+    if not options.policy then misuse("ctx:step: " .. message) end
   end
 
   local journal = run.journal
@@ -597,7 +674,8 @@ function verbs.step(ctx, id, body)
       else
         journal:resolve(operation, "failed", 1, failure.encode(failure.new {
           code = "interrupted", retryable = false,
-          message = ('step "%s" was interrupted; it may run at most once and nobody knows how far it came'):format(operation.id),
+          message = ('step "%s" was interrupted; it may run at most once and nobody knows how far it came')
+            :format(operation.id),
         }))
         return await(run, "step", operation)
       end
@@ -629,8 +707,11 @@ function verbs.sleep(ctx, given)
   local options = type(given) == "table" and given or { duration = given }
   check_options("sleep", options, { id = true, duration = true, until_ms = true })
   local until_ms = options.until_ms
-  if (until_ms == nil) == (options.duration == nil) then error("ctx:sleep takes a duration or until_ms", 2) end
-  if until_ms and not math.tointeger(until_ms) then error("ctx:sleep: until_ms is an integer of milliseconds", 2) end
+  if (until_ms == nil) == (options.duration == nil) then misuse("ctx:sleep takes a duration or until_ms") end
+  if until_ms ~= nil then
+    until_ms = math.type(until_ms) and math.tointeger(until_ms)
+    if not until_ms then misuse("ctx:sleep: until_ms is an integer of milliseconds") end
+  end
   local span_ms = milliseconds("sleep", "duration", options.duration)
 
   local journal = run.journal
@@ -655,8 +736,8 @@ end
 ---Seconds, with a fraction, of the last outcome delivered.
 ---@return number
 function verbs.now(ctx)
-  local state = rawget(ctx, STATE)
-  return state.run:now()
+  local _, run = state_of(ctx, "now")
+  return run:now()
 end
 
 function context.random(ctx, ...)
@@ -672,13 +753,14 @@ end
 ---@param n integer?
 ---@return number
 function verbs.random(ctx, m, n)
+  state_of(ctx, "random")
   return context.random(ctx, m, n)
 end
 
 ---A version 4 UUID.
 ---@return string
 function verbs.uuid(ctx)
-  local state = rawget(ctx, STATE)
+  local state = state_of(ctx, "uuid")
   return chance.uuid(function()
     state.uuids = state.uuids + 1
     return chance.bits(state.run.seed, "uuid:" .. state.scope, state.uuids)
@@ -702,9 +784,7 @@ function made.log(state)
   local log = {}
   for _, level in ipairs { "debug", "info", "warn", "error" } do
     log[level] = function(_, text, fields)
-      run.observed = true
-      if run.fused or run.journal:replaying() then return end
-      run.host.log(level, run.id, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
+      run:say(level, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
     end
   end
   return log

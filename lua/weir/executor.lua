@@ -9,7 +9,6 @@
 -- branches and its children end, and only then does it complete or fail.
 
 local branches = require "weir.branches"
-local chance = require "weir.chance"
 local context = require "weir.context"
 local duration = require "weir.duration"
 local failure = require "weir.failure"
@@ -74,7 +73,8 @@ function executor.from_fields(bundle, id, fields)
     parent = slash and id:sub(1, slash - 1) or nil, root = id:match("^[^/]*"), depth = depth,
     created_at = math.tointeger(tonumber(fields.created_at)),
     limits = executor.limits, host = executor.host,
-    lingering = {}, -- children that timed out: they still have to end
+    lingering = {}, -- children that have to end although nothing is awaited of them any more
+    abandoned = {}, -- children whose time was over and that go on; a cancel takes them too
     data = fields.data,
   }, Run)
   self.journal = journal.new(fields, attempt)
@@ -103,6 +103,22 @@ function Run:random(...)
   return context.random(branch and branch.ctx or self.ctx, ...)
 end
 
+---Said to people: once, not again when it is replayed.
+---@param level "debug"|"info"|"warn"|"error"
+---@param text string
+---@param fields string? JSON
+function Run:say(level, text, fields)
+  self.observed = true
+  if self.fused or not self.step and self.journal:replaying() then return end
+  self.host.log(level, self.id, text, fields)
+end
+
+local print_while_loading = sandbox.on_print
+function sandbox.on_print(run, text)
+  if not run then return print_while_loading(run, text) end
+  return run:say("info", text)
+end
+
 -- ------------------------------------------------------------------------------------------------
 -- The body
 
@@ -110,10 +126,10 @@ function Run:start()
   self.started = true
   local definition = self.definition
   if not definition then
-    return self:doom("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
+    return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
   local data, message = json.try_decode(self.data)
-  if message then return self:doom("payload_invalid", "the data is no JSON: " .. message) end
+  if message then return self:give_up("payload_invalid", "the data is no JSON: " .. message) end
   self.ctx = context.new(self, "")
   self.main = self.branches:spawn("", function()
     if definition.transform then
@@ -126,12 +142,25 @@ function Run:start()
   end, self.ctx)
 end
 
----No more of the author's code runs.
+---No more of the author's code runs. What the last turn told may never have come to the store: it
+---knows which of those children live.
 ---@param code string
 ---@param message string
 function Run:doom(code, message)
+  local log = self.journal
+  for _, operation in ipairs(log:open_children()) do
+    if not operation.recorded and operation.told_in == log.takes - 1 then
+      log:close_child(operation)
+      log:tell("cancel", operation.child, "cancelled: the run failed")
+      self:linger(operation.child)
+    end
+  end
+  self:give_up(code, message)
+end
+
+function Run:give_up(code, message)
   self.branches:drop()
-  self.step = nil
+  self.step, self.another = nil, nil
   self.started = true
   self:end_body(false, failure.new { code = code, message = message, retryable = false })
 end
@@ -151,13 +180,9 @@ function Run:end_body(ok, value)
   local made = failure.new(value)
   made.run, made.workflow = made.run or self.id, made.workflow or self.workflow
   self.failure = made
-  if not self.journal.cancel and not made.operation and made.retryable ~= false and not FINAL[made.code] then
-    local pause = retry.delay(self.retry_policy, self.attempt, chance.fraction(chance.bits(self.seed, "retry", self.attempt)))
-    if pause then
-      if made.retry_after_ms and made.retry_after_ms > pause then pause = made.retry_after_ms end
-      self.another = pause
-      return
-    end
+  if not self.journal.cancel and not made.operation and not FINAL[made.code] then
+    self.another = context.pause(self, self.retry_policy, "retry", self.attempt, made)
+    if self.another then return end
   end
   self:end_others("the run failed")
 end
@@ -176,6 +201,14 @@ function Run:cancel_children(scope, message)
       operation.told_to_end = true
       self.journal:tell("cancel", operation.child, message)
     end
+  end
+end
+
+---This child has to end before the run does, whatever is known of its operation.
+function Run:linger(child)
+  if not self.lingering[child] then
+    self.lingering[child] = true
+    table.insert(self.lingering, child)
   end
 end
 
@@ -203,7 +236,13 @@ end
 
 -- A cancel is recorded: the children end first, then it is delivered.
 function Run:await_cancel()
-  self:cancel_children("", "cancelled: " .. self.journal.cancel.value)
+  local log = self.journal
+  self:cancel_children("", "cancelled: " .. log.cancel.value)
+  for _, child in ipairs(self.abandoned) do
+    log:tell("cancel", child, "cancelled: " .. log.cancel.value)
+    self:linger(child)
+  end
+  self.abandoned = {}
 end
 
 -- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
@@ -211,9 +250,10 @@ end
 function Run:deliver_cancel()
   local cancel, definition = self.journal.cancel, self.definition
   local grace = definition and definition.cancel_grace_ms or 60000
-  self.journal:arm_at({}, self.now + grace, function()
-    if self.ended then return end
+  local log = self.journal
+  log:arm_at({}, math.max(cancel.finished_at, log.children_ended_at) + grace, function()
     self.branches:drop()
+    if self.ended then return self:end_others("the run was cancelled") end
     self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(grace)))
   end)
   self.branches:raise("", failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
@@ -227,13 +267,14 @@ end
 ---@param recorded_at integer? when the store recorded what the last turn told
 ---@return table effects flat
 function Run:turn(now, outcomes, recorded_at)
-  self.now = now
+  self.clock_ms = now
   local log = self.journal
   log:recorded_at(recorded_at or now)
   log:learn(outcomes)
   log:due(now)
+  if log.lost and not self.ended then self:give_up("lost", log.lost.value) end
   if not self.started then self:start() end
-  if self.ended then
+  if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
     self:advance()
   else
     sandbox.enter(self.bundle, self)
@@ -249,9 +290,8 @@ function Run:advance()
   local log, all = self.journal, self.branches
   while true do
     all:run()
-    if not self.ended and (log.lost or log.poisoned) then
-      local fault = log.poisoned
-      self:doom(fault and fault.code or "lost", fault and fault.message or log.lost.value)
+    if not self.ended and log.poisoned then
+      self:give_up(log.poisoned.code, log.poisoned.message)
     elseif not self.ended and self.main.settled then
       self:end_body(self.main.ok, self.main.value)
     end
@@ -268,17 +308,23 @@ function Run:advance()
     elseif following then
       all:settle(following)
     elseif self.another then
-      return log:tell("retry", self.another, failure.encode(self.failure))
+      return log:close("retry", self.another, failure.encode(self.failure))
+    elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
+      self.adopted = true
+      context.adopt(self)
+      if self.failure or log.cancel then self:cancel_children("", "cancelled: the run failed") end
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       return self:finish()
     else
       local step = not cancelling and all:next_step()
-      if step and #log.effects == 0 then
+      if step and self.fused then
+        return -- what it does could not be taken back
+      elseif step and #log.effects == 0 then
         all:wake(step) -- what led to it is recorded
       elseif step then
         return table.insert(all.steps, 1, step)
       else
-        return log:tell("suspend", log:wake())
+        return log:close("suspend", log:wake())
       end
     end
   end
@@ -294,12 +340,12 @@ function Run:finish()
       code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
     }
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
-    log:tell("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), #lingering,
+    log:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), #lingering,
       table.unpack(lingering))
   elseif self.failure then
-    log:tell("fail", "failed", failure.encode(self.failure), #lingering, table.unpack(lingering))
+    log:close("fail", "failed", failure.encode(self.failure), #lingering, table.unpack(lingering))
   else
-    log:tell("complete", self.result, #lingering, table.unpack(lingering))
+    log:close("complete", self.result, #lingering, table.unpack(lingering))
   end
 end
 
@@ -317,8 +363,8 @@ local PATIENCE = 64 -- invocations of a workflow that went the long way before i
 local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
 
 ---@param first integer where the invoke begins in the effects
-function Run:may_fuse(definition, child, data, seed, policy, first)
-  if self.deaths > 0 or definition.timeout_ms then return end
+function Run:may_fuse(definition, child, data, seed, first)
+  if self.fused or self.deaths > 0 or definition.timeout_ms then return end
   local spared = patience[definition]
   if spared and spared > 0 then
     patience[definition] = spared - 1
@@ -330,7 +376,7 @@ function Run:may_fuse(definition, child, data, seed, policy, first)
     self.fusable = fusable
   end
   if #fusable < FUSED_A_TURN then
-    fusable[#fusable + 1] = { definition = definition, child = child, data = data, seed = seed, policy = policy, first = first }
+    fusable[#fusable + 1] = { definition = definition, child = child, data = data, seed = seed, first = first }
   end
 end
 
@@ -339,11 +385,12 @@ function Run:fuse()
   self.fusable = nil
   for _, one in ipairs(fusable) do
     local child = executor.from_fields(self.bundle, one.child, {
-      workflow = one.definition.id, data = one.data, seed = one.seed, created_at = self.now, bundle = self.bundle_hash,
+      workflow = one.definition.id, data = one.data, seed = one.seed, created_at = self.clock_ms,
+      bundle = self.bundle_hash,
     })
     child.fused = true
-    host.limit(FUSED_MS)
-    local said = child:turn(self.now, {})
+    host.limit(FUSED_MS, true)
+    local said = child:turn(self.clock_ms, {})
     local late = host.limit(nil)
     if not late and not child.observed and said[1] == "complete" and #said == 3 then
       effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, said[2]

@@ -36,7 +36,8 @@ function journal.new(fields, attempt)
     attempt = attempt,
     recorded = {}, -- id -> text of the entry
     came = {}, -- id -> outcome that came before the code asked for the operation
-    operations = {}, -- id -> operation begun in this attempt
+    begun = {}, -- id -> the line where this attempt began it
+    operations = {}, -- id -> operation begun whose outcome is not known
     known = 0, -- the highest number known
     delivered = 0, -- the number last delivered
     replay_until = 0, -- the code had come this far before
@@ -47,7 +48,13 @@ function journal.new(fields, attempt)
     open_count = 0,
     effects = {}, -- what the store must be told, flat
     marks = {}, -- where in `effects` each of them begins
-    now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at)),
+    bytes = 0, -- how many texts in `effects` have
+    closed = false, -- whether the last of them says how the run goes on
+    takes = 0, -- how often effects were taken
+    furthest = 0, -- the highest number delivered
+    children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
+    replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
+    now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
   }, journal)
   return self
 end
@@ -60,7 +67,8 @@ function journal:restore(fields)
     if first == 111 and field:byte(2) == 58 then -- "o:"
       self.recorded[field:sub(3)] = value
       local after = math.tointeger(tonumber(value:match("^%d*\t%d+\t[^\t]*\t(%d+)")))
-      if after > self.replay_until then self.replay_until = after end
+      if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
+      if after == self.replay_until then self.replay_last = self.replay_last + 1 end
     elseif first >= 48 and first <= 57 then
       outcomes[#outcomes + 1] = field .. "\t" .. value
     end
@@ -71,6 +79,15 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Effects
 
+local function bytes_of(list, from, to)
+  local bytes = 0
+  for i = from, to do
+    local value = list[i]
+    if type(value) == "string" then bytes = bytes + #value end
+  end
+  return bytes
+end
+
 ---Tell the store something, when this turn ends.
 ---@return integer first where it begins in `effects`
 function journal:tell(...)
@@ -78,14 +95,22 @@ function journal:tell(...)
   local size = #effects
   self.marks[#self.marks + 1] = size + 1
   table.move({ ... }, 1, select("#", ...), size + 1, effects)
+  self.bytes = self.bytes + bytes_of(effects, size + 1, #effects)
   return size + 1
+end
+
+---Tell how the run goes on. It is the last of the turn: nothing may follow it.
+function journal:close(...)
+  self:tell(...)
+  self.closed = true
 end
 
 local LARGEST, LARGEST_BYTES = 2500, 2 * 1024 * 1024
 
----Whether there is more to tell than one turn should carry.
+---Whether there is more to tell than one turn should carry. Then it is not closed: the reply to the
+---first part brings the next turn.
 function journal:overflows()
-  return #self.effects > LARGEST
+  return #self.effects > LARGEST or self.bytes > LARGEST_BYTES and #self.marks > 1
 end
 
 ---What this turn tells: everything, or as much as one turn should carry.
@@ -93,27 +118,24 @@ end
 ---@return boolean all
 function journal:take_effects()
   local effects, marks = self.effects, self.marks
-  local bytes, cut = 0, nil
-  for i, from in ipairs(marks) do
-    local to = (marks[i + 1] or #effects + 1) - 1
-    for at = from, to do
-      if type(effects[at]) == "string" then bytes = bytes + #effects[at] end
-    end
-    if i > 1 and (to > LARGEST or bytes > LARGEST_BYTES) then
-      cut = i
-      break
-    end
-  end
-  if not cut then
-    self.effects, self.marks = {}, {}
-    return effects, true
-  end
-  local from = marks[cut]
-  local taken = table.move(effects, 1, from - 1, 1, {})
-  self.effects = table.move(effects, from, #effects, 1, {})
-  self.marks = {}
+  local overflows = not self.closed and self:overflows()
+  self.takes = self.takes + 1
+  self.effects, self.marks, self.bytes, self.closed = {}, {}, 0, false
+  if not overflows then return effects, true end
+
+  local cut, bytes = 1, 0
+  repeat -- one goes always, however large
+    local to = (marks[cut + 1] or #effects + 1) - 1
+    bytes = bytes + bytes_of(effects, marks[cut], to)
+    if cut > 1 and (to > LARGEST or bytes > LARGEST_BYTES) then break end
+    cut = cut + 1
+  until not marks[cut]
+  local from = marks[cut] or #effects + 1
+  table.move(effects, from, #effects, 1, self.effects)
   for i = cut, #marks do self.marks[#self.marks + 1] = marks[i] - from + 1 end
-  return taken, false
+  self.bytes = bytes_of(effects, from, #effects)
+  for i = #effects, from, -1 do effects[i] = nil end
+  return effects, self.effects[1] == nil
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -148,11 +170,10 @@ end
 ---@return weir.Operation operation
 ---@return boolean new the caller tells the store
 function journal:begin(kind, id, subject, line, arguments, strict)
-  local operations = self.operations
-  if operations[id] then
+  if self.begun[id] then
     error(failure.new {
       code = "duplicate_id", retryable = false, operation = id,
-      message = ('operation "%s" is there already, from %s; give each its own id'):format(id, operations[id].line),
+      message = ('operation "%s" is there already, from %s; give each its own id'):format(id, self.begun[id]),
     }, 0)
   end
   local operation = {
@@ -172,12 +193,16 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     operation.after, operation.attempt = held.after, held.attempt
     operation.recorded = true
     self.recorded[id] = nil
+    if held.after == self.replay_until then self.replay_last = self.replay_last - 1 end
   end
-  operations[id] = operation
+  self.begun[id] = line
   local outcome = self.came[id]
   if outcome then
     self.came[id] = nil
     operation.outcome = outcome
+    self:note_end(operation)
+  else
+    self.operations[id] = operation
   end
   return operation, not text
 end
@@ -188,11 +213,16 @@ function journal.entry(_, operation, arguments)
     arguments or "")
 end
 
+function journal:note_end(operation)
+  local at = operation.outcome.finished_at
+  if operation.kind == "invoke" and at > self.children_ended_at then self.children_ended_at = at end
+end
+
 ---A child is on its way and has to end before the run does.
 function journal:open_child(operation, child_id)
   operation.child = child_id
   if operation.outcome then return end
-  operation.open = true
+  operation.open, operation.told_in = true, self.takes
   self.open[operation.id] = operation
   self.open_count = self.open_count + 1
 end
@@ -234,7 +264,9 @@ function journal:learn(outcomes)
     else
       local operation = self.operations[id]
       if operation then
+        self.operations[id] = nil
         operation.outcome = outcome
+        self:note_end(operation)
         self:close_child(operation)
         if operation.awaited > 0 then self.deliverable:push(number, operation) end
       else
@@ -244,9 +276,10 @@ function journal:learn(outcomes)
   end
 end
 
----Whether what the code does now was done before.
+---Whether what the code does now was done before: it will still begin what is recorded.
 function journal:replaying()
-  return self.delivered < self.replay_until
+  return self.furthest < self.replay_until
+    or self.furthest == self.replay_until and self.replay_last > 0
 end
 
 ---Whether a cancel is recorded and not yet delivered.
@@ -267,7 +300,7 @@ function journal:await(operation, wait)
 end
 
 ---…and does so no longer.
-function journal:unawait(operation)
+function journal.unawait(_, operation)
   operation.awaited = operation.awaited - 1
 end
 
@@ -298,6 +331,7 @@ end
 
 function journal:deliver(outcome)
   self.delivered = outcome.number
+  if outcome.number > self.furthest then self.furthest = outcome.number end
   if outcome.finished_at > self.now_ms then self.now_ms = outcome.finished_at end
 end
 

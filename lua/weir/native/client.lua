@@ -12,6 +12,11 @@ local client = {}
 ---@return table reply {"ok", now_ms, commit, {reply of each group}, claims, next_due}
 function client.call(...) end
 
+---Sends a command of Redis itself.
+---@param ... string|integer
+---@return any reply nil when Redis refuses it
+function client.ask(...) end
+
 ---Listens to channels, named without the prefix. Once it has returned, no message is missed.
 ---@param ... string
 function client.listen(...) end
@@ -46,6 +51,15 @@ function client.is_terminal(descriptor) end
 ---Columns of the terminal, 80 where there is none.
 ---@return integer
 function client.width() end
+
+---Rows of the terminal, 24 where there is none.
+---@return integer
+function client.height() end
+
+---Keeps lines at the foot of the terminal (stderr), in place of those before; what is logged goes
+---above them. No line may be wider than the terminal. Nil: they stay, and are let go.
+---@param text string? ends with a line break
+function client.show(text) end
 
 ---Milliseconds on a clock that never goes back.
 ---@return integer

@@ -1,0 +1,145 @@
+-- The commands that talk to a Redis and run no workflows: what each does, in a few lines, and with
+-- which status it ends. The result of a run goes to stdout as it is stored, byte for byte.
+
+local bundle = require "weir.bundle"
+local client = require "weir.native.client"
+local output = require "weir.cli.output"
+local record = require "weir.record"
+local start = require "weir.cli.start"
+local store = require "weir.cli.store"
+local terminal = require "weir.terminal"
+local wait = require "weir.cli.wait"
+
+local cli = {}
+
+local DONE = 0
+
+local function is_fault(raised)
+  return type(raised) == "table" and math.type(raised.status) == "integer"
+end
+
+---Prints how a run ended.
+---@param run weir.Record
+---@return integer status
+local function conclude(run, as_json)
+  if as_json then
+    output.print(record.json(run))
+  elseif run.state == "completed" then
+    output.print(run.result)
+  end
+  if run.state == "completed" then return DONE end
+  output.failed(run)
+  return store.FAILED
+end
+
+local function await(id, options, tells)
+  local run = wait.until_over(id, { timeout_ms = options.timeout_ms, tells = tells })
+  if run then return conclude(run, options.json) end
+  local state = store.glance({ id })[id].state
+  return store.fault(store.TIMED_OUT, "run %s is still %s after %s; weir why %s says what it waits for", id, state,
+    terminal.span(options.timeout_ms), id)
+end
+
+-- Which workflow a file is meant to run: the only one, or the one that is called as the file is.
+local function workflow_of_file(path, folder)
+  local name = path:match("([^/]+)$")
+  local files = client.bundle(folder)
+  if not files[name] then store.fault(store.NO_INPUT, "there is no file %s", path) end
+  local loaded, faults = bundle.load("", files)
+  if not loaded then store.fault(store.FAILED, "%s", faults[1]) end
+  local ids = {}
+  for id, definition in pairs(loaded.workflows) do
+    if definition.file == name then ids[#ids + 1] = id end
+  end
+  table.sort(ids)
+  local own = name:gsub("%.lua$", "")
+  for _, id in ipairs(ids) do
+    if #ids == 1 or id == own then return id end
+  end
+  if #ids == 0 then store.fault(store.NO_INPUT, "%s defines no workflow", path) end
+  return store.fault(store.USAGE, "%s defines several workflows: weir run %s --dir %s", path,
+    table.concat(ids, "|"), folder)
+end
+
+local commands = {}
+
+function commands.run(options)
+  local workflow = options[1]
+  if workflow:find("%.lua$") then workflow = workflow_of_file(workflow, options.folders[1]) end
+  return await(start.run(workflow, options), options, true)
+end
+
+function commands.start(options)
+  local id = start.run(options[1], options)
+  if options.wait then return await(id, options, false) end
+  output.print(options.json and record.json((store.run(id))) or id)
+  return DONE
+end
+
+commands["wait"] = function(options)
+  return await(options[1], options, false)
+end
+
+function commands.show(options)
+  if options.json then
+    output.print(record.json((store.run(options[1]))))
+  else
+    output.print(require("weir.cli.show").text(options[1]))
+  end
+  return DONE
+end
+
+function commands.list(options)
+  require("weir.cli.show").list(options)
+  return DONE
+end
+
+---Each of them, whatever became of the others; the worst decides the status.
+function commands.cancel(options)
+  local worst = DONE
+  for _, id in ipairs(options) do
+    local reply = store.call({ "cancel", id, "cancelled by weir cancel" })[1]
+    if reply[1] == "missing" then
+      output.complain('there is no run "%s"; weir list shows those there are', id)
+      worst = store.NO_INPUT
+    elseif reply[1] == "ended" then
+      output.complain("run %s has ended: it is %s", id, reply[2])
+      worst = math.max(worst, store.FAILED)
+    elseif options.json then
+      output.print(record.json((store.run(id))))
+    end
+  end
+  return worst
+end
+
+function commands.why(options)
+  require("weir.cli.why").print(options[1])
+  return DONE
+end
+
+function commands.doctor(options)
+  return require("weir.cli.doctor").check(options.json)
+end
+
+function commands.stats(options)
+  require("weir.cli.doctor").stats(options.json)
+  return DONE
+end
+
+---@param command string
+---@param options table its arguments as a list, its flags by name
+---@return integer status
+function cli.main(command, options)
+  local ok, status = xpcall(commands[command], function(raised)
+    return is_fault(raised) and raised or { status = store.SOFTWARE, message = debug.traceback(tostring(raised), 2) }
+  end, options)
+  if ok then return status end
+  if status.status == store.SOFTWARE then
+    output.say("weir: " .. status.message)
+  else
+    output.complain("%s", status.message)
+  end
+  return status.status
+end
+
+return cli

@@ -1,0 +1,66 @@
+-- A run and what it invoked, kept up to date: what has ended is read once, what goes on is read again
+-- when something in Redis has changed. Reads no more runs than it was told to; those that go on come
+-- first.
+
+local record = require "weir.record"
+local store = require "weir.cli.store"
+
+local family = {}
+family.__index = family
+
+---@class weir.Family
+---@field root string
+---@field runs table<string, weir.Record> by id; of those past the limit nothing is known
+---@field now integer the store's clock, ms
+---@field at_most integer runs
+---@field commit integer? of the last reading
+
+---@param root string
+---@param at_most integer runs to know about
+---@return weir.Family
+function family.new(root, at_most)
+  return setmetatable({ root = root, at_most = at_most, runs = {}, now = 0 }, family)
+end
+
+local function is_over(run)
+  return run ~= nil and record.ENDED[run.state]
+end
+
+-- Children of these runs, those that go on before those that ended.
+local function children_of(runs)
+  local open, over = {}, {}
+  for _, run in ipairs(runs) do
+    for _, operation in ipairs(run.operations) do
+      if operation.run then
+        local into = operation.finished_at and over or open
+        into[#into + 1] = operation.run
+      end
+    end
+  end
+  return table.move(over, 1, #over, #open + 1, open)
+end
+
+---Reads what may have changed. Nothing is read while nothing at all was written.
+---@return boolean changed
+function family:refresh()
+  local _, now, commit = store.call()
+  self.now = now
+  if commit == self.commit then return false end
+  self.commit = commit
+  local level, left = { self.root }, self.at_most
+  while #level > 0 and left > 0 do
+    level = table.move(level, 1, math.min(#level, left), 1, {})
+    left = left - #level
+    local wanted = {}
+    for _, id in ipairs(level) do
+      if not is_over(self.runs[id]) then wanted[#wanted + 1] = id end
+    end
+    for id, run in pairs((store.inspect(wanted))) do self.runs[id] = run end
+    local known = {}
+    for _, id in ipairs(level) do known[#known + 1] = self.runs[id] end
+    level = children_of(known)
+  end
+  return true
+end
+
+return family

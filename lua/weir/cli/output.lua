@@ -1,0 +1,105 @@
+-- Where the commands write: results to stdout, everything else to stderr, dressed up only for a
+-- terminal. Knows which of the two people look at.
+
+local client = require "weir.native.client"
+local json = require "weir.json"
+local terminal = require "weir.terminal"
+
+local output = {}
+
+local STDOUT, STDERR = 1, 2
+local PLAIN_COLUMNS = 100 -- where there is no terminal to ask
+
+local function variable(name)
+  local value = os.getenv(name)
+  return value ~= nil and value ~= ""
+end
+
+---@param descriptor 1|2
+---@return weir.Style
+local function style_of(descriptor)
+  local is_terminal = client.is_terminal(descriptor)
+  return {
+    colours = is_terminal and not variable "NO_COLOR" and os.getenv "TERM" ~= "dumb",
+    columns = is_terminal and client.width() or PLAIN_COLUMNS,
+    rows = is_terminal and client.height() or math.maxinteger,
+  }
+end
+
+---@return weir.Style
+function output.style() return style_of(STDOUT) end
+
+---That of stderr; terminals change their size.
+---@return weir.Style
+function output.style_of_messages() return style_of(STDERR) end
+
+---Whether what stands on stderr can be written anew in place.
+---@return boolean
+function output.is_live() return client.is_terminal(STDERR) and os.getenv "TERM" ~= "dumb" end
+
+---@param text string
+function output.print(text) client.write(STDOUT, text .. "\n") end
+
+---@param text string
+function output.say(text) client.write(STDERR, text .. "\n") end
+
+---One line that does not end the command.
+---@param format string
+---@param ... any
+function output.warn(format, ...) output.say("weir: warning: " .. terminal.plain(format:format(...))) end
+
+---One line for what went wrong.
+---@param format string
+---@param ... any
+function output.complain(format, ...) output.say("weir: " .. terminal.plain(format:format(...))) end
+
+-- ------------------------------------------------------------------------------------------------
+-- Failures
+
+-- The workflow of `child_failed` is the child's, that of every other failure its run's.
+local function origin_of(failure)
+  local named = failure.workflow and (" (%s)"):format(failure.workflow) or ""
+  local of_child = failure.code == "child_failed"
+  local words = {}
+  if failure.operation then
+    words[#words + 1] = ('operation "%s"%s'):format(failure.operation, of_child and named or "")
+  end
+  if failure.run then words[#words + 1] = failure.run .. (of_child and "" or named) end
+  return table.concat(words, " of ")
+end
+
+---What there is to know about a failure beyond its message: lines for each link of the chain.
+---@param failure table?
+---@return string[] lines
+function output.explained(failure)
+  local lines, link = {}, failure
+  local function add(indent, text) lines[#lines + 1] = (" "):rep(indent) .. terminal.plain(text) end
+  while type(link) == "table" and link.message do
+    local origin = origin_of(link)
+    if link ~= failure then
+      add(2, ("caused by %s: %s"):format(link.code or "error", tostring(link.message)))
+      if origin ~= "" then add(4, "in " .. origin) end
+    elseif origin ~= "" or link.code ~= "error" then
+      add(2, (link.code or "error") .. (origin ~= "" and " in " .. origin or ""))
+    end
+    if link.details ~= nil then add(4, "details " .. json.encode(link.details)) end
+    for line in (link.traceback or ""):gmatch("[^\n]+") do add(4, (line:gsub("^%s+", ""))) end
+    link = link.cause
+  end
+  return lines
+end
+
+---How a run that did not complete ended: one line, then what led to it.
+---@param run weir.Record
+function output.failed(run)
+  local failure = run.error or { message = "nobody knows why" }
+  if run.state == "cancelled" then
+    output.complain("run %s was cancelled: %s", run.id, (tostring(failure.message):gsub("^cancelled:? ", "")))
+    failure = failure.cause
+  else
+    output.complain("run %s failed: %s", run.id, tostring(failure.message))
+  end
+  for _, line in ipairs(output.explained(failure)) do output.say(line) end
+end
+
+return output

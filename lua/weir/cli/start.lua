@@ -1,0 +1,185 @@
+-- `weir start`, and the start of the one run of `weir run`: what was asked for is checked here, before
+-- anything is written, against what the hosts have announced.
+
+local client = require "weir.native.client"
+local host = require "weir.native.host"
+local identifier = require "weir.id"
+local json = require "weir.json"
+local nearest = require "weir.nearest"
+local output = require "weir.cli.output"
+local schema = require "weir.schema"
+local store = require "weir.cli.store"
+
+local start = {}
+
+local PAYLOAD_BYTES = 16 * 1024 * 1024
+
+-- ------------------------------------------------------------------------------------------------
+-- What was asked for
+
+---@param given string? JSON, @FILE or -
+---@return string text
+---@return any value
+local function read_data(given)
+  if not given then return "{}", {} end
+  local text, origin = given, "--data"
+  local path = given == "-" and "-" or given:match("^@(.+)$")
+  if path then
+    text, origin = client.read(path), path == "-" and "stdin" or path
+  end
+  text = text:match("^%s*(.-)%s*$")
+  if #text > PAYLOAD_BYTES then
+    store.fault(store.USAGE, "payload_too_large: %s has %d bytes; %d are allowed", origin, #text, PAYLOAD_BYTES)
+  end
+  local value, message = json.try_decode(text)
+  if message then
+    store.fault(store.USAGE, "%s is no JSON: %s%s", origin, message,
+      path and "" or [[; quote it for the shell: --data '{"key":"value"}']])
+  end
+  return text, value
+end
+
+local DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+-- Short enough to be read out, long enough that no two runs ever get the same.
+local function make_id(workflow)
+  local bits, digits = host.seed(), {}
+  for i = 1, 12 do
+    local digit = bits & 31
+    digits[i] = DIGITS:sub(digit + 1, digit + 1)
+    bits = bits >> 5
+  end
+  local id = table.concat(digits)
+  return #workflow <= 200 and workflow .. "-" .. id or id
+end
+
+local function check_name(flag, value)
+  local fault = value and identifier.fault(value)
+  if fault then store.fault(store.USAGE, "%s%s", flag, fault) end
+end
+
+local function read_tags(list)
+  if not list or #list == 0 then return nil end
+  local tags = {}
+  for _, text in ipairs(list) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then store.fault(store.USAGE, "--tag is KEY=VALUE, not %s", text) end
+    tags[key] = value
+  end
+  return json.encode(tags)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- What the hosts have announced
+
+---No host has announced this workflow: say which was meant.
+local function unknown_workflow(workflow, registry)
+  local names = {}
+  for name in pairs(registry) do names[#names + 1] = name end
+  if #names == 0 then
+    store.fault(store.NO_INPUT, 'no workflow "%s": no host has announced any; start one with weir serve DIR', workflow)
+  end
+  table.sort(names)
+  local near = nearest.find(workflow, names)
+  if near then
+    store.fault(store.NO_INPUT, 'no workflow "%s"; did you mean "%s"?', workflow, near)
+  end
+  local more = #names > 8 and (" and %d more"):format(#names - 8) or ""
+  store.fault(store.NO_INPUT, 'no workflow "%s"; there are %s%s (--any starts it all the same)', workflow,
+    table.concat(names, ", ", 1, math.min(#names, 8)), more)
+end
+
+local function check_data(workflow, entry, value)
+  if not entry.schema then return end
+  local validate = schema.compile(json.decode(entry.schema))
+  local violations = validate and validate(value)
+  if not violations then return end
+  local lines = {}
+  for i, violation in ipairs(violations) do
+    lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
+  end
+  store.fault(store.USAGE, 'invalid_data: data of workflow "%s" is not valid: %s', workflow, table.concat(lines, "; "))
+end
+
+local function warn_of_queue(queue)
+  local hosts, now = store.hosts()
+  if not store.serves(hosts, now, queue) then
+    output.warn('no host serves queue "%s"; the run waits until one does (weir serve --queues %s)', queue, queue)
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- The same again
+
+-- As JSON values: 5 and 5.0 are one number.
+local function same(a, b)
+  if a == b then return true end
+  if type(a) ~= "table" or type(b) ~= "table" or a == json.null or b == json.null then return false end
+  if json.is_array(a) ~= json.is_array(b) then return false end
+  for key, value in pairs(a) do
+    if not same(value, b[key]) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+local function check_same(id, workflow, value, reply)
+  local there, data = reply[2], reply[3]
+  local difference
+  if there ~= workflow then
+    difference = ('another workflow, "%s"'):format(there)
+  elseif not same(value, json.decode(data)) then
+    difference = "other data"
+  else
+    return
+  end
+  store.fault(store.USAGE, 'duplicate_id: there is a run "%s" already, of %s; see weir show %s, or take another --id',
+    id, difference, id)
+end
+
+---Starts a run, or finds the one that was started so before.
+---@param workflow string
+---@param options table of the command
+---@return string id
+function start.run(workflow, options)
+  check_name("workflow", workflow)
+  check_name("--id", options.id)
+  check_name("--queue", options.queue)
+  local text, value = read_data(options.data)
+  local tags = read_tags(options.tag)
+
+  local registry = store.registry()
+  local entry = registry[workflow]
+  if entry then
+    check_data(workflow, entry, value)
+  elseif not options.any then
+    unknown_workflow(workflow, registry)
+  end
+
+  local id = options.id or make_id(workflow)
+  local more = {}
+  local function option(name, given)
+    if given ~= nil then more[#more + 1], more[#more + 2] = name, given end
+  end
+  option("queue", options.queue)
+  option("priority", options.priority)
+  option("delay_ms", options.delay_ms)
+  option("tags", tags)
+  local reply = store.call({
+    "start", id, workflow, text, host.seed(), options.any and "1" or "", #more // 2, table.unpack(more),
+  })[1]
+  if reply[1] == "unknown" then unknown_workflow(workflow, store.registry()) end
+  if reply[1] == "exists" then check_same(id, workflow, value, reply) end
+  if reply[1] == "started" then
+    if entry or options.queue then
+      warn_of_queue(options.queue or entry.queue)
+    else
+      output.warn('no host knows workflow "%s"; the run waits until one announces it', workflow)
+    end
+  end
+  return id
+end
+
+return start

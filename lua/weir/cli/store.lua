@@ -1,0 +1,218 @@
+-- The store as the commands see it: each verb they use as a function, and the fault that ends a
+-- command. Never prints.
+
+local record = require "weir.record"
+
+local store = {}
+
+local client -- weir.native.client, once it is needed: specs come without
+
+---Exit statuses, those of <sysexits.h> where one fits.
+store.FAILED, store.USAGE, store.NO_INPUT, store.SOFTWARE, store.TIMED_OUT = 1, 64, 66, 70, 75
+
+---Ends the command: one line for people, and the exit status.
+---@param status integer
+---@param format string
+---@param ... any
+function store.fault(status, format, ...)
+  error({ status = status, message = format:format(...) }, 0)
+end
+
+local PAGE = 50 -- runs asked for in one call
+
+---Sends groups as one batch.
+---@param ... (string|integer)[]
+---@return table[] replies one for each group
+---@return integer now_ms by the store's clock
+---@return integer commit changes with every write
+function store.call(...)
+  client = client or require "weir.native.client"
+  local reply = client.call(...)
+  for i, answer in ipairs(reply[4]) do
+    if answer[1] == "error" then
+      store.fault(store.SOFTWARE, "Redis refused %s: %s", (select(i, ...))[1], answer[2])
+    end
+  end
+  return reply[4], reply[2], reply[3]
+end
+
+---@param text string? ms, as Redis prints a score
+local function instant(text)
+  return text and math.floor(tonumber(text) --[[@as number]])
+end
+
+---@param ids string[]
+---@return table<string, weir.Record> runs those that there are
+---@return integer now_ms
+---@return integer commit of the last page
+function store.inspect(ids)
+  local runs, now, commit = {}, 0, 0
+  for from = 1, #ids, PAGE do
+    local groups = {}
+    for at = from, math.min(from + PAGE - 1, #ids) do groups[#groups + 1] = { "inspect", ids[at] } end
+    local replies
+    replies, now, commit = store.call(table.unpack(groups))
+    for i, reply in ipairs(replies) do
+      if reply[1] == "run" then
+        local id = groups[i][2]
+        runs[id] = record.read(id, table.move(reply, 2, #reply, 1, {}))
+      end
+    end
+  end
+  return runs, now, commit
+end
+
+---@param id string
+---@return weir.Record
+---@return integer now_ms
+function store.run(id)
+  local runs, now = store.inspect { id }
+  if not runs[id] then store.no_such_run(id) end
+  return runs[id], now
+end
+
+---@param id string
+function store.no_such_run(id)
+  store.fault(store.NO_INPUT, 'there is no run "%s"; weir list shows those there are', id)
+end
+
+---@class weir.Glance where a run stands
+---@field id string
+---@field state string
+---@field workflow string
+---@field attempt integer
+---@field queue string
+---@field holder string?
+---@field cancel integer?
+---@field deadline integer?
+---@field error string? JSON
+---@field created_at integer
+---@field started_at integer?
+---@field finished_at integer?
+---@field wake integer?
+---@field ahead integer?
+---@field expires integer?
+
+---@param id string
+---@param list string[]
+---@return weir.Glance?
+local function read_glance(id, list)
+  if #list == 0 then return nil end
+  local fields = {}
+  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
+  return {
+    id = id, state = fields.state, workflow = fields.workflow, attempt = instant(fields.attempt) or 1,
+    queue = fields.queue or "default", holder = fields.holder ~= "" and fields.holder or nil,
+    cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
+    created_at = instant(fields.created_at), started_at = instant(fields.started_at),
+    finished_at = instant(fields.finished_at), wake = instant(fields.wake), ahead = instant(fields.ahead),
+    expires = instant(fields.expires),
+  }
+end
+
+---@param ids string[]
+---@return table<string, weir.Glance> found
+---@return integer now_ms
+function store.glance(ids)
+  local found, now = {}, 0
+  for from = 1, #ids, 2 * PAGE do
+    local group = { "glance", table.unpack(ids, from, math.min(from + 2 * PAGE - 1, #ids)) }
+    local replies
+    replies, now = store.call(group)
+    for i = 2, #group do found[group[i]] = read_glance(group[i], replies[1][i]) end
+  end
+  return found, now
+end
+
+---Runs of a set, newest first.
+---@param set "roots"|"failed"
+---@return fun(): string[]? next_page
+function store.pages(set)
+  local before, over = "", false
+  return function()
+    if over then return nil end
+    local reply = store.call({ "list", set, before, PAGE })[1]
+    local ids = {}
+    for i = 2, #reply, 2 do ids[#ids + 1] = reply[i + 1] end
+    over = #ids < PAGE
+    if not over then before = ("%d %s"):format(instant(reply[#reply - 1]), ids[#ids]) end
+    return ids
+  end
+end
+
+---@class weir.RegisteredWorkflow
+---@field bundle string
+---@field queue string
+---@field schema string? JSON
+
+---@return table<string, weir.RegisteredWorkflow> by id
+function store.registry()
+  local reply = store.call({ "registry" })[1]
+  local workflows = {}
+  for i = 2, #reply, 2 do
+    local bundle, queue, schema = reply[i + 1]:match("^([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t(.*)$")
+    workflows[reply[i]] = { bundle = bundle, queue = queue, schema = schema ~= "" and schema or nil }
+  end
+  return workflows
+end
+
+---@class weir.HostEntry
+---@field host string its number
+---@field node string
+---@field expires_at integer
+---@field workers integer
+---@field held integer runs
+---@field queues string[]
+
+---@return weir.HostEntry[] hosts
+---@return integer now_ms
+function store.hosts()
+  local replies, now = store.call({ "hosts" })
+  local reply, hosts = replies[1], {}
+  for i = 2, #reply, 6 do
+    local queues = {}
+    for queue in reply[i + 5]:gmatch("[^\t,]+") do queues[#queues + 1] = queue end
+    hosts[#hosts + 1] = {
+      host = reply[i], node = reply[i + 1], expires_at = instant(reply[i + 2]),
+      workers = instant(reply[i + 3]), held = instant(reply[i + 4]), queues = queues,
+    }
+  end
+  return hosts, now
+end
+
+---Whether a host that is alive serves a queue.
+---@param hosts weir.HostEntry[]
+---@param now integer
+---@param queue string
+---@return boolean
+function store.serves(hosts, now, queue)
+  for _, host in ipairs(hosts) do
+    for _, served in ipairs(host.queues) do
+      if host.expires_at > now and (served == "*" or served == queue) then return true end
+    end
+  end
+  return false
+end
+
+---The earliest wake-up of all runs.
+---@return integer? at
+---@return integer now_ms
+function store.due()
+  local replies, now = store.call({ "due" })
+  local at = replies[1][2]
+  return at ~= "" and instant(at) or nil, now
+end
+
+---@class weir.QueueEntry
+---@field queue string
+---@field ready integer
+
+---@return weir.QueueEntry[]
+function store.queues()
+  local reply, queues = store.call({ "queues" })[1], {}
+  for i = 2, #reply, 3 do queues[#queues + 1] = { queue = reply[i], ready = reply[i + 1] } end
+  table.sort(queues, function(a, b) return a.queue < b.queue end)
+  return queues
+end
+
+return store

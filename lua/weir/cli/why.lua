@@ -1,0 +1,204 @@
+-- `weir why`: one sentence of truth about what a run, or everything, is waiting for; since when; and
+-- what would unblock it.
+
+local json = require "weir.json"
+local output = require "weir.cli.output"
+local record = require "weir.record"
+local store = require "weir.cli.store"
+local terminal = require "weir.terminal"
+
+local why = {}
+
+local DEEPEST = 64 -- runs below each other that one sentence goes through
+
+local function span(at, now) return terminal.span(now - at) end
+local function until_text(at, now) return at > now and "in " .. terminal.span(at - now) or "any moment" end
+
+-- ------------------------------------------------------------------------------------------------
+-- A run that nobody has begun
+
+local function of_queue(glance, now)
+  local hosts = store.hosts()
+  local unknown = glance.queue:match("^%?(.+)$")
+  if unknown then
+    return ('it has waited %s for a host that knows workflow "%s"; start one that does (weir serve DIR)'):format(
+      span(glance.created_at, now), unknown)
+  end
+  if not store.serves(hosts, now, glance.queue) then
+    local none = true
+    for _, host in ipairs(hosts) do none = none and host.expires_at <= now end
+    return none and ("it has waited %s for a host: none is alive; start one (weir serve DIR)"):format(
+      span(glance.created_at, now))
+      or ('it has waited %s in queue "%s", which no host serves; start one that does (weir serve --queues %s)'):format(
+        span(glance.created_at, now), glance.queue, glance.queue)
+  end
+  local ahead = glance.ahead or 0
+  return ('it has stood for %s in queue "%s" %s; a worker takes it as soon as one has room'):format(
+    span(glance.created_at, now), glance.queue,
+    ahead == 0 and "as the next" or "behind " .. terminal.count(ahead, "other run"))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- A run that waits
+
+local function arguments_of(operation)
+  return operation.arguments and json.decode(operation.arguments) or {}
+end
+
+local function of_step(operation, now)
+  local before = arguments_of(operation)
+  if before.failures then
+    return ('step "%s" (%s) failed %s and is tried again %s'):format(operation.id, operation.line,
+      before.failures == 1 and "once" or before.failures .. " times",
+      until_text(operation.started_at + before.pause_ms, now))
+  end
+  return ('step "%s" (%s) has run for %s'):format(operation.id, operation.line, span(operation.started_at, now))
+end
+
+local function of_sleep(operation, now)
+  local given = arguments_of(operation)
+  local at = given.until_ms or operation.started_at + (given.duration_ms or 0)
+  return ('it has slept for %s ("%s" at %s) and goes on %s'):format(span(operation.started_at, now), operation.id,
+    operation.line, until_text(at, now))
+end
+
+local sentence_of
+
+local function of_child(operation, now, depth)
+  local given = arguments_of(operation)
+  local limit = given.timeout_ms
+    and (" (times out %s)"):format(until_text(operation.started_at + given.timeout_ms, now)) or ""
+  return ('it has waited %s for its child %s (%s) at %s%s: %s'):format(span(operation.started_at, now), operation.run,
+    operation.workflow, operation.line, limit, sentence_of(operation.run, depth + 1))
+end
+
+local function of_operation(operation, now, depth)
+  if operation.kind == "invoke" then return of_child(operation, now, depth) end
+  if operation.kind == "sleep" then return of_sleep(operation, now) end
+  if operation.kind == "step" then return of_step(operation, now) end
+  return ('it has waited %s for %s "%s" at %s'):format(span(operation.started_at, now), operation.kind, operation.id,
+    operation.line)
+end
+
+local function of_waiting(run, now, depth)
+  local open = {}
+  for _, operation in ipairs(run.operations) do
+    if operation.state == "running" then open[#open + 1] = operation end
+  end
+  local ending = run.cancel and ("it is to end (%s), as soon as its children have: "):format(run.cancel.state) or ""
+  if #open == 0 then
+    return ending .. "it waits for children that it has timed out on, or that it has not awaited, to end"
+  end
+  local among = #open > 1 and ("of %s, the first: "):format(terminal.count(#open, "open operation")) or ""
+  return ending .. among .. of_operation(open[1], now, depth)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Any run
+
+local function message_of(text)
+  local failure = text and json.decode(text)
+  return failure and tostring(failure.message) or "nobody knows why"
+end
+
+local function of_running(glance, run, now)
+  if not glance.expires or glance.expires <= now then
+    return "the host that ran it is gone; another takes it over within 2s, if there is one"
+  end
+  for _, operation in ipairs(run.operations) do
+    if operation.state == "running" and operation.kind == "step" then return of_step(operation, now) end
+  end
+  local last = run.started_at or run.created_at
+  for _, operation in ipairs(run.operations) do
+    last = math.max(last, operation.started_at, operation.finished_at or 0)
+  end
+  return ("worker %s runs its Lua, and has recorded nothing for %s"):format(glance.holder, span(last, now))
+end
+
+---@param id string
+---@param depth integer
+---@return string
+function sentence_of(id, depth)
+  local found, now = store.glance { id }
+  local glance = found[id]
+  if not glance then return depth == 0 and store.no_such_run(id) or "there is no trace of it; see weir doctor" end
+  if depth > DEEPEST then return "see weir why " .. id end
+  local state = glance.state
+  if record.ENDED[state] then
+    local ended = ("%s ago"):format(terminal.span(now - glance.finished_at))
+    if state == "completed" then return ("it completed %s and waits for nothing"):format(ended) end
+    return ("it %s %s: %s"):format(state == "failed" and "failed" or "was cancelled", ended, message_of(glance.error))
+  end
+  if state == "scheduled" then
+    return ("it was created %s ago and starts %s"):format(terminal.span(now - glance.created_at),
+      until_text(glance.wake or now, now))
+  end
+  if state == "retrying" then
+    return ("attempt %d failed (%s) and the next begins %s"):format(glance.attempt, message_of(glance.error),
+      until_text(glance.wake or now, now))
+  end
+  if state == "ready" and not glance.started_at then return of_queue(glance, now) end
+  if state == "ready" then
+    if not glance.holder then return of_queue(glance, now) end
+    return ("what it waited for has come; worker %s goes on with it as soon as it has room"):format(glance.holder)
+  end
+  local run = store.run(id)
+  if state == "running" then return of_running(glance, run, now) end
+  return of_waiting(run, now, depth)
+end
+
+---@param id string
+---@return string
+function why.of_run(id)
+  return ("%s: %s"):format(id, sentence_of(id, 0))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Everything
+
+---Why nothing moves.
+---@return string
+function why.of_everything()
+  local hosts, now = store.hosts()
+  local alive, held = 0, 0
+  for _, host in ipairs(hosts) do
+    if host.expires_at > now then alive, held = alive + 1, held + host.held end
+  end
+  local ready, stuck = 0, nil
+  for _, queue in ipairs(store.queues()) do
+    ready = ready + queue.ready
+    local unknown = queue.queue:match("^%?(.+)$")
+    if queue.ready > 0 and unknown then
+      stuck = stuck or ('%s waiting for a host that knows workflow "%s"; start one that does (weir serve DIR)'):format(
+        terminal.count(queue.ready, "run") .. (queue.ready == 1 and " is" or " are"), unknown)
+    elseif queue.ready > 0 and not store.serves(hosts, now, queue.queue) then
+      stuck = stuck or ('%s in queue "%s", which no host serves (weir serve --queues %s)'):format(
+        terminal.count(queue.ready, "run") .. (queue.ready == 1 and " stands" or " stand"), queue.queue, queue.queue)
+    end
+  end
+  if alive == 0 then
+    return ("nothing moves as no host is alive%s; start one: weir serve DIR"):format(
+      ready > 0 and (", with %s ready"):format(terminal.count(ready, "run")) or "")
+  end
+  if stuck then return stuck end
+  if ready > 0 then
+    return ("things move: %s ready, and %s on it"):format(
+      terminal.count(ready, "run"), terminal.count(alive, "host") .. (alive == 1 and " is" or " are"))
+  end
+  local due = store.due()
+  if due then
+    return ("nothing is ready; the next run wakes %s (weir list shows them)"):format(until_text(due, now))
+  end
+  if held > 0 then
+    return ("nothing is ready; %s held by workers, running or waiting for each other (weir list shows them)"):format(
+      terminal.count(held, "run") .. (held == 1 and " is" or " are"))
+  end
+  return "nothing is to be done: start a run with weir start WORKFLOW"
+end
+
+---@param id string?
+function why.print(id)
+  output.print(terminal.plain(id and why.of_run(id) or why.of_everything()))
+end
+
+return why

@@ -1,0 +1,131 @@
+---@meta weir.types
+-- Shapes for the editor: what a workflow gets and gives, in units and defaults. Never loaded.
+-- weir.WorkflowFields, weir.RetryFields and weir.ErrorFields stand in init.lua, weir.Failure in
+-- failure.lua, weir.Future and weir.Settled in context.lua.
+
+---"250ms" "30s" "5m" "2h" "1d", or a number of seconds.
+---@alias weir.Duration string|number
+
+---What can be written as JSON. `nil` is null.
+---@alias weir.Payload nil|boolean|number|string|table
+
+---What a workflow is run with. Ids are unique within a run and its scope.
+---@class weir.Context
+---@field run weir.RunInfo
+---@field log weir.Log
+local ctx = {}
+
+---@class weir.RunInfo
+---@field id string
+---@field workflow string
+---@field attempt integer from 1
+---@field parent string? run that invoked this one
+---@field root string the run that people started
+---@field depth integer runs above this one
+---@field bundle string hash of the sources this attempt runs on
+---@field created_at integer ms since 1970
+
+---Lines for people, silent while a run replays. Fields must be JSON.
+---@class weir.Log
+---@field debug fun(self: weir.Log, text: string, fields?: table)
+---@field info fun(self: weir.Log, text: string, fields?: table)
+---@field warn fun(self: weir.Log, text: string, fields?: table)
+---@field error fun(self: weir.Log, text: string, fields?: table)
+
+---@class weir.InvokeOptions
+---@field id? string of the operation; numbered ("invoke#1") unless given
+---@field workflow string
+---@field data? weir.Payload {} unless given
+---@field timeout? weir.Duration from the invoke on, queueing and the child's retries included
+---@field on_timeout? "cancel"|"abandon" what becomes of the child then; "cancel" unless given
+---@field retry? weir.RetryFields instead of the child's own
+---@field queue? string instead of the workflow's
+---@field priority? integer -100 to 100, higher first, instead of the workflow's
+---@field delay? weir.Duration before the child starts
+---@field encode? fun(data: any): string in place of JSON; must return JSON text
+---@field decode? fun(text: string): any of the result
+---@field detached? boolean start it, do not wait, return its run's id
+
+---What there is to know about a child that completed.
+---@class weir.Info
+---@field id string the child's run
+---@field attempts integer
+---@field started_at integer ms since 1970
+---@field finished_at integer ms since 1970
+
+---@class weir.StepOptions
+---@field id? string numbered ("step#1") unless given
+---@field run fun(about: weir.StepAbout): weir.Payload ordinary Lua; io and os work here
+---@field retry? weir.RetryFields that of the workflow unless given, counted apart
+---@field timeout? weir.Duration of each try
+---@field at_most_once? boolean never run again when nobody knows how far it came: `interrupted`
+
+---@class weir.StepAbout
+---@field attempt integer from 1
+---@field key string the same for each try: for services that take an idempotency key
+---@field deadline_ms integer? when this try times out, ms since 1970
+
+---@class weir.SleepOptions
+---@field id? string numbered ("sleep#1") unless given
+---@field duration? weir.Duration
+---@field until_ms? integer instead: an instant, ms since 1970
+
+---@class weir.RaceOptions
+---@field losers? "cancel"|"keep" "cancel" unless given
+
+---Runs a child and waits for it. Raises `child_failed`, `timeout`, `unknown_workflow`,
+---`invalid_data`, `cycle`.
+---@param options weir.InvokeOptions
+---@return any result
+---@return weir.Info info
+function ctx:invoke(options) end
+
+---Starts a child and goes on.
+---@param options weir.InvokeOptions
+---@return weir.Future future of what `ctx:invoke` would return
+function ctx:spawn(options) end
+
+---Waits for all: every result under its key. The first failure is raised, the others go on.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any> functions are run as branches
+---@return table<K, any>
+function ctx:all(t) end
+
+---Waits for all, whatever becomes of them.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
+---@return table<K, weir.Settled>
+function ctx:settle(t) end
+
+---Waits for the first to end: its result and its key, or its failure.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
+---@param options? weir.RaceOptions
+---@return any result
+---@return K key
+function ctx:race(t, options) end
+
+---Runs ordinary Lua once and remembers what it returned.
+---@param id string
+---@param body fun(about: weir.StepAbout): weir.Payload
+---@return any result
+---@overload fun(self: weir.Context, options: weir.StepOptions): any
+function ctx:step(id, body) end
+
+---Sleeps, also through restarts; to the millisecond.
+---@param given weir.Duration|weir.SleepOptions
+function ctx:sleep(given) end
+
+---Seconds as of os.time, with a fraction: the time of the last outcome. The same on every replay.
+---@return number
+function ctx:now() end
+
+---As math.random, the same on every replay.
+---@param m? integer
+---@param n? integer
+---@return number
+function ctx:random(m, n) end
+
+---The same on every replay.
+---@return string uuid version 4
+function ctx:uuid() end
