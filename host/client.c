@@ -25,7 +25,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { PATIENCE_MS = 5000, PAUSE_MS = 20, STATUS_INTERRUPTED = 130 };
+enum { PATIENCE_MS = 5000, PAUSE_MS = 20, STATUS_INTERRUPTED = 130, STATUS_UNREAD = 141 };
 
 typedef struct {
     const Config *config;
@@ -455,6 +455,8 @@ static int write_text(lua_State *L) {
             poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
             continue;
         }
+        // whoever reads has had enough (weir show RUN | head): nothing to tell anybody
+        if (written < 0 && errno == EPIPE) return raise_fault(L, STATUS_UNREAD, "%s", "");
         if (written < 0) return raise_fault(L, EX_IOERR, "cannot write: %s", strerror(errno));
         text += written;
         size -= (size_t)written;

@@ -14,6 +14,7 @@
 #include "xmalloc.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sysexits.h>
 
 enum { WATCH_MS = 500 };
@@ -169,10 +170,11 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     return host;
 }
 
-static void log_lines(char *lines) {
+// As every fault that keeps a process from starting, not as log lines.
+static void complain(char *lines) {
     char *rest = NULL;
     for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        log_error("%s", line);
+        fprintf(stderr, "weir: %s\n", line);
 }
 
 // Loads each bundle once, here, where its faults can still keep the host from starting.
@@ -187,7 +189,7 @@ static int announce(Host *host, Batch *batch, const Bundle *bundles, size_t coun
             batch_group(batch, "announce", arguments, NULL, NULL);
             vm_take_effects(vm, batch);
         } else {
-            log_lines(faults);
+            complain(faults);
             free(faults);
             status = EX_CONFIG;
         }
@@ -219,7 +221,10 @@ void host_close(Host *host) {
     uv_close((uv_handle_t *)&host->drain, on_closed);
     // A worker that has not ended is in Lua, or waits for Redis. It may still speak to the host,
     // which is left to it; the process is about to end.
-    if (atomic_load(&host->stopped_workers) < host->worker_count) return;
+    if (atomic_load(&host->stopped_workers) < host->worker_count) {
+        uv_unref((uv_handle_t *)&host->message);
+        return;
+    }
     for (int i = 0; i < host->worker_count; i++) worker_join(host->workers[i]);
     free(host->workers);
     uv_close((uv_handle_t *)&host->message, on_closed);

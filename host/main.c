@@ -65,7 +65,7 @@ static void on_describe(void *owner) {
 
 // Serves until it is told to stop, or cannot go on.
 static int run_host(Process *process, const Bundle *bundles) {
-    uv_loop_t loop;
+    static uv_loop_t loop; // a worker that does not end may speak to it until the process does
     uv_loop_init(&loop);
     process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
     supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe});

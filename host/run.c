@@ -13,6 +13,9 @@
 //          turn |  | running: more has come             | suspended: it stays warm
 //               v  |                                    |
 //           RUNNING -- effects are in the batch --> CALLING -- done, lost --> forgotten
+//                                                     | stale: its record is asked for
+//                                                     v
+//                                                  LOADING
 //
 // In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
 // on. In READY, FETCHING and WAITING none does, so only there it may be dropped.
@@ -318,6 +321,7 @@ void runs_turn(Runs *runs) {
 
 static void suspend(Run *run, int64_t wake_ms);
 static void refuse(Run *run, const char *message);
+static void reload(Run *run);
 
 static void on_turned(void *about, const Reply *reply) {
     Run *run = about;
@@ -325,6 +329,10 @@ static void on_turned(void *about, const Reply *reply) {
     const Reply *word = reply_at(reply, 0), *value = reply_at(reply, 1);
     if (reply_is(word, "error")) {
         refuse(run, reply_text(value));
+        return;
+    }
+    if (reply_is(word, "stale")) {
+        reload(run);
         return;
     }
     run->turn++;
@@ -351,6 +359,13 @@ static void refuse(Run *run, const char *message) {
     run->refused = true;
     vm_doom(run->runs->vm, run->lua, "error", message);
     make_ready(run);
+}
+
+// Its coroutine went on by what it foresaw, and that is not what came: it goes back to its journal.
+static void reload(Run *run) {
+    vm_forget(run->runs->vm, run->lua);
+    run->lua = NULL;
+    load(run);
 }
 
 // ---- suspended ----------------------------------------------------------------------------------

@@ -10,7 +10,6 @@
 // came.
 #include "store.h"
 
-#include "log.h"
 #include "script.h"
 #include "xmalloc.h"
 
@@ -263,6 +262,13 @@ static bool read_answer(const Reply *reply, Answer *answer) {
     return answer->lost || (reply_is(word, "ok") && reply_count(reply) >= COUNT);
 }
 
+// Redis does what it is asked again: also the next fault is news.
+static void be_back(Store *store) {
+    if (store->told && store->events.on_back) store->events.on_back(store->events.owner);
+    store->told = false;
+    store->pause_ms = FIRST_PAUSE_MS;
+}
+
 // Redis answered a batch: an error is back-pressure, or a script that is no longer loaded, and
 // nothing was written; anything else settles the batch.
 static void on_replied(redisAsyncContext *connection, void *data, void *about) {
@@ -284,9 +290,7 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
         refuse(store, "unexpected reply to a batch");
         return;
     }
-    if (store->told) log_info("redis: back at %s", store->config->redis.url);
-    store->told = false;
-    store->pause_ms = FIRST_PAUSE_MS;
+    be_back(store);
     DL_DELETE(store->batches, batch);
     batch->on_replied(batch->owner, batch, &answer);
     batch_free(batch);
@@ -319,16 +323,22 @@ static void fail(Store *store, StoreFault what, const char *why) {
     uv_timer_start(&store->pause, on_paused, (uint64_t)store->pause_ms, 0);
     if (!store->told && strncmp(line, "NOSCRIPT", 8) != 0 && store->pause_ms > FIRST_PAUSE_MS) {
         store->told = true;
-        store->events.on_lost(store->events.owner, what, line);
+        if (store->events.on_lost) store->events.on_lost(store->events.owner, what, line);
     }
     store->pause_ms =
         store->pause_ms * 2 < LONGEST_PAUSE_MS ? store->pause_ms * 2 : LONGEST_PAUSE_MS;
 }
 
 static bool refuses_login(const char *error) {
-    static const char *const words[] = {"NOAUTH",   "WRONGPASS",
-                                        "NOPERM",   "ERR invalid password",
-                                        "ERR AUTH", "ERR Client sent AUTH"};
+    static const char *const words[] = {
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "ERR AUTH",
+        "ERR invalid password",
+        "ERR Client sent AUTH",
+        "ERR Protocol error: unauthenticated", // to a script that is long, from a stranger
+    };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strncmp(error, words[i], strlen(words[i])) == 0) return true;
     return false;
@@ -346,11 +356,8 @@ static void become_ready(Store *store) {
         send_batch(store, batch);
         if (store->state != STORE_READY) return;
     }
-    if (store->channels) {
-        store->told = false;
-        store->pause_ms = FIRST_PAUSE_MS;
-    }
-    store->events.on_connected(store->events.owner);
+    if (store->channels) be_back(store);
+    if (store->events.on_connected) store->events.on_connected(store->events.owner);
 }
 
 // One reply to AUTH, SELECT or SCRIPT LOAD; that to SCRIPT LOAD comes last, with the script's name.

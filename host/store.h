@@ -32,8 +32,10 @@ typedef struct {
     // Redis can be talked to, for the first time or again; what was unanswered has just been
     // resent.
     void (*on_connected)(void *owner);
-    // Redis cannot be talked to (`why` is one line). It goes on trying. Told once until it is back.
+    // Redis cannot be talked to (`why` is one line). It goes on trying. Told once, or not at all
+    // when NULL; and that it answers again.
     void (*on_lost)(void *owner, StoreFault fault, const char *why);
+    void (*on_back)(void *owner);
     // A listener's: a message came.
     void (*on_message)(void *owner, const char *channel, const char *text);
 } StoreEvents;

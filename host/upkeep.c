@@ -1,10 +1,10 @@
 // upkeep: see upkeep.h for what it promises.
 //
 //   ENLISTING ------> LISTENING ------> ANNOUNCING ------> SERVING ------> RETIRING ------> RETIRED
-//     |   ^   a number     channels are                       |
-//     +---+   was given    subscribed                         |
-//   name held  ^                                              |
-//   elsewhere  +--------------- the lease was lost -----------+
+//     |   ^   a number     channels are                                                        ^
+//     +---+   was given    subscribed                                                          |
+//   name held                    |                  |             |                            |
+//   elsewhere                    +------------------+-------------+---- the lease was taken ---+
 #include "upkeep.h"
 
 #include "log.h"
@@ -168,19 +168,22 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
     call(upkeep, batch);
 }
 
+// Somebody has taken it, and goes on with what was held here. A host that stood still for so long
+// does not know what else has changed: it ends, and its supervisor starts another.
 void upkeep_lost(Upkeep *upkeep, int64_t host) {
-    if (host != upkeep->host || upkeep->state == UPKEEP_ENLISTING) return;
-    if (upkeep->state >= UPKEEP_RETIRING) {
-        if (upkeep->state == UPKEEP_RETIRING) {
-            upkeep->state = UPKEEP_RETIRED;
-            upkeep->events.on_retired(upkeep->events.owner);
-        }
+    if (host != upkeep->host || upkeep->state == UPKEEP_RETIRED) return;
+    upkeep->host = 0;
+    if (upkeep->state == UPKEEP_RETIRING) {
+        upkeep->state = UPKEEP_RETIRED;
+        upkeep->events.on_retired(upkeep->events.owner);
         return;
     }
-    log_warn("the lease of this host was lost; what it held goes on from the journal");
+    log_error("the lease of this host was taken: it was not renewed for %d ms; its runs go on "
+              "elsewhere, from their journals",
+              LEASE_MS);
+    upkeep->state = UPKEEP_RETIRED;
     uv_timer_stop(&upkeep->beat);
-    upkeep->host = 0;
-    enlist(upkeep, 0);
+    fail(upkeep, EX_CONFIG);
 }
 
 // ---- listen -------------------------------------------------------------------------------------
@@ -197,12 +200,6 @@ static void on_listening(void *owner) {
     }
 }
 
-static void on_deaf(void *owner, StoreFault fault, const char *why) {
-    (void)owner; // the other connection tells
-    (void)fault;
-    (void)why;
-}
-
 static void on_heard(void *owner, const char *channel, const char *text) {
     Upkeep *upkeep = owner;
     const char *name = strrchr(channel, ':');
@@ -217,7 +214,7 @@ static void subscribe(Upkeep *upkeep) {
     char wake[8 + INTEGER_TEXT];
     snprintf(wake, sizeof wake, "wake:%lld", (long long)upkeep->host);
     const char *channels[] = {wake, "due"};
-    StoreEvents events = {upkeep, on_listening, on_deaf, on_heard};
+    StoreEvents events = {.owner = upkeep, .on_connected = on_listening, .on_message = on_heard};
     upkeep->state = UPKEEP_LISTENING;
     if (upkeep->listener) store_close(upkeep->listener);
     upkeep->listener = store_listen(upkeep->loop, upkeep->config, events, channels, 2);
@@ -368,10 +365,6 @@ void upkeep_abort(Upkeep *upkeep, const char *run_id) {
 
 // ---- open and close -----------------------------------------------------------------------------
 
-static void on_connected(void *owner) {
-    (void)owner;
-}
-
 static void on_away(void *owner, StoreFault fault, const char *why) {
     Upkeep *upkeep = owner;
     const char *url = upkeep->config->redis.url;
@@ -383,13 +376,19 @@ static void on_away(void *owner, StoreFault fault, const char *why) {
     }
 }
 
+static void on_back(void *owner) {
+    Upkeep *upkeep = owner;
+    log_info("redis at %s is back", upkeep->config->redis.url);
+}
+
 Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, UpkeepEvents events) {
     Upkeep *upkeep = xcalloc(1, sizeof *upkeep);
     upkeep->loop = loop;
     upkeep->config = config;
     upkeep->events = events;
     upkeep->identity = supervisor_identity();
-    upkeep->store = store_open(loop, config, (StoreEvents){upkeep, on_connected, on_away, NULL});
+    upkeep->store = store_open(
+        loop, config, (StoreEvents){.owner = upkeep, .on_lost = on_away, .on_back = on_back});
     uv_timer_t *timers[] = {&upkeep->beat, &upkeep->due, &upkeep->wait};
     for (size_t i = 0; i < 3; i++) {
         uv_timer_init(loop, timers[i]);

@@ -1,8 +1,8 @@
 // upkeep: what a host does as a whole, on the main thread, so that no Lua can keep it waiting: it
 // gets and renews the lease, wakes what is due, takes back what dead hosts held, hears wake-ups.
 //
-// The lease is one number: `enlist` gives it, `beat` renews it, `retire` ends it. When it is lost,
-// it enlists again, under another number; whatever was held under the old one is somebody else's.
+// The lease is one number: `enlist` gives it, `beat` renews it, `retire` ends it. When another host
+// takes it, what was held under it is somebody else's, and this host cannot go on.
 #ifndef WEIR_UPKEEP_H
 #define WEIR_UPKEEP_H
 
@@ -15,8 +15,7 @@ typedef struct Upkeep Upkeep;
 
 typedef struct {
     void *owner;
-    // There is a lease, wake-ups are heard, what was to be announced is. Again after a lease was
-    // lost.
+    // There is a lease, wake-ups are heard, what was to be announced is.
     void (*on_enlisted)(void *owner, int64_t host);
     // There may be runs for this worker; 0: for all of them.
     void (*on_wake)(void *owner, int worker);

@@ -1,15 +1,14 @@
 // vm: see vm.h for what it promises.
 //
 // A run's Lua objects are anchored in two registry tables under the address of its VmRun: `runs`
-// has its run object, `inboxes` the outcomes for its next turn. Each block of Lua memory names the
-// VmRun that pays for it, so a VmRun outlives its run until the collector has freed its last block.
+// has its run object, `inboxes` the outcomes for its next turn.
 #include "vm.h"
 
 #include "assets.h"
 #include "json.h"
+#include "limit.h"
 #include "log.h"
 #include "order.h"
-#include "pool.h"
 #include "store.h"
 #include "xmalloc.h"
 
@@ -24,166 +23,12 @@
 
 int luaopen_cjson(lua_State *L); // of lua-cjson, which has no header
 
-enum {
-    HOOK_COUNT = 1000, // instructions between two looks at the clock: some 10 us
-    NS_PER_MS = 1000000,
-    MESSAGE_SIZE = 256
-};
-
-// What stops a run for good.
-typedef enum { DOOM_NONE, DOOM_MEMORY, DOOM_BLOCKED } Doom;
-static const char *const doom_codes[] = {"none", "memory", "blocked"}; // ORDER DOOM
-
-struct VmRun {
-    size_t used; // bytes of Lua memory
-    size_t limit;
-    Doom doom;
-    size_t refused;   // bytes it asked for last and did not get
-    bool forgotten; // free it with its last block
-    char message[MESSAGE_SIZE];
-};
-
-// Time spent between looks at a clock. What one look adds is bounded: a C call that took longer
-// than that has returned by then, and is no endless loop.
-typedef struct {
-    int64_t limit_ns; // 0: none
-    int64_t spent_ns;
-    int64_t seen_ns; // the clock at the last look, 0: not yet looked at
-} Stopwatch;
-
 struct Vm {
+    Limits limits;
     lua_State *L;
-    Pool pool;
     const Config *config;
-    VmRun own;      // pays for what belongs to no run
-    VmRun *charged; // who pays now
-    Stopwatch turn; // CPU time of this thread since Lua was entered
-    Stopwatch step; // real time since limit(ms)
-    bool step_over;
-    bool trial; // what runs now may be given up without harm: nobody is doomed for it
     int runs, inboxes, bundles; // registry references
 };
-
-// ---- memory -------------------------------------------------------------------------------------
-
-typedef struct {
-    VmRun *payer;
-} Block; // stands in front of each block that Lua gets
-
-static void stop(VmRun *run, Doom doom, const char *message) {
-    if (run->doom) return;
-    run->doom = doom;
-    snprintf(run->message, sizeof run->message, "%s", message);
-}
-
-static bool fits(const VmRun *run, size_t size) {
-    return size <= run->limit && run->used <= run->limit - size;
-}
-
-static void stop_hungry(VmRun *run) {
-    char message[MESSAGE_SIZE];
-    snprintf(message, sizeof message, "the run needs more than %zu MiB of Lua memory",
-             run->limit >> 20);
-    stop(run, DOOM_MEMORY, message);
-}
-
-// Lua answers a refusal with a full collection and asks once more, or gives up with an error that
-// the run's code can catch. So when it asks again, for whatever, and what was refused would still
-// not fit, the run is over.
-static bool affords(Vm *vm, VmRun *run, size_t size) {
-    if (run->refused && !vm->trial && !fits(run, run->refused)) stop_hungry(run);
-    bool affordable = fits(run, size);
-    run->refused = affordable ? 0 : size;
-    if (!affordable && vm->trial) vm->step_over = true;
-    return affordable;
-}
-
-static void refund(const Vm *vm, VmRun *run, size_t size) {
-    assert(run->used >= size);
-    run->used -= size;
-    if (run->used == 0 && run->forgotten && run != &vm->own) free(run);
-}
-
-static void *allocate(void *data, void *memory, size_t old_size, size_t new_size) {
-    Vm *vm = data;
-    Block *block = memory ? (Block *)memory - 1 : NULL;
-    size_t old_whole = block ? old_size + sizeof *block : 0; // without one, Lua tells a type
-    size_t new_whole = new_size ? new_size + sizeof *block : 0;
-    if (!new_whole) {
-        if (!block) return NULL;
-        refund(vm, block->payer, old_whole);
-        pool_give(&vm->pool, block, old_whole);
-        return NULL;
-    }
-    // What grows is paid by who makes it grow; what shrinks may do so in anybody's collection.
-    bool grows = new_whole > old_whole;
-    VmRun *payer = grows ? vm->charged : block->payer;
-    if (grows && !affords(vm, payer, new_whole - (block && block->payer == payer ? old_whole : 0)))
-        return NULL;
-    payer->used += new_whole; // first, or its last refund would free it
-    if (block) {
-        refund(vm, block->payer, old_whole);
-        block = pool_resize(&vm->pool, block, old_whole, new_whole);
-    } else {
-        block = pool_take(&vm->pool, new_whole);
-    }
-    block->payer = payer;
-    return block + 1;
-}
-
-// ---- time ---------------------------------------------------------------------------------------
-
-static int64_t clock_ns(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 * NS_PER_MS + now.tv_nsec;
-}
-
-static void restart(Stopwatch *watch, int64_t limit_ms) {
-    *watch = (Stopwatch){.limit_ns = limit_ms * NS_PER_MS};
-}
-
-// Whether the limit is passed.
-static bool look(Stopwatch *watch, clockid_t clock) {
-    if (!watch->limit_ns) return false;
-    int64_t now = clock_ns(clock), most = watch->limit_ns / 4;
-    if (watch->seen_ns) {
-        int64_t gone = now - watch->seen_ns;
-        watch->spent_ns += gone < most ? gone : most;
-    }
-    watch->seen_ns = now;
-    return watch->spent_ns > watch->limit_ns;
-}
-
-static Vm *vm_of(lua_State *L) {
-    return *(Vm **)lua_getextraspace(L);
-}
-
-static void stop_blocked(const Vm *vm, VmRun *run, const lua_Debug *where) {
-    char message[MESSAGE_SIZE];
-    snprintf(message, sizeof message, "%s:%d: Lua ran for %.3gs without waiting for anything",
-             where->short_src, where->currentline, (double)vm->config->cpu_ms / 1000);
-    stop(run, DOOM_BLOCKED, message);
-}
-
-// Stops what has no end: in loops, under pcall, in coroutines, in callbacks of sort and gsub. From
-// the first raise on it comes after every instruction, so nothing of the author's catches it and
-// goes on; weir's own code is never interrupted, for it has to say how the run ended.
-static void on_counted(lua_State *L, lua_Debug *where) {
-    Vm *vm = vm_of(L);
-    VmRun *run = vm->charged;
-    if (run == &vm->own) return;
-    lua_getinfo(L, "Sl", where);
-    bool ours = strncmp(where->source, "=[weir]", 7) == 0;
-    if (!run->doom && look(&vm->turn, CLOCK_THREAD_CPUTIME_ID)) stop_blocked(vm, run, where);
-    if (!vm->step_over) vm->step_over = look(&vm->step, CLOCK_MONOTONIC);
-
-    bool over = run->doom || vm->step_over;
-    lua_sethook(L, on_counted, LUA_MASKCOUNT, over ? 1 : HOOK_COUNT);
-    if (!over || ours) return;
-    lua_pushstring(L, run->doom ? run->message : "the step is past its timeout");
-    lua_error(L);
-}
 
 // ---- entering Lua -------------------------------------------------------------------------------
 
@@ -197,16 +42,12 @@ static int explain(lua_State *L) {
 static int enter(Vm *vm, VmRun *payer, lua_CFunction body, void *arguments, int results) {
     lua_State *L = vm->L;
     int base = lua_gettop(L);
-    VmRun *before = vm->charged;
     lua_pushcfunction(L, explain);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, arguments);
-    restart(&vm->turn, vm->config->cpu_ms);
-    restart(&vm->step, 0);
-    vm->step_over = vm->trial = false;
-    vm->charged = payer;
+    VmRun *before = limit_enter(&vm->limits, payer, vm->config->cpu_ms);
     int status = lua_pcall(L, 1, results, base + 1);
-    vm->charged = before;
+    limit_leave(&vm->limits, before);
     lua_remove(L, base + 1);
     return status;
 }
@@ -324,14 +165,7 @@ static int announce_in_lua(lua_State *L) {
 }
 
 static VmRun *new_account(const Vm *vm) {
-    VmRun *run = xcalloc(1, sizeof *run);
-    run->limit = (size_t)vm->config->memory_bytes;
-    return run;
-}
-
-static void close_account(VmRun *run) {
-    run->forgotten = true;
-    if (run->used == 0) free(run);
+    return account_new((size_t)vm->config->memory_bytes);
 }
 
 // Files are run with the limits of a run: they may loop, too. Leaves one value.
@@ -343,7 +177,7 @@ static int enter_sources(Vm *vm, lua_CFunction body, BundleCall *call) {
         lua_replace(vm->L, -2);
         status = LUA_ERRRUN;
     }
-    close_account(account);
+    account_close(account);
     return status;
 }
 
@@ -360,7 +194,7 @@ int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count
 
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
     BundleCall call = {.vm = vm, .hash = hash, .fault = fault};
-    if (enter(vm, &vm->own, refuse_in_lua, &call, 0) == LUA_OK) return;
+    if (enter(vm, &vm->limits.own, refuse_in_lua, &call, 0) == LUA_OK) return;
     log_error("fault of weir's own: %s", error_text(vm->L));
     lua_pop(vm->L, 1);
 }
@@ -496,24 +330,20 @@ static bool go(RunCall *call, lua_CFunction body, int results) {
     VmRun *run = call->run;
     int status = enter(call->vm, run, body, call, results);
     if (status == LUA_OK && !run->doom) return true;
-    if (!run->doom) { // a fault of weir's own, or no memory even for a small thing
-        stop(run, status == LUA_ERRMEM ? DOOM_MEMORY : DOOM_NONE, error_text(L));
+    call->code = "error";
+    if (run->doom) {
+        call->code = account_code(run);
+    } else { // a fault of weir's own
+        snprintf(run->message, sizeof run->message, "%s", error_text(L));
         log_error("fault of weir's own: %s", error_text(L));
     }
-    call->code = run->doom ? doom_codes[run->doom] : "error";
     call->message = run->message;
     lua_pop(L, status == LUA_OK ? results : 1);
     return false;
 }
 
-// Nothing of the author's runs any more: what is left to do is not measured.
-static void lift_limits(VmRun *run) {
-    run->doom = DOOM_NONE;
-    run->limit = SIZE_MAX;
-}
-
 static bool doom(RunCall *call) {
-    lift_limits(call->run);
+    account_lift(call->run);
     return go(call, doom_in_lua, 0);
 }
 
@@ -528,7 +358,7 @@ VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, s
                     .now_ms = now_ms};
     if (go(&call, begin_in_lua, 0)) return call.run;
     RunCall bare = {.vm = vm, .run = call.run, .id = id, .hash = "", .now_ms = now_ms};
-    lift_limits(call.run);
+    account_lift(call.run);
     if (go(&bare, begin_in_lua, 0)) doom(&call);
     return call.run; // one that is not even there fails its turn
 }
@@ -573,13 +403,13 @@ void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
 
 void vm_forget(Vm *vm, VmRun *run) {
     RunCall call = {.vm = vm, .run = run};
-    enter(vm, &vm->own, forget_in_lua, &call, 0);
-    close_account(run);
+    enter(vm, &vm->limits.own, forget_in_lua, &call, 0);
+    account_close(run);
 }
 
 char *vm_describe(Vm *vm, VmRun *run) {
     RunCall call = {.vm = vm, .run = run};
-    enter(vm, &vm->own, describe_in_lua, &call, 1);
+    enter(vm, &vm->limits.own, describe_in_lua, &call, 1);
     char *text = xstrdup(error_text(vm->L));
     lua_pop(vm->L, 1);
     return text;
@@ -600,18 +430,14 @@ static int host_log(lua_State *L) {
 // ends that, and says whether it has come so far. In a trial memory that is refused counts as that,
 // too: the run that tries is not to blame.
 static int host_limit(lua_State *L) {
-    Vm *vm = vm_of(L);
-    bool over = vm->step_over;
-    vm->step_over = false;
-    vm->trial = lua_toboolean(L, 2);
-    restart(&vm->step, lua_isnoneornil(L, 1) ? 0 : luaL_checkinteger(L, 1));
-    if (vm->step.limit_ns) vm->step.seen_ns = clock_ns(CLOCK_MONOTONIC);
+    int64_t ms = lua_isnoneornil(L, 1) ? 0 : luaL_checkinteger(L, 1);
+    bool over = limit_step(limit_of(L), ms, lua_toboolean(L, 2));
     lua_pushboolean(L, over);
     return 1;
 }
 
 static int host_elapsed_ms(lua_State *L) {
-    lua_pushinteger(L, clock_ns(CLOCK_MONOTONIC) / NS_PER_MS);
+    lua_pushinteger(L, (lua_Integer)(uv_hrtime() / 1000000));
     return 1;
 }
 
@@ -691,6 +517,7 @@ static void lend(lua_State *L, const Config *config) {
 static int open_in_lua(lua_State *L) {
     Vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
+    limit_install(L);
     preload(L);
     set_package(L, vm->config);
     int *const tables[] = {&vm->runs, &vm->inboxes, &vm->bundles};
@@ -709,13 +536,8 @@ static int open_in_lua(lua_State *L) {
 Vm *vm_open(const Config *config) {
     Vm *vm = xcalloc(1, sizeof *vm);
     vm->config = config;
-    vm->own.limit = SIZE_MAX;
-    vm->charged = &vm->own;
-    vm->L = lua_newstate(allocate, vm);
-    if (!vm->L) abort();
-    *(Vm **)lua_getextraspace(vm->L) = vm;                     // coroutines get a copy
-    lua_sethook(vm->L, on_counted, LUA_MASKCOUNT, HOOK_COUNT); // they inherit it
-    if (enter(vm, &vm->own, open_in_lua, vm, 0) == LUA_OK) {
+    vm->L = limit_open(&vm->limits);
+    if (enter(vm, &vm->limits.own, open_in_lua, vm, 0) == LUA_OK) {
         vm_refuse_bundle(vm, "", "it has no name"); // for runs that cannot begin otherwise
         return vm;
     }
@@ -726,9 +548,7 @@ Vm *vm_open(const Config *config) {
 
 void vm_close(Vm *vm) {
     if (!vm) return;
-    lua_close(vm->L);
-    assert(vm->own.used == 0);
-    pool_close(&vm->pool);
+    limit_close(&vm->limits);
     free(vm);
 }
 

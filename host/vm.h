@@ -10,11 +10,10 @@
 #include "batch.h"
 #include "bundle.h"
 #include "config.h"
-
-struct lua_State;
+#include "limit.h"
 
 typedef struct Vm Vm;
-typedef struct VmRun VmRun; // a run as the Lua state knows it
+typedef Account VmRun; // a run as the Lua state knows it
 
 Vm *vm_open(const Config *config);
 void vm_close(Vm *vm);

@@ -12,7 +12,6 @@
 #include "xmalloc.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 
 enum {
@@ -47,6 +46,7 @@ struct Worker {
     bool idle;         // Redis knows that there is room here
     bool woken;        // there may be runs: ask again
     bool connected;    // once, at least
+    bool asking;       // what it holds: a question not answered is sent again by the store
     bool stopping;
 };
 
@@ -178,6 +178,7 @@ static void ask_held(Worker *worker, const char *cursor);
 // {"held", cursor, run…}: those not in flight here were given by a reply that was lost.
 static void on_held(void *about, const Reply *reply) {
     Worker *worker = about;
+    worker->asking = false;
     if (!reply_is(reply_at(reply, 0), "held")) return;
     for (size_t i = 2; i < reply_count(reply); i++)
         runs_adopt(&worker->runs, reply_text(reply_at(reply, i)));
@@ -192,16 +193,12 @@ static void ask_held(Worker *worker, const char *cursor) {
 
 static void on_connected(void *owner) {
     Worker *worker = owner;
-    if (worker->connected && worker->host) ask_held(worker, "0");
+    if (worker->connected && worker->host && !worker->asking) {
+        worker->asking = true;
+        ask_held(worker, "0");
+    }
     worker->connected = true;
     worker->idle = false;
-}
-
-// The store of upkeep.c says it for all.
-static void on_away(void *owner, StoreFault fault, const char *why) {
-    (void)owner;
-    (void)fault;
-    (void)why;
 }
 
 // ---- the lease ----------------------------------------------------------------------------------
@@ -284,20 +281,13 @@ static void finish(Worker *worker) {
     uv_close((uv_handle_t *)&worker->message, NULL);
 }
 
-static void block_signals(void) {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL); // they are the main thread's
-}
-
 static void run_thread(void *data) {
     Worker *worker = data;
     Runs *runs = &worker->runs;
-    block_signals();
     runs->vm = vm_open(worker->config);
     if (!runs->vm) abort(); // it could be opened in the main thread
     worker->store = store_open(&worker->loop, worker->config,
-                               (StoreEvents){worker, on_connected, on_away, NULL});
+                               (StoreEvents){.owner = worker, .on_connected = on_connected});
     runs->batch = store_batch(worker->store);
     uv_prepare_start(&worker->pump, on_prepared);
 

@@ -1,18 +1,8 @@
 -- announce: a host brings the sources of a folder and says which workflows they serve.
 -- args   n  (path source)×n  m  (workflow queue priority timeout_ms|"" retain_ms schema|"")×m
--- moves  nothing; runs started with --any before their workflow was known go to their queue
+-- moves  nothing; runs started with --any before their workflow was known go to their queue, the first at once,
+--        the others with each beat
 -- reply  announced bundle
-
-local ADOPTED = 1000
-
-local function adopt(workflow)
-  local unknown = "ready:?" .. workflow
-  for _, id in ipairs(redis.call("ZRANGE", lib.key(unknown), 0, ADOPTED - 1)) do
-    local run = lib.load(id)
-    lib.write("ZREM", unknown, id)
-    if run and run.state == "ready" then lib.push(lib.plan.woken, run) end
-  end
-end
 
 function verbs.announce()
   local sources = {}
@@ -26,7 +16,7 @@ function verbs.announce()
     local workflow, queue, priority = lib.take(), lib.take(), lib.take()
     local timeout, retain, schema = lib.take(), lib.take(), lib.take()
     lib.register(workflow, table.concat({ bundle, queue, priority, timeout, retain, schema }, "\t"))
-    adopt(workflow)
+    lib.adopt(workflow)
   end
   return { "announced", bundle }
 end

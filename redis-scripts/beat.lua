@@ -1,5 +1,5 @@
 -- beat: a host is alive. Renews its lease, then does the rounds that any living host does for all: takes back what dead
--- hosts held, and what waits for a worker that does not turn.
+-- hosts held, what waits for a worker that does not turn, and what was started before its workflow was known.
 -- args   host  lease_ms  max_deaths
 -- moves  running -> ready, for the runs of dead hosts, each of which counts one death
 -- reply  beat reaped more("1"|"0") | lost
@@ -44,6 +44,10 @@ function verbs.beat()
       reaped, more = count, count > 0
     end
     if expires > now or other == host then relieve(other) end
+  end
+  for _, queue in ipairs(redis.call("SMEMBERS", lib.key("queues"))) do
+    local workflow = string.match(queue, "^%?(.*)$")
+    if workflow and lib.registered(workflow) and lib.adopt(workflow) == 0 then lib.write("SREM", "queues", queue) end
   end
   lib.write("HSET", "meta", "beat_at", now)
   return { "beat", reaped, more and "1" or "0" }

@@ -33,7 +33,8 @@ local function run_groups()
       lib.begin_group(at + 1, at + 1 + n)
       local ok, reply = pcall(verbs[verb] or error, "no such verb: " .. verb)
       if not ok then
-        raised[index] = { "error", type(reply) == "table" and reply.err or tostring(reply) }
+        raised[index] = reply == "stale" and { "stale" }
+          or { "error", type(reply) == "table" and reply.err or tostring(reply) }
         return run_groups()
       end
       replies[index] = reply
@@ -79,9 +80,9 @@ end
 -- One worker for each run: the first may have little room, or be dead and not known to be.
 local function wake_for(queue, runs)
   read_idle()
-  for who, served in pairs(idle) do
+  for who, theirs in pairs(idle) do
     if runs == 0 then return end
-    if served == "*" or string.find("\t" .. served .. "\t", "\t" .. queue .. "\t", 1, true) then
+    if theirs == "*" or string.find("\t" .. theirs .. "\t", "\t" .. queue .. "\t", 1, true) then
       if wake(who) then runs = runs - 1 end
     end
   end
@@ -115,7 +116,8 @@ local function enqueue(queue, entries)
   if #entries == 0 then return end
   local args = {}
   for i, entry in ipairs(entries) do
-    args[2 * i - 1], args[2 * i] = string.format("%.0f", entry.score), entry.id
+    args[#args + 1] = string.format("%.0f", entry.score)
+    args[#args + 1] = entry.id
     if #args >= CHUNK or i == #entries then
       call("ZADD", key("ready:" .. queue), unpack(args))
       args = {}

@@ -16,16 +16,16 @@ local function chain_of(run)
   return table.concat(names, " > ")
 end
 
--- A child may be fused when it would be claimed by this worker at once: its code is what new attempts run, and nothing
--- older waits in its queue.
 local NO_OPTIONS = {}
+
+-- A child may be fused when its code is what new attempts run, and this worker serves its queue. It takes no place from
+-- those that stand in the queue: it ran in its parent's.
 local fusable = {} -- workflow -> the bundle it may be fused with, or false
 local function may_be_fused(workflow, bundle)
   local with = fusable[workflow]
   if with == nil then
     local entry = lib.registered(workflow)
-    with = entry ~= nil and lib.serves(entry.queue)
-      and redis.call("ZCARD", lib.key("ready:" .. entry.queue)) == 0 and entry.bundle
+    with = entry ~= nil and lib.serves(entry.queue) and entry.bundle
     fusable[workflow] = with
   end
   return with == bundle
@@ -36,7 +36,13 @@ function effects.invoke(run)
   local options = n ~= "0" and lib.take_options(n) or NO_OPTIONS
   max_depth = tonumber(max_depth)
 
-  lib.begin_operation(run, operation, entry)
+  local stamp = nil
+  if bundle ~= "" and (run.foreseen or 0) > 0 then
+    run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
+    local too_deep = #id > 2 * max_depth and lib.depth_of(id) > max_depth
+    if too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
+  end
+  lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then
     local message = "not started: its run is being cancelled"
     lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cancelled", message = message }))
@@ -63,8 +69,9 @@ function effects.invoke(run)
   end
 
   if bundle ~= "" and may_be_fused(workflow, bundle) then
-    lib.begin_fused(id, workflow, data, seed, bundle, result)
-    lib.record_outcome(run, operation, "completed", 1, result)
+    lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
+    lib.record_outcome(run, operation, "completed", 1, result, stamp)
+    if stamp then run.told = run.number end
     return
   end
   child = lib.create(id)

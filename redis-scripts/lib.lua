@@ -81,6 +81,13 @@ function lib.take_options(n)
   return options
 end
 
+--- Take the next argument if it is this word.
+function lib.take_word(word)
+  if at >= last or arguments[at + 1] ~= word then return false end
+  at = at + 1
+  return true
+end
+
 --- Whether the group has more arguments.
 function lib.more() return at < last end
 
@@ -109,6 +116,13 @@ end
 
 local function push(list, value) list[#list + 1] = value end
 lib.push = push
+
+--- What a run foresaw is not so, and half of its turn is planned: the batch begins again without that turn. So that it
+--- does so only once, other turns that foresaw anything are not tried then.
+function lib.not_foreseen()
+  lib.wrong = true
+  error("stale", 0)
+end
 
 --- Plan a write that is none of the above. The key is given without the prefix.
 function lib.write(command, key, ...)
@@ -264,13 +278,13 @@ end
 -- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
 -- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation
 
---- Record that an operation began, or began another try.
-function lib.begin_operation(record, operation, entry)
-  set(record, "o:" .. operation, "\t" .. STAMP .. "\t" .. entry)
+--- Record that an operation began, or began another try. `stamp`: when, if that is not now.
+function lib.begin_operation(record, operation, entry, stamp)
+  set(record, "o:" .. operation, "\t" .. (stamp or STAMP) .. "\t" .. entry)
 end
 
 --- Give an outcome the run's next number. False when the operation has one already: the first holds.
-function lib.record_outcome(record, operation, state, attempts, value)
+function lib.record_outcome(record, operation, state, attempts, value, stamp)
   local field = "o:" .. operation
   local entry = get(record, field)
   if not entry or string.byte(entry) ~= 9 then return false end
@@ -279,7 +293,7 @@ function lib.record_outcome(record, operation, state, attempts, value)
   local text = TEXT[number]
   set(record, "number", text)
   set(record, field, text .. entry)
-  set(record, text, operation .. "\t" .. state .. "\t" .. STAMP .. "\t" .. TEXT[attempts] .. "\t" .. value)
+  set(record, text, operation .. "\t" .. state .. "\t" .. (stamp or STAMP) .. "\t" .. TEXT[attempts] .. "\t" .. value)
   return true
 end
 
@@ -487,7 +501,8 @@ end
 
 --- A new run that has ended already: it was run before it was written. Nothing of it will change, so that it is written
 --- as a list at once and needs no record.
-function lib.begin_fused(id, workflow, data, seed, bundle, result)
+function lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
+  stamp = stamp or STAMP
   if #data > COMPACT then
     lib.write("HSET", "v:" .. id, "data", data)
     data = ELSEWHERE
@@ -499,7 +514,7 @@ function lib.begin_fused(id, workflow, data, seed, bundle, result)
   records[id] = nil
   push(plan.calls, {
     "HSET", PREFIX .. "r:" .. id, "state", "completed", "workflow", workflow, "data", data, "seed", seed,
-    "created_at", STAMP, "started_at", STAMP, "finished_at", STAMP, "bundle", bundle, "result", result,
+    "created_at", stamp, "started_at", stamp, "finished_at", stamp, "bundle", bundle, "result", result,
   })
 end
 
@@ -509,6 +524,20 @@ function lib.serves(queue)
     if ARGV[i] == "*" or ARGV[i] == queue then return true end
   end
   return false
+end
+
+local ADOPTED = 500 -- runs a call
+
+--- A workflow is known now: runs that waited for that go to their queue, a bounded number a call. Returns how many.
+function lib.adopt(workflow)
+  local unknown = "ready:?" .. workflow
+  local waiting = call("ZRANGE", PREFIX .. unknown, 0, ADOPTED - 1)
+  for _, id in ipairs(waiting) do
+    local run = lib.load(id)
+    lib.write("ZREM", unknown, id)
+    if run and run.state == "ready" then push(plan.woken, run) end
+  end
+  return #waiting
 end
 
 -- ---------------------------------------------------------------------------------------------------------------

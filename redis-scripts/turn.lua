@@ -1,18 +1,22 @@
 -- turn: what a run has to say after its Lua ran until every branch was waiting: effects, then how it goes on.
--- args   run  turn  known  effect…          known: the highest outcome number the worker was told
+-- args   run  turn  known  [foresee number at count]  effect…
+--        known: the highest outcome number the worker was told
+--        foresee: the run went on although the outcomes of its first `count` fused children were not recorded yet. With
+--        those up to `number` it knew all there were, so theirs are the next; `at` is the instant it took for theirs.
 -- moves  as its effects say: running -> waiting | retrying | completed | failed | cancelled
 -- reply  running outcome…     go on at once with these
 --        suspended wake|""    kept until something comes; wake in ms
 --        done                 nothing more to do for this worker
 --        lost                 the run is not this worker's, nothing was written
+--        stale                it foresaw something else than what came, nothing was written: back to the journal
 -- A turn that is sent again, its reply having been lost, is known by its number: it is answered by where the run
 -- stands now, and nothing is done twice.
 
 local ENDED_HERE = { completed = true, failed = true, cancelled = true, retrying = true }
 
-local function where_it_stands(record)
+local function where_it_stands(record, known)
   if record.state == "waiting" then return { "suspended", record.wake or "" } end
-  if record.state == "running" then return lib.outcomes(record, record.told, { "running" }) end
+  if record.state == "running" then return lib.outcomes(record, known, { "running" }) end
   return { "done" }
 end
 
@@ -26,19 +30,26 @@ function verbs.turn()
   local ours = record.holder == lib.worker
   if record.turn == turn + 1 and (ours or ENDED_HERE[record.state]) then
     if record.state == "ready" then return { "suspended", "" } end
-    return where_it_stands(record)
+    local wake = record.state == "waiting" and redis.call("ZSCORE", lib.key("delayed"), id)
+    if wake ~= "inf" then record.wake = wake or nil end
+    return where_it_stands(record, known)
   end
   if not ours or record.state ~= "running" or record.turn ~= turn then return { "lost" } end
 
+  if record.deadline then lib.expire(record) end
+  if lib.take_word("foresee") then
+    local number, at, count = lib.take_many(3)
+    if tonumber(number) ~= record.number or lib.wrong then return { "stale" } end
+    record.foreseen, record.foreseen_at = tonumber(count), at
+  end
   record.turn = turn + 1
   lib.set(record, "turn", lib.text[turn + 1])
   if (record.deaths or 0) > 0 then
     lib.set_special(record, "deaths", 0)
   end
-  if record.deadline then lib.expire(record) end
   while lib.more() do
     effects[lib.take()](record)
   end
 
-  return where_it_stands(record)
+  return where_it_stands(record, known)
 end

@@ -76,13 +76,24 @@ function branches.traceback()
   return table.concat(lines, "\n")
 end
 
+-- `return ctx:invoke {...}` is a tail call, which leaves no line behind: then it is that where the
+-- workflow's function begins.
+local function line_of_workflow()
+  local run = require("weir.sandbox").current()
+  local definition = run and run.definition
+  if not definition then return "?" end
+  local info = debug.getinfo(definition.run, "S")
+  return info.short_src .. ":" .. info.linedefined
+end
+
 ---Where the author's code stands that called into weir: "order.lua:11".
+---@param level integer? where to begin to look, so far as the caller knows
 ---@return string
-function branches.line()
-  local level = 3
+function branches.line(level)
+  level = level or 3
   while true do
     local info = debug.getinfo(level, "Sl")
-    if not info then return "?" end
+    if not info then return line_of_workflow() end
     if not branches.is_own(info.source) then return info.short_src .. ":" .. info.currentline end
     level = level + 1
   end

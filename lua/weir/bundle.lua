@@ -6,6 +6,7 @@
 local definition = require "weir.definition"
 local frozen = require "weir.frozen"
 local json = require "weir.json"
+local nearest = require "weir.nearest"
 local sandbox = require "weir.sandbox"
 local weir = require "weir"
 
@@ -35,6 +36,19 @@ local json_face = frozen.face("weir.json", {
 })
 local weir_members = { json = json_face }
 for name, member in pairs(weir) do weir_members[name] = weir_members[name] or member end
+
+-- What is not there is told by name: a field that is nil says little when it is called.
+local LATER = { exec = true, graph = true, http = true, pause = true }
+setmetatable(weir_members, {
+  __index = function(_, key)
+    if LATER[key] then error(("weir.%s is not there yet"):format(key), 2) end
+    local names = {}
+    for name in pairs(weir_members) do names[#names + 1] = name end
+    table.sort(names)
+    local meant = type(key) == "string" and nearest.find(key, names)
+    error(("weir has no %s%s"):format(tostring(key), meant and ("; did you mean %s?"):format(meant) or ""), 2)
+  end,
+})
 local own_modules = { weir = frozen.face("weir", weir_members), ["weir.json"] = json_face }
 
 local foreign_modules = {} -- of C, by name; tables as faces
@@ -237,6 +251,7 @@ function bundle.load(name, files)
     faults[#faults + 1] = fault
   end
 
+  local all = definition.collect()
   for _, path in ipairs(sorted_paths(files)) do
     local ok, value = pcall(evaluate, self, path, files[path])
     local found, fault
@@ -245,6 +260,13 @@ function bundle.load(name, files)
     for _, made in ipairs(found or {}) do
       fault = register(workflows, made)
       if fault then fail(fault) end
+    end
+  end
+  definition.collect(false)
+  for _, made in ipairs(faults[1] and {} or all) do
+    if workflows[made.id] ~= made then
+      fail(('%s:%d: workflow "%s" is made, but no file returns it: return weir.workflow {…}, or a list of them')
+        :format(made.file, made.line, made.id))
     end
   end
   if faults[1] then return nil, faults end

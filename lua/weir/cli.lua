@@ -56,7 +56,7 @@ local function workflow_of_file(path, folder)
   for _, id in ipairs(ids) do
     if #ids == 1 or id == own then return id end
   end
-  if #ids == 0 then store.fault(store.NO_INPUT, "%s defines no workflow", path) end
+  if #ids == 0 then store.fault(store.NO_INPUT, "%s returns no workflow; end it with return weir.workflow{…}", path) end
   return store.fault(store.USAGE, "%s defines several workflows: weir run %s --dir %s", path,
     table.concat(ids, "|"), folder)
 end
@@ -66,7 +66,7 @@ local commands = {}
 function commands.run(options)
   local workflow = options[1]
   if workflow:find("%.lua$") then workflow = workflow_of_file(workflow, options.folders[1]) end
-  return await(start.run(workflow, options), options, true)
+  return await(start.run(workflow, options, options.folders[1]), options, true)
 end
 
 function commands.start(options)
@@ -136,7 +136,7 @@ function cli.main(command, options)
   if ok then return status end
   if status.status == store.SOFTWARE then
     output.say("weir: " .. status.message)
-  else
+  elseif status.message ~= "" then
     output.complain("%s", status.message)
   end
   return status.status

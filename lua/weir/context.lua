@@ -78,6 +78,10 @@ local function misuse(text)
 end
 
 local function check_run(run, verb)
+  if run.fused then
+    run.observed = true
+    error("a fused child has nothing to wait for", 0)
+  end
   if run.step then
     misuse(('%s cannot be called inside step "%s"'):format(verb, run.step.id))
   end
@@ -296,8 +300,8 @@ local function unknown_workflow(run, workflow)
 end
 
 -- What is wrong with the data, as far as this bundle can tell; the child looks again when it is claimed.
-local function invalid_data(definition, workflow, data)
-  local violations = definition.validate and definition.validate(data)
+local function invalid_data(definition, workflow, text)
+  local violations = definition.validate and definition.validate(json.decode(text))
   if not violations then return nil end
   return failure.encode(require("weir.executor").invalid_data(workflow, violations))
 end
@@ -372,7 +376,7 @@ local function invoke(state, run, verb, options)
   local journal = run.journal
   local id = id_of(state, "invoke", options.id)
   local data = payload(run, options, id)
-  local operation, new = journal:begin("invoke", id, workflow, branches.line())
+  local operation, new = journal:begin("invoke", id, workflow, branches.line(4))
   local child = run.id .. "/" .. id
   operation.decode, operation.child = not options.detached and options.decode or nil, child
   operation.timeout_ms, operation.on_timeout = timeout_ms, on_timeout
@@ -386,7 +390,7 @@ local function invoke(state, run, verb, options)
     local text = journal:entry(operation, arguments)
     local definition = run.bundle.workflows[workflow]
     local refused = journal:cancelling() and NOT_STARTED
-      or definition and invalid_data(definition, workflow, json.decode(data))
+      or definition and invalid_data(definition, workflow, data)
     if refused then
       journal:resolve(operation, "refused", 0, refused, text)
       return operation
@@ -403,8 +407,10 @@ local function invoke(state, run, verb, options)
     local seed = run.host.seed()
     local first = journal:tell("invoke", id, text, child, workflow, data, seed, run.limits.depth,
       definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
+    journal:weigh(#data)
+    if options.detached then journal.uncertain = true end
     if definition and not (delay_ms or options.detached or options.queue) then
-      run:may_fuse(definition, child, data, seed, first)
+      run:may_fuse(operation, definition, child, data, seed, first)
     end
   end
   if options.detached then return operation end
@@ -454,6 +460,7 @@ end
 -- The items of `t` in the order of their keys: futures as they are, functions begun as branches.
 local function begin_all(state, run, verb, t)
   if type(t) ~= "table" then misuse(("ctx:%s takes a table of futures and functions"):format(verb)) end
+  if rawget(t, OF) then misuse(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(verb, verb)) end
   local scope = state.scope .. numbered(state, verb) .. ":"
   local keys, items = {}, {}
   for key, item in order.pairs(t) do
@@ -773,9 +780,11 @@ end
 function made.run(state)
   local run = state.run
   run.observed = true
+  local id = run.id
+  local _, depth = id:gsub("/", "")
   return {
-    id = run.id, workflow = run.workflow, attempt = run.attempt, parent = run.parent, root = run.root,
-    depth = run.depth, bundle = run.bundle_hash, created_at = run.created_at,
+    id = id, workflow = run.workflow, attempt = run.attempt, parent = id:match("^(.*)/[^/]*$"),
+    root = id:match("^[^/]*"), depth = depth, bundle = run.bundle_hash, created_at = run.created_at,
   }
 end
 
@@ -783,7 +792,8 @@ function made.log(state)
   local run = state.run
   local log = {}
   for _, level in ipairs { "debug", "info", "warn", "error" } do
-    log[level] = function(_, text, fields)
+    log[level] = function(self, text, fields)
+      if self ~= log then misuse(("call ctx.log:%s with a colon"):format(level)) end
       run:say(level, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
     end
   end

@@ -27,6 +27,15 @@ local definition = {}
 ---@field line integer
 
 local known = setmetatable({}, { __mode = "k" })
+local collected -- those made while files load
+
+---Begins a list of all that are made from now on; with `false` no more are added.
+---@param wanted? false
+---@return weir.Definition[]?
+function definition.collect(wanted)
+  collected = wanted == nil and {} or nil
+  return collected
+end
 
 -- Readers: the value to keep, or nil and what is wrong with it.
 
@@ -143,11 +152,13 @@ end
 ---@param level integer as that of `error`: 2 is the caller of the function that calls this
 ---@return weir.Definition
 function definition.new(fields, level)
-  local given = type(fields) == "table"
+  local given = type(fields) == "table" and not frozen.members(fields)
   local file, line = place(level + 2, given and fields.run)
   local made, fault
   if given then
     made, fault = read(fields)
+  elseif type(fields) == "table" then
+    fault = "call it with a dot: weir.workflow { … }"
   else
     fault = "takes a table of fields, not a " .. type(fields)
   end
@@ -158,6 +169,7 @@ function definition.new(fields, level)
   made.file, made.line = file, line
   local face = frozen.face(('workflow "%s"'):format(made.id), made)
   known[face] = true
+  if collected then collected[#collected + 1] = face end
   return face
 end
 

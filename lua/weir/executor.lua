@@ -34,6 +34,8 @@ local FINAL = {
 local Run = {}
 Run.__index = Run
 
+local foreseeing = setmetatable({}, { __mode = "v" }) -- id -> run whose last turn foresaw outcomes
+
 ---@param violations { path: string, message: string }[]
 ---@return weir.Failure
 function executor.invalid_data(workflow, violations)
@@ -63,26 +65,21 @@ end
 ---@param fields table<string, string>
 function executor.from_fields(bundle, id, fields)
   local attempt = math.tointeger(tonumber(fields.attempt or 1))
-  local slash = id:match("^.*()/")
-  local _, depth = id:gsub("/", "")
   local definition = bundle.workflows[fields.workflow]
 
   local self = setmetatable({
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
     attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.deaths or 0),
-    parent = slash and id:sub(1, slash - 1) or nil, root = id:match("^[^/]*"), depth = depth,
-    created_at = math.tointeger(tonumber(fields.created_at)),
-    limits = executor.limits, host = executor.host,
+    created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
     lingering = {}, -- children that have to end although nothing is awaited of them any more
     abandoned = {}, -- children whose time was over and that go on; a cancel takes them too
     data = fields.data,
+    foreseen = 0, -- outcomes foreseen in this turn
+    cautious = foreseeing[id] ~= nil, -- what was foreseen was wrong
   }, Run)
   self.journal = journal.new(fields, attempt)
   self.branches = branches.new(self.journal)
-  self.journal.bundle_of = function(of)
-    return (" (bundle %s)"):format((fields["bundle@" .. of] or fields.bundle or "?"):sub(1, 8))
-  end
-  self.journal:restore(fields)
+  if fields.started_at then self.journal:restore(fields) end
   if fields.retry then
     self.retry_policy = json.decode(fields.retry)
   else
@@ -122,24 +119,29 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The body
 
+-- What the author wrote, on data that is checked first.
+local function run_body(self, definition, text)
+  local data, message = json.try_decode(text)
+  if message then
+    error(failure.new { code = "payload_invalid", message = "the data is no JSON: " .. message, retryable = false }, 0)
+  end
+  if definition.transform then
+    data = definition.transform(data)
+  elseif definition.validate then
+    local violations = definition.validate(data)
+    if violations then error(executor.invalid_data(self.workflow, violations), 0) end
+  end
+  return definition.run(self.ctx, data)
+end
+
 function Run:start()
   self.started = true
   local definition = self.definition
   if not definition then
     return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
-  local data, message = json.try_decode(self.data)
-  if message then return self:give_up("payload_invalid", "the data is no JSON: " .. message) end
   self.ctx = context.new(self, "")
-  self.main = self.branches:spawn("", function()
-    if definition.transform then
-      data = definition.transform(data)
-    elseif definition.validate then
-      local violations = definition.validate(data)
-      if violations then error(executor.invalid_data(self.workflow, violations), 0) end
-    end
-    return definition.run(self.ctx, data)
-  end, self.ctx)
+  self.main = self.branches:spawn("", function() return run_body(self, definition, self.data) end, self.ctx)
 end
 
 ---No more of the author's code runs. What the last turn told may never have come to the store: it
@@ -268,10 +270,13 @@ end
 ---@return table effects flat
 function Run:turn(now, outcomes, recorded_at)
   self.clock_ms = now
+  if self.foreseen > 0 then
+    self.foreseen = 0
+    foreseeing[self.id] = nil -- it came as foreseen
+  end
   local log = self.journal
   log:recorded_at(recorded_at or now)
   log:learn(outcomes)
-  log:due(now)
   if log.lost and not self.ended then self:give_up("lost", log.lost.value) end
   if not self.started then self:start() end
   if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
@@ -285,16 +290,23 @@ function Run:turn(now, outcomes, recorded_at)
   return (log:take_effects())
 end
 
+-- Whether the body has ended now.
+function Run:end_if_over()
+  local fault = self.journal.poisoned
+  if self.ended or not fault and not self.main.settled then return false end
+  if fault then
+    self:give_up(fault.code, fault.message)
+  else
+    self:end_body(self.main.ok, self.main.value)
+  end
+  return true
+end
+
 -- Run the branches, deliver what can be delivered, one at a time, until there is something to wait for.
 function Run:advance()
   local log, all = self.journal, self.branches
   while true do
-    all:run()
-    if not self.ended and log.poisoned then
-      self:give_up(log.poisoned.code, log.poisoned.message)
-    elseif not self.ended and self.main.settled then
-      self:end_body(self.main.ok, self.main.value)
-    end
+    repeat all:run() until not self:end_if_over() -- an end wakes the other branches
     if log:overflows() then return end -- told in part; the reply brings us back
 
     local cancelling = log:cancelling()
@@ -315,11 +327,9 @@ function Run:advance()
       if self.failure or log.cancel then self:cancel_children("", "cancelled: the run failed") end
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       return self:finish()
-    else
+    elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
       local step = not cancelling and all:next_step()
-      if step and self.fused then
-        return -- what it does could not be taken back
-      elseif step and #log.effects == 0 then
+      if step and #log.effects == 0 then
         all:wake(step) -- what led to it is recorded
       elseif step then
         return table.insert(all.steps, 1, step)
@@ -363,8 +373,8 @@ local PATIENCE = 64 -- invocations of a workflow that went the long way before i
 local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
 
 ---@param first integer where the invoke begins in the effects
-function Run:may_fuse(definition, child, data, seed, first)
-  if self.fused or self.deaths > 0 or definition.timeout_ms then return end
+function Run:may_fuse(operation, definition, child, data, seed, first)
+  if self.deaths > 0 or definition.timeout_ms then return end
   local spared = patience[definition]
   if spared and spared > 0 then
     patience[definition] = spared - 1
@@ -376,28 +386,70 @@ function Run:may_fuse(definition, child, data, seed, first)
     self.fusable = fusable
   end
   if #fusable < FUSED_A_TURN then
-    fusable[#fusable + 1] = { definition = definition, child = child, data = data, seed = seed, first = first }
+    fusable[#fusable + 1] = {
+      operation = operation, definition = definition, child = child, data = data, seed = seed, first = first,
+    }
   end
 end
 
-function Run:fuse()
-  local fusable, effects, host = self.fusable, self.journal.effects, self.host
-  self.fusable = nil
-  for _, one in ipairs(fusable) do
-    local child = executor.from_fields(self.bundle, one.child, {
-      workflow = one.definition.id, data = one.data, seed = one.seed, created_at = self.clock_ms,
-      bundle = self.bundle_hash,
-    })
-    child.fused = true
-    host.limit(FUSED_MS, true)
-    local said = child:turn(self.clock_ms, {})
-    local late = host.limit(nil)
-    if not late and not child.observed and said[1] == "complete" and #said == 3 then
-      effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, said[2]
-    else
-      patience[one.definition] = PATIENCE
-    end
+-- What a fused child sees of itself. It has no journal: every verb that would need one gives it up.
+local function begin_fused(parent, one)
+  local child = setmetatable({
+    id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, fused = true,
+    bundle_hash = parent.bundle_hash, limits = parent.limits, created_at = parent.clock_ms,
+    journal = { now_ms = parent.clock_ms }, branches = {},
+  }, Run)
+  child.ctx = context.new(child, "")
+  return child
+end
+
+-- Run it. If it did nothing but return, its result goes with the invoke.
+local function compute(self, one)
+  local host, child = self.host, begin_fused(self, one)
+  sandbox.enter(self.bundle, child)
+  host.limit(FUSED_MS, true)
+  local ok, value = pcall(run_body, child, one.definition, one.data)
+  local result = ok and context.encode(child, value, "the result")
+  local late = host.limit(nil)
+  sandbox.leave()
+  if not result or late or child.observed then
+    patience[one.definition] = PATIENCE
+    return nil
   end
+  local effects = self.journal.effects
+  effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, result
+  return result
+end
+
+-- What is left to run when the turn ends.
+function Run:fuse()
+  local fusable = self.fusable
+  self.fusable = nil
+  for _, one in ipairs(fusable) do compute(self, one) end
+end
+
+-- When nothing else can come between, the outcome of a fused child is known before it is recorded: it takes the next
+-- number. So the parent goes on at once, and a sequence of such children is one turn. The store takes the turn as a
+-- whole or not at all. If not (a cancel came, or newer code), this coroutine is dropped, and the run goes on from its
+-- journal without foreseeing anything again.
+local FORESEEN_A_TURN = 32
+
+function Run:foresee()
+  local fusable, log = self.fusable, self.journal
+  local one = fusable and fusable[1]
+  if not one or self.cautious or log.uncertain or #fusable ~= log.open_count then return false end
+  if self.foreseen >= FORESEEN_A_TURN then return false end
+  table.remove(fusable, 1)
+  local result = compute(self, one)
+  sandbox.enter(self.bundle, self)
+  if not result then return false end
+  if not log.foreseen then
+    for _, other in ipairs(fusable) do other.first = other.first + 4 end
+  end
+  log:foresee(one.operation, result, self.clock_ms)
+  self.foreseen = self.foreseen + 1
+  foreseeing[self.id] = self
+  return true
 end
 
 ---One line about what the run does.

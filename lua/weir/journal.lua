@@ -33,6 +33,7 @@ local ENDS_THE_RUN = { cancelled = true, expired = true }
 ---@param attempt integer
 function journal.new(fields, attempt)
   local self = setmetatable({
+    fields = fields,
     attempt = attempt,
     recorded = {}, -- id -> text of the entry
     came = {}, -- id -> outcome that came before the code asked for the operation
@@ -48,7 +49,9 @@ function journal.new(fields, attempt)
     open_count = 0,
     effects = {}, -- what the store must be told, flat
     marks = {}, -- where in `effects` each of them begins
-    bytes = 0, -- how many texts in `effects` have
+    bytes = 0, -- of the payloads in `effects`
+    foreseen = false, -- whether they stand on outcomes that are not recorded yet
+    uncertain = false, -- whether they bring outcomes whose numbers the store decides
     closed = false, -- whether the last of them says how the run goes on
     takes = 0, -- how often effects were taken
     furthest = 0, -- the highest number delivered
@@ -58,6 +61,8 @@ function journal.new(fields, attempt)
   }, journal)
   return self
 end
+
+local learn
 
 ---Take over what a cold run's record holds.
 function journal:restore(fields)
@@ -73,7 +78,7 @@ function journal:restore(fields)
       outcomes[#outcomes + 1] = field .. "\t" .. value
     end
   end
-  self:learn(outcomes)
+  for _, text in ipairs(outcomes) do learn(self, entry.read_outcome(text)) end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -88,15 +93,27 @@ local function bytes_of(list, from, to)
   return bytes
 end
 
+local SHORT = 12
+
 ---Tell the store something, when this turn ends.
 ---@return integer first where it begins in `effects`
 function journal:tell(...)
-  local effects = self.effects
-  local size = #effects
-  self.marks[#self.marks + 1] = size + 1
-  table.move({ ... }, 1, select("#", ...), size + 1, effects)
-  self.bytes = self.bytes + bytes_of(effects, size + 1, #effects)
-  return size + 1
+  local effects, marks, count = self.effects, self.marks, select("#", ...)
+  local first = #effects + 1
+  marks[#marks + 1] = first
+  if count > SHORT then
+    table.move({ ... }, 1, count, first, effects)
+  else -- without a table in between
+    effects[first], effects[first + 1], effects[first + 2], effects[first + 3], effects[first + 4],
+    effects[first + 5], effects[first + 6], effects[first + 7], effects[first + 8], effects[first + 9],
+    effects[first + 10], effects[first + 11] = ...
+  end
+  return first
+end
+
+---A payload of so many bytes was told.
+function journal:weigh(bytes)
+  self.bytes = self.bytes + bytes
 end
 
 ---Tell how the run goes on. It is the last of the turn: nothing may follow it.
@@ -121,6 +138,7 @@ function journal:take_effects()
   local overflows = not self.closed and self:overflows()
   self.takes = self.takes + 1
   self.effects, self.marks, self.bytes, self.closed = {}, {}, 0, false
+  self.foreseen, self.uncertain = false, false
   if not overflows then return effects, true end
 
   local cut, bytes = 1, 0
@@ -146,6 +164,12 @@ local function described(kind, subject)
   return kind
 end
 
+-- What an attempt is served by, for people.
+function journal:bundle_of(attempt)
+  local bundle = self.fields["bundle@" .. attempt] or self.fields.bundle
+  return bundle and (" (bundle %s)"):format(bundle:sub(1, 8)) or ""
+end
+
 -- The code asks for something else under this id than the journal holds: no attempt can go on.
 function journal:mismatch(id, held, kind, subject, line, detail)
   local was = described(held.kind, held.subject) .. (detail and " " .. detail.was or "")
@@ -153,8 +177,7 @@ function journal:mismatch(id, held, kind, subject, line, detail)
   local made = failure.new {
     code = "replay_mismatch", operation = id, retryable = false,
     message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
-      self.bundle_of and self.bundle_of(held.attempt) or "", now, line,
-      self.bundle_of and self.bundle_of(self.attempt) or ""),
+      self:bundle_of(held.attempt), now, line, self:bundle_of(self.attempt)),
   }
   self.poisoned = self.poisoned or made
   return made
@@ -248,32 +271,62 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Learn
 
----Outcomes have come from the store.
+-- One outcome has come.
+function learn(self, outcome)
+  local number, id = outcome.number, outcome.operation
+  if number > self.known then self.known = number end
+  if id == "" then
+    if ENDS_THE_RUN[outcome.state] then
+      self.cancel = self.cancel or outcome
+    else
+      self.lost = outcome
+    end
+  else
+    local operation = self.operations[id]
+    if operation then
+      self.operations[id] = nil
+      operation.outcome = outcome
+      self:note_end(operation)
+      self:close_child(operation)
+      if operation.awaited > 0 then self.deliverable:push(number, operation) end
+    else
+      self.came[id] = outcome
+    end
+  end
+end
+
+---Outcomes have come from the store. Those that were foreseen come, too: they are known.
 ---@param outcomes string[]
 function journal:learn(outcomes)
   for i = 1, #outcomes do
-    local outcome = entry.read_outcome(outcomes[i])
-    local number, id = outcome.number, outcome.operation
-    if number > self.known then self.known = number end
-    if id == "" then
-      if ENDS_THE_RUN[outcome.state] then
-        self.cancel = self.cancel or outcome
-      else
-        self.lost = outcome
-      end
-    else
-      local operation = self.operations[id]
-      if operation then
-        self.operations[id] = nil
-        operation.outcome = outcome
-        self:note_end(operation)
-        self:close_child(operation)
-        if operation.awaited > 0 then self.deliverable:push(number, operation) end
-      else
-        self.came[id] = outcome
-      end
-    end
+    local text = outcomes[i]
+    if math.tointeger(tonumber(text:match("^%d+"))) > self.known then learn(self, entry.read_outcome(text)) end
   end
+end
+
+---The outcome of a child that was run already takes the next number, if nothing else comes before it. The store is told
+---that this turn stands on that.
+---@param value string JSON
+---@param at integer when it is taken to have ended
+function journal:foresee(operation, value, at)
+  if not self.foreseen then
+    self.foreseen = true
+    local effects, marks = self.effects, self.marks
+    table.move(effects, 1, #effects, 5)
+    effects[1], effects[2], effects[3], effects[4] = "foresee", self.known, at, 0
+    for i = 2, #marks do marks[i] = marks[i] + 4 end
+  end
+  self.effects[4] = self.effects[4] + 1
+  local number = self.known + 1
+  self.known = number
+  self.operations[operation.id] = nil
+  operation.started_at = at
+  operation.outcome = {
+    number = number, operation = operation.id, state = "completed", finished_at = at, attempts = 1, value = value,
+  }
+  self:note_end(operation)
+  self:close_child(operation)
+  if operation.awaited > 0 then self.deliverable:push(number, operation) end
 end
 
 ---Whether what the code does now was done before: it will still begin what is recorded.
@@ -356,6 +409,7 @@ end
 
 ---The store recorded what was told in the last turn at this instant.
 function journal:recorded_at(instant)
+  if not self.young[1] then return end
   for _, timer in ipairs(self.young) do
     local operation = timer.operation
     operation.started_at = operation.started_at or instant
@@ -364,15 +418,21 @@ function journal:recorded_at(instant)
   self.young = {}
 end
 
----Let everything act whose time has come.
+---Let everything act whose time has come. Asked when every branch waits, also by a run that has just
+---replayed: what was due meanwhile must not wait for a next turn, which may begin cold again.
+---@return boolean acted
 function journal:due(now)
-  local timers = self.timers
+  local timers, acted = self.timers, false
   local timer, at = timers:peek()
   while timer and (at <= now or timer.operation.outcome or timer.operation.dropped) do
     timers:pop()
-    if not timer.operation.outcome and not timer.operation.dropped then timer.act(timer.operation) end
+    if not timer.operation.outcome and not timer.operation.dropped then
+      timer.act(timer.operation)
+      acted = true
+    end
     timer, at = timers:peek()
   end
+  return acted
 end
 
 ---When the run wants to be woken: an instant, and for what begins in this turn a span.
@@ -400,6 +460,8 @@ end
 ---@param entry_text string? for one that was not recorded before
 function journal:resolve(operation, state, attempts, value, entry_text)
   self:tell("resolve", operation.id, state, attempts, value, entry_text or "")
+  self:weigh(#value)
+  self.uncertain = true
 end
 
 return journal

@@ -101,21 +101,24 @@ local function read_operation(run, id, text, outcome, bundles)
 end
 
 -- "item-9" before "item-10": runs of digits compare by number.
-local function natural(a, b)
-  local function widened(text)
-    return (text:gsub("%d+", function(digits) return ("0"):rep(18 - #digits) .. digits end))
-  end
-  local left, right = widened(a), widened(b)
-  if left ~= right then return left < right end
-  return a < b
+local function natural(text)
+  return (text:gsub("%d+", function(digits) return ("0"):rep(18 - #digits) .. digits end))
 end
 
 -- No order within a turn is recorded; what began in the same one goes by its line, then by its id.
-local function began_before(a, b)
-  if a.after ~= b.after then return a.after < b.after end
-  if a.started_at ~= b.started_at then return a.started_at < b.started_at end
-  if a.line ~= b.line then return natural(a.line, b.line) end
-  return natural(a.id, b.id)
+local function sort_by_begin(operations)
+  local lines, ids = {}, {}
+  for _, operation in ipairs(operations) do
+    lines[operation.line] = lines[operation.line] or natural(operation.line)
+    ids[operation.id] = natural(operation.id)
+  end
+  table.sort(operations, function(a, b)
+    if a.after ~= b.after then return a.after < b.after end
+    if a.started_at ~= b.started_at then return a.started_at < b.started_at end
+    if a.line ~= b.line then return lines[a.line] < lines[b.line] end
+    if ids[a.id] ~= ids[b.id] then return ids[a.id] < ids[b.id] end
+    return a.id < b.id
+  end)
 end
 
 ---@param id string
@@ -156,7 +159,7 @@ function record.read(id, list)
   for operation, text in pairs(entries) do
     run.operations[#run.operations + 1] = read_operation(run, operation, text, outcomes[operation], bundles)
   end
-  table.sort(run.operations, began_before)
+  sort_by_begin(run.operations)
   return run
 end
 

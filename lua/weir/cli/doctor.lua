@@ -153,7 +153,7 @@ local function lines_of(stats)
   if stats.unknown > 0 then add("unknown", terminal.count(stats.unknown, "run") .. " of workflows no host knows") end
   if #stats.hosts == 0 then add("hosts", "none") end
   for i, host in ipairs(stats.hosts) do
-    add(i == 1 and "hosts" or "", ("%d %s: %s, holding %s%s"):format(host.host, terminal.plain(host.node),
+    add(i == 1 and "hosts" or "", ("%s (host %d): %s, holding %s%s"):format(terminal.plain(host.node), host.host,
       terminal.count(host.workers, "worker"), terminal.count(host.held, "run"), host.alive and "" or ", gone"))
   end
   local memory = stats.redis.memory_bytes

@@ -17,7 +17,7 @@ local LABEL = 10
 local function state_text(style, run, now)
   local words = { ("%s %s"):format(tree.mark(style, run.state), run.state) }
   if run.finished_at then
-    if run.started_at then words[#words + 1] = "in " .. terminal.span(run.finished_at - run.started_at) end
+    if run.started_at then words[#words + 1] = "in " .. terminal.span(run.finished_at - run.started_at) .. "," end
     words[#words + 1] = terminal.paint(style, "dim", ("%s ago"):format(terminal.span(now - run.finished_at)))
   elseif run.started_at then
     words[#words + 1] = ("for %s"):format(terminal.span(now - run.started_at))

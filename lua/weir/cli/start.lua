@@ -31,10 +31,12 @@ local function read_data(given)
   if #text > PAYLOAD_BYTES then
     store.fault(store.USAGE, "payload_too_large: %s has %d bytes; %d are allowed", origin, #text, PAYLOAD_BYTES)
   end
+  if text == "" then store.fault(store.USAGE, "%s is empty; JSON is wanted, at least {}", origin) end
   local value, message = json.try_decode(text)
   if message then
-    store.fault(store.USAGE, "%s is no JSON: %s%s", origin, message,
-      path and "" or [[; quote it for the shell: --data '{"key":"value"}']])
+    local hint = text:find("^[%w_./-]+%.json$") and ("; a file is given as --data @%s"):format(text)
+      or [[; quote it for the shell: --data '{"key":"value"}']]
+    store.fault(store.USAGE, "%s is no JSON: %s%s", origin, message, path and "" or hint)
   end
   return text, value
 end
@@ -73,10 +75,14 @@ end
 -- What the hosts have announced
 
 ---No host has announced this workflow: say which was meant.
-local function unknown_workflow(workflow, registry)
+---@param folder string? the only one that could have it
+local function unknown_workflow(workflow, registry, folder)
   local names = {}
   for name in pairs(registry) do names[#names + 1] = name end
-  if #names == 0 then
+  if #names == 0 and folder then
+    store.fault(store.NO_INPUT, 'no workflow "%s": the files in %s return none; name another folder with --dir DIR',
+      workflow, folder)
+  elseif #names == 0 then
     store.fault(store.NO_INPUT, 'no workflow "%s": no host has announced any; start one with weir serve DIR', workflow)
   end
   table.sort(names)
@@ -85,8 +91,8 @@ local function unknown_workflow(workflow, registry)
     store.fault(store.NO_INPUT, 'no workflow "%s"; did you mean "%s"?', workflow, near)
   end
   local more = #names > 8 and (" and %d more"):format(#names - 8) or ""
-  store.fault(store.NO_INPUT, 'no workflow "%s"; there are %s%s (--any starts it all the same)', workflow,
-    table.concat(names, ", ", 1, math.min(#names, 8)), more)
+  store.fault(store.NO_INPUT, 'no workflow "%s"; there are %s%s%s', workflow,
+    table.concat(names, ", ", 1, math.min(#names, 8)), more, folder and "" or " (--any starts it all the same)")
 end
 
 local function check_data(workflow, entry, value)
@@ -142,8 +148,9 @@ end
 ---Starts a run, or finds the one that was started so before.
 ---@param workflow string
 ---@param options table of the command
+---@param folder string? of `weir run`: nothing else is served
 ---@return string id
-function start.run(workflow, options)
+function start.run(workflow, options, folder)
   check_name("workflow", workflow)
   check_name("--id", options.id)
   check_name("--queue", options.queue)
@@ -155,7 +162,7 @@ function start.run(workflow, options)
   if entry then
     check_data(workflow, entry, value)
   elseif not options.any then
-    unknown_workflow(workflow, registry)
+    unknown_workflow(workflow, registry, folder)
   end
 
   local id = options.id or make_id(workflow)
@@ -170,7 +177,7 @@ function start.run(workflow, options)
   local reply = store.call({
     "start", id, workflow, text, host.seed(), options.any and "1" or "", #more // 2, table.unpack(more),
   })[1]
-  if reply[1] == "unknown" then unknown_workflow(workflow, store.registry()) end
+  if reply[1] == "unknown" then unknown_workflow(workflow, store.registry(), folder) end
   if reply[1] == "exists" then check_same(id, workflow, value, reply) end
   if reply[1] == "started" then
     if entry or options.queue then

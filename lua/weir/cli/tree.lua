@@ -117,47 +117,59 @@ local function urgency(row)
   return row.state == "failed" and 1 or 0
 end
 
-local function count_hidden(rows)
-  local hidden = {}
-  for _, row in ipairs(rows) do hidden[row.state] = (hidden[row.state] or 0) + 1 end
-  return { state = "hidden", name = "", about = "", hidden = hidden, rows = {} }
+-- The places of these rows, the most urgent first.
+local function rank(rows)
+  local places = {}
+  for i = 1, #rows do places[i] = i end
+  table.sort(places, function(a, b)
+    local row, other = rows[a], rows[b]
+    if urgency(row) ~= urgency(other) then return urgency(row) > urgency(other) end
+    local ended, other_ended = row.ended or 0, other.ended or 0
+    if ended ~= other_ended then return ended > other_ended end
+    return a < b
+  end)
+  return places
 end
 
--- The rows to show of these, in their order, and one that counts the others.
-local function choose(rows, most)
+-- The rows to show of these, in their order, behind one that counts the others.
+local function choose(rows, most, ranks)
   if #rows <= most then return rows end
-  local order = {}
-  for i, row in ipairs(rows) do order[i] = { at = i, row = row, urgency = urgency(row) } end
-  table.sort(order, function(a, b)
-    if a.urgency ~= b.urgency then return a.urgency > b.urgency end
-    local a_ended, b_ended = a.row.ended or 0, b.row.ended or 0
-    if a_ended ~= b_ended then return a_ended > b_ended end
-    return a.at < b.at
-  end)
-  local chosen, others = {}, {}
-  for rank, each in ipairs(order) do chosen[each.at] = rank < most end
-  local shown = {}
+  ranks[rows] = ranks[rows] or rank(rows)
+  local chosen = {}
+  for i = 1, most - 1 do chosen[ranks[rows][i]] = true end
+  local shown, hidden = { false }, {}
   for i, row in ipairs(rows) do
-    local into = chosen[i] and shown or others
-    into[#into + 1] = row
+    if chosen[i] then
+      shown[#shown + 1] = row
+    else
+      hidden[row.state] = (hidden[row.state] or 0) + 1
+    end
   end
-  table.insert(shown, 1, count_hidden(others))
+  shown[1] = { state = "hidden", name = "", about = "", hidden = hidden, rows = {} }
   return shown
 end
 
-local function cut(row, most, depth)
-  local copy = setmetatable({ rows = {} }, { __index = row })
+local function copy_of(row)
+  return setmetatable({ rows = {} }, { __index = row })
+end
+
+local function cut(row, most, depth, ranks)
+  local copy = copy_of(row)
   if depth > 0 then
-    for i, below in ipairs(choose(row.rows, most)) do copy.rows[i] = cut(below, most, depth - 1) end
+    for i, below in ipairs(choose(row.rows, most, ranks)) do copy.rows[i] = cut(below, most, depth - 1, ranks) end
   end
   return copy
 end
 
 -- What ended well has nothing more to say.
 local function fold(row)
-  local copy = setmetatable({ rows = {} }, { __index = row })
+  local copy = copy_of(row)
   for i, below in ipairs(row.rows) do
-    copy.rows[i] = below.state == "completed" and cut(below, 0, 0) or fold(below)
+    if #below.rows == 0 then
+      copy.rows[i] = below
+    else
+      copy.rows[i] = below.state == "completed" and copy_of(below) or fold(below)
+    end
   end
   return copy
 end
@@ -174,14 +186,15 @@ function tree.prune(row, most)
   if tree.size(row) <= most then return row end
   row = fold(row)
   if tree.size(row) <= most then return row end
+  local ranks = {}
   for _, depth in ipairs(DEPTHS) do
     for _, width in ipairs(WIDTHS) do
       if width < NARROW and depth > 1 then break end
-      local pruned = cut(row, width, depth)
+      local pruned = cut(row, width, depth, ranks)
       if tree.size(pruned) <= most then return pruned end
     end
   end
-  return cut(row, 0, 0)
+  return copy_of(row)
 end
 
 -- ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ local wait = {}
 
 local GRACE_MS = 120 -- a run that is over sooner shows no tree that moves
 local FRAME_MS, LINES_MS = 100, 250
-local RELATION = 5 -- looking may take a fifth of the time
+local RELATION = 10 -- looking may take a tenth of the time
 local WATCHED, REMEMBERED = 120, 1000 -- runs looked at, while it goes on and at the end
 local FINAL_ROWS = 200
 local LINES = 20 -- told at once
@@ -38,17 +38,19 @@ local function show(lines)
   client.show(table.concat(lines, "\27[K\n") .. "\27[K\n")
 end
 
-local function draw_live(self)
+local function draw_live(self, changed)
   local style = output.style_of_messages()
-  local root = tree.plant(self.id, self.family.runs)
-  local pruned = tree.prune(root, math.max(1, style.rows - 3))
-  local lines = tree.draw(pruned, { style = style, now = self.family.now })
-  local summary = summary_of(root)
-  if summary then
-    lines[#lines + 1] = terminal.paint(style, "dim", terminal.clip(summary, style.columns - 1))
+  if changed or style.rows ~= self.rows then
+    local root = tree.plant(self.id, self.family.runs)
+    self.rows, self.summary = style.rows, summary_of(root)
+    self.pruned = tree.prune(root, math.max(1, style.rows - 3))
+  end
+  local now = self.family.now + client.now_ms() - self.looked_at
+  local lines = tree.draw(self.pruned, { style = style, now = now })
+  if self.summary then
+    lines[#lines + 1] = terminal.paint(style, "dim", terminal.clip(self.summary, style.columns - 1))
   end
   show(lines)
-  self.shown = true
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -87,19 +89,23 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The wait
 
--- What is looked at, and how long to rest until the next look.
+-- Shows how it goes; the clocks of a tree go on also while looking would cost too much. Says whether the
+-- run is seen to be over.
 local function look(self)
-  local began = client.now_ms()
-  local changed = self.family:refresh()
-  local run = self.family.runs[self.id]
-  if not run then store.no_such_run(self.id) end
+  local began, changed = client.now_ms(), false
+  if began >= self.look_again_at then
+    changed = self.family:refresh()
+    self.looked_at = client.now_ms()
+    if not self.family.runs[self.id] then store.no_such_run(self.id) end
+  end
   if self.how == "tree" then
-    draw_live(self)
+    draw_live(self, changed)
+    self.shown = true
   elseif changed then
     tell_changes(self)
   end
-  local least = self.how == "tree" and FRAME_MS or LINES_MS
-  return math.max(least, RELATION * (client.now_ms() - began)), record.ENDED[run.state]
+  if self.looked_at >= began then self.look_again_at = began + RELATION * (client.now_ms() - began) end
+  return record.ENDED[self.family.runs[self.id].state]
 end
 
 local function is_over(id)
@@ -117,7 +123,10 @@ local function await(self, deadline)
       if rest and rest <= 0 then return false end
       if pause and (not rest or pause < rest) then rest = pause end
       local told, over = client.message(rest), false
-      if not told and self.how then pause, over = look(self) end
+      if not told and self.how then
+        over = look(self)
+        pause = self.how == "tree" and FRAME_MS or LINES_MS
+      end
     until told or over or not self.how
   end
   return true
@@ -147,7 +156,8 @@ end
 ---@param options weir.WaitOptions
 ---@return weir.Record? run nil: the time was over first
 function wait.until_over(id, options)
-  local self = { id = id, family = family.new(id, WATCHED), told = {}, shown = false }
+  local self = { id = id, family = family.new(id, WATCHED), told = {}, shown = false,
+                 looked_at = 0, look_again_at = 0 }
   self.how = output.is_live() and "tree" or options.tells and "lines" or nil
   local deadline = options.timeout_ms and client.now_ms() + options.timeout_ms
   local over = await(self, deadline)

@@ -1,0 +1,504 @@
+-- What the commands make of what Redis says: trees, sentences, exit statuses. The client is a table of
+-- answers; that the real one gives the same is the business of the stories.
+
+local json = require "weir.json"
+local record = require "weir.record"
+local terminal = require "weir.terminal"
+local tree = require "weir.cli.tree"
+
+local PLAIN = { colours = false, columns = 80, rows = 24 }
+
+local function run_of(fields)
+  fields.root = fields.root or fields.id
+  fields.workflow, fields.state = fields.workflow or "work", fields.state or "completed"
+  fields.attempt, fields.created_at = fields.attempt or 1, fields.created_at or 0
+  fields.operations = fields.operations or {}
+  return fields
+end
+
+local function invoke(run, id, fields)
+  fields = fields or {}
+  fields.id, fields.kind, fields.run = id, "invoke", run .. "/" .. id
+  fields.workflow, fields.state = fields.workflow or "child", fields.state or "completed"
+  fields.attempts, fields.started_at = fields.attempts or 1, fields.started_at or 10
+  if fields.state ~= "running" then fields.finished_at = fields.finished_at or 30 end
+  return fields
+end
+
+local function by_id(...)
+  local runs = {}
+  for _, run in ipairs { ... } do runs[run.id] = run end
+  return runs
+end
+
+describe("the tree", function()
+  it("draws a run, its operations and those of its children, times standing right", function()
+    local runs = by_id(
+      run_of { id = "order", started_at = 5, finished_at = 2105, operations = {
+        invoke("order", "validate", { workflow = "validate-order" }),
+        { id = "sleep#1", kind = "sleep", state = "completed", attempts = 1, arguments = '{"duration_ms":1500}',
+          started_at = 40, finished_at = 1540 },
+        invoke("order", "pay", { state = "failed", finished_at = 2000,
+          error = { code = "child_failed", message = "Child execution failed: no", cause = { message = "no" } } }),
+      } },
+      run_of { id = "order/validate", started_at = 11, finished_at = 29, operations = {
+        { id = "ask", kind = "step", state = "completed", attempts = 3, started_at = 12, finished_at = 20 },
+      } })
+    local lines = tree.draw(tree.plant("order", runs), { style = PLAIN, now = 3000 })
+    assert.same({
+      "✓ order  work                                                             2.10s",
+      "├─ ✓ validate  validate-order                                              20ms",
+      "│  └─ ✓ ask  step  3 attempts                                               8ms",
+      "├─ ✓ sleep#1   sleep 1.5s                                                 1.50s",
+      "└─ ✗ pay       child  no                                                  1.99s",
+    }, lines)
+  end)
+
+  it("shows an open child by its own state", function()
+    local runs = by_id(
+      run_of { id = "a", state = "waiting", operations = { invoke("a", "b", { state = "running" }) } },
+      run_of { id = "a/b", state = "retrying", error = { message = "no luck" } })
+    local row = tree.plant("a", runs).rows[1]
+    assert.same({ "retrying", "no luck" }, { row.state, row.failed })
+  end)
+
+  it("never draws a line wider than the terminal, whatever the names", function()
+    local runs = by_id(run_of { id = ("世界"):rep(60), operations = {
+      invoke("x", ("é"):rep(300), { workflow = ("w"):rep(200) }),
+      invoke("x", "b", { state = "failed", error = { message = ("long\27[2J "):rep(50) } }),
+    } })
+    for _, columns in ipairs { 24, 40, 80, 200 } do
+      local style = { colours = false, columns = columns, rows = 24 }
+      for _, line in ipairs(tree.draw(tree.plant(next(runs), runs), { style = style, now = 0, origin = 0 })) do
+        assert.is_true(terminal.width(line) < math.max(columns, 41), line)
+        assert.is_nil(line:find("\27"))
+      end
+    end
+  end)
+
+  describe("that does not fit", function()
+    local function wide(n)
+      local operations, children = {}, {}
+      for i = 1, n do
+        local state = i == 3 and "failed" or i == n - 1 and "running" or "completed"
+        operations[i] = invoke("fan", "item-" .. i, { state = state, error = i == 3 and { message = "no" } or nil })
+        children[i] = run_of { id = "fan/item-" .. i, state = state == "running" and "waiting" or state, operations = {
+          { id = "work", kind = "step", state = "completed", attempts = 1, started_at = 1, finished_at = 2 },
+        } }
+      end
+      local runs = by_id(run_of { id = "fan", state = "waiting", operations = operations }, table.unpack(children))
+      return tree.plant("fan", runs)
+    end
+
+    it("is cut to the rows there are, always", function()
+      for _, n in ipairs { 1, 5, 30, 200 } do
+        for rows = 1, 40 do
+          assert.is_true(tree.size(tree.prune(wide(n), rows)) <= rows, ("%d in %d"):format(n, rows))
+        end
+      end
+    end)
+
+    it("keeps what goes on and what failed, and counts the rest", function()
+      local pruned = tree.prune(wide(200), 12)
+      local names = {}
+      for _, row in ipairs(pruned.rows) do names[row.name] = true end
+      assert.is_true(names["item-199"])
+      assert.is_true(names["item-3"])
+      local counted = pruned.rows[1].hidden
+      assert.same({ "completed" }, { (next(counted)) })
+      assert.equal(200, counted.completed + #pruned.rows - 1)
+    end)
+
+    it("folds what completed before it hides anything", function()
+      local pruned = tree.prune(wide(10), 14)
+      assert.equal(10, #pruned.rows)
+      assert.equal(0, #pruned.rows[1].rows)
+      assert.equal(1, #pruned.rows[9].rows)
+    end)
+
+    it("leaves the tree itself alone", function()
+      local whole = wide(50)
+      local size = tree.size(whole)
+      tree.prune(whole, 5)
+      assert.equal(size, tree.size(whole))
+    end)
+  end)
+end)
+
+describe("the commands", function()
+  local answers, printed, said, client, cli
+
+  -- Every module that holds on to the client is loaded anew with this one.
+  local OWN = { "weir.cli", "weir.cli.output", "weir.cli.start", "weir.cli.store", "weir.cli.wait",
+                "weir.cli.family", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.native.client",
+                "weir.native.host" }
+
+  local function forget()
+    for _, name in ipairs(OWN) do
+      package.loaded[name], package.preload[name] = nil, nil
+    end
+  end
+
+  before_each(function()
+    forget()
+    printed, said, answers = {}, {}, {}
+    client = {
+      call = function(...)
+        local replies = {}
+        for i, group in ipairs { ... } do
+          local answer = answers[group[1]]
+          replies[i] = type(answer) == "function" and answer(table.unpack(group, 2)) or answer
+            or { "error", "no answer to " .. group[1] }
+        end
+        return { "ok", 100000, 7, replies, {}, "" }
+      end,
+      write = function(descriptor, text)
+        local into = descriptor == 1 and printed or said
+        into[#into + 1] = text
+      end,
+      is_terminal = function() return false end,
+      width = function() return 80 end,
+      height = function() return 24 end,
+      now_ms = function() return 0 end,
+      listen = function() end,
+      message = function() return nil end,
+      read = function() return '{"from":"file"}\n' end,
+      ask = function() return nil end,
+    }
+    package.preload["weir.native.client"] = function() return client end
+    package.preload["weir.native.host"] = function() return { seed = function() return 12345 end } end
+    cli = require "weir.cli"
+
+    answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*" }
+    answers.queues = { "queues" }
+    answers.due = { "due", "" }
+  end)
+
+  after_each(forget)
+
+  local function run(command, ...)
+    local options = { ... }
+    local flags = type(options[#options]) == "table" and table.remove(options) or {}
+    for name, value in pairs(flags) do options[name] = value end
+    local status = cli.main(command, options)
+    return status, table.concat(printed), table.concat(said)
+  end
+
+  local function fields(extra)
+    local list = { "run", "workflow", "work", "data", "{}", "seed", "1", "created_at", "90000" }
+    for field, value in pairs(extra) do list[#list + 1], list[#list + 2] = field, value end
+    return list
+  end
+
+  describe("start", function()
+    local started
+
+    before_each(function()
+      started = nil
+      answers.registry = { "registry", "process-order", "9f2c\tdefault\t0\t\t604800000\t"
+        .. '{"type":"object","required":["id"],"properties":{"id":{"type":"string"},"n":{"type":"integer"}}}' }
+      answers.start = function(...)
+        started = { ... }
+        return { "started" }
+      end
+    end)
+
+    it("sends the data as it is and prints the id", function()
+      local status, out = run("start", "process-order", { id = "o1", data = ' {"n": 1, "id":"a"}\n' })
+      assert.same({ 0, "o1\n" }, { status, out })
+      assert.same({ "o1", "process-order", '{"n": 1, "id":"a"}' }, { table.unpack(started, 1, 3) })
+    end)
+
+    it("makes an id that says what it runs", function()
+      local _, out = run("start", "process-order", { data = '{"id":"a"}' })
+      assert.truthy(out:find("^process%-order%-%w%w%w%w%w%w%w%w%w%w%w%w\n$"))
+    end)
+
+    it("hands on what was asked for", function()
+      local asked = { data = '{"id":"a"}', queue = "q", priority = -5, delay_ms = 10, tag = { "a=b=c" } }
+      run("start", "process-order", asked)
+      assert.same({ 4, "queue", "q", "priority", -5, "delay_ms", 10, "tags", '{"a":"b=c"}' },
+        { table.unpack(started, 6) })
+    end)
+
+    it("names the nearest of the workflows that there are", function()
+      local status, out, err = run("start", "proces-order")
+      assert.same({ 66, "", 'weir: no workflow "proces-order"; did you mean "process-order"?\n' }, { status, out, err })
+    end)
+
+    it("starts any workflow when told so, and warns", function()
+      local status, _, err = run("start", "unheard-of", { id = "x", any = true })
+      assert.equal(0, status)
+      assert.equal('weir: warning: no host knows workflow "unheard-of"; the run waits until one announces it\n', err)
+    end)
+
+    it("refuses bad data with every violation", function()
+      local status, _, err = run("start", "process-order", { data = '{"n":"x"}' })
+      assert.equal(64, status)
+      assert.truthy(err:find("/id", 1, true))
+      assert.truthy(err:find("/n", 1, true))
+      assert.is_nil(started)
+    end)
+
+    it("refuses what is no JSON, and ids that no run may have", function()
+      local status, _, err = run("start", "process-order", { data = "{id:1}" })
+      assert.equal(64, status)
+      assert.truthy(err:find("^weir: %-%-data is no JSON: .*; quote it for the shell"))
+      for _, id in ipairs { "a/b", "a~2", "", ("x"):rep(513), "a\nb" } do
+        assert.equal(64, (run("start", "process-order", { data = '{"id":"a"}', id = id })))
+      end
+      assert.equal(64, (run("start", "process-order", { data = '{"id":"a"}', tag = { "novalue" } })))
+    end)
+
+    it("finds the same run again, when it was asked the same", function()
+      answers.start = { "exists", "process-order", '{"n":5.0,"id":"a"}', "running" }
+      assert.equal(0, (run("start", "process-order", { id = "o1", data = '{"id":"a","n":5}' })))
+    end)
+
+    it("refuses an id that another run has", function()
+      answers.start = { "exists", "process-order", '{"id":"b"}', "running" }
+      local status, _, err = run("start", "process-order", { id = "o1", data = '{"id":"a"}' })
+      assert.equal(64, status)
+      assert.truthy(err:find('duplicate_id: there is a run "o1" already, of other data', 1, true))
+      answers.start = { "exists", "refund", '{"id":"a"}', "running" }
+      status, _, err = run("start", "process-order", { id = "o1", data = '{"id":"a"}' })
+      assert.equal(64, status)
+      assert.truthy(err:find('another workflow, "refund"', 1, true))
+    end)
+
+    it("warns of a queue that no living host serves", function()
+      answers.hosts = { "hosts", "1", "node", "99999", "2", 0, "*", "2", "other", "101000", "2", 0, "a\tb" }
+      local status, _, err = run("start", "process-order", { data = '{"id":"a"}', queue = "gpu" })
+      assert.equal(0, status)
+      assert.truthy(err:find('warning: no host serves queue "gpu"', 1, true))
+      said = {}
+      assert.equal("", select(3, run("start", "process-order", { data = '{"id":"a"}', queue = "b" })))
+    end)
+  end)
+
+  describe("wait", function()
+    it("prints the result as it is stored, byte for byte", function()
+      answers.watch = { "ended", "completed" }
+      answers.inspect = fields { state = "completed", result = '{"b": 1,"a":[ ]}', finished_at = "95000" }
+      assert.same({ 0, '{"b": 1,"a":[ ]}\n', "" }, { run("wait", "a") })
+    end)
+
+    it("tells why a run failed: the error, what caused it, where", function()
+      answers.watch = { "ended", "failed" }
+      answers.inspect = fields { state = "failed", finished_at = "95000", error = json.encode {
+        code = "child_failed", message = "Child execution failed: declined", run = "a", operation = "pay",
+        workflow = "payment", traceback = "order.lua:5: in function",
+        cause = { code = "error", message = "declined", run = "a/pay", workflow = "payment", details = { reason = 7 } },
+      } }
+      local status, out, err = run("wait", "a")
+      assert.same({ 1, "" }, { status, out })
+      assert.equal([[
+weir: run a failed: Child execution failed: declined
+  child_failed in operation "pay" (payment) of a
+    order.lua:5: in function
+  caused by error: declined
+    in a/pay (payment)
+    details {"reason":7}
+]], err)
+    end)
+
+    it("gives up in time", function()
+      answers.watch = { "live", "waiting" }
+      answers.glance = { "glance", { "state", "waiting", "workflow", "work", "created_at", "90000" } }
+      local clock = 0
+      client.now_ms = function() return clock end
+      client.message = function(rest)
+        clock = clock + rest
+        return nil
+      end
+      local status, out, err = run("wait", "a", { timeout_ms = 3000 })
+      assert.same({ 75, "" }, { status, out })
+      assert.equal("weir: run a is still waiting after 3.00s; weir why a says what it waits for\n", err)
+    end)
+
+    it("looks again when the connection was lost", function()
+      local looked = 0
+      answers.watch = function()
+        looked = looked + 1
+        return { looked < 3 and "live" or "ended", "completed" }
+      end
+      answers.inspect = fields { state = "completed", result = "1" }
+      assert.equal(0, (run("wait", "a")))
+      assert.equal(3, looked)
+    end)
+
+    it("knows when there is no such run", function()
+      answers.watch = { "missing" }
+      local status, _, err = run("wait", "nope")
+      assert.same({ 66, 'weir: there is no run "nope"; weir list shows those there are\n' }, { status, err })
+    end)
+  end)
+
+  it("show --json is the run as JSON", function()
+    local list = fields { state = "completed", result = "[]" }
+    answers.inspect = list
+    local status, out = run("show", "a", { json = true })
+    assert.equal(0, status)
+    assert.equal(record.json(record.read("a", table.move(list, 2, #list, 1, {}))) .. "\n", out)
+  end)
+
+  it("cancel goes through all, and the worst decides", function()
+    answers.cancel = function(id)
+      return id == "a" and { "cancelled", "waiting" } or id == "b" and { "ended", "completed" } or { "missing" }
+    end
+    assert.equal(0, (run("cancel", "a")))
+    assert.equal(1, (run("cancel", "b", "a")))
+    assert.equal(66, (run("cancel", "c", "b", "a")))
+    assert.equal("weir: run b has ended: it is completed\n", said[1])
+  end)
+
+  describe("list", function()
+    before_each(function()
+      answers.list = function(set, before)
+        if before ~= "" then return { "list" } end
+        return set == "failed" and { "list", "3", "c/x" } or { "list", "2", "b", "1", "a" }
+      end
+      answers.glance = function(...)
+        local reply = { "glance" }
+        for _, id in ipairs { ... } do
+          reply[#reply + 1] = id == "gone" and {} or {
+            "state", id == "a" and "completed" or id == "b" and "waiting" or "failed", "workflow", "work",
+            "created_at", "90000", "started_at", "90001", "finished_at", id ~= "b" and "90010" or nil,
+            id == "c/x" and "error" or nil, id == "c/x" and '{"message":"outer","cause":{"message":"no luck"}}' or nil,
+          }
+        end
+        return reply
+      end
+    end)
+
+    it("stands newest first, under its heads", function()
+      local _, out = run("list", { limit = 50 })
+      local lines = {}
+      for line in out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+      assert.truthy(lines[1]:find("^STATE%s+RUN%s+WORKFLOW"))
+      assert.truthy(lines[2]:find("^waiting%s+b%s+work%s+10.0s ago"))
+      assert.truthy(lines[3]:find("^completed%s+a%s+work%s+10.0s ago%s+9ms$"))
+    end)
+
+    it("knows states, and what made failed runs fail", function()
+      local _, out = run("list", { limit = 50, state = "failed" })
+      assert.truthy(out:find("failed%s+c/x%s.*no luck"))
+      local status, _, err = run("list", { limit = 50, state = "faild" })
+      assert.same({ 64, "weir: --state: there is no state faild; did you mean failed?\n" }, { status, err })
+    end)
+
+    it("shows no more than it was told to", function()
+      local _, out = run("list", { limit = 1 })
+      assert.is_nil(out:find("completed", 1, true))
+    end)
+  end)
+
+  describe("why", function()
+    local function glance(...)
+      answers.glance = { "glance", { "workflow", "work", "created_at", "90000", ... } }
+    end
+
+    local function says(pattern)
+      printed = {}
+      local status, out = run("why", "a")
+      assert.equal(0, status)
+      assert.truthy(out:find(pattern), out)
+    end
+
+    it("tells of runs that have ended", function()
+      glance("state", "completed", "finished_at", "95000")
+      says "^a: it completed 5.00s ago and waits for nothing\n$"
+      glance("state", "failed", "finished_at", "95000", "error", '{"message":"boom"}')
+      says "it failed 5.00s ago: boom"
+    end)
+
+    it("tells of what has not begun", function()
+      glance("state", "scheduled", "wake", "105000")
+      says "starts in 5.00s"
+      glance("state", "ready", "ahead", 0)
+      says 'queue "default" as the next; a worker takes it'
+      glance("state", "ready", "ahead", 3)
+      says "behind 3 other runs"
+      glance("state", "ready", "queue", "?work")
+      says 'for a host that knows workflow "work"'
+    end)
+
+    it("tells when nobody is there to run it", function()
+      glance("state", "ready", "queue", "gpu")
+      answers.hosts = { "hosts" }
+      says "none is alive; start one"
+      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default" }
+      says 'queue "gpu", which no host serves'
+    end)
+
+    it("tells of attempts and of hosts that are gone", function()
+      glance("state", "retrying", "attempt", "2", "wake", "101500", "error", '{"message":"boom"}')
+      says "attempt 2 failed %(boom%) and the next begins in 1.50s"
+      glance("state", "running", "holder", "1.2")
+      answers.inspect = fields { state = "running" }
+      says "the host that ran it is gone"
+    end)
+
+    it("goes down to what really holds it up", function()
+      glance("state", "waiting")
+      answers.inspect = function(id)
+        if id == "a" then
+          return fields { state = "waiting",
+            ["o:pay"] = '\t98000\tinvoke\t0\t1\torder.lua:9\tpayment\t{"timeout_ms":5000}' }
+        end
+        return fields { state = "waiting", ["o:sleep#1"] = '\t99000\tsleep\t0\t1\tpay.lua:3\t\t{"duration_ms":4000}' }
+      end
+      says("^a: it has waited 2.00s for its child a/pay %(payment%) at order.lua:9 %(times out in 3.00s%): "
+        .. 'it has slept for 1.00s %("sleep#1" at pay.lua:3%) and goes on in 3.00s\n$')
+    end)
+
+    it("tells why nothing moves at all", function()
+      local function everything()
+        printed = {}
+        return (select(2, run("why")))
+      end
+      assert.equal("nothing is to be done: start a run with weir start WORKFLOW\n", everything())
+      answers.due = { "due", "160000" }
+      assert.truthy(everything():find("the next run wakes in 1m", 1, true))
+      answers.queues = { "queues", "default", 2, "x", "?typo", 1, "y" }
+      assert.truthy(everything():find('1 run is waiting for a host that knows workflow "typo"', 1, true))
+      answers.hosts = { "hosts" }
+      assert.equal("nothing moves as no host is alive, with 3 runs ready; start one: weir serve DIR\n", everything())
+    end)
+  end)
+
+  describe("doctor", function()
+    before_each(function() answers.audit = { "audit", "0", 3 } end)
+
+    it("is silent when all is well", function()
+      assert.same({ 0, "", "" }, { run "doctor" })
+    end)
+
+    it("says each fault once", function()
+      local pages = { { "audit", "9", 2, "x: is lost" }, { "audit", "0", 1, "x: is lost", "y: is odd" } }
+      answers.audit = function(cursor) return pages[cursor == "0" and 1 or 2] end
+      assert.same({ 1, "x: is lost\ny: is odd\n" }, { table.unpack({ run "doctor" }, 1, 2) })
+    end)
+
+    it("looks at the settings of Redis", function()
+      local settings = { appendonly = "no", ["maxmemory-policy"] = "allkeys-lru" }
+      client.ask = function(word, _, name) return word == "CONFIG" and { name, settings[name] } or nil end
+      local status, out = run "doctor"
+      assert.equal(1, status)
+      assert.truthy(out:find("config set appendonly yes", 1, true))
+      assert.truthy(out:find("maxmemory-policy is allkeys-lru", 1, true))
+    end)
+  end)
+
+  it("says what is wrong with weir itself, with a traceback", function()
+    answers.inspect = nil
+    local status, _, err = run("show", "a", { json = true })
+    assert.equal(70, status)
+    assert.equal("weir: Redis refused inspect: no answer to inspect\n", err)
+    client.call = function() error("a bug") end
+    said = {}
+    status, _, err = run("show", "a", { json = true })
+    assert.equal(70, status)
+    assert.truthy(err:find("stack traceback", 1, true))
+  end)
+end)

@@ -1,0 +1,770 @@
+-- Attempts, cancels, ends: what becomes of a run and of all below it, in memory.
+
+local bundle = require "weir.bundle"
+local driver = require "spec.support.driver"
+local failure = require "weir.failure"
+local weir = require "weir"
+
+local function workflow(id, run, fields)
+  fields = fields or {}
+  fields.id, fields.run = id, run
+  return weir.workflow(fields)
+end
+
+local nap = workflow("nap", function(ctx, data)
+  ctx:sleep(data.span or "1h")
+  return data.name
+end)
+
+-- Cleans up for a second when it is cancelled.
+local careful = workflow("careful", function(ctx)
+  local ok, err = pcall(ctx.sleep, ctx, "1h")
+  if not ok then
+    ctx:sleep { id = "clean", duration = "1s" }
+    error(err)
+  end
+end)
+
+local MODES = { {}, { always_replay = true }, { fused = false }, { always_replay = true, fused = false } }
+
+-- The workflow is `w`; `play(driver)` starts it and goes on from there. Every mode must come to the same.
+local function each_mode(definitions, play)
+  if type(definitions) == "function" then definitions = { workflow("w", definitions) } end
+  for _, mode in ipairs(MODES) do
+    mode.workflows = table.move({ nap, careful }, 1, 2, #definitions + 1, table.move(definitions, 1, #definitions, 1, {}))
+    local made = driver.new(mode)
+    made:start("w", nil, { id = "r" })
+    play(made)
+    made:finish()
+    assert.is_nil(made:fault())
+  end
+end
+
+local function view_of(definitions, play)
+  local views = {}
+  each_mode(definitions, function(made)
+    if play then play(made) end
+    table.insert(views, made:finish("r"))
+  end)
+  for i = 2, #views do
+    assert.equal(views[1].state, views[i].state)
+    assert.same(views[1].result, views[i].result)
+    assert.same(views[1].error, views[i].error)
+    assert.equal(views[1].finished_at, views[i].finished_at)
+  end
+  return views[1]
+end
+
+describe("an attempt", function()
+  it("that fails by its own code is followed by another, the journal kept", function()
+    local ran = 0
+    local view = view_of({ workflow("w", function(ctx)
+      local value = ctx:step("once", function()
+        ran = ran + 1
+        return "kept"
+      end)
+      if ctx.run.attempt < 3 then error("attempt " .. ctx.run.attempt) end
+      return value
+    end, { retry = { delay = "1s", backoff = "linear", jitter = false } }) })
+    assert.equal("kept", view.result)
+    assert.equal(3, view.attempt)
+    assert.equal(3000, view.finished_at - view.started_at)
+    assert.equal(#MODES, ran)
+  end)
+
+  it("is the last when all are used up: the run fails with its own file and line", function()
+    local view = view_of({ workflow("w", function() error("boom") end, { retry = { attempts = 2, delay = 1 } }) })
+    assert.equal("failed", view.state)
+    assert.equal("error", view.error.code)
+    assert.equal(2, view.attempt)
+    assert.is_truthy(view.error.message:find("^spec/executor_spec.lua:%d+: boom$"))
+    assert.is_truthy(view.error.traceback:find("spec/executor_spec.lua:%d+"))
+    assert.is_nil(view.error.traceback:find("weir/"))
+    assert.equal("w", view.error.workflow)
+    assert.equal("r", view.error.run)
+  end)
+
+  it("waits as chance and retry_after say", function()
+    local view = view_of({ workflow("w", function(ctx)
+      if ctx.run.attempt == 1 then error(weir.error { code = "busy", retry_after = "1m" }) end
+    end) })
+    assert.equal(60000, view.finished_at - view.started_at)
+    view = view_of({ workflow("w", function(ctx) if ctx.run.attempt == 1 then error("x") end end) })
+    local pause = view.finished_at - view.started_at
+    assert.is_true(pause >= 500 and pause < 1000)
+  end)
+
+  it("is not followed by another after what no attempt would cure", function()
+    for code, run in pairs {
+      error = function() error(weir.fatal("no")) end,
+      payload_invalid = function() return print end,
+      child_failed = function(ctx) ctx:invoke { id = "a", workflow = "bad" } end,
+      own = function() error(weir.error { code = "own", retryable = false }) end,
+    } do
+      local view = view_of { workflow("w", run), workflow("bad", function() error(weir.fatal("bad")) end) }
+      assert.equal("failed", view.state)
+      assert.equal(code, view.error.code)
+      assert.equal(1, view.attempt)
+    end
+  end)
+
+  it("is not followed by another when an operation's failure is raised again as it was", function()
+    local view = view_of(function(ctx)
+      local settled = ctx:settle { ctx:spawn { id = "a", workflow = "missing" } }
+      error(settled[1].error)
+    end)
+    assert.equal("unknown_workflow", view.error.code)
+    assert.equal(1, view.attempt)
+  end)
+
+  it("keeps failures as well: they are raised again", function()
+    local tries = 0
+    local view = view_of(function(ctx)
+      local _, err = pcall(ctx.step, ctx, { id = "a", retry = { attempts = 1 }, run = function()
+        tries = tries + 1
+        error("first", 0)
+      end })
+      if ctx.run.attempt == 1 then error("again") end
+      return err.message
+    end)
+    assert.equal("first", view.result)
+    assert.equal(#MODES, tries)
+  end)
+
+  it("takes whatever is raised", function()
+    local cases = {
+      { function() error { code = "x", message = "a table" } end, "a table" },
+      { function() error() end, "raised nil" },
+      { function() error(setmetatable({}, { __tostring = function() error "no" end })) end, "table" },
+      { function() error("x", 0) end, "x" },
+      { function() local t = nil; t.x = 1 end, "attempt to index" }, -- luacheck: ignore
+    }
+    for _, case in ipairs(cases) do
+      local view = view_of({ workflow("w", case[1], { retry = { attempts = 1 } }) })
+      assert.equal("failed", view.state)
+      assert.is_truthy(view.error.message:find(case[2], 1, true), view.error.message)
+    end
+  end)
+
+  it("that recurses without end fails soon, with a traceback that can be read", function()
+    local function deeper(n) return 1 + deeper(n + 1) end
+    local began = os.clock()
+    local view = view_of({ workflow("w", function() return deeper(1) end, { retry = { attempts = 1 } }) })
+    assert.is_truthy(view.error.message:find("stack overflow"))
+    assert.is_true(#view.error.traceback < 10000)
+    assert.is_true(os.clock() - began < 2)
+  end)
+
+  it("runs the newest code, told from that of the one before", function()
+    local function code(line) return { ["w.lua"] = [[
+      local weir = require "weir"
+      return weir.workflow { id = "w", retry = { delay = 1, jitter = false }, run = function(ctx) ]] .. line .. " end }" } end
+    local made = driver.new { files = code 'ctx:step("a", function() return 1 end) error("bug")' }
+    made:start("w", nil, { id = "r" })
+    made:settle()
+    assert.equal("retrying", made:state("r"))
+    made:deploy { files = code 'return ctx:step("a", error) + 1' }
+    assert.equal(2, made:finish("r").result)
+
+    made = driver.new { files = code 'ctx:step("a", function() return 1 end) error("bug")' }
+    made:start("w", nil, { id = "r" })
+    made:settle()
+    made:deploy { files = code 'ctx:sleep { id = "a", duration = 1 }' }
+    local err = made:finish("r").error
+    assert.equal("replay_mismatch", err.code)
+    assert.equal('operation "a" was step at w.lua:2 (bundle b1), now sleep at w.lua:2 (bundle b2)', err.message)
+  end)
+
+  it("ends the children that it does not begin again", function()
+    local view
+    each_mode({ workflow("w", function(ctx)
+      if ctx.run.attempt == 1 then
+        ctx:spawn { id = "old", workflow = "careful" }
+        ctx:spawn { id = "let-go", workflow = "nap", detached = true }
+        error("again")
+      end
+      error(weir.fatal("no"))
+    end) }, function(made)
+      view = made:finish("r")
+      assert.equal("cancelled", made:state("r/old"))
+      assert.is_true(made.records["r/old"].finished_at <= view.finished_at)
+      assert.equal("waiting", made:state("r/let-go"))
+    end)
+    view = view_of({ workflow("w", function(ctx)
+      if ctx.run.attempt == 1 then
+        ctx:spawn { id = "old", workflow = "nap", data = { span = "10s" } }
+        error("again")
+      end
+      return "done"
+    end) })
+    assert.equal("done", view.result)
+    assert.equal(10000, view.finished_at - view.started_at)
+  end)
+end)
+
+describe("data", function()
+  local schema = { type = "object", required = { "n" }, properties = { n = { type = "integer" } } }
+
+  it("that breaks the schema fails the run before its code, every violation named", function()
+    local ran = false
+    local made = driver.new { workflows = { workflow("w", function() ran = true end, { schema = schema }) } }
+    local err = made:run("w", { n = "x" }).error
+    assert.is_false(ran)
+    assert.equal("invalid_data", err.code)
+    assert.is_truthy(err.message:find('^data of workflow "w" is not valid: '))
+    assert.equal(1, #err.details)
+    assert.equal("failed", made:run("w", {}).state)
+    assert.equal("completed", made:run("w", { n = 1 }).state)
+  end)
+
+  it("goes through a schema that is a function, again on replay; what was sent is what is stored", function()
+    local made = driver.new { always_replay = true, workflows = { workflow("w", function(ctx, data)
+      ctx:sleep(1)
+      return data
+    end, { schema = function(data) return { n = data.n + 1 } end }) } }
+    assert.same({ n = 6 }, made:run("w", { n = 5 }, { id = "r" }).result)
+    assert.equal('{"n":5}', made.records.r.fields.data)
+  end)
+
+  it("that a schema function refuses fails the run", function()
+    local made = driver.new { workflows = { workflow("w", error, { retry = { attempts = 1 },
+      schema = function() error(weir.fatal("too few")) end }) } }
+    assert.equal("too few", made:run("w").error.message)
+  end)
+
+  it("of a result too large fails the run", function()
+    local made = driver.new { limits = { payload_bytes = 50, depth = 64 },
+      workflows = { workflow("w", function() return ("x"):rep(60) end) } }
+    local view = made:run("w")
+    assert.equal("payload_too_large", view.error.code)
+    assert.equal("the result has 62 bytes as JSON; 50 are allowed", view.error.message)
+  end)
+
+  it("of many bytes is told in parts", function()
+    local large = ("x"):rep(900000)
+    for _, always_replay in ipairs { false, true } do
+      local made = driver.new { always_replay = always_replay, workflows = {
+        workflow("w", function(ctx)
+          local futures = {}
+          for i = 1, 7 do
+            futures[i] = ctx:spawn { id = "a" .. i, workflow = "size", data = { text = large } }
+          end
+          local sum = 0
+          for _, size in ipairs(ctx:all(futures)) do sum = sum + size end
+          return sum
+        end),
+        workflow("size", function(ctx, data) ctx:sleep(1) return #data.text end),
+      } }
+      assert.equal(6300000, made:run("w").result)
+      for _, turn in ipairs(made.told) do assert.is_true(#table.concat(turn.effects, " ") < 3 * 1024 * 1024) end
+    end
+  end)
+
+  it("of many children is told in parts", function()
+    local made = driver.new { fused = false, workflows = { nap, workflow("w", function(ctx)
+      local futures = {}
+      for i = 1, 400 do futures[i] = ctx:spawn { workflow = "nap", data = { span = 0, name = i } } end
+      return #ctx:all(futures)
+    end) } }
+    assert.equal(400, made:run("w").result)
+    for _, turn in ipairs(made.told) do assert.is_true(#turn.effects <= 2600) end
+  end)
+end)
+
+describe("a run that fails", function()
+  it("cancels its children, and ends after them", function()
+    local view
+    each_mode(function(ctx)
+      ctx:spawn { id = "a", workflow = "careful" }
+      ctx:sleep("1s")
+      error(weir.fatal("no use"))
+    end, function(made)
+      view = made:finish("r")
+      assert.equal("cancelled", made:state("r/a"))
+      assert.equal(2000, view.finished_at - view.started_at)
+    end)
+    assert.equal("no use", view.error.message)
+  end)
+
+  it("ends its branches, which may clean up", function()
+    local codes = {}
+    local view = view_of(function(ctx)
+      ctx:all {
+        bad = function(inner) inner:sleep("1s") error(weir.fatal("bad")) end,
+        long = function(inner)
+          local _, err = pcall(inner.sleep, inner, "1h")
+          inner:step("undo", function() codes[#codes + 1] = err.code end)
+        end,
+      }
+    end)
+    assert.equal("bad", view.error.message)
+    assert.same({ "cancelled", "cancelled", "cancelled", "cancelled" }, codes)
+    assert.equal("completed", view.by_id["all#1:long:undo"].state)
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("waits for a child that timed out and still lives, also when it is replayed", function()
+    local view = view_of(function(ctx)
+      pcall(ctx.invoke, ctx, { id = "a", workflow = "careful", timeout = "1s" })
+      return "done"
+    end)
+    assert.equal("done", view.result)
+    assert.equal(2000, view.finished_at - view.started_at)
+  end)
+
+  it("that returned waits for its branches, in which the sandbox stays", function()
+    for _, always_replay in ipairs { false, true } do
+      local made = driver.new { always_replay = always_replay, files = { ["w.lua"] = [[
+        local weir = require "weir"
+        return weir.workflow { id = "w", run = function(ctx)
+          ctx:race({ function() return 1 end, function(inner)
+            inner:sleep("1s")
+            counter = os.time()
+            inner:step("after", function() return counter end)
+          end }, { losers = "keep" })
+          return "done"
+        end }]] } }
+      local view = made:run("w")
+      assert.equal("done", view.result)
+      assert.equal("1790000001", view.by_id["race#1:2:after"].value)
+      assert.equal(1000, view.finished_at - view.started_at)
+    end
+  end)
+end)
+
+describe("cancel", function()
+  local function cancel_after(ms)
+    return function(made)
+      made:advance(ms)
+      made:cancel("r")
+    end
+  end
+
+  it("of a run that never began ends it at once", function()
+    local made = driver.new { workflows = { workflow("w", error) } }
+    made:start("w", nil, { id = "r", delay_ms = 5000 })
+    made:cancel("r")
+    assert.equal("cancelled", made:state("r"))
+    assert.equal("cancelled by hand", made:view("r").error.message)
+    assert.is_false(made:step())
+  end)
+
+  it("is raised where the run waits, when its children have ended, and the run ends cancelled", function()
+    local seen
+    each_mode(function(ctx)
+      local child = ctx:spawn { id = "a", workflow = "careful" }
+      local _, err = pcall(child.await, child)
+      seen = { err.code, err.message, ctx:now() - ctx.run.created_at / 1000 }
+      return "whatever"
+    end, function(made)
+      cancel_after(1000)(made)
+      local view = made:finish("r")
+      assert.equal("cancelled", view.state)
+      assert.equal("cancelled", view.error.code)
+      assert.equal("cancelled by hand", view.error.message)
+      assert.equal("cancelled", made:state("r/a"))
+      assert.equal(2000, view.finished_at - view.started_at)
+      assert.same({ "cancelled", "cancelled by hand", 1.0 }, seen)
+    end)
+  end)
+
+  it("is raised once: after that everything works, invoke too", function()
+    local view = view_of({ workflow("w", function(ctx)
+      pcall(ctx.sleep, ctx, "1h")
+      ctx:sleep("2s")
+      local undone = ctx:invoke { id = "undo", workflow = "echo", data = "undone" }
+      ctx:step("note", function() return undone end)
+    end), workflow("echo", function(_, data) return data end) }, cancel_after(1000))
+    assert.equal("cancelled", view.state)
+    assert.equal("completed", view.by_id.undo.state)
+    assert.equal('"undone"', view.by_id.note.value)
+    assert.equal(3000, view.finished_at - view.started_at)
+  end)
+
+  it("reaches every branch that waits", function()
+    local codes = {}
+    local view = view_of(function(ctx)
+      local function branch(inner)
+        local _, err = pcall(inner.sleep, inner, "1h")
+        codes[#codes + 1] = err.code
+      end
+      ctx:settle { branch, branch, branch }
+    end, cancel_after(10))
+    assert.equal("cancelled", view.state)
+    assert.is_true(#codes >= 3 * #MODES)
+    for _, code in ipairs(codes) do assert.equal("cancelled", code) end
+  end)
+
+  it("starts no child between its record and its delivery", function()
+    for _, fused in ipairs { true, false } do
+      local made
+      made = driver.new { fused = fused, workflows = { nap, workflow("w", function(ctx)
+        ctx:step("first", function() made:cancel("r") end)
+        local _, err = pcall(ctx.invoke, ctx, { id = "late", workflow = "nap" })
+        return err.code
+      end) } }
+      made:start("w", nil, { id = "r" })
+      local view = made:finish("r")
+      assert.equal("cancelled", view.state)
+      assert.is_nil(made.records["r/late"])
+    end
+  end)
+
+  it("that is recorded while the run invokes refuses the child: the run ends all the same", function()
+    local made = driver.new { fused = false, workflows = { nap, workflow("w", function(ctx)
+      local future = ctx:spawn { id = "a", workflow = "nap" }
+      pcall(future.await, future)
+      local settled = future:settle()
+      ctx:step("note", function() return settled.error.code end)
+    end) }, on_event = function(self, id, applied)
+      if id == "r" and not applied and self.events == 1 then self:cancel("r") end
+    end }
+    made:start("w", nil, { id = "r" })
+    local view = made:finish("r")
+    assert.equal("cancelled", view.state)
+    assert.equal("refused", view.by_id.a.state)
+    assert.equal('"cancelled"', view.by_id.note.value)
+    assert.is_nil(made.records["r/a"])
+  end)
+
+  it("comes before a completion or a failure that was on its way", function()
+    for _, body in ipairs { function() return "done" end, function() error(weir.fatal("no")) end,
+                            function() error("once more") end } do
+      local made = driver.new { workflows = { workflow("w", body) }, on_event = function(self)
+        if self.events == 1 then self:cancel("r") end
+      end }
+      made:start("w", nil, { id = "r" })
+      assert.equal("cancelled", made:finish("r").state)
+    end
+  end)
+
+  it("comes too late for a run that has ended", function()
+    local made = driver.new { workflows = { workflow("w", function() return 1 end) } }
+    made:run("w", nil, { id = "r" })
+    made:cancel("r")
+    assert.equal("completed", made:state("r"))
+  end)
+
+  it("ends a run that backs off, and one that runs another attempt", function()
+    local view = view_of({ workflow("w", function() error("x") end, { retry = { delay = "1h" } }) }, cancel_after(10))
+    assert.equal("cancelled", view.state)
+    assert.equal(1, view.attempt)
+  end)
+
+  it("keeps what clean-up raised as the cause", function()
+    local view = view_of(function(ctx)
+      pcall(ctx.sleep, ctx, "1h")
+      error("clean-up failed", 0)
+    end, cancel_after(10))
+    assert.equal("cancelled", view.state)
+    assert.equal("cancelled", view.error.code)
+    assert.equal("clean-up failed", view.error.cause.message)
+  end)
+
+  it("gives clean-up its grace, not more, however often it is replayed", function()
+    for _, run in ipairs {
+      function(ctx)
+        pcall(ctx.sleep, ctx, "1h")
+        pcall(ctx.sleep, ctx, "1h")
+        while true do ctx:sleep("3s") end
+      end,
+      function(ctx) -- its main branch has ended, another has not
+        ctx:race({ function() return 1 end, function(inner)
+          pcall(inner.sleep, inner, "1h")
+          inner:sleep("1h")
+        end }, { losers = "keep" })
+      end,
+    } do
+      local view = view_of({ workflow("w", run, { cancel_grace = "5s" }) }, cancel_after(1000))
+      assert.equal("cancelled", view.state)
+      assert.equal(6000, view.finished_at - view.started_at)
+    end
+  end)
+
+  it("counts its grace from when the children had ended", function()
+    local view = view_of({ workflow("w", function(ctx)
+      pcall(ctx.invoke, ctx, { id = "a", workflow = "careful" })
+      ctx:sleep("1h")
+    end, { cancel_grace = "5s" }) }, cancel_after(1000))
+    assert.equal(7000, view.finished_at - view.started_at)
+  end)
+
+  it("takes a child that was abandoned too", function()
+    each_mode(function(ctx)
+      pcall(ctx.invoke, ctx, { id = "a", workflow = "careful", timeout = "1s", on_timeout = "abandon" })
+      ctx:sleep("1h")
+    end, function(made)
+      cancel_after(2000)(made)
+      local view = made:finish("r")
+      assert.equal("cancelled", made:state("r/a"))
+      assert.equal(3000, view.finished_at - view.started_at)
+    end)
+  end)
+
+  it("goes down a whole tree and comes up again", function()
+    each_mode({ workflow("w", function(ctx, data)
+      local depth = data.depth or 3
+      if depth == 0 then return ctx:sleep("1h") end
+      ctx:all {
+        ctx:spawn { id = "l", workflow = "w", data = { depth = depth - 1 } },
+        ctx:spawn { id = "r", workflow = "w", data = { depth = depth - 1 } },
+      }
+    end) }, function(made)
+      cancel_after(1000)(made)
+      made:settle()
+      for _, id in ipairs(made.order) do
+        assert.equal("cancelled", made:state(id))
+        assert.equal(1790000001000, made.records[id].finished_at)
+      end
+      assert.equal(15, #made.order)
+    end)
+  end)
+end)
+
+describe("a run's timeout", function()
+  it("ends it as expired, from its creation, attempts and waits included", function()
+    local view = view_of { workflow("w", function(ctx)
+      if ctx.run.attempt == 1 then error("once") end
+      local _, err = pcall(ctx.sleep, ctx, "1h")
+      ctx:step("note", function() return err.code end)
+    end, { timeout = "10s" }) }
+    assert.equal("failed", view.state)
+    assert.equal("expired", view.error.code)
+    assert.equal('"expired"', view.by_id.note.value)
+    assert.equal(10000, view.finished_at - view.started_at)
+  end)
+
+  it("is child_failed with that cause to the parent", function()
+    local view = view_of { workflow("w", function(ctx)
+      local _, err = pcall(ctx.invoke, ctx, { id = "a", workflow = "short" })
+      return { err.code, err.cause.code, err:is("expired") }
+    end), workflow("short", function(ctx) ctx:sleep("1h") end, { timeout = "1s" }) }
+    assert.same({ "child_failed", "expired", true }, view.result)
+  end)
+end)
+
+describe("a limit", function()
+  it("that is hit ends the run without its code, children and all", function()
+    for _, code in ipairs { "memory", "blocked" } do
+      local went_on = false
+      local made = driver.new { workflows = { careful, workflow("w", function(ctx)
+        pcall(function() ctx:invoke { id = "a", workflow = "careful" } end)
+        went_on = true
+      end) } }
+      made:start("w", nil, { id = "r" })
+      made:advance(1000)
+      made.records["r/a"].fields.note = nil
+      made:cancel("r/a") -- what the run waits for comes in the same turn
+      made:doom("r", code, "too much")
+      local view = made:finish("r")
+      assert.equal("failed", view.state)
+      assert.equal(code, view.error.code)
+      assert.is_false(went_on)
+      assert.equal("cancelled", made:state("r/a"))
+      assert.is_nil(made:fault())
+    end
+  end)
+
+  it("that is hit in a turn whose effects are lost leaves nothing to wait for", function()
+    local made = driver.new { fused = false, workflows = { careful, workflow("w", function(ctx)
+      ctx:spawn { id = "a", workflow = "careful" }
+      ctx:sleep("1h")
+    end) }, on_event = function(self, id, applied)
+      if id == "r" and not applied and self.events == 1 then self:doom("r", "blocked", "for too long") end
+    end }
+    made:start("w", nil, { id = "r" })
+    local view = made:finish("r")
+    assert.equal("blocked", view.error.code)
+    assert.equal(view.started_at, view.finished_at)
+    assert.is_nil(made.records["r/a"])
+  end)
+
+  it("of a run whose last turn the store refused ends it all the same", function()
+    local made = driver.new { workflows = { workflow("w", function() error("x") end) }, on_event = function(self)
+      if self.events == 1 then self:doom("r", "error", "refused") end
+    end }
+    made:start("w", nil, { id = "r" })
+    local view = made:finish("r")
+    assert.equal("refused", view.error.message)
+    assert.equal(1, view.attempt)
+  end)
+
+  it("of deaths: it is lost, its children end, its code runs no more", function()
+    local ran, deaths = 0, 0
+    local made = driver.new { max_deaths = 3, fused = false, workflows = { nap, careful, workflow("w", function(ctx)
+      ran = ran + 1
+      local long = ctx:spawn { id = "long", workflow = "careful" }
+      ctx:invoke { id = "short", workflow = "nap", data = { span = "1s" } }
+      long:await()
+    end) }, on_event = function(self, id, applied)
+      if id == "r" and not applied and self:state("r/short") == "completed" and deaths < 3 then
+        deaths = deaths + 1
+        self:crash("r")
+      end
+    end }
+    made:start("w", nil, { id = "r" })
+    local view = made:finish("r")
+    assert.equal("failed", view.state)
+    assert.equal("lost", view.error.code)
+    assert.equal("lost: 3 processes died while they ran it", view.error.message)
+    assert.equal("cancelled", made:state("r/long"))
+    assert.equal(3, ran)
+    assert.is_nil(made:fault())
+  end)
+end)
+
+describe("a run without its code", function()
+  it("fails with what it was doomed by", function()
+    local executor = require "weir.executor"
+    local run = executor.begin(nil, "r", {})
+    run:doom("error", "bundle b7 cannot be loaded")
+    local effects = driver.split(run:turn(1790000000000, {}))
+    assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))
+    assert.equal("bundle b7 cannot be loaded", failure.decode(effects[1][3]).message)
+    assert.equal(1, #effects)
+    effects = driver.split(run:turn(1790000000000, { "1\t\tcancelled\t1790000000001\t0\tby hand" }))
+    assert.equal("cancelled", effects[1][2])
+  end)
+end)
+
+describe("a fused child", function()
+  local function fused_run(child, fields)
+    local made = driver.new { workflows = { workflow("w", function(ctx)
+      return ctx:invoke { id = "a", workflow = "child", data = 5 }
+    end), workflow("child", child, fields) } }
+    local view = made:run("w", nil, { id = "r" })
+    return view, made.records["r/a"].was_fused == true, made
+  end
+
+  it("is born completed in its parent's turn", function()
+    local view, fused, made = fused_run(function(_, data) return data + 1 end)
+    assert.equal(6, view.result)
+    assert.is_true(fused)
+    assert.equal(1, #made.told)
+  end)
+
+  it("goes the long way when it wants anything of the world, and runs nothing twice", function()
+    local steps = 0
+    for _, child in ipairs {
+      function(ctx) return ctx:step("a", function() steps = steps + 1 return 1 end) end,
+      function(ctx) ctx:sleep(0) return 1 end,
+      function(ctx) return ctx:now() > 0 and 1 end,
+      function(ctx) ctx.log:info("x") return 1 end,
+      function(ctx) return ctx.run.attempt end,
+    } do
+      local view, fused = fused_run(child)
+      assert.equal(1, view.result)
+      assert.is_false(fused)
+    end
+    assert.equal(1, steps)
+  end)
+
+  it("logs once, print as well", function()
+    local made = driver.new { files = { ["w.lua"] = [[
+      local weir = require "weir"
+      return {
+        weir.workflow { id = "w", run = function(ctx) return ctx:invoke { id = "a", workflow = "child" } end },
+        weir.workflow { id = "child", run = function() print("here") return 1 end },
+      }]] } }
+    assert.equal(1, made:run("w").result)
+    assert.equal(1, #made.logs)
+  end)
+
+  it("fails the long way, and is retried", function()
+    local view, fused = fused_run(function(ctx)
+      if ctx.run.attempt == 1 then error("once") end
+      return "second"
+    end)
+    assert.equal("second", view.result)
+    assert.is_false(fused)
+  end)
+
+  it("fuses no children of its own", function()
+    local depths = 0
+    local made = driver.new { workflows = { workflow("w", function(ctx, data)
+      depths = depths + 1
+      local n = data.n or 12
+      if n == 0 then return 1 end
+      return ctx:invoke { id = "a", workflow = "w", data = { n = n - 1 } }
+        + ctx:invoke { id = "b", workflow = "w", data = { n = n > 9 and n - 1 or 0 } }
+    end) } }
+    assert.equal("completed", made:run("w").state)
+    assert.is_true(depths < 4000)
+  end)
+end)
+
+describe("describe", function()
+  it("says in a line what a run waits for", function()
+    local made = driver.new { workflows = { nap, workflow("w", function(ctx)
+      ctx:all { ctx:spawn { id = "a", workflow = "nap" }, function(inner) inner:sleep("1h") end }
+    end) } }
+    made:start("w", nil, { id = "r" })
+    made:settle()
+    assert.is_truthy(made.live.r.run:describe():find(
+      '^r %(w, attempt 1%) waits for branch "all#1:2:" at %?, invoke "a" at spec/executor_spec.lua:%d+, sleep '))
+  end)
+end)
+
+describe("a crash at any event", function()
+  it("changes nothing of what comes out", function()
+    local definitions = {
+      nap,
+      workflow("echo", function(_, data) return data end),
+      workflow("bad", function() error(weir.fatal("bad")) end),
+      workflow("w", function(ctx)
+        local list = {}
+        list[1] = ctx:step("one", function() return "stepped" end)
+        ctx:sleep("1s")
+        list[2] = select(2, pcall(ctx.invoke, ctx, { id = "bad", workflow = "bad" })).code
+        list[3] = ctx:race { ctx:spawn { id = "slow", workflow = "nap" },
+                             ctx:spawn { id = "fast", workflow = "nap", data = { span = "1s", name = "fast" } } }
+        list[4] = ctx:invoke { id = "echo", workflow = "echo", data = "echoed" }
+        list[5] = ctx:all { ctx:spawn { id = "x", workflow = "echo", data = "x" }, function(inner)
+          return inner:invoke { id = "y", workflow = "echo", data = "y" }
+        end }
+        list[6] = ctx:spawn({ id = "late", workflow = "nap", timeout = "2s" }):settle().error.code
+        return list
+      end),
+    }
+    local function play(crash_at)
+      local made = driver.new { workflows = definitions, crash_at = crash_at, fused = crash_at % 2 == 0 }
+      local view = made:run("w", nil, { id = "r" })
+      made:finish()
+      assert.is_nil(made:fault())
+      return view, made
+    end
+    local plain, made = play(-1)
+    assert.same({ "stepped", "child_failed", "fast", "echoed", { "x", "y" }, "timeout" }, plain.result)
+    local crash_at = 0
+    repeat
+      crash_at = crash_at + 1
+      local view
+      view, made = play(crash_at)
+      assert.same(plain.result, view.result)
+      assert.equal(#plain.operations, #view.operations)
+      for id, operation in pairs(plain.by_id) do
+        assert.equal(operation.state, view.by_id[id].state)
+        assert.equal(operation.kind, view.by_id[id].kind)
+        if operation.kind ~= "step" then assert.equal(operation.value, view.by_id[id].value) end
+      end
+    until made.events < crash_at
+    assert.is_true(crash_at > 30)
+  end)
+end)
+
+describe("workflows of files", function()
+  it("are loaded, required and run as in the host", function()
+    assert(bundle)
+    local made = driver.new { files = {
+      ["shared/prices.lua"] = "return { tea = 3 }",
+      ["order.lua"] = [[
+        local weir = require "weir"
+        local prices = require "shared.prices"
+        return weir.workflow { id = "order", run = function(ctx, data)
+          return ctx:step("price", function() return prices[data.item] end)
+        end }]],
+    } }
+    assert.equal(3, made:run("order", { item = "tea" }).result)
+    assert.equal("order.lua:4", made:view("run-1").by_id.price.line)
+  end)
+end)

@@ -1,0 +1,427 @@
+-- The replay cursor by itself, and whole journals: what stands in them goes in, effects come out,
+-- and nothing more than those.
+
+local entry = require "weir.entry"
+local journal = require "weir.journal"
+local weir = require "weir"
+local driver = require "spec.support.driver"
+
+local function new(fields)
+  fields = fields or {}
+  fields.started_at = fields.started_at or "1000"
+  local made = journal.new(fields, 1)
+  made:restore(fields)
+  return made
+end
+
+local function outcome(number, id, state, at)
+  return ("%d\t%s\t%s\t%d\t1\tnull"):format(number, id, state or "completed", at or 1000 + number)
+end
+
+local function begin(made, id, kind)
+  return made:begin(kind or "step", id, "", "w.lua:1")
+end
+
+local wait = {}
+
+describe("delivery", function()
+  it("takes the lowest number that is awaited, one at a time", function()
+    local made = new()
+    local a, b, c = begin(made, "a"), begin(made, "b"), begin(made, "c")
+    made:learn { outcome(1, "c"), outcome(2, "b"), outcome(3, "a") }
+    made:await(a, wait)
+    made:await(b, wait)
+    assert.equal(b, made:next())
+    assert.equal(2, made.delivered)
+    made:await(c, wait)
+    assert.equal(c, made:next())
+    assert.equal(1, made.delivered)
+    assert.equal(a, made:next())
+    assert.is_nil(made:next())
+  end)
+
+  it("is the same when the outcomes were there before the operations", function()
+    local made = new { ["1"] = "b\tcompleted\t1001\t1\tnull", ["2"] = "a\tcompleted\t1002\t1\tnull" }
+    local a, b = begin(made, "a"), begin(made, "b")
+    made:await(a, wait)
+    made:await(b, wait)
+    assert.equal(b, made:next())
+    assert.equal(a, made:next())
+  end)
+
+  it("passes over what nobody awaits any more, and comes back to it", function()
+    local made = new()
+    local a, b = begin(made, "a"), begin(made, "b")
+    made:await(a, wait)
+    made:await(b, wait)
+    made:learn { outcome(1, "a"), outcome(2, "b") }
+    made:unawait(a)
+    assert.equal(b, made:next())
+    assert.is_nil(made:next())
+    made:await(a, wait)
+    assert.equal(a, made:next())
+    assert.is_nil(made:next())
+  end)
+
+  it("never turns the clock back", function()
+    local made = new()
+    local a, b = begin(made, "a"), begin(made, "b")
+    made:learn { outcome(1, "a", nil, 1500), outcome(2, "b", nil, 1400) }
+    made:await(b, wait)
+    made:next()
+    assert.equal(1400, made.now_ms)
+    made:await(a, wait)
+    made:next()
+    assert.equal(1500, made.now_ms)
+  end)
+end)
+
+describe("a cancel", function()
+  it("comes after what has a lower number and before what has a higher one", function()
+    local made = new()
+    local a, b = begin(made, "a"), begin(made, "b")
+    made:await(a, wait)
+    made:await(b, wait)
+    made:learn { outcome(1, "a"), outcome(2, "", "cancelled"), outcome(3, "b") }
+    assert.is_true(made:cancelling())
+    assert.equal(a, made:next())
+    assert.equal("cancel", made:next())
+    assert.is_false(made:cancelling())
+    assert.equal(b, made:next())
+  end)
+
+  it("waits for the children, and holds everything else back until then", function()
+    local made = new()
+    local child, other = begin(made, "child", "invoke"), begin(made, "other")
+    made:open_child(child, "r/child")
+    made:await(other, wait)
+    made:learn { outcome(1, "", "cancelled"), outcome(2, "other") }
+    assert.is_nil(made:next())
+    made:learn { outcome(3, "child", "cancelled") }
+    assert.equal("cancel", made:next())
+    assert.equal(other, made:next())
+  end)
+
+  it("is delivered once, the first one", function()
+    local made = new()
+    made:learn { outcome(1, "", "expired") }
+    assert.equal("cancel", made:next())
+    made:learn { outcome(2, "", "cancelled") }
+    assert.equal("expired", made.cancel.state)
+    assert.is_nil(made:next())
+  end)
+end)
+
+describe("timers", function()
+  it("count from when the store recorded their operation", function()
+    local made, acted = new(), {}
+    local a = begin(made, "a", "sleep")
+    made:arm(a, 100, function() table.insert(acted, "a") end)
+    assert.same({ "", 100 }, { made:wake() })
+    made:recorded_at(2000)
+    assert.same({ 2100, "" }, { made:wake() })
+    made:due(2099)
+    assert.same({}, acted)
+    made:due(2100)
+    assert.same({ "a" }, acted)
+    assert.same({ "", "" }, { made:wake() })
+  end)
+
+  it("of an operation that the journal holds count from its entry", function()
+    local made = new { ["o:a"] = "\t1500\t" .. entry.write("sleep", 0, 1, "w.lua:1", "", "") }
+    made:arm(begin(made, "a", "sleep"), 100, error)
+    assert.same({ 1600, "" }, { made:wake() })
+  end)
+
+  it("do nothing for what has its outcome", function()
+    local made = new()
+    local a = begin(made, "a", "sleep")
+    made:arm(a, 100, error)
+    made:recorded_at(2000)
+    made:learn { outcome(1, "a") }
+    assert.same({ "", "" }, { made:wake() })
+    made:due(9000)
+  end)
+end)
+
+describe("effects", function()
+  it("that are more than one turn should carry are told in parts, in order", function()
+    local made = new()
+    for i = 1, 2000 do made:tell("cancel", "c" .. i, "why") end
+    assert.is_true(made:overflows())
+    local told = {}
+    repeat
+      local part, all = made:take_effects()
+      assert.equal(0, #part % 3)
+      assert.is_true(#part <= 2500)
+      table.move(part, 1, #part, #told + 1, told)
+    until all
+    assert.equal(6000, #told)
+    for i = 1, 2000 do assert.equal("c" .. i, told[3 * i - 1]) end
+    assert.is_false(made:overflows())
+    assert.same({}, (made:take_effects()))
+  end)
+
+  it("of many bytes as well, and one that is too large alone goes alone", function()
+    local made = new()
+    local large = ("x"):rep(1500000)
+    for i = 1, 3 do
+      made:tell("record", "o" .. i, large)
+      made:weigh(#large)
+    end
+    assert.is_true(made:overflows())
+    for i = 1, 3 do assert.equal("o" .. i, made:take_effects()[2]) end
+    made:tell("record", "o4", large:rep(3))
+    assert.is_false(made:overflows())
+    assert.equal("o4", made:take_effects()[2])
+  end)
+
+  -- A suspension or an end that is left over would be followed by what the next turn tells.
+  it("leave room for how the run goes on", function()
+    local made = new()
+    for i = 1, 833 do made:tell("cancel", "c" .. i, "why") end
+    assert.is_false(made:overflows())
+    made:close("suspend", "", "")
+    local _, all = made:take_effects()
+    assert.is_true(all)
+  end)
+end)
+
+describe("replaying", function()
+  it("lasts until the code is where it was", function()
+    local made = new {
+      ["o:a"] = "1\t1000\t" .. entry.write("step", 0, 1, "w.lua:1", "", ""),
+      ["o:b"] = "\t1000\t" .. entry.write("sleep", 1, 1, "w.lua:2", "", ""),
+      ["1"] = "a\tcompleted\t1001\t1\tnull",
+    }
+    assert.is_true(made:replaying())
+    made:await(begin(made, "a"), wait)
+    assert.is_true(made:replaying())
+    made:next()
+    assert.is_true(made:replaying()) -- b was begun from here on
+    begin(made, "b", "sleep")
+    assert.is_false(made:replaying())
+  end)
+
+  it("is not taken up again by an outcome of a lower number", function()
+    local made = new {
+      ["o:a"] = "2\t1000\t" .. entry.write("step", 0, 1, "w.lua:1", "", ""),
+      ["o:b"] = "1\t1000\t" .. entry.write("step", 0, 1, "w.lua:2", "", ""),
+      ["o:c"] = "\t1000\t" .. entry.write("sleep", 2, 1, "w.lua:3", "", ""),
+      ["1"] = "b\tcompleted\t1001\t1\tnull", ["2"] = "a\tcompleted\t1002\t1\tnull",
+    }
+    local a, b = begin(made, "a"), begin(made, "b")
+    made:await(a, wait)
+    made:next()
+    begin(made, "c", "sleep")
+    made:await(b, wait)
+    made:next()
+    assert.equal(1, made.delivered)
+    assert.is_false(made:replaying())
+  end)
+end)
+
+-- ------------------------------------------------------------------------------------------------
+-- Whole journals
+
+local function workflow(run, fields)
+  fields = fields or {}
+  fields.id, fields.run = "w", run
+  return weir.workflow(fields)
+end
+
+-- It waits, so that nobody runs it within its parent's turn.
+local leaf = weir.workflow { id = "leaf", run = function(ctx) ctx:sleep(1) end }
+
+-- The effects of one turn, each "name argument…" of what a spec is about.
+local function told(run, given)
+  local lines = {}
+  given = given or {}
+  for _, effect in ipairs((driver.replay({ workflow(run), leaf }, given))) do
+    local name = effect[1]
+    if name == "record" or name == "cancel" then
+      lines[#lines + 1] = name .. " " .. effect[2]
+    elseif name == "resolve" then
+      lines[#lines + 1] = ("resolve %s %s %s"):format(effect[2], effect[3], effect[5])
+    elseif name == "invoke" then
+      lines[#lines + 1] = ("invoke %s %s %s %s"):format(effect[2], effect[4], effect[5], effect[6])
+    elseif name == "complete" then
+      lines[#lines + 1] = "complete " .. effect[2]
+    elseif name == "suspend" then
+      lines[#lines + 1] = ("suspend %s %s"):format(effect[2], effect[3])
+    else
+      lines[#lines + 1] = name .. " " .. effect[2]
+    end
+  end
+  return lines
+end
+
+describe("a journal in, effects out:", function()
+  it("an invoke", function()
+    local function run(ctx, data)
+      return ctx:invoke { id = "a", workflow = "leaf", data = data } + 1
+    end
+    assert.same({ 'invoke a r/a leaf {"x":1}', "suspend  " }, told(run, { data = { x = 1 } }))
+    local begun = { { "a", "invoke", "leaf" } }
+    assert.same({ "suspend  " }, told(run, { operations = begun }))
+    assert.same({ "complete 6" }, told(run, { operations = begun, outcomes = { { "a", nil, "5" } } }))
+  end)
+
+  it("spawns", function()
+    local function run(ctx)
+      local a = ctx:spawn { id = "a", workflow = "leaf" }
+      local b = ctx:spawn { id = "b", workflow = "leaf", timeout = "5s" }
+      return { (a:await()), (b:await()) }
+    end
+    assert.same({ "invoke a r/a leaf {}", "invoke b r/b leaf {}", "suspend  5000" }, told(run))
+    local begun = { { "a", "invoke", "leaf" }, { "b", "invoke", "leaf" } }
+    assert.same({ "suspend 1790000005000 " },
+      told(run, { operations = begun, outcomes = { { "a", nil, "1" } } }))
+    assert.same({ "complete [1,2]" },
+      told(run, { operations = begun, outcomes = { { "b", nil, "2" }, { "a", nil, "1" } } }))
+  end)
+
+  it("a step", function()
+    local ran = 0
+    local function run(ctx)
+      return ctx:step("a", function()
+        ran = ran + 1
+        return ran
+      end)
+    end
+    assert.same({ "resolve a completed 1", "suspend  " }, told(run))
+    assert.same({ "complete 7" },
+      told(run, { operations = { { "a", "step" } }, outcomes = { { "a", nil, "7" } } }))
+    assert.equal(1, ran)
+  end)
+
+  it("a step after something: not before that is acknowledged", function()
+    local function run(ctx)
+      local a = ctx:spawn { id = "a", workflow = "leaf" }
+      ctx:step("b", function() return 1 end)
+      a:await()
+    end
+    assert.same({ "invoke a r/a leaf {}" }, told(run))
+    assert.same({ "resolve b completed 1", "suspend  " }, told(run, { operations = { { "a", "invoke", "leaf" } } }))
+  end)
+
+  it("a sleep", function()
+    local function run(ctx)
+      ctx:sleep("3s")
+      ctx:sleep { id = "till", until_ms = 1790000009000 }
+    end
+    assert.same({ "record sleep#1", "suspend  3000" }, told(run))
+    local first = { "sleep#1", "sleep", "", '{"duration_ms":3000}' }
+    assert.same({ "suspend 1790000003000 " }, told(run, { operations = { first } }))
+    assert.same({ "record till", "suspend 1790000009000 " },
+      told(run, { operations = { first }, outcomes = { { "sleep#1" } } }))
+    assert.same({ "complete null" }, told(run, {
+      operations = { first, { "till", "sleep", "", '{"until_ms":1790000009000}' } },
+      outcomes = { { "sleep#1" }, { "till" } },
+    }))
+  end)
+
+  it("a race: the lower number wins, whatever stands first", function()
+    local function run(ctx)
+      local value, key = ctx:race({
+        a = ctx:spawn { id = "a", workflow = "leaf" }, b = ctx:spawn { id = "b", workflow = "leaf" },
+      })
+      return { value, key }
+    end
+    local begun = { { "a", "invoke", "leaf" }, { "b", "invoke", "leaf" } }
+    assert.same({ "cancel r/a", "suspend  " },
+      told(run, { operations = begun, outcomes = { { "b", nil, "2" } } }))
+    assert.same({ 'complete [2,"b"]' },
+      told(run, { operations = begun, outcomes = { { "b", nil, "2" }, { "a", nil, "1" } } }))
+  end)
+
+  it("a timeout that is due when the run wakes", function()
+    local function run(ctx) return ctx:invoke { id = "a", workflow = "leaf", timeout = "1s" } end
+    local effects, made = driver.replay({ workflow(run), leaf },
+      { operations = { { "a", "invoke", "leaf", '{"on_timeout":"cancel","timeout_ms":1000}' } } })
+    assert.same({ "suspend", 1790000001000, "" }, effects[1])
+    assert.equal(1, #effects)
+    effects = driver.split(made:turn(1790000001000, {}))
+    assert.same({ "resolve", "a", "timeout", 0 }, table.move(effects[1], 1, 4, 1, {}))
+    assert.same({ "cancel", "r/a", 'cancelled: invoke "a" timed out after 1s' }, effects[2])
+    assert.same({ "suspend", "", "" }, effects[3])
+  end)
+
+  it("a cancel: no child is started, the children end, then it is delivered", function()
+    local function run(ctx)
+      local ok, err = pcall(function()
+        ctx:invoke { id = "a", workflow = "leaf" }
+      end)
+      return { ok, err.code }
+    end
+    local begun = { { "a", "invoke", "leaf" } }
+    assert.same({ "cancel r/a", "suspend  " },
+      told(run, { operations = begun, outcomes = { { "", "cancelled", "by hand" } } }))
+    assert.same({ "fail cancelled" }, told(run, {
+      operations = begun, outcomes = { { "", "cancelled", "by hand" }, { "a", "cancelled", '{"code":"cancelled"}' } },
+    }))
+    local refused = '{"code":"cancelled","message":"not started: its run is being cancelled"}'
+    assert.same({ "resolve a refused " .. refused, "fail cancelled" },
+      told(run, { outcomes = { { "", "cancelled", "by hand" } } }))
+  end)
+
+  it("now, random, uuid and log leave nothing", function()
+    local function run(ctx)
+      ctx.log:info("here")
+      return { ctx:now(), ctx:random(10) <= 10, #ctx:uuid(), ctx.run.id }
+    end
+    assert.same({ 'complete [1790000000.0,true,36,"r"]' }, told(run))
+  end)
+
+  it("an operation of another kind, workflow or duration is a mismatch, and no attempt follows", function()
+    local function mismatch(run, operation)
+      local effects = driver.replay({ workflow(run), leaf },
+        { operations = { operation }, outcomes = { { operation[1] } } })
+      assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))
+      assert.equal(1, #effects)
+      local err = require("weir.failure").decode(effects[1][3])
+      assert.equal("replay_mismatch", err.code)
+      return err.message
+    end
+    local here = "spec/journal_spec%.lua:%d+"
+    assert.is_truthy(mismatch(function(ctx) ctx:step("a", error) end, { "a", "invoke", "charge-card" })
+      :match('^operation "a" was invoke of "charge%-card" at old%.lua:7 %(bundle b1%), now step at '
+        .. here .. " %(bundle b1%)$"))
+    assert.is_truthy(mismatch(function(ctx) ctx:invoke { id = "a", workflow = "leaf" } end,
+      { "a", "invoke", "charge-card" }):match('now invoke of "leaf" at ' .. here))
+    assert.is_truthy(mismatch(function(ctx) ctx:sleep("2s") end, { "sleep#1", "sleep", "", '{"duration_ms":1000}' })
+      :match('was sleep {"duration_ms":1000} at old.lua:7 %(bundle b1%), now sleep {"duration_ms":2000} at'))
+    -- also when the author catches it
+    mismatch(function(ctx)
+      pcall(ctx.step, ctx, "a", error)
+      return "fine"
+    end, { "a", "sleep" })
+  end)
+
+  it("named operations may be moved, inserted and given another duration", function()
+    local begun = { { "b", "step" }, { "nap", "sleep", "", '{"duration_ms":1000}' } }
+    local outcomes = { { "b", nil, "2" }, { "nap" } }
+    assert.same({ "resolve new completed 1", "suspend  " }, told(function(ctx)
+      ctx:sleep { id = "nap", duration = "9s" }
+      ctx:step("new", function() return 1 end)
+      return ctx:step("b", error)
+    end, { operations = begun, outcomes = outcomes }))
+  end)
+
+  it("a run whose workflow its bundle lacks, or whose data is no JSON", function()
+    local effects = driver.replay({ leaf }, { fields = { workflow = "leav" } })
+    assert.is_truthy(effects[1][3]:find('"unknown_workflow"', 1, true))
+    effects = driver.replay({ leaf }, { fields = { data = "{" } })
+    assert.is_truthy(effects[1][3]:find('"payload_invalid"', 1, true))
+    assert.equal(1, #effects)
+  end)
+
+  it("a run that was lost runs nothing any more", function()
+    local ran = false
+    local effects = driver.replay({ workflow(function() ran = true end) },
+      { outcomes = { { "", "lost", "lost: 5 processes died while they ran it" } } })
+    assert.is_false(ran)
+    assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))
+    assert.is_truthy(effects[1][3]:find('"code":"lost"', 1, true))
+  end)
+end)

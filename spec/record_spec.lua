@@ -1,0 +1,156 @@
+local json = require "weir.json"
+local record = require "weir.record"
+
+-- The record of a run as Redis keeps it: flat, in any order.
+local function read(id, fields, texts)
+  local list = {}
+  local all = { workflow = "process-order", data = "{}", seed = "7", created_at = "1000", state = "running" }
+  for field, value in pairs(fields) do all[field] = value end
+  for field, value in pairs(texts or {}) do all[field] = value end
+  for field, value in pairs(all) do list[#list + 1], list[#list + 2] = field, value end
+  return record.read(id, list)
+end
+
+local function entry(number, started_at, kind, after, line, subject, arguments, attempt)
+  return table.concat({ number, started_at, kind, after, attempt or 1, line, subject or "", arguments or "" }, "\t")
+end
+
+local function outcome(operation, state, finished_at, attempts, value)
+  return table.concat({ operation, state, finished_at, attempts, value }, "\t")
+end
+
+local function ids(run)
+  local list = {}
+  for i, operation in ipairs(run.operations) do list[i] = operation.id end
+  return list
+end
+
+describe("record", function()
+  it("reads a run that completed, as --json shows it", function()
+    local run = read("order-17", {
+      state = "completed", data = '{"order_id":"o1"}', result = '{"status":"completed"}', bundle = "9f2c",
+      started_at = "1001", finished_at = "1009", number = "1", turn = "2", holder = "",
+    }, {
+      ["o:validate"] = entry("1", "1002", "invoke", "0", "order.lua:11", "validate-order"),
+      ["1"] = outcome("validate", "completed", "1004", "1", '{"valid":true}'),
+    })
+    assert.same({
+      id = "order-17", workflow = "process-order", state = "completed", attempt = 1, round = 1, seed = "7",
+      data = { order_id = "o1" }, result = { status = "completed" }, error = json.null, parent = json.null,
+      root = "order-17", queue = "default", priority = 0, bundle = "9f2c", tags = {}, created_at = 1000,
+      started_at = 1001, finished_at = 1009,
+      operations = { {
+        id = "validate", kind = "invoke", state = "completed", number = 1, after = 0, run = "order-17/validate",
+        workflow = "validate-order", arguments = {}, line = "order.lua:11", bundle = "9f2c",
+        result = { valid = true }, error = json.null, attempts = 1, started_at = 1002, finished_at = 1004,
+      } },
+    }, json.decode(record.json(run)))
+  end)
+
+  it("shows a run that has done nothing with nulls and empty lists", function()
+    local text = record.json(read("later", { state = "scheduled" }))
+    assert.truthy(text:find('"operations":[]', 1, true))
+    assert.truthy(text:find('"tags":{}', 1, true))
+    for _, field in ipairs { "result", "error", "parent", "bundle", "started_at", "finished_at" } do
+      assert.truthy(text:find(('"%s":null'):format(field), 1, true), field)
+    end
+  end)
+
+  it("keeps payloads exact", function()
+    local run = read("a", { data = '{"big":9223372036854775807,"empty":[],"f":5.0,"n":null}', result = "[]" })
+    local text = record.json(run)
+    assert.truthy(text:find('"data":{"big":9223372036854775807,"empty":[],"f":5.0,"n":null}', 1, true))
+    assert.truthy(text:find('"result":[]', 1, true))
+    assert.equal("[]", run.result)
+  end)
+
+  it("knows where a run stands in its tree", function()
+    local run = read("order-17/ship:label/pack", {})
+    assert.equal("order-17/ship:label", run.parent)
+    assert.equal("order-17", run.root)
+  end)
+
+  it("keeps the queue of a workflow that nobody knows to itself", function()
+    assert.equal("default", read("a", { queue = "?nobody" }).queue)
+    assert.equal("gpu", read("a", { queue = "gpu", priority = "-5" }).queue)
+  end)
+
+  describe("operations", function()
+    it("stand in the order in which they began", function()
+      local run = read("a", {}, {
+        ["o:third"] = entry("", "1005", "step", "2", "a.lua:30"),
+        ["o:item-10"] = entry("", "1003", "invoke", "0", "a.lua:9", "w"),
+        ["o:item-9"] = entry("", "1003", "invoke", "0", "a.lua:9", "w"),
+        ["o:before"] = entry("", "1003", "invoke", "0", "a.lua:8", "w"),
+        ["o:second"] = entry("", "1005", "step", "1", "a.lua:40"),
+        ["o:first"] = entry("", "1002", "sleep", "0", "a.lua:50", "", '{"duration_ms":5}'),
+      })
+      assert.same({ "first", "before", "item-9", "item-10", "second", "third" }, ids(run))
+    end)
+
+    it("are running until they have an outcome, or until the run has ended", function()
+      local texts = { ["o:nap"] = entry("", "1002", "sleep", "0", "a.lua:5", "", '{"duration_ms":5}') }
+      local running = read("a", {}, texts).operations[1]
+      assert.equal("running", running.state)
+      assert.is_nil(running.number)
+      assert.equal("cancelled", read("a", { state = "completed" }, texts).operations[1].state)
+    end)
+
+    it("show the failure of a child as the workflow saw it", function()
+      local child = json.encode { code = "declined", message = "card declined", run = "a/pay" }
+      local operation = read("a", {}, {
+        ["o:pay"] = entry("1", "1002", "invoke", "0", "a.lua:5", "payment"),
+        ["1"] = outcome("pay", "failed", "1004", "3", child),
+      }).operations[1]
+      assert.equal("failed", operation.state)
+      assert.equal(3, operation.attempts)
+      assert.equal("child_failed", operation.error.code)
+      assert.equal("Child execution failed: card declined", operation.error.message)
+      assert.same({ "a", "pay" }, { operation.error.run, operation.error.operation })
+      assert.equal("declined", operation.error.cause.code)
+    end)
+
+    it("show a child that was cancelled as cancelled", function()
+      local operation = read("a", {}, {
+        ["o:b"] = entry("1", "1002", "invoke", "0", "a.lua:5", "w"),
+        ["1"] = outcome("b", "cancelled", "1004", "1", '{"code":"cancelled","message":"lost the race"}'),
+      }).operations[1]
+      assert.equal("cancelled", operation.state)
+      assert.equal("cancelled", operation.error.cause.code)
+    end)
+
+    it("show what the run itself gave up as failed", function()
+      local run = read("a", {}, {
+        ["o:late"] = entry("1", "1002", "invoke", "0", "a.lua:5", "w", '{"timeout_ms":5}'),
+        ["1"] = outcome("late", "timeout", "1007", "0", '{"code":"timeout","message":"too late"}'),
+        ["o:typo"] = entry("2", "1002", "invoke", "1", "a.lua:6", "v"),
+        ["2"] = outcome("typo", "refused", "1007", "0", '{"code":"unknown_workflow","message":"no workflow"}'),
+      })
+      local late, typo = run.operations[1], run.operations[2]
+      assert.same({ "failed", "timeout", "a/late" }, { late.state, late.error.code, late.run })
+      assert.same({ "failed", "unknown_workflow" }, { typo.state, typo.error.code })
+      assert.is_nil(typo.run) -- it was never begun
+    end)
+
+    it("tell the tries of a step that backs off", function()
+      local run = read("a", {}, {
+        ["o:s"] = entry("", "1002", "step", "0", "a.lua:5", "", '{"failures":2,"pause_ms":700}'),
+      })
+      assert.equal(2, run.operations[1].attempts)
+    end)
+
+    it("tell the bundle of the attempt in which they began", function()
+      local run = read("a", { attempt = "2", bundle = "new", ["bundle@1"] = "old" }, {
+        ["o:one"] = entry("", "1002", "step", "0", "a.lua:5", "", "", "1"),
+        ["o:two"] = entry("", "1003", "step", "1", "a.lua:6", "", "", "2"),
+      })
+      assert.same({ "old", "new" }, { run.operations[1].bundle, run.operations[2].bundle })
+    end)
+  end)
+
+  it("tells an end that was recorded from an outcome", function()
+    local run = read("a", { cancel = "1" }, { ["1"] = outcome("", "cancelled", "1004", "0", "by hand") })
+    assert.equal("cancelled", run.cancel.state)
+    assert.same({}, run.operations)
+  end)
+end)

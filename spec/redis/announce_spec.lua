@@ -1,0 +1,85 @@
+local redis = require "spec.support.redis"
+
+describe("announce", function()
+  local store = redis.store { bare = true }
+
+  it("keeps the sources by their hash, and says which workflows they serve", function()
+    local bundle = store:announce({ w = { queue = "gpu", priority = 3, timeout_ms = 500 } },
+      { ["w.lua"] = "return 1", ["lib/x.lua"] = "return 2" })
+    assert.matches("^%x+$", bundle)
+    assert.equal(16, #bundle)
+    assert.same({ "registry", "w", bundle .. "\tgpu\t3\t500\t604800000\t" }, store:say "registry")
+  end)
+
+  it("is the same bundle for the same sources, and another for others", function()
+    local one = store:announce({ w = {} }, { ["w.lua"] = "return 1" })
+    local before = store:dump()
+    assert.equal(one, store:announce({ w = {} }, { ["w.lua"] = "return 1" }))
+    local after = store:dump()
+    before.meta, after.meta = nil, nil -- the call counts
+    assert.same(before, after)
+    assert.not_equal(one, store:announce({ w = {} }, { ["w.lua"] = "return 2" }))
+    assert.not_equal(one, store:announce({ w = {} }, { ["v.lua"] = "return 1" }))
+  end)
+
+  it("lets new attempts begin on the newest, and those begun go on with theirs", function()
+    local old = store:announce({ w = {} }, { ["w.lua"] = "return 1" })
+    local worker = store:worker(store:enlist "node" .. ".1")
+    store:start "p"
+    store:start "q"
+    worker:claim(1)
+    local new = store:announce({ w = {} }, { ["w.lua"] = "return 2" })
+    worker:claim(1)
+    assert.same({ old, new }, { store:run("p").bundle, store:run("q").bundle })
+  end)
+
+  it("brings the runs that waited for their workflow to their queue", function()
+    store:start("p", "w")
+    store:start("q", "w", { queue = "fast" })
+    store:announce { w = { queue = "slow" } }
+    assert.same({ "p" }, store:call("ZRANGE", "ready:slow", 0, -1))
+    assert.same({ "q" }, store:call("ZRANGE", "ready:fast", 0, -1))
+    assert.same({ 0, "slow", "fast" },
+      { store:call("EXISTS", "ready:?w"), store:run("p").queue, store:run("q").queue })
+    assert.same({}, store:faults())
+  end)
+
+  it("brings them to the default queue, and into the same call", function()
+    local worker = store:worker(store:enlist "node" .. ".1")
+    store:start("p", "w")
+    store:start("q", "w")
+    local group = { "announce", 0, 1, "w", "default", 0, "", 1000, "" }
+    assert.same({ "cold p" }, worker:claim(1, group))
+    assert.is_nil(store:run("q").queue)
+    assert.matches("^%x+$", store:run("p").bundle)
+    assert.same({ "cold q" }, worker:claim(1))
+    assert.same({}, store:faults())
+  end)
+
+  it("brings a bounded number of them a call, the others with each beat", function()
+    local host = store:enlist "node"
+    for i = 1, 600 do store:start("r" .. i, "w") end
+    store:announce { w = {} }
+    assert.equal(500, store:call("ZCARD", "ready:default"))
+    store:beat(host)
+    assert.equal(600, store:call("ZCARD", "ready:default"))
+    store:beat(host)
+    assert.same({ "default" }, store:call("SMEMBERS", "queues"))
+    assert.same({}, store:faults())
+  end)
+
+  it("lets a run be started in the same call", function()
+    local reply = store.client:ask(0, { "announce", 0, 1, "w", "gpu", 0, "", 1000, "" },
+      { "start", "p", "w", "{}", "7", "", 0 })
+    assert.same({ "started" }, reply.groups[2])
+    assert.equal("gpu", store:run("p").queue)
+  end)
+
+  it("says nothing of the workflow when it raises", function()
+    local reply = store.client:ask(0, { "announce", 1, "w.lua", "", 1, "w", "gpu" },
+      { "start", "p", "w", "{}", "7", "", 0 })
+    assert.same({ "error", "too few arguments" }, reply.groups[1])
+    assert.same({ "unknown" }, reply.groups[2])
+    assert.same({ "registry" }, store:say "registry")
+  end)
+end)

@@ -1,0 +1,161 @@
+local redis = require "spec.support.redis"
+
+describe("beat", function()
+  local store = redis.store()
+  local a, other, c
+
+  before_each(function()
+    a = store.a
+    other = store:enlist "other"
+    c = store:worker(other .. ".1")
+  end)
+
+  local function expires(host) return store:call("ZSCORE", "leases", host) end
+
+  -- The host goes on beating until the other one, which does not, has lost its lease.
+  local function outlive()
+    for _ = 1, 4 do
+      store:beat(store.host)
+      store:pass(redis.LEASE_MS // 4)
+    end
+  end
+
+  it("renews the lease", function()
+    store:pass(300)
+    assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    assert.equal(tostring(store.now + redis.LEASE_MS), expires(store.host))
+    assert.equal(tostring(redis.BEGIN + redis.LEASE_MS), expires(other))
+  end)
+
+  it("tells when the next run is due", function()
+    store:start("r", "w", { delay_ms = 100 })
+    local reply = a:ask(0, { "beat", store.host, redis.LEASE_MS, 5 })
+    assert.equal(tostring(redis.BEGIN + 100), reply.due)
+  end)
+
+  it("is lost for a host that is not there any more, and writes nothing", function()
+    store:unchanged(function() assert.same({ "lost" }, store:say("beat", "77", redis.LEASE_MS, 5)) end)
+  end)
+
+  describe("of another host, when one has died", function()
+    before_each(function()
+      store:start "running"
+      store:start "warm"
+      store:start "woken"
+      c:claim(3)
+      c:turn("warm", { "suspend", "", 5000 })
+      c:turn("woken", redis.suspend)
+    end)
+
+    it("takes back what it held, each run as its state says", function()
+      outlive()
+      store:say("cancel", "woken", "by hand")
+      assert.same({ "beat", 3, "1" }, store:beat(store.host))
+      assert.same({ "ready", "waiting", "ready" },
+        { store:state "running", store:state "warm", store:state "woken" })
+      assert.same({ "1" }, { store:run("running").deaths, store:run("warm").deaths, store:run("woken").deaths })
+      assert.same({}, store:faults())
+      assert.same({ "beat", 0, "0" }, store:beat(store.host))
+      assert.is_false(expires(other))
+      assert.is_nil(store:dump()["host:" .. other])
+      assert.same({}, store:faults())
+
+      local claims = a:claim(5)
+      table.sort(claims)
+      assert.same({ "cold running", "cold woken" }, claims)
+      store:pass(5000)
+      store:say "promote"
+      assert.same({ "cold warm" }, a:claim(5))
+      assert.same({}, store:faults())
+    end)
+
+    it("lets the dead write nothing more, once it is forgotten", function()
+      outlive()
+      store:beat(store.host)
+      assert.equal("lost", c:turn("running", redis.complete()))
+      store:beat(store.host)
+      local reply = store:unchanged(function() return c:ask(5, c:turn_of("running", redis.complete())) end)
+      assert.equal("lost", reply.word)
+    end)
+
+    it("wakes those who can go on with it", function()
+      local heard = store:listen("wake:" .. store.host)
+      a:claim(1)
+      outlive()
+      store:beat(store.host)
+      assert.same({ "1" }, heard())
+    end)
+  end)
+
+  it("counts deaths until something is recorded, and loses the run at the limit", function()
+    store:start "r"
+    for death = 1, 3 do
+      local host = store:enlist("doomed" .. death)
+      local worker = store:worker(host .. ".1")
+      assert.same({ "cold r" }, worker:claim(1))
+      assert.equal(death - 1, worker:say("load", "r")[4])
+      store:call("ZADD", "leases", 0, host)
+      store:beat(store.host, 3)
+      store:beat(store.host, 3)
+      assert.equal(tostring(death), store:run("r").deaths)
+    end
+    assert.equal(("\tlost\t%d\t0\tlost: 3 processes died while they ran it"):format(redis.BEGIN),
+      store:run("r")["1"])
+    assert.same({ "cold r" }, a:claim(1))
+    assert.equal("done", a:turn("r", redis.fail()))
+    assert.equal("0", store:run("r").deaths)
+    assert.same({}, store:faults())
+  end)
+
+  it("takes back a bounded number of runs a call", function()
+    for i = 1, 450 do store:start("r" .. i) end
+    c:claim(300)
+    store:worker(other .. ".2"):claim(300)
+    outlive()
+    assert.same({ "beat", 200, "1" }, store:beat(store.host))
+    assert.same({ "beat", 200, "1" }, store:beat(store.host))
+    assert.same({ "beat", 50, "1" }, store:beat(store.host))
+    assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    assert.equal(450, #a:claim(500))
+    assert.same({}, store:faults())
+  end)
+
+  it("extends every lease by the gap when nobody could beat: Redis stood still", function()
+    store:start "r"
+    c:claim(1)
+    store:beat(store.host)
+    store:pass(10000)
+    assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    assert.equal(tostring(redis.BEGIN + redis.LEASE_MS + 10000), expires(other))
+    store:beat(other)
+    assert.equal(tostring(store.now + redis.LEASE_MS), expires(other))
+    assert.equal("done", c:turn("r", redis.complete()))
+  end)
+
+  it("extends no lease of a host that is known to be dead", function()
+    store:call("ZADD", "leases", 0, other)
+    store:beat(store.host)
+    store:pass(10000)
+    store:beat(store.host)
+    assert.is_false(expires(other))
+  end)
+
+  it("relieves a worker that does not take its warm runs for 100 ms", function()
+    store:start "r"
+    c:claim(1)
+    c:turn("r", { "suspend", "", 10 })
+    store:pass(10)
+    store:say "promote"
+    store:pass(99)
+    store:beat(store.host)
+    assert.same({}, a:claim(5))
+    store:pass(1)
+    store:beat(store.host)
+    assert.equal("", store:run("r").holder)
+    assert.same({}, store:faults())
+    assert.same({ "cold r" }, a:claim(5))
+    assert.same({}, c:claim(5))
+    assert.equal("lost", c:turn("r", redis.complete()))
+    assert.same({}, store:faults())
+  end)
+end)

@@ -1,0 +1,47 @@
+local redis = require "spec.support.redis"
+
+describe("list", function()
+  local store = redis.store()
+
+  local function page(set, before, count)
+    local answer = store:unchanged(function() return store:say("list", set, before, count) end)
+    local runs = {}
+    for i = 2, #answer, 2 do runs[#runs + 1] = answer[i + 1] end
+    return runs, #answer > 1 and table.concat(answer, " ", #answer - 1) or ""
+  end
+
+  before_each(function()
+    for i = 1, 5 do
+      store:start("r" .. i)
+      store:pass(1)
+    end
+  end)
+
+  it("brings the roots, newest first, page by page", function()
+    local runs, last = page("roots", "", 2)
+    assert.same({ "r5", "r4" }, runs)
+    runs, last = page("roots", last, 2)
+    assert.same({ "r3", "r2" }, runs)
+    assert.same({ "r1" }, (page("roots", last, 2)))
+  end)
+
+  it("is stable while newer runs arrive", function()
+    local _, last = page("roots", "", 2)
+    store:start "r6"
+    assert.same({ "r3", "r2" }, (page("roots", last, 2)))
+  end)
+
+  it("goes on by time when the last of the page before is gone", function()
+    local _, last = page("roots", "", 2)
+    store:call("ZREM", "roots", "r4")
+    assert.same({ "r3", "r2" }, (page("roots", last, 2)))
+  end)
+
+  it("brings the failed, by the time they failed", function()
+    store.a:claim(3)
+    store.a:turn("r3", redis.fail())
+    store:pass(1)
+    store.a:turn("r1", redis.fail())
+    assert.same({ "r1", "r3" }, (page("failed", "", 10)))
+  end)
+end)

@@ -1,0 +1,16 @@
+local redis = require "spec.support.redis"
+
+describe("registry", function()
+  local store = redis.store { bare = true }
+
+  it("brings what is announced of each workflow", function()
+    assert.same({ "registry" }, store:say "registry")
+    local bundle = store:announce { a = {}, b = { queue = "gpu" } }
+    local answer = store:unchanged(function() return store:say "registry" end)
+    local seen = {}
+    for i = 2, #answer, 2 do seen[answer[i]] = answer[i + 1] end
+    assert.same({
+      a = bundle .. "\tdefault\t0\t\t604800000\t", b = bundle .. "\tgpu\t0\t\t604800000\t",
+    }, seen)
+  end)
+end)

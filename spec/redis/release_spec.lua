@@ -1,0 +1,54 @@
+local redis = require "spec.support.redis"
+
+describe("release", function()
+  local store = redis.store()
+  local a, b
+
+  before_each(function()
+    a, b = store.a, store.b
+    store:start "p"
+    a:claim(1)
+  end)
+
+  it("lets anybody go on with a waiting run, from its journal", function()
+    a:turn("p", { "record", "s", "sleep" }, { "suspend", "", 100 })
+    assert.same({ "released" }, a:say("release", "p"))
+    assert.same({ "waiting", "" }, { store:state "p", store:run("p").holder })
+    assert.same({}, store:faults())
+    store:pass(100)
+    assert.same({ "cold p" }, b:claim(1, { "promote" }))
+    assert.same({}, store:faults())
+  end)
+
+  it("gives a run that became ready meanwhile to everybody", function()
+    a:turn("p", { "suspend", "", 100 })
+    store:pass(100)
+    store:say "promote"
+    assert.same({ "released" }, a:say("release", "p"))
+    assert.same({ "p" }, store:call("ZRANGE", "ready:default", 0, -1))
+    assert.same({}, store:faults())
+    assert.same({ "cold p" }, b:claim(1))
+  end)
+
+  it("may give it back at once, without a coroutine", function()
+    a:turn("p", { "suspend", "", 100 })
+    store:pass(100)
+    store:say "promote"
+    assert.same({ "cold p" }, a:claim(1, { "release", "p" }))
+    assert.same({}, store:faults())
+  end)
+
+  it("is lost when it is sent again, and writes nothing", function()
+    a:turn("p", redis.suspend)
+    a:say("release", "p")
+    assert.same({ "lost" }, store:unchanged(function() return a:say("release", "p") end))
+  end)
+
+  it("is lost for a running run, for another worker, and without a run", function()
+    store:unchanged(function()
+      assert.same({ "lost" }, a:say("release", "p"))
+      assert.same({ "lost" }, b:say("release", "p"))
+      assert.same({ "lost" }, b:say("release", "none"))
+    end)
+  end)
+end)

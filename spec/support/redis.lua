@@ -1,0 +1,397 @@
+-- redis: the scripts on a redis-server of the spec file's own, with a clock that the spec sets.
+--
+-- `redis.store()` in a `describe` gives each of its tests an empty dataset (a fresh prefix), a host
+-- "node" and a clock that stands at redis.BEGIN until `pass` moves it. The text that runs is the one
+-- the host joins, but for the one line that asks Redis for the time.
+
+local busted = require "busted"
+local resp = require "resp"
+local support = require "tests.support"
+
+local redis = {}
+
+redis.BEGIN = 1790000000000
+redis.LEASE_MS = 1200
+
+local FOLDER = "redis-scripts/"
+
+local function read(name) return assert(support.read(FOLDER .. name), name) end
+
+-- As host/script.c joins them.
+local function joined()
+  local parts = { read "lib.lua" .. "\n" }
+  local clock = [[
+local time = { call("GET", PREFIX .. "clock"):match("^(%%d+)(%%d%%d%%d)$") }
+time[2] = time[2] .. "000"]]
+  local found
+  parts[1], found = parts[1]:gsub('local time = call%("TIME"%)', clock)
+  assert(found == 1, "lib.lua asks for the time in another way now")
+  local listing <close> = assert(io.popen("LC_ALL=C ls " .. FOLDER))
+  for name in listing:lines() do
+    if name:find "%.lua$" and name ~= "lib.lua" and name ~= "dispatch.lua" then
+      parts[#parts + 1] = ("function definitions.%s() %s\nend\n"):format(name:match "[^.]+", read(name))
+    end
+  end
+  parts[#parts + 1] = read "dispatch.lua"
+  return table.concat(parts)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- What is said: effects
+
+---The effect of a started child. Fields not given are as the journal writes them for a plain invoke.
+---@param fields { operation: string, child: string, workflow: string?, data: string?, entry: string?,
+---  depth: integer?, unknown: string?, bundle: string?, result: string?, options: table? }
+---@return table effect flat
+function redis.invoke(fields)
+  local options = {}
+  for name, value in pairs(fields.options or {}) do
+    options[#options + 1] = name
+    options[#options + 1] = value
+  end
+  return {
+    "invoke", fields.operation, fields.entry or "invoke", fields.child, fields.workflow or "w",
+    fields.data or "{}", "7", fields.depth or 64, fields.unknown or "", fields.bundle or "",
+    fields.result or "", #options // 2, table.unpack(options),
+  }
+end
+
+redis.suspend = { "suspend", "", "" }
+
+---@param result string?
+function redis.complete(result) return { "complete", result or "{}", 0 } end
+
+---@param failure string?
+function redis.fail(failure) return { "fail", "failed", failure or '{"code":"error"}', 0 } end
+
+-- ------------------------------------------------------------------------------------------------
+-- Who says it: workers
+
+---@class Worker
+---@field name string "<host>.<thread>", "" for a client
+---@field turns table<string, integer> of the runs it was given
+---@field known table<string, integer> highest outcome number it was told
+local Worker = {}
+Worker.__index = Worker
+
+local function know(worker, id, outcomes, from)
+  for i = from, #outcomes do
+    local number = math.tointeger(tonumber(outcomes[i]:match "^%d+"))
+    worker.known[id] = math.max(worker.known[id], number)
+  end
+end
+
+-- What a worker keeps of the runs given to it.
+local function take_claim(worker, claim)
+  local id = claim[2]
+  worker.turns[id] = claim[3]
+  if claim[1] == "cold" then
+    worker.known[id] = 0
+    for i = 6, #claim, 2 do
+      local number = math.tointeger(tonumber(claim[i]))
+      if number then worker.known[id] = math.max(worker.known[id], number) end
+    end
+  else
+    know(worker, id, claim, 4)
+  end
+end
+
+---One batch. What it brings is kept in mind.
+---@param capacity integer
+---@param ... table groups: a verb and its arguments
+---@return table reply { word, now, commit, groups, claims, due }
+function Worker:ask(capacity, ...)
+  local groups = { ... }
+  local reply = self.store:batch(self.name, capacity, groups, self.queues)
+  for i, group in ipairs(groups) do
+    local answer = reply.groups[i] or {}
+    if group[1] == "turn" and (answer[1] == "running" or answer[1] == "suspended") then
+      self.turns[group[2]] = group[3] + 1
+      if answer[1] == "running" then know(self, group[2], answer, 2) end
+    elseif group[1] == "load" and answer[1] == "cold" then
+      take_claim(self, answer)
+    end
+  end
+  for _, claim in ipairs(reply.claims) do take_claim(self, claim) end
+  return reply
+end
+
+---A batch of one group that asks for no runs.
+---@return table answer of the group
+function Worker:say(...) return self:ask(0, { ... }).groups[1] end
+
+---The runs it is given, as "cold <run>" and "warm <run> <number>:<state> ...".
+---@param capacity integer?
+---@return string[]
+function Worker:claim(capacity, ...)
+  local claims = {}
+  for i, claim in ipairs(self:ask(capacity or 1, ...).claims) do
+    local words = { claim[1], claim[2] }
+    for j = 4, claim[1] == "warm" and #claim or 0 do words[#words + 1] = redis.outcome(claim[j]) end
+    claims[i] = table.concat(words, " ")
+  end
+  return claims
+end
+
+---An outcome as workers are told it, in short.
+function redis.outcome(text)
+  local number, operation, state = text:match "^(%d+)\t([^\t]*)\t([^\t]*)"
+  return ("%s:%s%s"):format(number, operation ~= "" and operation .. "=" or "", state)
+end
+
+---The group of a run's next turn.
+---@param id string
+---@param ... table effects
+function Worker:turn_of(id, ...)
+  local group = { "turn", id, self.turns[id], self.known[id] }
+  for _, effect in ipairs { ... } do table.move(effect, 1, #effect, #group + 1, group) end
+  return group
+end
+
+---A run's next turn, alone in a batch.
+---@return string answer "running <outcome>...", "suspended <wake>", "done", "lost", "error <message>"
+function Worker:turn(id, ...)
+  return redis.words(self:ask(0, self:turn_of(id, ...)).groups[1])
+end
+
+---An answer in one line.
+function redis.words(answer)
+  local words = {}
+  for i, value in ipairs(answer) do
+    words[i] = answer[1] == "running" and i > 1 and redis.outcome(value) or value
+  end
+  return (table.concat(words, " "):gsub(" $", ""))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Where it is said: the store
+
+---@class Store
+---@field now integer the clock, ms
+---@field prefix string of its keys
+local Store = {}
+Store.__index = Store
+
+---@param worker string
+---@param capacity integer
+---@param groups table[]
+---@param queues string[]?
+function Store:batch(worker, capacity, groups, queues)
+  queues = queues or { "*" }
+  local words = { "EVALSHA", self.script, 1, self.prefix, worker, capacity, #queues }
+  table.move(queues, 1, #queues, #words + 1, words)
+  for _, group in ipairs(groups) do
+    words[#words + 1] = group[1]
+    words[#words + 1] = #group - 1
+    table.move(group, 2, #group, #words + 1, words)
+  end
+  local reply, message = self.redis:call(table.unpack(words))
+  if not reply then error(message, 0) end
+  return {
+    word = reply[1], now = reply[2], commit = reply[3], groups = reply[4], claims = reply[5],
+    due = reply[6],
+  }
+end
+
+---A command of Redis on this store's keys, given without prefix.
+function Store:call(command, key, ...)
+  local reply, message = self.redis:call(command, self.prefix .. key, ...)
+  if reply == nil then error(message, 2) end
+  return reply
+end
+
+---What a client is answered to one group.
+function Store:say(...) return self.client:say(...) end
+
+---Let time go by.
+---@param ms integer
+function Store:pass(ms)
+  self.now = self.now + ms
+  self:call("SET", "clock", self.now)
+end
+
+---A host joins.
+---@param node string
+---@param threads integer?
+---@return string host its number
+function Store:enlist(node, threads)
+  local answer = self:say("enlist", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "")
+  assert(answer[1] == "enlisted", answer[1])
+  return answer[2]
+end
+
+---@param name string "<host>.<thread>", or "" for a client
+---@param queues string[]? those it serves
+---@return Worker
+function Store:worker(name, queues)
+  return setmetatable({ store = self, name = name, queues = queues, turns = {}, known = {} }, Worker)
+end
+
+---A host says that it is alive.
+---@param host string
+---@param deaths integer? how many make a run lost
+function Store:beat(host, deaths)
+  return self:worker(host .. ".0"):say("beat", host, redis.LEASE_MS, deaths or 5)
+end
+
+---@param workflows table<string, table> name -> { queue, priority, timeout_ms }
+---@param sources table<string, string>?
+---@return string bundle
+function Store:announce(workflows, sources)
+  local group = { "announce" }
+  local function add(value) group[#group + 1] = value end
+  local count = 0
+  for _ in pairs(sources or {}) do count = count + 1 end
+  add(count)
+  for path, text in pairs(sources or {}) do
+    add(path)
+    add(text)
+  end
+  count = 0
+  for _ in pairs(workflows) do count = count + 1 end
+  add(count)
+  for name, fields in pairs(workflows) do
+    add(name)
+    add(fields.queue or "default")
+    add(fields.priority or 0)
+    add(fields.timeout_ms or "")
+    add(604800000)
+    add ""
+  end
+  return self:say(table.unpack(group))[2]
+end
+
+---Start a run.
+---@param workflow string?
+---@param options table?
+function Store:start(id, workflow, options)
+  local list = {}
+  for name, value in pairs(options or {}) do
+    list[#list + 1] = name
+    list[#list + 1] = value
+  end
+  return self:say("start", id, workflow or "w", "{}", "7", "1", #list // 2, table.unpack(list))[1]
+end
+
+---All fields of a run, or nil.
+---@return table<string, string>?
+function Store:run(id)
+  local answer = self:say("inspect", id)
+  if answer[1] == "missing" then return nil end
+  local fields = {}
+  for i = 2, #answer, 2 do fields[answer[i]] = answer[i + 1] end
+  return fields
+end
+
+---@return string?
+function Store:state(id) return (self:run(id) or {}).state end
+
+---When the delayed set wakes a run: ms after redis.BEGIN, "inf", or nil.
+function Store:wake(id)
+  local score = self:call("ZSCORE", "delayed", id)
+  if not score then return nil end
+  return score == "inf" and score or math.tointeger(tonumber(score)) - redis.BEGIN
+end
+
+---What `weir doctor` would say.
+---@return string[]
+function Store:faults()
+  local faults, cursor = {}, "0"
+  repeat
+    local answer = self:say("audit", cursor, 100)
+    cursor = answer[2]
+    table.move(answer, 4, #answer, #faults + 1, faults)
+  until cursor == "0"
+  table.sort(faults)
+  return faults
+end
+
+local READERS = {
+  hash = function(self, key) return self.redis:call("HGETALL", key), 2 end,
+  zset = function(self, key) return self.redis:call("ZRANGE", key, 0, -1, "WITHSCORES"), 2 end,
+  set = function(self, key) return self.redis:call("SMEMBERS", key), 1 end,
+  string = function(self, key) return { self.redis:call("GET", key) }, 1 end,
+}
+
+---Everything that is stored, to be compared.
+---@return table<string, string>
+function Store:dump()
+  local all = {}
+  for _, key in ipairs(self.redis:call("KEYS", self.prefix:gsub("[%[%]]", "\\%0") .. "*")) do
+    local name = key:sub(#self.prefix + 1)
+    if name ~= "clock" then
+      local list, step = READERS[self.redis:call("TYPE", key)](self, key)
+      local members = {}
+      for i = 1, #list, step do
+        members[#members + 1] = table.concat(list, " = ", i, i + step - 1)
+      end
+      table.sort(members)
+      all[name] = table.concat(members, "\n")
+    end
+  end
+  return all
+end
+
+---Asserts that `act` writes nothing, and returns what it returns.
+function Store:unchanged(act)
+  local before = self:dump()
+  local value = act()
+  assert(require("luassert").same(before, self:dump()))
+  return value
+end
+
+---Listens to a channel; the function returned gives the messages that came since.
+---@param channel string without prefix
+---@return fun(): string[]
+function Store:listen(channel)
+  local connection = resp.connect(self.server.socket)
+  connection:call("SUBSCRIBE", self.prefix .. channel)
+  return function()
+    local messages, reply = {}, connection:call "PING"
+    while reply[1] == "message" do
+      messages[#messages + 1] = reply[3]
+      reply = connection:read()
+    end
+    return messages
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------
+
+---For a `describe`: an empty store for each of its tests, with a host "node" of two workers (`host`,
+---`a`, `b`) and, unless told otherwise, a workflow "w" announced.
+---@param options { bare: boolean? }?
+---@return Store
+function redis.store(options)
+  local store = setmetatable({}, Store)
+  local server, connection, script, count = nil, nil, nil, 0
+
+  busted.setup(function()
+    server = support.redis { "--appendonly", "no" }
+    connection = resp.connect(server.socket)
+    script = assert(connection:call("SCRIPT", "LOAD", joined()))
+  end)
+
+  busted.teardown(function()
+    connection:close()
+    server:stop()
+  end)
+
+  busted.before_each(function()
+    for name in pairs(store) do store[name] = nil end
+    count = count + 1
+    store.server, store.redis, store.script = server, connection, script
+    store.prefix = ("t%d:{0}:"):format(count)
+    store.now = redis.BEGIN
+    store:pass(0)
+    store.client = store:worker ""
+    if options and options.bare then return end
+    store.bundle = store:announce { w = {} }
+    store.host = store:enlist "node"
+    store.a, store.b = store:worker(store.host .. ".1"), store:worker(store.host .. ".2")
+  end)
+
+  return store
+end
+
+return redis

@@ -1,0 +1,258 @@
+// measure: each measurement opens a rig, says its rows and closes it.
+//
+// Where two things are set in relation they are measured in turns, and the ratio is the median of
+// those turns: a machine that is slow for a while is slow for both.
+#include "measure.h"
+
+#include "floor.h"
+#include "rig.h"
+#include "xmalloc.h"
+
+#include <stdio.h>
+
+// From when the first of some runs began to when the last one ended, in ms.
+static int64_t span_of(const Span *spans, int count) {
+    int64_t first = INT64_MAX, last = 0;
+    for (int i = 0; i < count; i++) {
+        if (spans[i].started_at < first) first = spans[i].started_at;
+        if (spans[i].finished_at > last) last = spans[i].finished_at;
+    }
+    return last - first;
+}
+
+// ---- throughput: many parents, each invoking in sequence ----------------------------------------
+
+enum { PARENTS = 200, SEQUENCE = 10, BURSTS = 10, ROUNDS = 5 };
+
+static const char *const one_worker[] = {"--workers", "1", NULL};
+
+// Invokes a second by Redis' clock, from when the first parent began to when the last one ended.
+// In bursts: a backlog would put more than these in flight, for a parent that waits makes room.
+static double run_parents(Rig *rig, const char *child, int round) {
+    Span spans[PARENTS];
+    char prefix[32], data[64];
+    int64_t took = 0;
+    snprintf(data, sizeof data, "{\"child\":\"%s\",\"count\":%d}", child, SEQUENCE);
+    for (int burst = 0; burst < BURSTS; burst++) {
+        snprintf(prefix, sizeof prefix, "w%d-%d-", round, burst);
+        start_runs(rig, prefix, 1, PARENTS, "sequence", data);
+        read_spans(rig, prefix, 1, PARENTS, "", spans);
+        took += span_of(spans, PARENTS);
+    }
+    return 1000.0 * BURSTS * PARENTS * SEQUENCE / (double)took;
+}
+
+static void measure_throughput(const char *fsync, const char *child, const char *how,
+                               TargetKind kind, double target) {
+    double rates[ROUNDS], floors[ROUNDS + 1], ratios[ROUNDS];
+    Rig *rig = rig_open(fsync);
+    rig_serve(rig, one_worker);
+    run_parents(rig, child, 0); // warms up
+    floors[0] = floor_invokes(rig);
+    for (int i = 0; i < ROUNDS; i++) {
+        rates[i] = run_parents(rig, child, i + 1);
+        floors[i + 1] = floor_invokes(rig);
+        ratios[i] = rates[i] / ((floors[i] + floors[i + 1]) / 2);
+    }
+    rig_close(rig);
+
+    char what[80];
+    snprintf(what, sizeof what, "%d x %d %s, %s, of the floor", PARENTS, SEQUENCE, how, fsync);
+    row(what, kind, median(ratios, ROUNDS), target, "%.0f/s, floor %.0f/s", median(rates, ROUNDS),
+        median(floors, ROUNDS + 1));
+}
+
+static void throughput(void) {
+    measure_throughput("everysec", "no-op", "no-op", AT_LEAST, 0.45);
+    measure_throughput("always", "no-op", "no-op", AT_LEAST, 0.4);
+}
+
+static void steps(void) {
+    measure_throughput("everysec", "clock", "not fused", NO_TARGET, 0);
+    measure_throughput("always", "clock", "not fused", NO_TARGET, 0);
+    measure_throughput("everysec", "step", "with a step", NO_TARGET, 0);
+}
+
+// ---- latency: one parent alone ------------------------------------------------------------------
+
+enum { ALONE = 2000, SLICE = 50 };
+
+static void measure_latency(Rig *rig, const char *child, const char *how, TargetKind kind,
+                            double target) {
+    enum { TURNS = 3 };
+    static int64_t at[ALONE];
+    static double slices[TURNS * (ALONE / SLICE - 1)], gaps[TURNS * (ALONE - 1)];
+    double trips[TURNS + 1], mean = 0;
+    size_t slice_count = 0, gap_count = 0;
+    char id[64], prefix[32], data[64];
+    snprintf(data, sizeof data, "{\"child\":\"%s\",\"count\":%d}", child, ALONE);
+    snprintf(prefix, sizeof prefix, "alone-%s-", child);
+
+    trips[0] = floor_round_trip(rig);
+    for (int turn = 1; turn <= TURNS; turn++) {
+        snprintf(id, sizeof id, "%s%d", prefix, turn);
+        start_runs(rig, prefix, turn, 1, "sequence", data);
+        wait_completed(rig, id);
+        trips[turn] = floor_round_trip(rig);
+        read_operations(rig, id, ALONE, at);
+        for (int i = SLICE; i < ALONE; i += SLICE)
+            slices[slice_count++] = (double)(at[i] - at[i - SLICE]) / SLICE;
+        for (int i = 1; i < ALONE; i++) gaps[gap_count++] = (double)(at[i] - at[i - 1]);
+        mean += (double)(at[ALONE - 1] - at[0]) / (ALONE - 1) / TURNS;
+    }
+
+    char what[80];
+    snprintf(what, sizeof what, "one %s alone, of 2 round trips", how);
+    double p50 = median(slices, slice_count), trip = median(trips, TURNS + 1) * 1000;
+    row(what, kind, p50 / (2 * trip), target,
+        "p50 %.3f ms, mean %.3f, p99 <= %.0f; round trip %.3f", p50, mean,
+        quantile(gaps, gap_count, 0.99) + 1, trip);
+}
+
+static void latency(void) {
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, one_worker);
+    measure_latency(rig, "no-op", "no-op", AT_MOST, 2.5);
+    measure_latency(rig, "clock", "unfused", NO_TARGET, 0);
+    rig_close(rig);
+}
+
+// ---- growth: a parent with many children --------------------------------------------------------
+
+enum { CHILDREN = 10000, EDGE = 1000, GROWTH_TURNS = 5 };
+
+static void measure_growth(Rig *rig, const char *child, const char *how, TargetKind kind) {
+    static int64_t at[CHILDREN];
+    double ratios[GROWTH_TURNS], firsts[GROWTH_TURNS], lasts[GROWTH_TURNS];
+    char id[64], prefix[32], data[64];
+    snprintf(data, sizeof data, "{\"child\":\"%s\",\"count\":%d}", child, CHILDREN);
+    snprintf(prefix, sizeof prefix, "growth-%s-", child);
+    for (int i = 0; i < GROWTH_TURNS; i++) {
+        snprintf(id, sizeof id, "%s%d", prefix, i + 1);
+        start_runs(rig, prefix, i + 1, 1, "sequence", data);
+        wait_completed(rig, id);
+        read_operations(rig, id, CHILDREN, at);
+        firsts[i] = (double)(at[EDGE] - at[0]);
+        lasts[i] = (double)(at[CHILDREN - 1] - at[CHILDREN - 1 - EDGE]);
+        ratios[i] = lasts[i] / firsts[i];
+    }
+    char what[80];
+    snprintf(what, sizeof what, "10,000 %s in sequence, growth", how);
+    row(what, kind, median(ratios, GROWTH_TURNS), 1.2, "first 1,000: %.0f ms, last 1,000: %.0f ms",
+        median(firsts, GROWTH_TURNS), median(lasts, GROWTH_TURNS));
+}
+
+static void measure_parallel(Rig *rig, const char *child, const char *how, TargetKind kind) {
+    double took[GROWTH_TURNS];
+    Span span;
+    char prefix[32], data[64];
+    snprintf(data, sizeof data, "{\"child\":\"%s\",\"count\":%d}", child, CHILDREN);
+    snprintf(prefix, sizeof prefix, "parallel-%s-", child);
+    for (int i = 0; i < GROWTH_TURNS; i++) {
+        start_runs(rig, prefix, i + 1, 1, "parallel", data);
+        read_spans(rig, prefix, i + 1, 1, "", &span);
+        took[i] = (double)(span.finished_at - span.started_at) / 1000;
+    }
+    char what[80];
+    snprintf(what, sizeof what, "10,000 %s in parallel, s", how);
+    row(what, kind, median(took, GROWTH_TURNS), 2, "%.2f s", median(took, GROWTH_TURNS));
+}
+
+static void growth(void) {
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, one_worker);
+    measure_growth(rig, "no-op", "no-op", AT_MOST);
+    measure_growth(rig, "clock", "unfused", NO_TARGET);
+    measure_parallel(rig, "no-op", "no-op", AT_MOST);
+    measure_parallel(rig, "clock", "unfused", NO_TARGET);
+    rig_close(rig);
+}
+
+// ---- memory: runs that wait ---------------------------------------------------------------------
+
+enum { WAITING = 100000, BULK = 2000, IDLE_MS = 5000, SETTLE_MS = 2000 };
+
+// 20 bytes
+#define PAYLOAD "{\"order\":1234567890}"
+
+static const char *const default_queue[] = {"--queues", "default", NULL};
+
+static void measure_waiting(const char *workflow, const char *how, double target_bytes) {
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, default_queue);
+    int64_t before = info_integer(rig, "used_memory");
+    for (int i = 0; i < WAITING; i += BULK)
+        start_runs(rig, "order-", i + 1, BULK, workflow, PAYLOAD);
+    wait_standing(rig, "delayed", WAITING);
+    rest_ms(SETTLE_MS);
+    double each = (double)(info_integer(rig, "used_memory") - before) / WAITING;
+
+    double begin = now_s(), host = cpu_s(rig->host_pid), redis = cpu_s(rig->redis_pid);
+    rest_ms(IDLE_MS);
+    host = cpu_s(rig->host_pid) - host, redis = cpu_s(rig->redis_pid) - redis;
+    double took = now_s() - begin;
+    double rss = (double)resident_bytes(rig->host_pid) / (1 << 20);
+    rig_close(rig);
+
+    char what[80];
+    snprintf(what, sizeof what, "100,000 waiting %s, bytes", how);
+    row(what, AT_MOST, each, target_bytes, "%.0f bytes of Redis each", each);
+    row("  idle CPU, % of a core", AT_MOST, 100 * (host + redis) / took, 1,
+        "host %.2f %%, Redis %.2f %%, host RSS %.0f MiB", 100 * host / took, 100 * redis / took,
+        rss);
+}
+
+static void memory(void) {
+    measure_waiting("sleeper", "on a sleep", 1024);
+    measure_waiting("waiter", "on an unstarted child", 2048);
+}
+
+// ---- cold: runs that nobody holds ---------------------------------------------------------------
+
+enum { COLD = 5000 };
+
+// Parents with 10 outcomes wait for a child that another host runs, once theirs is gone.
+static void cold(void) {
+    static const char *const all_queues[] = {"--workers", "1", NULL};
+    static Span parents[COLD], children[COLD];
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, default_queue);
+    start_runs(rig, "cold-", 1, COLD, "sequence-then-later", "{\"child\":\"no-op\",\"count\":10}");
+    wait_standing(rig, "ready:later", COLD); // what they invoke last
+    double begin = now_s();
+    rig_stop_host(rig);
+    double drained = now_s() - begin;
+    rig_serve(rig, all_queues);
+    read_spans(rig, "cold-", 1, COLD, "", parents);
+    read_spans(rig, "cold-", 1, COLD, "/last", children);
+    rig_close(rig);
+    // a parent's time counts from when the new host ran its child
+    for (int i = 0; i < COLD; i++) parents[i].started_at = children[i].started_at;
+    double rate = 1000.0 * COLD / (double)span_of(parents, COLD);
+    row("SIGTERM with 5,000 held runs, s", NO_TARGET, drained, 0, "%.2f s", drained);
+    row("cold resumes, a second", NO_TARGET, rate, 0,
+        "%.0f/s, each with 10 outcomes and a child to run", rate);
+}
+
+// ---- first: from nothing to an answer -----------------------------------------------------------
+
+static void first(void) {
+    enum { TIMES = 11 };
+    double took[TIMES];
+    const char *const words[] = {rig_weir(), "run", "no-op", "--dir", "tests/bench/workflows",
+                                 NULL};
+    for (int i = 0; i < TIMES; i++) took[i] = 1000 * first_byte_s(words);
+    double ms = median(took, TIMES);
+    row("weir run, to its first answer, ms", NO_TARGET, ms, 0, "%.0f ms", ms);
+}
+
+const Measurement measurements[] = {
+    {"throughput", "200 parents in flight, each invoking a no-op 10 times", throughput},
+    {"steps", "the same with children that are not fused", steps},
+    {"latency", "one parent alone", latency},
+    {"growth", "a parent with 10,000 children", growth},
+    {"memory", "100,000 runs that wait", memory},
+    {"cold", "runs resumed from their journal", cold},
+    {"first", "weir run from start to answer", first},
+};
+const size_t measurement_count = sizeof measurements / sizeof *measurements;

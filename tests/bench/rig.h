@@ -1,0 +1,87 @@
+// rig: a Redis and a host for one measurement, and the runs started on them.
+//
+// Both are children of this process, the redis-server on a unix socket with its data in a temporary
+// folder; they end with the rig, or with this process, whatever ends that. Only one rig is open at
+// a time. What goes wrong ends the benchmark with one line: nothing here returns an error.
+#ifndef WEIR_BENCH_RIG_H
+#define WEIR_BENCH_RIG_H
+
+#include "batch.h"
+
+#include <hiredis.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct {
+    redisContext *redis;
+    pid_t redis_pid;
+    pid_t host_pid; // 0: no host
+    char sha[41];   // of weir's script
+} Rig;
+
+// The binary whose hosts are measured; how long all of it may take. Before anything else.
+void rig_setup(const char *weir, unsigned seconds);
+
+// Opens the rig on an empty Redis. `fsync`: always or everysec.
+Rig *rig_open(const char *fsync);
+void rig_close(Rig *rig);
+
+// Starts `weir serve` with these flags (NULL ends them); returns when it is ready for runs.
+void rig_serve(Rig *rig, const char *const *flags);
+
+// Stops it as a supervisor would; returns when it has ended.
+void rig_stop_host(Rig *rig);
+
+// Prints the line and ends the benchmark; the rig goes with it.
+__attribute__((format(printf, 1, 2), noreturn)) void give_up(const char *format, ...);
+
+// Sleeps, unless the benchmark was interrupted or its time is over: that ends it.
+void rest_ms(int64_t ms);
+
+// The monotonic clock.
+double now_s(void);
+
+// CPU time a process has used, and its resident memory.
+double cpu_s(pid_t pid);
+int64_t resident_bytes(pid_t pid);
+
+// Runs `words` to its end; the seconds until its first byte on stdout.
+double first_byte_s(const char *const *words);
+
+// The binary given to rig_setup.
+const char *rig_weir(void);
+
+// One Redis command in the format of hiredis; the caller frees the reply.
+redisReply *command(Rig *rig, const char *format, ...);
+int64_t info_integer(Rig *rig, const char *field);
+
+// Sends the groups as a client does, as one call of weir's script, and frees the batch. The reply
+// is the caller's; `groups` is the part with a reply for each.
+redisReply *call(Rig *rig, Batch *batch, redisReply **groups);
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+// Starts runs `<prefix><first>` and up, in one call: none is claimed before all are there.
+void start_runs(Rig *rig, const char *prefix, int first, int count, const char *workflow,
+                const char *data);
+
+// Waits until this run has completed; one that ended otherwise ends the benchmark.
+void wait_completed(Rig *rig, const char *id);
+
+// Waits until so many runs stand in a sorted set: "delayed" (they wait), "ready:<queue>".
+void wait_standing(Rig *rig, const char *set, int64_t count);
+
+// When a run began and ended, by Redis' clock.
+typedef struct {
+    int64_t started_at, finished_at;
+} Span;
+
+// The spans of runs `<prefix><first>` and up followed by `suffix`, all of which have to be
+// completed, or come to it soon.
+void read_spans(Rig *rig, const char *prefix, int first, int count, const char *suffix,
+                Span *spans);
+
+// When operations i1 to i<count> of a run began.
+void read_operations(Rig *rig, const char *id, int count, int64_t *started_at);
+
+#endif

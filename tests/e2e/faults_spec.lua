@@ -1,0 +1,232 @@
+-- Hosts and their Redis, stopped, killed and cut: what was acknowledged goes on, and nobody does
+-- what is not his to do any more.
+
+local facts = require "tests.facts"
+local support = require "tests.support"
+local system = require "system"
+
+local FOLDERS = { "tests/fixtures/stories" }
+local TAKEN_OVER_MS = 2000 -- what a dead host's runs may stand still
+
+local redis, store, folder, hosts
+
+local function start_host(node, more)
+  local flags = { "--workers", "2", "--node", node }
+  table.move(more or {}, 1, #(more or {}), #flags + 1, flags)
+  local host = support.host(FOLDERS, { redis = redis, flags = flags })
+  hosts[#hosts + 1] = host
+  return host
+end
+
+local function begin(settings)
+  redis = support.redis(settings)
+  store = facts.of(redis)
+end
+
+local function data(more)
+  local fields = { gate = folder .. "/gate", notes = folder .. "/notes" }
+  for name, value in pairs(more or {}) do fields[name] = value end
+  return fields
+end
+
+local function open_gate() support.write(folder .. "/gate", "") end
+
+local function now_ms()
+  local time = store:call "TIME"
+  return math.tointeger(tonumber(time[1])) * 1000 + math.tointeger(tonumber(time[2])) // 1000
+end
+
+local function says(host, text)
+  support.wait_until("a host to say: " .. text, function()
+    return host.process:stderr():find(text, 1, true)
+  end)
+end
+
+-- How often a host has said something.
+local function times(host, text)
+  local _, count = host.process:stderr():gsub(text, "")
+  return count
+end
+
+local function process_ids()
+  local pids = {}
+  for pid in (support.read(folder .. "/notes") or ""):gmatch "(%d+)\n" do pids[pid] = true end
+  return pids
+end
+
+before_each(function()
+  folder, hosts = support.folder(), {}
+end)
+
+after_each(function()
+  open_gate()
+  for _, host in ipairs(hosts) do host:stop() end
+  store:close()
+  redis:stop()
+  support.remove(folder)
+end)
+
+describe("a host", function()
+  it("that is killed is replaced by another within two seconds", function()
+    begin()
+    local first = start_host "one"
+    store:start("r", "gated", data())
+    store:becomes("r", "waiting")
+    support.wait_until("a host to hold it", function() return store:run("r").holder end)
+    start_host "two"
+    local killed_at = now_ms()
+    first:kill()
+    open_gate()
+    local run = store:ended "r"
+    assert.equal("completed", run.state)
+    local stood_still = run.finished_at - killed_at
+    assert.is_true(stood_still <= TAKEN_OVER_MS, stood_still .. " ms")
+    support.wait_until("all to be given up", function() return #store:faults() == 0 end)
+  end)
+
+  it("that stood still until its lease was taken ends with 78, and has written nothing", function()
+    begin()
+    local first = start_host "one"
+    store:start("r", "busy", data())
+    local pid = tostring(first.process.pid)
+    support.wait_until("the step to begin", function() return process_ids()[pid] end)
+    first.process:signal "STOP"
+    local second = start_host "two"
+    says(second, "took back 1 runs")
+    support.wait_until("it to begin there", function()
+      return process_ids()[tostring(second.process.pid)]
+    end)
+    open_gate()
+    local run = store:ended "r"
+    assert.equal("completed", run.state)
+    first.process:signal "CONT"
+    assert.equal(78, first.process:wait(), first.process:stderr())
+    assert.matches("the lease of this host was taken", first.process:stderr(), 1, true)
+    assert.same(run, store:run "r")
+    local _, after = support.read(folder .. "/notes"):gsub("after\n", "")
+    assert.equal(1, after)
+    assert.same({}, store:faults())
+  end)
+
+  it("that dies by one of its runs again and again gives that one up, not those that wait", function()
+    begin()
+    local host = start_host "one"
+    for i = 1, 3 do
+      store:start("neighbour-" .. i, "naps", data { times = 2, nap = "500ms" })
+      store:becomes("neighbour-" .. i, "waiting")
+    end
+    store:start("killer", "killer")
+    local deaths = 0
+    repeat
+      support.wait_until("its end, or the host's", function()
+        return host.process:status() or store:run("killer").finished_at
+      end)
+      if not host.process:status() then break end
+      assert.equal(128 + 9, host:kill())
+      deaths = deaths + 1
+      host.process = support.process {
+        support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url, "--node", "one",
+      }
+    until deaths > 5
+    assert.equal(5, deaths)
+    local run = store:run "killer"
+    assert.same({ "failed", "lost" }, { run.state, run.error.code })
+    assert.matches("5 processes died", run.error.message, 1, true)
+    for i = 1, 3 do assert.equal("completed", store:ended("neighbour-" .. i).state) end
+    assert.same({}, store:faults())
+  end)
+end)
+
+describe("when Redis", function()
+  it("stands still, no host is taken for dead", function()
+    begin()
+    local first, second = start_host "one", start_host "two"
+    store:start("r", "gated", data())
+    store:becomes("r", "waiting")
+    redis.process:signal "STOP"
+    system.sleep(3) -- more than two leases
+    redis.process:signal "CONT"
+    open_gate()
+    assert.equal("completed", store:ended("r").state)
+    local beats = store:calls "zadd"
+    support.wait_until("some beats", function() return store:calls "zadd" >= beats + 6 end)
+    for _, host in ipairs { first, second } do
+      assert.is_nil(host.process:status())
+      assert.equal(0, times(host, "took back"), host.process:stderr())
+    end
+    assert.equal(2, store:call("ZCARD", store.key .. "leases"))
+    assert.same({}, store:faults())
+  end)
+
+  it("dies and comes back, hosts go on, and say so once", function()
+    begin { "--appendfsync", "always" }
+    local host = start_host "one"
+    for i = 1, 5 do store:start("r" .. i, "gated", data()) end
+    for i = 1, 5 do
+      support.wait_until("it to begin", function() return next(store:outcomes("r" .. i)) end)
+    end
+    store:close() -- who writes to a connection that is dead is killed
+    redis.process:stop()
+    says(host, "trying again")
+    redis:start()
+    open_gate()
+    for i = 1, 5 do assert.equal("completed", store:ended("r" .. i).state) end
+    says(host, "is back")
+    assert.equal(1, times(host, "trying again"), host.process:stderr())
+    assert.equal(1, times(host, "is back"), host.process:stderr())
+    assert.same({}, store:faults())
+  end)
+
+  it("has forgotten the scripts, they are brought again", function()
+    begin()
+    local host = start_host "one"
+    store:start("r", "naps", data { times = 20, nap = "5ms" })
+    local flushed = 0
+    while store:state "r" ~= "completed" do
+      store:call("SCRIPT", "FLUSH")
+      flushed = flushed + 1
+      system.sleep(0.01)
+    end
+    assert.is_true(flushed > 3)
+    assert.is_nil(host.process:status())
+    assert.equal(0, times(host, "NOSCRIPT"))
+    assert.same({}, store:faults())
+  end)
+
+  it("has no memory left, runs wait for it, and nothing is lost", function()
+    begin()
+    local host = start_host "one"
+    store:start("r", "gated", data())
+    store:becomes("r", "waiting")
+    store:call("CONFIG", "SET", "maxmemory", 1)
+    says(host, "OOM")
+    open_gate()
+    system.sleep(0.1)
+    assert.not_equal("completed", store:state "r")
+    store:call("CONFIG", "SET", "maxmemory", 0)
+    assert.equal("completed", store:ended("r").state)
+    says(host, "is back")
+    assert.equal(1, times(host, "trying again"), host.process:stderr())
+    assert.same({}, store:faults())
+  end)
+
+  it("cuts all connections again and again, everything finishes once", function()
+    begin()
+    start_host "one"
+    start_host "two"
+    local count = 200
+    for i = 1, count do store:start("r" .. i, "tally", data()) end
+    local cuts = 0
+    for i = 1, count do
+      while store:state("r" .. i) ~= "completed" do
+        store:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        cuts = cuts + 1
+        system.sleep(0.01)
+      end
+    end
+    assert.is_true(cuts > 3, cuts .. " cuts")
+    local _, lines = support.read(folder .. "/notes"):gsub("\n", "")
+    assert.equal(2 * count, lines)
+    assert.same({}, store:faults())
+  end)
+end)

@@ -1,0 +1,131 @@
+-- The binary as a process: what it says and exits with before any run is started, and how a host
+-- comes and goes.
+
+local support = require "tests.support"
+
+describe("the command line", function()
+  local function refuses(status, sentence, ...)
+    local reply = support.weir(...)
+    assert.equal(("weir: %s\n"):format(sentence), reply.stderr)
+    assert.equal("", reply.stdout)
+    assert.equal(status, reply.status)
+  end
+
+  it("names the nearest command or flag", function()
+    refuses(64, "there is no command serv, did you mean serve?; see weir help", "serv")
+    refuses(64, "there is no flag --redsi, did you mean --redis?", "stats", "--redsi", "x")
+  end)
+
+  it("refuses by name what is not there yet", function()
+    refuses(64, "deps is not there yet", "deps", "x")
+    refuses(64, "list --state is not there yet", "list", "--state", "failed")
+  end)
+
+  it("helps", function()
+    local reply = support.weir "help"
+    assert.equal(0, reply.status)
+    assert.matches("\n  start +WORKFLOW", reply.stdout)
+    assert.equal(support.weir("help", "start").stdout, support.weir("start", "--help").stdout)
+  end)
+
+  it("ends with 69 where no Redis is, and names the one meant", function()
+    local reply = support.weir("stats", "--redis", "unix:///nowhere/redis.sock")
+    assert.equal(69, reply.status)
+    assert.matches("unix:///nowhere/redis.sock", reply.stderr, 1, true)
+  end)
+
+  it("ends with 77 where Redis refuses the login", function()
+    local redis = support.redis()
+    finally(function() redis:stop() end)
+    redis:call("CONFIG", "SET", "requirepass", "sesame")
+    assert.equal(77, support.weir("stats", "--redis", redis.url).status)
+  end)
+end)
+
+describe("check", function()
+  local folder
+
+  before_each(function() folder = support.folder() end)
+  after_each(function() support.remove(folder) end)
+
+  it("is silent about the examples", function()
+    assert.same({ status = 0, stdout = "", stderr = "" }, support.weir("check", "workflows"))
+  end)
+
+  it("prints each fault with its file and line", function()
+    support.write(folder .. "/broken.lua", "local = 1\n")
+    support.write(folder .. "/raises.lua", "\nerror('no')\n")
+    local reply = support.weir("check", folder)
+    assert.equal(1, reply.status)
+    assert.matches("broken.lua:1: ", reply.stdout, 1, true)
+    assert.matches("raises.lua:2: no", reply.stdout, 1, true)
+  end)
+
+  it("ends with 66 where there is no folder", function()
+    assert.equal(66, support.weir("check", folder .. "/none").status)
+  end)
+end)
+
+describe("a host", function()
+  it("ends with 0 when it is told to stop", function()
+    local host = support.host { "workflows" }
+    local status, stderr = host:stop()
+    assert.equal(0, status, stderr)
+  end)
+
+  it("ends with 78 when a folder cannot be loaded", function()
+    local redis = support.redis()
+    finally(function() redis:stop() end)
+    local reply = support.weir("serve", "/nowhere", "--redis", redis.url)
+    assert.equal(78, reply.status)
+    assert.equal("weir: cannot read /nowhere: no such file or directory\n", reply.stderr)
+  end)
+
+  it("of a node that is alive elsewhere ends with 78", function()
+    local host = support.host({ "workflows" }, { flags = { "--node", "one" } })
+    finally(function() host:stop() end)
+    local reply = host:weir("serve", "workflows", "--node", "one")
+    assert.equal(78, reply.status, reply.stderr)
+  end)
+
+  it("that was killed gives its node to the next at once", function()
+    local host = support.host({ "workflows" }, { flags = { "--node", "one" } })
+    finally(function() host:stop() end)
+    assert.equal(128 + 9, host:kill())
+    host:start()
+  end)
+end)
+
+describe("dev", function()
+  local folder, process
+
+  before_each(function()
+    folder = support.folder()
+    local listing <close> = assert(io.popen "pwd")
+    local here = listing:read "l"
+    local binary = support.build:find "^/" and support.build or here .. "/" .. support.build
+    process = support.process {
+      "sh", "-c", ("cd %s && exec %s/weir dev %s/workflows"):format(folder, binary, here),
+    }
+    support.wait_until("dev to be ready", function()
+      assert(not process:status(), process:stderr())
+      return process:stderr():find "weir start"
+    end)
+  end)
+
+  after_each(function()
+    process:stop "TERM"
+    support.remove(folder)
+  end)
+
+  it("leaves the address of its Redis to clients in its folder", function()
+    local url = ("unix://%s/.weir/redis.sock\n"):format(folder)
+    assert.equal(url, support.read(folder .. "/.weir/url"))
+  end)
+
+  it("takes its Redis along", function()
+    process:signal "TERM"
+    assert.equal(0, process:wait())
+    assert.is_nil(io.open(folder .. "/.weir/redis.sock"))
+  end)
+end)

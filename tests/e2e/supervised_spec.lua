@@ -1,0 +1,172 @@
+-- A host under a supervisor: what it tells it, how it stops, and when it refuses to be.
+
+local facts = require "tests.facts"
+local support = require "tests.support"
+
+local FOLDERS = { "tests/fixtures/stories" }
+
+local redis, store, folder, hosts
+
+local function start_host(node, more)
+  local flags = { "--workers", "2", "--node", node }
+  table.move(more or {}, 1, #(more or {}), #flags + 1, flags)
+  local host = support.host(FOLDERS, { redis = redis, flags = flags })
+  hosts[#hosts + 1] = host
+  return host
+end
+
+local function data() return { gate = folder .. "/gate", notes = folder .. "/notes" } end
+
+local function open_gate() support.write(folder .. "/gate", "") end
+
+local function begin_busy(id)
+  store:start(id, "busy", data())
+  support.wait_until("the step to begin", function() return support.read(folder .. "/notes") end)
+end
+
+local function says(process, text)
+  support.wait_until("the host to say: " .. text, function()
+    return process:stderr():find(text, 1, true)
+  end)
+end
+
+before_each(function()
+  folder, redis, hosts = support.folder(), support.redis(), {}
+  store = facts.of(redis)
+end)
+
+after_each(function()
+  open_gate() -- nothing may be left waiting for it
+  for _, host in ipairs(hosts) do host:stop() end
+  store:close()
+  redis:stop()
+  support.remove(folder)
+end)
+
+describe("a host that is told to stop", function()
+  it("lets running Lua reach its next yield, gives everything back and ends with 0", function()
+    local host = start_host "one"
+    store:start("waits", "day")
+    store:becomes("waits", "waiting")
+    begin_busy "busy"
+    host.process:signal "TERM"
+    says(host.process, "stopping")
+    assert.is_nil(host.process:status())
+    store:start("late", "echo") -- nobody takes it any more
+    open_gate()
+    assert.equal(0, host.process:wait(), host.process:stderr())
+
+    assert.equal("completed", store:outcomes("busy").hold)
+    assert.equal("ready", store:state "busy")
+    assert.equal("waiting", store:state "waits")
+    assert.equal("ready", store:state "late")
+    assert.same({}, store:call("KEYS", store.key .. "held:*"))
+    assert.equal(0, store:call("ZCARD", store.key .. "leases"))
+    assert.same({}, store:faults())
+
+    start_host "two"
+    assert.equal("completed", store:ended("busy").state)
+    assert.equal("completed", store:ended("late").state)
+    local _, times = support.read(folder .. "/notes"):gsub("\n", "")
+    assert.equal(2, times, "the step that holds and the one after, once each")
+  end)
+
+  it("ends with 0 when its time to drain is over, and the run begins again elsewhere", function()
+    local host = start_host("one", { "--drain", "50ms" })
+    begin_busy "busy"
+    host.process:signal "TERM"
+    assert.equal(0, host.process:wait(), host.process:stderr())
+    assert.matches("within --drain", host.process:stderr(), 1, true)
+    start_host "one"
+    open_gate()
+    assert.equal("completed", store:ended("busy").state)
+  end)
+
+  it("ends at once when it is told twice", function()
+    local host = start_host "one"
+    begin_busy "busy"
+    host.process:signal "TERM"
+    says(host.process, "stopping")
+    host.process:signal "TERM"
+    assert.equal(128 + 15, host.process:wait())
+  end)
+end)
+
+it("a host tells its supervisor once that it is ready, and that it stops", function()
+  local path = folder .. "/notify"
+  local listener = support.process {
+    "perl", "-e", [[
+      use Socket;
+      socket(my $socket, PF_UNIX, SOCK_DGRAM, 0) or die;
+      bind($socket, sockaddr_un($ARGV[0])) or die;
+      $| = 1;
+      print "listening\n";
+      my $message;
+      print "[$message]\n" while defined recv($socket, $message, 4096, 0);
+    ]], path,
+  }
+  finally(function() listener:stop() end)
+  support.wait_until("the supervisor", function() return listener:stdout():find "listening" end)
+
+  local host = support.host(FOLDERS, { redis = redis, env = { NOTIFY_SOCKET = path } })
+  hosts[1] = host
+  support.wait_until("READY", function() return listener:stdout():find "%[READY=1\n" end)
+  host.process:signal "TERM"
+  assert.equal(0, host.process:wait())
+  support.wait_until("STOPPING", function() return listener:stdout():find "%[STOPPING=1\n" end)
+  local _, times = listener:stdout():gsub("READY=1", "")
+  assert.equal(1, times)
+end)
+
+describe("a node", function()
+  it("that is killed and started again takes back its runs at once", function()
+    local host = start_host "one"
+    store:start("r", "gated", data())
+    store:becomes("r", "waiting")
+    assert.equal(128 + 9, host:kill())
+    local lease = store:call("ZRANGE", store.key .. "leases", 0, -1, "WITHSCORES")
+    host:start()
+    open_gate()
+    local run = store:ended "r"
+    assert.equal("completed", run.state)
+    local before = math.tointeger(tonumber(lease[2]))
+    assert.is_true(run.finished_at < before, "not before the old lease ran out")
+  end)
+
+  it("that is alive on this machine is refused", function()
+    start_host "one"
+    local words = { "serve", FOLDERS[1], "--node", "one", "--redis", redis.url }
+    local reply = support.weir(table.unpack(words))
+    assert.equal(78, reply.status)
+    assert.matches("node one is alive here", reply.stderr, 1, true)
+  end)
+
+  -- What this machine is, a host elsewhere is not.
+  local function move_elsewhere()
+    store:call("HSET", store.key .. "host:1", "boot", "another")
+  end
+
+  it("that died on another machine waits for its lease to run out", function()
+    local host = start_host "one"
+    store:start("r", "gated", data())
+    store:becomes("r", "waiting")
+    host:kill()
+    move_elsewhere()
+    local lease = store:call("ZSCORE", store.key .. "leases", "1")
+    host:start()
+    assert.matches("waiting for its lease to run out", host.process:stderr(), 1, true)
+    open_gate()
+    local run = store:ended "r"
+    assert.equal("completed", run.state)
+    assert.is_true(run.finished_at >= math.tointeger(tonumber(lease)))
+  end)
+
+  it("that is alive on another machine is refused", function()
+    start_host "one"
+    move_elsewhere()
+    local words = { "serve", FOLDERS[1], "--node", "one", "--redis", redis.url }
+    local reply = support.weir(table.unpack(words))
+    assert.equal(78, reply.status)
+    assert.matches("node one is alive on another machine", reply.stderr, 1, true)
+  end)
+end)

@@ -1,0 +1,168 @@
+-- facts: what Redis holds of a dataset, asked for directly, so that looking costs no process and
+-- tells the truth while the binary is being killed.
+--
+-- It speaks as a client does, through the scripts of this source tree; it changes nothing but by
+-- `start` and `cancel`.
+
+local entry = require "weir.entry"
+local json = require "weir.json"
+local record = require "weir.record"
+local resp = require "resp"
+local support = require "tests.support"
+
+local facts = {}
+
+local FOLDER = "redis-scripts/"
+
+-- As host/script.c joins them.
+local function joined()
+  local parts = { support.read(FOLDER .. "lib.lua"), "\n" }
+  local listing <close> = assert(io.popen("LC_ALL=C ls " .. FOLDER))
+  for name in listing:lines() do
+    local verb = name:match "^(%w+)%.lua$"
+    if verb and verb ~= "lib" and verb ~= "dispatch" then
+      parts[#parts + 1] = ("function definitions.%s() %s\nend\n"):format(
+        verb, support.read(FOLDER .. name))
+    end
+  end
+  parts[#parts + 1] = support.read(FOLDER .. "dispatch.lua")
+  return table.concat(parts)
+end
+
+---@class Facts
+---@field key string what its keys begin with
+local Facts = {}
+Facts.__index = Facts
+
+---@param redis Redis
+---@param prefix string?
+---@return Facts
+function facts.of(redis, prefix)
+  return setmetatable({ redis = redis, key = (prefix or "weir") .. ":{0}:" }, Facts)
+end
+
+local function connect(self)
+  self.connection = resp.connect(self.redis.socket)
+  self.script = assert(self.connection:call("SCRIPT", "LOAD", joined()))
+end
+
+---A command of Redis.
+---@param ... string|integer
+function Facts:call(...)
+  if not self.connection then connect(self) end
+  local ok, reply, message = pcall(self.connection.call, self.connection, ...)
+  if not ok then -- Redis went away and has come back
+    connect(self)
+    reply, message = self.connection:call(...)
+  end
+  if reply == nil then error(message, 2) end
+  return reply
+end
+
+---What a client is answered to one verb.
+---@param verb string
+---@param ... string|integer
+---@return table answer
+function Facts:say(verb, ...)
+  if not self.script then connect(self) end
+  local loaded = self:call("SCRIPT", "EXISTS", self.script)[1] == 1
+  if not loaded then connect(self) end
+  local reply = self:call("EVALSHA", self.script, 1, self.key, "", 0, 0, verb, select("#", ...), ...)
+  local answer = reply[4][1]
+  if answer[1] == "error" then error(answer[2], 2) end
+  return answer
+end
+
+---Starts a run, whether or not anybody knows its workflow yet.
+---@param id string
+---@param workflow string
+---@param data any
+function Facts:start(id, workflow, data)
+  local text = json.encode(data == nil and {} or data)
+  local answer = self:say("start", id, workflow, text, 7, "1", 0)
+  assert(answer[1] == "started", answer[1])
+end
+
+---@param id string
+---@return string? state
+function Facts:state(id)
+  return self:call("HGET", self.key .. "r:" .. id, "state") or nil
+end
+
+---@param id string
+---@return weir.Record?
+function Facts:run(id)
+  local answer = self:say("inspect", id)
+  return answer[1] == "run" and record.read(id, table.move(answer, 2, #answer, 1, {})) or nil
+end
+
+---Ids of all runs, or of those whose id begins so.
+---@param beginning string?
+---@return string[]
+function Facts:ids(beginning)
+  local ids, before = {}, #self.key + #"r:" + 1
+  local keys = self:call("KEYS", ("%sr:%s*"):format(self.key, beginning or ""))
+  for i, key in ipairs(keys) do ids[i] = key:sub(before) end
+  table.sort(ids)
+  return ids
+end
+
+---What `weir doctor` finds.
+---@return string[]
+function Facts:faults()
+  local faults, cursor = {}, "0"
+  repeat
+    local answer = self:say("audit", cursor, 1000)
+    cursor = answer[2]
+    table.move(answer, 4, #answer, #faults + 1, faults)
+  until cursor == "0"
+  table.sort(faults)
+  return faults
+end
+
+---Waits for a run to end, and returns it.
+---@param id string
+---@return weir.Record
+function Facts:ended(id)
+  support.wait_until(id .. " to end", function() return record.ENDED[self:state(id)] end)
+  return self:run(id)
+end
+
+---Waits until a run is in a state.
+---@param id string
+---@param state string
+function Facts:becomes(id, state)
+  support.wait_until(("%s to be %s"):format(id, state), function() return self:state(id) == state end)
+end
+
+---Outcomes recorded in a run: "<operation>" -> state.
+---@param id string
+---@return table<string, string>
+function Facts:outcomes(id)
+  local states = {}
+  local list = self:call("HGETALL", self.key .. "r:" .. id)
+  for i = 1, #list, 2 do
+    if list[i]:find "^%d+$" then
+      local text = list[i + 1]
+      if text == "\1" then text = self:call("HGET", self.key .. "v:" .. id, list[i]) end
+      local outcome = entry.read_outcome(list[i] .. "\t" .. text)
+      states[outcome.operation] = outcome.state
+    end
+  end
+  return states
+end
+
+---How often Redis has run a command since the last `CONFIG RESETSTAT`.
+---@param command string
+---@return integer
+function Facts:calls(command)
+  local text = self:call("INFO", "commandstats")
+  return math.tointeger(tonumber(text:match("cmdstat_" .. command .. ":calls=(%d+)") or 0))
+end
+
+function Facts:close()
+  if self.connection then self.connection:close() end
+  self.connection, self.script = nil, nil
+end
+
+return facts

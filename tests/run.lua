@@ -1,0 +1,86 @@
+-- run: lua5.4 tests/run.lua BUILD SUITE...
+--
+-- Runs suites whose programs all speak TAP, shows each failure as it comes, and ends with the line
+-- "N passed, N failed" over all of them. A program that dies counts as a failure, as does a suite
+-- that has nothing to run.
+
+local build = arg[1]
+local suites = table.move(arg, 2, #arg, 1, {})
+
+-- Names of the files that match a pattern of the shell.
+local function glob(pattern)
+  local files = {}
+  local listing <close> = assert(io.popen("ls -d " .. pattern .. " 2>/dev/null"))
+  for file in listing:lines() do files[#files + 1] = file end
+  return files
+end
+
+-- One run of busted over what the pattern finds.
+local function busted(pattern)
+  return function()
+    local roots = glob(pattern)
+    if #roots == 0 then return {} end
+    return { "busted --lua=lua5.4 -o TAP -- " .. table.concat(roots, " ") }
+  end
+end
+
+local function units()
+  local programs = {}
+  for _, source in ipairs(glob "tests/unit/test_*.c") do
+    local name = source:match "([^/]+)%.c$"
+    programs[#programs + 1] = ("CMOCKA_MESSAGE_OUTPUT=TAP %s/unit/%s"):format(build, name)
+  end
+  return programs
+end
+
+-- The commands of each suite.
+local commands = {
+  unit = units,
+  spec = busted "spec/*_spec.lua",
+  redis = busted "spec/redis",
+  e2e = busted "tests/e2e",
+  crash = busted "tests/crash",
+}
+
+local passed, failed = 0, 0
+
+-- Counts one line of TAP. The comments that follow a failure explain it, so they are shown.
+local function count(line, state)
+  if line:find("^ok%s") then
+    passed, state.explaining = passed + 1, false
+  elseif line:find("^not ok%s") then
+    failed, state.explaining = failed + 1, true
+    print("  " .. line)
+  elseif line:find("^1%.%.%d+") then
+    state.planned, state.explaining = true, false
+  elseif state.explaining or not line:find("^#") then
+    print("    " .. line)
+  end
+end
+
+local function run(command)
+  local state = { explaining = false, planned = false }
+  local before = failed
+  local output = assert(io.popen(("WEIR_BUILD=%s %s 2>&1"):format(build, command)))
+  for line in output:lines() do count(line, state) end
+  local _, how, code = output:close()
+  if code == 0 and state.planned then return end
+  -- failures already counted explain a bad status; a death, or an end before the plan, does not
+  if failed > before and how == "exit" and state.planned then return end
+  failed = failed + 1
+  print(("  not ok - %s: ended with %s %d"):format(command, how, code))
+end
+
+for _, suite in ipairs(suites) do
+  local before_passed, before_failed = passed, failed
+  local programs = assert(commands[suite], "no such suite: " .. suite)()
+  for _, command in ipairs(programs) do run(command) end
+  if #programs == 0 then
+    failed = failed + 1
+    print("  not ok - " .. suite .. ": nothing to run")
+  end
+  print(("%s: %d passed, %d failed"):format(suite, passed - before_passed, failed - before_failed))
+end
+
+print(("%d passed, %d failed"):format(passed, failed))
+os.exit(failed == 0)

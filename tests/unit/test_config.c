@@ -1,0 +1,236 @@
+// What the command line, the variables and the config file come to, and what is said when they are
+// wrong.
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// A config lives as long as its process; here are many of them.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "detect_leaks=0";
+}
+
+static Config config;
+static char fault[CONFIG_FAULT_SIZE];
+
+// Loads the words of a line; the texts have to outlive the config.
+static int load(const char *line) {
+    enum { WORDS = 32 };
+    static char text[1024];
+    char *argv[WORDS] = {"weir"};
+    int argc = 1;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+    fault[0] = '\0';
+    return config_load(&config, argc, argv, fault);
+}
+
+static void refuses(const char *line, int status, const char *said) {
+    assert_int_equal(load(line), status);
+    assert_string_equal(fault, said);
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+// Each test in an empty folder and without variables: none above it has a .weir.
+static int enter_folder(void **state) {
+    (void)state;
+    static char folder[64];
+    strcpy(folder, "/tmp/weir-unit-XXXXXX");
+    unsetenv("WEIR_REDIS");
+    unsetenv("WEIR_WORKERS");
+    unsetenv("WEIR_DRAIN");
+    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int leave_folder(void **state) {
+    (void)state;
+    char folder[256];
+    remove("config.lua");
+    remove(".weir/url");
+    rmdir(".weir");
+    return getcwd(folder, sizeof folder) && chdir("/") == 0 ? rmdir(folder) : -1;
+}
+
+static void test_defaults(void **state) {
+    (void)state;
+    assert_int_equal(load("serve"), STATUS_DONE);
+    assert_int_equal(config.command, COMMAND_SERVE);
+    assert_string_equal(config.prefix, "weir");
+    assert_string_equal(config.redis.url, "redis://127.0.0.1:6379/0");
+    assert_false(config.redis_found);
+    assert_int_equal(config.folders.count, 1);
+    assert_string_equal(config.folders.items[0], "workflows");
+    assert_string_equal(config.queues.items[0], "*");
+    assert_int_equal(config.drain_ms, 30000);
+    assert_int_equal(config.payload_bytes, 16 << 20);
+    assert_true(config.workers >= 1);
+}
+
+static void test_what_was_not_given(void **state) {
+    (void)state;
+    assert_int_equal(load("start hello"), STATUS_DONE);
+    assert_true(config.priority == CONFIG_NONE);
+    assert_true(config.delay_ms == CONFIG_NONE);
+    assert_null(config.data);
+}
+
+static void test_flags(void **state) {
+    (void)state;
+    assert_int_equal(load("start hello --tag a=1 --priority -5 --tag=b=2 --wait --delay 1.5"),
+                     STATUS_DONE);
+    assert_string_equal(config.arguments.items[0], "hello");
+    assert_int_equal(config.tags.count, 2);
+    assert_string_equal(config.tags.items[1], "b=2");
+    assert_int_equal(config.priority, -5);
+    assert_int_equal(config.delay_ms, 1500);
+    assert_true(config.wait);
+}
+
+static void test_flags_before_the_command_and_words_after_two_dashes(void **state) {
+    (void)state;
+    assert_int_equal(load("--prefix other show -- --odd-id"), STATUS_DONE);
+    assert_int_equal(config.command, COMMAND_SHOW);
+    assert_string_equal(config.prefix, "other");
+    assert_string_equal(config.arguments.items[0], "--odd-id");
+}
+
+static void test_flag_over_variable_over_file(void **state) {
+    (void)state;
+    write_file("config.lua",
+               "return { workers = 2, drain = '5s', prefix = 'mine', queues = {'a','b'} }");
+    setenv("WEIR_WORKERS", "3", 1);
+    setenv("WEIR_DRAIN", "6s", 1);
+    assert_int_equal(load("serve --config config.lua --drain 7s"), STATUS_DONE);
+    assert_int_equal(config.drain_ms, 7000);
+    assert_int_equal(config.workers, 3);
+    assert_string_equal(config.prefix, "mine");
+    assert_int_equal(config.queues.count, 2);
+    assert_string_equal(config.queues.items[1], "b");
+}
+
+static void test_a_config_file_is_data(void **state) {
+    (void)state;
+    write_file("config.lua", "return { worker = 2 }");
+    refuses("serve --config config.lua", EX_CONFIG,
+            "config.lua: there is no setting worker, did you mean workers?");
+    write_file("config.lua", "return { workers = print() }");
+    refuses("serve --config config.lua", EX_CONFIG,
+            "config.lua:1: attempt to call a nil value (global 'print')");
+    write_file("config.lua", "return 5");
+    refuses("serve --config config.lua", EX_CONFIG, "config.lua: must return a table of settings");
+    write_file("config.lua", "return { drain = 'soon' }");
+    assert_int_equal(load("serve --config config.lua"), EX_CONFIG);
+    assert_non_null(strstr(fault, "config.lua: drain: \"soon\" is no duration"));
+}
+
+static void test_faults_of_the_command_line(void **state) {
+    (void)state;
+    refuses("", EX_USAGE, "say what to do: weir COMMAND; see weir help");
+    refuses("sevre", EX_USAGE, "there is no command sevre, did you mean serve?; see weir help");
+    refuses("serve --worker 3", EX_USAGE, "there is no flag --worker, did you mean --workers?");
+    refuses("start", EX_USAGE, "start needs more: weir start WORKFLOW");
+    refuses("start a b", EX_USAGE, "start does not take b; see weir help start");
+    refuses("show a --wait", EX_USAGE, "show does not take --wait; see weir help show");
+    refuses("serve --workers", EX_USAGE, "--workers needs a value: N");
+    refuses("serve --workers 0", EX_USAGE, "--workers: an integer from 1 to 256, not 0");
+    refuses("serve --log xml", EX_USAGE, "--log: one of text|json, not xml");
+    refuses("serve --max-memory 1TB", EX_USAGE, "--max-memory: a size such as 64KiB or 16MiB");
+}
+
+static void test_what_is_not_there_yet(void **state) {
+    (void)state;
+    refuses("deps x", EX_USAGE, "deps is not there yet");
+    refuses("list --error timeout", EX_USAGE, "list --error is not there yet");
+    refuses("cancel order-1 --state failed", EX_USAGE, "cancel --state is not there yet");
+    refuses("serve --listen :80", EX_USAGE, "serve --listen is not there yet");
+}
+
+static void test_redis_urls(void **state) {
+    (void)state;
+    assert_int_equal(load("stats --redis redis://ada:p%40ss@db.example:7000/3"), STATUS_DONE);
+    assert_string_equal(config.redis.host, "db.example");
+    assert_string_equal(config.redis.user, "ada");
+    assert_string_equal(config.redis.password, "p@ss");
+    assert_int_equal(config.redis.port, 7000);
+    assert_int_equal(config.redis.db, 3);
+    assert_string_equal(config.redis.url, "redis://db.example:7000/3");
+
+    assert_int_equal(load("stats --redis redis://:secret@[::1]"), STATUS_DONE);
+    assert_string_equal(config.redis.host, "::1");
+    assert_null(config.redis.user);
+    assert_string_equal(config.redis.password, "secret");
+
+    assert_int_equal(load("stats --redis unix:///run/redis.sock"), STATUS_DONE);
+    assert_string_equal(config.redis.socket, "/run/redis.sock");
+
+    const char *wrong[] = {"redis://",         "redis://a:x",      "redis://a:99999", "redis://a/x",
+                           "redis://u%zz:p@a", "redis://u%00:p@a", "http://a",        "unix://a"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "stats --redis %s", wrong[i]);
+        assert_int_equal(load(line), EX_USAGE);
+    }
+    assert_int_equal(load("stats --redis redis://me:secret@a:x"), EX_USAGE);
+    assert_null(strstr(fault, "secret"));
+}
+
+static void test_a_dev_folder_above_names_the_redis(void **state) {
+    (void)state;
+    char folder[256];
+    assert_int_equal(load("stats"), STATUS_DONE);
+    assert_false(config.redis_found);
+    assert_non_null(getcwd(folder, sizeof folder));
+    assert_int_equal(system("mkdir -p .weir below/deeper"), 0);
+    write_file(".weir/url", "unix:///somewhere/redis.sock\n");
+    assert_int_equal(chdir("below/deeper"), 0);
+    assert_int_equal(load("stats"), STATUS_DONE);
+    assert_true(config.redis_found);
+    assert_string_equal(config.redis.socket, "/somewhere/redis.sock");
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(rmdir("below/deeper") | rmdir("below"), 0);
+}
+
+static void test_the_folder_of_a_file_to_run(void **state) {
+    (void)state;
+    assert_int_equal(load("run orders/pay.lua"), STATUS_DONE);
+    assert_string_equal(config.folders.items[0], "orders");
+    assert_int_equal(load("run pay.lua"), STATUS_DONE);
+    assert_string_equal(config.folders.items[0], ".");
+    assert_int_equal(load("run pay"), STATUS_DONE);
+    assert_string_equal(config.folders.items[0], "workflows");
+    assert_int_equal(load("run pay --dir flows"), STATUS_DONE);
+    assert_string_equal(config.folders.items[0], "flows");
+}
+
+int main(void) {
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
+    const struct CMUnitTest tests[] = {
+        IN_A_FOLDER(test_defaults),
+        IN_A_FOLDER(test_what_was_not_given),
+        IN_A_FOLDER(test_flags),
+        IN_A_FOLDER(test_flags_before_the_command_and_words_after_two_dashes),
+        IN_A_FOLDER(test_flag_over_variable_over_file),
+        IN_A_FOLDER(test_a_config_file_is_data),
+        IN_A_FOLDER(test_faults_of_the_command_line),
+        IN_A_FOLDER(test_what_is_not_there_yet),
+        IN_A_FOLDER(test_redis_urls),
+        IN_A_FOLDER(test_a_dev_folder_above_names_the_redis),
+        IN_A_FOLDER(test_the_folder_of_a_file_to_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

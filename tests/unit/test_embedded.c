@@ -1,0 +1,187 @@
+// The private redis-server: it answers when it was started, keeps what it should, and never stays
+// behind.
+#include "embedded.h"
+#include "supervisor.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[64], kept[80];
+static char fault[EMBEDDED_FAULT_SIZE];
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/weir-unit-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(kept, sizeof kept, "%s/.weir", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static int connect_to(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int connection = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (connect(connection, (struct sockaddr *)&address, sizeof address) == 0) return connection;
+    close(connection);
+    return -1;
+}
+
+// The first bytes of the answer to an inline command.
+static void assert_answers(const RedisAddress *address, const char *command, const char *answer) {
+    char reply[64] = "";
+    int connection = connect_to(address->socket);
+    assert_true(connection >= 0);
+    assert_int_equal(write(connection, command, strlen(command)), strlen(command));
+    assert_true(read(connection, reply, sizeof reply - 1) > 0);
+    assert_int_equal(strncmp(reply, answer, strlen(answer)), 0);
+    close(connection);
+}
+
+static void forget(RedisAddress *address) {
+    free((char *)address->url);
+}
+
+static void test_a_temporary_server_leaves_nothing(void **state) {
+    (void)state;
+    Embedded *embedded;
+    RedisAddress address;
+    struct stat status;
+    assert_int_equal(embedded_start(&embedded, NULL, "everysec", &address, fault), 0);
+    assert_answers(&address, "CONFIG GET appendfsync\r\n",
+                   "*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec");
+    embedded_stop(embedded);
+    assert_int_equal(stat(address.socket, &status), -1);
+    *strrchr((char *)address.socket, '/') = '\0';
+    assert_int_equal(stat(address.socket, &status), -1);
+    forget(&address);
+}
+
+static void test_a_folder_keeps_its_data(void **state) {
+    (void)state;
+    Embedded *embedded;
+    RedisAddress address;
+    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), 0);
+    assert_answers(&address, "SET a 5\r\n", "+OK");
+    embedded_stop(embedded);
+    forget(&address);
+    assert_int_equal(embedded_start(&embedded, kept, "always", &address, fault), 0);
+    assert_answers(&address, "GET a\r\n", "$1\r\n5");
+    embedded_stop(embedded);
+    forget(&address);
+}
+
+static void test_a_folder_has_one_server(void **state) {
+    (void)state;
+    Embedded *first, *second;
+    RedisAddress address, none;
+    assert_int_equal(embedded_start(&first, kept, "everysec", &address, fault), 0);
+    assert_int_equal(embedded_start(&second, kept, "everysec", &none, fault), UV_EBUSY);
+    char said[256];
+    snprintf(said, sizeof said, "weir dev is running here already (pid %d, %s)", getpid(), kept);
+    assert_string_equal(fault, said);
+    assert_null(second);
+    embedded_stop(first);
+    forget(&address);
+}
+
+static void test_a_long_path_has_its_socket_elsewhere(void **state) {
+    (void)state;
+    char path[256];
+    int length = snprintf(path, sizeof path, "%s/", folder);
+    memset(path + length, 'x', 100);
+    path[length + 100] = '\0';
+    Embedded *embedded;
+    RedisAddress address;
+    assert_int_equal(embedded_start(&embedded, path, "everysec", &address, fault), 0);
+    assert_true(strlen(address.socket) < 108);
+    assert_answers(&address, "PING\r\n", "+PONG");
+    embedded_stop(embedded);
+    forget(&address);
+}
+
+// Killed as it cannot catch: the server goes all the same, and the folder can be had again.
+static void test_it_dies_with_its_parent(void **state) {
+    (void)state;
+    Embedded *embedded;
+    RedisAddress address;
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        bool started = embedded_start(&embedded, kept, "everysec", &address, fault) == 0;
+        if (write(ready[1], &started, sizeof started) < 0) _exit(1);
+        for (;;) pause();
+    }
+    bool started = false;
+    assert_int_equal(read(ready[0], &started, sizeof started), sizeof started);
+    assert_true(started);
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), 0);
+    embedded_stop(embedded);
+    forget(&address);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void test_a_missing_server_is_named(void **state) {
+    (void)state;
+    char path[4096];
+    snprintf(path, sizeof path, "%s", getenv("PATH"));
+    setenv("PATH", folder, 1);
+    Embedded *embedded;
+    RedisAddress address;
+    assert_int_equal(embedded_start(&embedded, NULL, "everysec", &address, fault), UV_ENOENT);
+    assert_string_equal(fault, "there is no redis-server: apt-get install redis-server");
+    setenv("PATH", path, 1);
+}
+
+static void test_who_is_alive(void **state) {
+    (void)state;
+    Identity self = supervisor_identity();
+    assert_int_equal(self.pid, getpid());
+    assert_int_equal(strlen(self.boot), 36);
+    assert_true(supervisor_alive(self.pid, self.started));
+    assert_false(supervisor_alive(self.pid, self.started + 1));
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    siginfo_t ended;
+    waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT);
+    assert_false(supervisor_alive(child, self.started)); // a zombie is dead
+    waitpid(child, NULL, 0);
+}
+
+int main(void) {
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        IN_A_FOLDER(test_a_temporary_server_leaves_nothing),
+        IN_A_FOLDER(test_a_folder_keeps_its_data),
+        IN_A_FOLDER(test_a_folder_has_one_server),
+        IN_A_FOLDER(test_a_long_path_has_its_socket_elsewhere),
+        IN_A_FOLDER(test_it_dies_with_its_parent),
+        IN_A_FOLDER(test_a_missing_server_is_named),
+        cmocka_unit_test(test_who_is_alive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,324 @@
+// One run in flight, from claim to settled, against a Redis and a Lua that only exist on paper:
+// replies in, groups out. vm.c is replaced by the few functions below, which write down what they
+// are asked.
+#include "run.c"
+
+#include "unit.h"
+
+static char said[1024]; // what vm was asked, one word after the other
+
+static void say(const char *format, const char *text, int64_t number) {
+    size_t used = strlen(said);
+    if (used) said[used++] = ' ';
+    snprintf(said + used, sizeof said - used, format, text, (long long)number);
+}
+
+static bool has_bundle;
+static int turn_code;
+struct VmRun {
+    int dummy;
+};
+static VmRun lua_run;
+
+bool vm_has_bundle(Vm *vm, const char *hash) {
+    (void)vm, (void)hash;
+    return has_bundle;
+}
+
+int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults) {
+    (void)vm, (void)faults, (void)sources;
+    say("load:%s:%lld", hash, (int64_t)count);
+    has_bundle = true;
+    return 0;
+}
+
+void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
+    (void)vm, (void)fault;
+    say("refuse:%s:%lld", hash, 0);
+    has_bundle = true;
+}
+
+VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, size_t skip,
+                int64_t now_ms) {
+    (void)vm, (void)hash, (void)now_ms;
+    say("begin:%s:%lld", id, (int64_t)(reply_count(fields) - skip));
+    return &lua_run;
+}
+
+void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip) {
+    (void)vm, (void)run;
+    say("deliver:%s:%lld", "", (int64_t)(reply_count(outcomes) - skip));
+}
+
+int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects) {
+    (void)vm, (void)run, (void)recorded_ms;
+    say("turn:%s:%lld", "", now_ms);
+    *effects = 2;
+    return turn_code;
+}
+
+void vm_take_effects(Vm *vm, Batch *batch) {
+    (void)vm;
+    batch_text(batch, "effect");
+    batch_integer(batch, 7);
+}
+
+void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
+    (void)vm, (void)run, (void)message;
+    say("doom:%s:%lld", code, 0);
+}
+
+void vm_forget(Vm *vm, VmRun *run) {
+    (void)vm, (void)run;
+    say("forget%s:%lld", "", 0);
+}
+
+char *vm_describe(Vm *vm, VmRun *run) {
+    (void)vm, (void)run;
+    return xstrdup("waits");
+}
+
+// ---- the paper Redis ----------------------------------------------------------------------------
+
+static Config config;
+static Runs runs;
+
+static int begin_test(void **state) {
+    (void)state;
+    config.warm = 100;
+    has_bundle = true;
+    turn_code = 0;
+    said[0] = '\0';
+    runs_open(&runs, &config);
+    runs.batch = batch_new(0);
+    runs.now_ms = 1000;
+    return 0;
+}
+
+static int end_test(void **state) {
+    (void)state;
+    batch_settle(runs.batch, NULL);
+    batch_free(runs.batch);
+    runs_clear(&runs);
+    assert_null(runs.by_id);
+    assert_int_equal(runs.active, 0);
+    assert_int_equal(runs.warm, 0);
+    return 0;
+}
+
+static void claim(const char *text) {
+    Reply *reply = unit_reply(text);
+    runs_claim(&runs, reply);
+    freeReplyObject(reply);
+}
+
+// Redis answers all groups gathered so far: one reply for each.
+static void answer(const char *text) {
+    Batch *batch = runs.batch;
+    Reply *replies = unit_reply(text);
+    runs.batch = batch_new(0);
+    batch_settle(batch, replies);
+    freeReplyObject(replies);
+    batch_free(batch);
+}
+
+static void expect_groups(const char *groups) {
+    assert_string_equal(unit_groups(runs.batch), groups);
+}
+
+static void expect_said(const char *words) {
+    assert_string_equal(said, words);
+    said[0] = '\0';
+}
+
+// ---- tests --------------------------------------------------------------------------------------
+
+static void test_a_cold_run_is_begun_and_has_its_turn(void **state) {
+    (void)state;
+    claim("(cold r 4 0 b1 state running 1 one 12 twelve)");
+    expect_said("begin:r:6");
+    assert_int_equal(runs.active, 1);
+    runs_turn(&runs);
+    expect_said("turn::1000");
+    expect_groups("turn 5 r 4 12 effect 7"); // turn 4; outcome 12 is the highest it was told
+    assert_null(runs.ready);
+    answer("((done))");
+    expect_said("forget:0");
+    assert_int_equal(runs.active, 0);
+}
+
+static void test_what_came_meanwhile_goes_into_the_next_turn_at_once(void **state) {
+    (void)state;
+    claim("(cold r 0 0 b1)");
+    runs_turn(&runs);
+    answer("((running 1\tpay 3\tship))");
+    assert_non_null(runs.ready);
+    runs_turn(&runs);
+    expect_groups("turn 5 r 1 3 effect 7");
+    expect_said("begin:r:0 turn::1000 deliver::2 turn::1000");
+}
+
+static void test_a_suspended_run_stays_warm_until_it_is_claimed(void **state) {
+    (void)state;
+    claim("(cold r 0 0 b1)");
+    runs_turn(&runs);
+    answer("((suspended 5000))");
+    assert_int_equal(runs.active, 0);
+    assert_int_equal(runs.warm, 1);
+    assert_int_equal(runs.wake_ms, 5000);
+    claim("(warm r 1 1\tpay)");
+    assert_int_equal(runs.active, 1);
+    runs_turn(&runs);
+    expect_groups("turn 5 r 1 1 effect 7");
+    expect_said("begin:r:0 turn::1000 deliver::1 turn::1000");
+}
+
+static void test_the_earliest_wake_up_counts(void **state) {
+    (void)state;
+    claim("(cold a 0 0 b1)");
+    claim("(cold b 0 0 b1)");
+    claim("(cold c 0 0 b1)");
+    for (int i = 0; i < 3; i++) runs_turn(&runs);
+    answer("((suspended 5000) (suspended 4000) (suspended ))");
+    assert_int_equal(runs.warm, 3);
+    assert_int_equal(runs.wake_ms, 4000);
+}
+
+static void test_a_warm_run_that_is_not_here_is_loaded(void **state) {
+    (void)state;
+    claim("(warm r 3 2\tpay)");
+    expect_groups("load 1 r");
+    assert_null(runs.ready);
+    answer("((cold r 3 0 b1 1 one 2 two))");
+    expect_said("begin:r:4");
+    runs_turn(&runs);
+    expect_groups("turn 5 r 3 2 effect 7");
+}
+
+static void test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten(void **state) {
+    (void)state;
+    claim("(warm r 3)");
+    answer("((lost))");
+    assert_null(runs.by_id);
+}
+
+static void test_a_missing_bundle_is_fetched_once(void **state) {
+    (void)state;
+    has_bundle = false;
+    claim("(cold a 0 0 b1)");
+    claim("(cold b 0 0 b1)");
+    expect_groups("sources 1 b1");
+    answer("((sources a.lua return))");
+    expect_said("load:b1:1");
+    expect_groups("load 1 a load 1 b");
+    answer("((cold a 0 0 b1) (cold b 0 0 b1))");
+    expect_said("begin:a:0 begin:b:0");
+}
+
+static void test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same(void **state) {
+    (void)state;
+    has_bundle = false;
+    claim("(cold a 0 0 b1)");
+    answer("((missing))");
+    expect_said("refuse:b1:0");
+    answer("((cold a 0 0 b1))");
+    expect_said("begin:a:0");
+}
+
+static void test_a_turn_that_redis_refuses_is_followed_by_its_end(void **state) {
+    (void)state;
+    claim("(cold r 2 0 b1)");
+    runs_turn(&runs);
+    answer("((error no))");
+    expect_said("begin:r:0 turn::1000 doom:error:0");
+    runs_turn(&runs);
+    expect_groups("turn 5 r 2 0 effect 7"); // nothing of the first was written
+    answer("((error no))");
+    assert_null(runs.by_id); // left where it stands
+}
+
+static void test_a_run_whose_end_cannot_be_told_is_left(void **state) {
+    (void)state;
+    claim("(cold r 0 0 b1)");
+    turn_code = UV_EPROTO;
+    runs_turn(&runs);
+    expect_groups("");
+    assert_null(runs.by_id);
+}
+
+static void test_the_least_recently_suspended_run_is_released(void **state) {
+    (void)state;
+    config.warm = 1;
+    claim("(cold a 0 0 b1)");
+    claim("(cold b 0 0 b1)");
+    runs_turn(&runs);
+    runs_turn(&runs);
+    answer("((suspended ) (suspended ))");
+    expect_groups("release 1 a");
+    assert_int_equal(runs.warm, 1);
+    assert_null(find(&runs, "a"));
+}
+
+static void test_a_run_given_by_a_lost_reply_is_adopted(void **state) {
+    (void)state;
+    claim("(cold a 0 0 b1)");
+    claim("(cold b 0 0 b1)");
+    runs_turn(&runs);
+    runs_turn(&runs);
+    answer("((suspended ) (running ))");
+    runs_adopt(&runs, "a"); // waits here, runs there: the claim was lost
+    runs_adopt(&runs, "b"); // in flight
+    runs_adopt(&runs, "c"); // never heard of
+    expect_groups("load 1 a load 1 c");
+}
+
+static void test_a_claim_of_a_run_in_flight_changes_nothing(void **state) {
+    (void)state;
+    claim("(cold r 0 0 b1)");
+    claim("(cold r 0 0 b1)");
+    expect_said("begin:r:0");
+    assert_int_equal(runs.active, 1);
+}
+
+static void test_a_cold_claim_replaces_a_coroutine(void **state) {
+    (void)state;
+    claim("(cold r 0 0 b1)");
+    runs_turn(&runs);
+    answer("((suspended ))");
+    claim("(cold r 5 0 b1 1 one)");
+    assert_int_equal(runs.warm, 0);
+    runs_turn(&runs);
+    expect_groups("turn 5 r 5 1 effect 7");
+}
+
+static void test_the_watchdog_condemns_only_what_takes_too_long(void **state) {
+    (void)state;
+    assert_null(turn_condemn(&runs.watch, clock_ms(), 0));
+    begin_watch(&runs.watch, "r");
+    assert_null(turn_condemn(&runs.watch, clock_ms(), 60000));
+    assert_string_equal(turn_condemn(&runs.watch, clock_ms() + 60000, 60000), "r");
+    assert_null(turn_condemn(&runs.watch, clock_ms() + 60000, 60000)); // once
+    runs.watch.began_ms = 0;
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_test, end_test)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_cold_run_is_begun_and_has_its_turn),
+        TEST(test_what_came_meanwhile_goes_into_the_next_turn_at_once),
+        TEST(test_a_suspended_run_stays_warm_until_it_is_claimed),
+        TEST(test_the_earliest_wake_up_counts),
+        TEST(test_a_warm_run_that_is_not_here_is_loaded),
+        TEST(test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten),
+        TEST(test_a_missing_bundle_is_fetched_once),
+        TEST(test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same),
+        TEST(test_a_turn_that_redis_refuses_is_followed_by_its_end),
+        TEST(test_a_run_whose_end_cannot_be_told_is_left),
+        TEST(test_the_least_recently_suspended_run_is_released),
+        TEST(test_a_run_given_by_a_lost_reply_is_adopted),
+        TEST(test_a_claim_of_a_run_in_flight_changes_nothing),
+        TEST(test_a_cold_claim_replaces_a_coroutine),
+        TEST(test_the_watchdog_condemns_only_what_takes_too_long),
+    };
+    return cmocka_run_group_tests_name("run", tests, NULL, NULL);
+}

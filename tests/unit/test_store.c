@@ -1,0 +1,224 @@
+// One connection that mends itself: each batch is answered exactly once, whatever happens to it.
+#include "store.h"
+
+#include "embedded.h"
+#include "unit.h"
+
+#include <hiredis/hiredis.h>
+
+static Embedded *embedded;
+static Config config = {.prefix = "unit"};
+static uv_loop_t loop;
+static Store *store;
+
+static int answers, abandoned, connections, losses;
+static char last[512]; // the last answer's first reply, its first words
+static StoreFault last_fault;
+
+static int start_redis(void **state) {
+    (void)state;
+    char fault[EMBEDDED_FAULT_SIZE];
+    return embedded_start(&embedded, NULL, "everysec", &config.redis, fault);
+}
+
+static int stop_redis(void **state) {
+    (void)state;
+    embedded_stop(embedded);
+    return 0;
+}
+
+static void on_connected(void *owner) {
+    (void)owner;
+    connections++;
+}
+
+static void on_lost(void *owner, StoreFault fault, const char *why) {
+    (void)owner, (void)why;
+    losses++;
+    last_fault = fault;
+}
+
+static void on_answered(void *owner, Batch *batch, const Answer *answer) {
+    (void)owner, (void)batch;
+    if (!answer) {
+        abandoned++;
+        return;
+    }
+    answers++;
+    const Reply *reply = reply_at(answer->groups, 0);
+    snprintf(last, sizeof last, "%s %s", reply_text(reply_at(reply, 0)),
+             reply_text(reply_at(reply, 1)));
+}
+
+static int open_store(void **state) {
+    (void)state;
+    answers = abandoned = connections = losses = 0;
+    uv_loop_init(&loop);
+    store =
+        store_open(&loop, &config, (StoreEvents){.on_connected = on_connected, .on_lost = on_lost});
+    return 0;
+}
+
+static int close_store(void **state) {
+    (void)state;
+    store_fault = NULL;
+    store_close(store);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop);
+}
+
+static void call(const char *verb) {
+    Batch *batch = store_batch(store);
+    batch_group(batch, verb, 0, NULL, NULL);
+    store_call(store, batch, 0, on_answered, NULL);
+}
+
+static void run_until(const int *count, int wanted) {
+    while (*count < wanted) uv_run(&loop, UV_RUN_ONCE);
+}
+
+static void test_a_batch_is_answered(void **state) {
+    (void)state;
+    call("registry"); // before there is a connection
+    run_until(&answers, 1);
+    assert_string_equal(last, "registry ");
+    call("registry");
+    run_until(&answers, 2);
+    assert_int_equal(connections, 1);
+}
+
+static void test_a_verb_that_raises_is_an_error_of_its_group(void **state) {
+    (void)state;
+    call("fly");
+    run_until(&answers, 1);
+    assert_memory_equal(last, "error ", 6);
+}
+
+static void test_many_batches_are_answered_in_order(void **state) {
+    (void)state;
+    for (int i = 0; i < 1000; i++) call(i % 2 ? "registry" : "fly");
+    run_until(&answers, 1000);
+    assert_string_equal(last, "registry ");
+}
+
+static const char *wanted_moment;
+
+static bool cut_once(const char *moment, const char *worker) {
+    (void)worker;
+    if (!wanted_moment || strcmp(moment, wanted_moment) != 0) return false;
+    wanted_moment = NULL;
+    return true;
+}
+
+static void test_a_cut_connection_loses_no_batch_and_answers_none_twice(void **state) {
+    (void)state;
+    const char *moments[] = {"call", "sent", "reply", "handled"};
+    store_fault = cut_once;
+    for (int i = 0; i < 4; i++) {
+        wanted_moment = moments[i];
+        for (int k = 0; k < 3; k++) call("registry");
+        run_until(&answers, 3 * (i + 1));
+        assert_null(wanted_moment);
+    }
+    for (int i = 0; i < 20; i++) uv_run(&loop, UV_RUN_NOWAIT);
+    run_until(&connections, 4); // the first was cut before it could be told
+    assert_int_equal(answers, 12);
+}
+
+static void test_a_script_that_redis_forgot_is_loaded_again(void **state) {
+    (void)state;
+    call("registry");
+    run_until(&answers, 1);
+    redisContext *other = redisConnectUnix(config.redis.socket);
+    freeReplyObject(redisCommand(other, "SCRIPT FLUSH"));
+    redisFree(other);
+    call("registry");
+    run_until(&answers, 2);
+    assert_int_equal(losses, 0);
+}
+
+static void test_abandoned_batches_hear_so_once(void **state) {
+    (void)state;
+    call("registry");
+    run_until(&answers, 1);
+    call("registry");
+    call("registry");
+    store_abandon(store);
+    assert_int_equal(abandoned, 2);
+    call("registry");
+    run_until(&answers, 2);
+    assert_int_equal(abandoned, 2);
+}
+
+static void test_where_no_redis_is_that_is_told_once(void **state) {
+    (void)state;
+    const char *socket = config.redis.socket;
+    config.redis.socket = "/nowhere/redis.sock";
+    call("registry");
+    run_until(&losses, 1);
+    for (int i = 0; i < 6; i++) uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(losses, 1);
+    assert_int_equal(last_fault, STORE_UNREACHABLE);
+    config.redis.socket = socket;
+    run_until(&answers, 1);
+}
+
+static void test_a_refused_login_is_told_as_such(void **state) {
+    (void)state;
+    redisContext *other = redisConnectUnix(config.redis.socket);
+    freeReplyObject(redisCommand(other, "CONFIG SET requirepass sesame"));
+    run_until(&losses, 1);
+    assert_int_equal(last_fault, STORE_LOGIN_REFUSED);
+    config.redis.password = "sesame";
+    call("registry");
+    run_until(&answers, 1);
+    config.redis.password = NULL;
+    freeReplyObject(redisCommand(other, "CONFIG SET requirepass %s", ""));
+    redisFree(other);
+}
+
+// ---- listening ----------------------------------------------------------------------------------
+
+static char heard[256];
+static int messages;
+
+static void on_message(void *owner, const char *channel, const char *text) {
+    (void)owner;
+    snprintf(heard, sizeof heard, "%s %s", channel, text);
+    messages++;
+}
+
+static void test_a_listener_hears_its_channels_also_after_a_cut(void **state) {
+    (void)state;
+    const char *channels[] = {"wake:1", "due"};
+    StoreEvents events = {.on_connected = on_connected, .on_message = on_message};
+    Store *listener = store_listen(&loop, &config, events, channels, 2);
+    redisContext *other = redisConnectUnix(config.redis.socket);
+    run_until(&connections, 2); // the store's and the listener's
+    freeReplyObject(redisCommand(other, "PUBLISH unit:{0}:due 17"));
+    run_until(&messages, 1);
+    assert_string_equal(heard, "unit:{0}:due 17");
+    freeReplyObject(redisCommand(other, "CLIENT KILL TYPE pubsub"));
+    run_until(&connections, 3);
+    freeReplyObject(redisCommand(other, "PUBLISH unit:{0}:wake:1 2"));
+    run_until(&messages, 2);
+    assert_string_equal(heard, "unit:{0}:wake:1 2");
+    redisFree(other);
+    store_close(listener);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_batch_is_answered),
+        TEST(test_a_verb_that_raises_is_an_error_of_its_group),
+        TEST(test_many_batches_are_answered_in_order),
+        TEST(test_a_cut_connection_loses_no_batch_and_answers_none_twice),
+        TEST(test_a_script_that_redis_forgot_is_loaded_again),
+        TEST(test_abandoned_batches_hear_so_once),
+        TEST(test_where_no_redis_is_that_is_told_once),
+        TEST(test_a_refused_login_is_told_as_such),
+        TEST(test_a_listener_hears_its_channels_also_after_a_cut),
+    };
+    return cmocka_run_group_tests_name("store", tests, start_redis, stop_redis);
+}

@@ -1,0 +1,197 @@
+// Runs in Lua: what one of them does wrong ends that one, and only that one.
+#include "vm.h"
+
+#include "unit.h"
+
+#include <lua.h>
+#include <stdlib.h>
+#include <time.h>
+#include <uv.h>
+
+enum { CPU_MS = 100 };
+
+static Config config = {
+    .memory_bytes = 32 << 20, .cpu_ms = CPU_MS, .payload_bytes = 1 << 20, .depth = 64};
+static Vm *vm;
+
+static int open_vm(void **state) {
+    (void)state;
+    vm = vm_open(&config);
+    return vm ? 0 : -1;
+}
+
+static int close_vm(void **state) {
+    (void)state;
+    vm_close(vm);
+    return 0;
+}
+
+static int load(const char *hash, const char *text, char **faults) {
+    Source source = {.path = (char *)"w.lua", .text = (char *)text, .size = strlen(text)};
+    return vm_load_bundle(vm, hash, &source, 1, faults);
+}
+
+// A run of a workflow "w" with this body, begun.
+static VmRun *begin(const char *body) {
+    static int number;
+    char hash[24], text[1024], *faults = NULL;
+    snprintf(hash, sizeof hash, "bundle-%d", ++number);
+    snprintf(text, sizeof text,
+             "return require('weir').workflow { id = 'w', retry = { attempts = 1 }, "
+             "run = function(ctx, data) %s end }",
+             body);
+    assert_int_equal(load(hash, text, &faults), 0);
+    Reply *claim =
+        unit_reply("(cold r 0 0 - state running workflow w data {} seed 1 created_at 1000)");
+    VmRun *run = vm_begin(vm, "r", hash, claim, 5, 1000);
+    freeReplyObject(claim);
+    return run;
+}
+
+// What its next turn says, as one line.
+static const char *turn(VmRun *run) {
+    size_t count = 0;
+    static char text[8192];
+    assert_int_equal(vm_turn(vm, run, 1000, 0, &count), 0);
+    Batch *batch = batch_new(0);
+    batch_group(batch, "turn", count, NULL, NULL);
+    vm_take_effects(vm, batch);
+    snprintf(text, sizeof text, "%s", unit_groups(batch));
+    batch_free(batch);
+    assert_int_equal(lua_gettop(vm_lua(vm)), 0);
+    return text;
+}
+
+static void assert_turn_says(VmRun *run, const char *part) {
+    const char *text = turn(run);
+    if (!strstr(text, part)) fail_msg("no \"%s\" in: %s", part, text);
+}
+
+static void test_a_run_returns(void **state) {
+    (void)state;
+    VmRun *run = begin("return { n = 1 }");
+    assert_turn_says(run, "complete {\"n\":1}");
+    vm_forget(vm, run);
+}
+
+static void test_a_fault_of_the_author_is_its_own(void **state) {
+    (void)state;
+    VmRun *run = begin("local x = nil; return x.y");
+    assert_turn_says(run, "w.lua:1: attempt to index a nil value");
+    vm_forget(vm, run);
+}
+
+static void test_a_file_with_a_fault_names_its_line(void **state) {
+    (void)state;
+    char *faults = NULL;
+    assert_int_equal(load("bad", "local x =\n= 1", &faults), UV_EINVAL);
+    assert_memory_equal(faults, "w.lua:2: ", 9);
+    free(faults);
+    assert_true(vm_has_bundle(vm, "bad")); // its runs are doomed
+    VmRun *run = vm_begin(vm, "r", "bad", NULL, 0, 1000);
+    assert_turn_says(run, "bundle bad cannot be loaded: w.lua:2: ");
+    vm_forget(vm, run);
+}
+
+static void test_a_file_that_loops_while_it_loads_is_a_fault(void **state) {
+    (void)state;
+    char *faults = NULL;
+    assert_int_equal(load("loop", "while true do end", &faults), UV_EINVAL);
+    assert_non_null(strstr(faults, "without waiting"));
+    free(faults);
+}
+
+static void test_what_loops_is_stopped_whatever_it_catches(void **state) {
+    (void)state;
+    const char *bodies[] = {
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "local function f() pcall(f) return f() end f()",
+        "while true do local co = coroutine.wrap(function() while true do end end) pcall(co) end",
+        "table.sort({ 1, 2, 3 }, function() while true do pcall(error) end end)",
+        "string.gsub('x', 'x', function() while true do end end)",
+        "local x <close> = setmetatable({}, { __close = function() while true do end end })",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        VmRun *run = begin(bodies[i]);
+        assert_turn_says(run, "\"code\":\"blocked\"");
+        vm_forget(vm, run);
+    }
+}
+
+static void test_what_eats_memory_is_stopped_whatever_it_catches(void **state) {
+    (void)state;
+    const char *bodies[] = {
+        "local t = {} while true do t[#t + 1] = string.rep('x', 1000) end",
+        "local t = {} while true do pcall(function() t[#t + 1] = string.rep('x', 1e6) end) end",
+        "return string.rep('x', 1e9)",
+        "local s = 'x' while true do s = s .. s end",
+    };
+    config.cpu_ms = 10000;
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        VmRun *run = begin(bodies[i]);
+        assert_turn_says(run, "\"code\":\"memory\"");
+        vm_forget(vm, run);
+    }
+    config.cpu_ms = CPU_MS;
+}
+
+static void test_garbage_is_not_held_against_a_run(void **state) {
+    (void)state;
+    config.cpu_ms = 10000;
+    VmRun *run = begin("for i = 1, 10000 do local s = string.rep('x', 10000) end return 1");
+    assert_turn_says(run, "complete 1");
+    vm_forget(vm, run);
+    config.cpu_ms = CPU_MS;
+}
+
+static void test_a_long_call_of_c_does_not_fail_its_run(void **state) {
+    (void)state;
+    VmRun *run = begin("return (string.rep('a', 15000):find('.-b'))");
+    clock_t began = clock();
+    assert_turn_says(run, "complete null");
+    assert_true(clock() - began > config.cpu_ms * CLOCKS_PER_SEC / 1000);
+    vm_forget(vm, run);
+}
+
+static void test_a_doomed_run_ends_so(void **state) {
+    (void)state;
+    VmRun *run = begin("return 1");
+    vm_doom(vm, run, "lost", "too many deaths");
+    assert_turn_says(run, "too many deaths");
+    vm_forget(vm, run);
+}
+
+static void test_sources_are_announced_with_their_workflows(void **state) {
+    (void)state;
+    const char text[] = "return require('weir').workflow { id = 'w', queue = 'q', timeout = '2s', "
+                        "run = function() end }";
+    Source source = {.path = (char *)"w.lua", .text = (char *)text, .size = sizeof text - 1};
+    size_t count = 0;
+    char *faults = NULL;
+    assert_int_equal(vm_announce(vm, &source, 1, &count, &faults), 0);
+    Batch *batch = batch_new(0);
+    batch_group(batch, "announce", count, NULL, NULL);
+    vm_take_effects(vm, batch);
+    char expected[512];
+    snprintf(expected, sizeof expected, "announce 10 1 w.lua %s 1 w q 0 2000 604800000 ", text);
+    assert_string_equal(unit_groups(batch), expected);
+    batch_free(batch);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_vm, close_vm)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_run_returns),
+        TEST(test_a_fault_of_the_author_is_its_own),
+        TEST(test_a_file_with_a_fault_names_its_line),
+        TEST(test_a_file_that_loops_while_it_loads_is_a_fault),
+        TEST(test_what_loops_is_stopped_whatever_it_catches),
+        TEST(test_what_eats_memory_is_stopped_whatever_it_catches),
+        TEST(test_garbage_is_not_held_against_a_run),
+        TEST(test_a_long_call_of_c_does_not_fail_its_run),
+        TEST(test_a_doomed_run_ends_so),
+        TEST(test_sources_are_announced_with_their_workflows),
+    };
+    return cmocka_run_group_tests_name("vm", tests, NULL, NULL);
+}
