@@ -16,7 +16,8 @@ local children = {
     return data.name
   end },
   weir.workflow { id = "broken", run = function(_, data)
-    error(weir.error { code = "sold_out", message = "no " .. (data.what or "stock"), details = data, retryable = false })
+    local message = "no " .. (data.what or "stock")
+    error(weir.error { code = "sold_out", message = message, details = data, retryable = false })
   end },
   weir.workflow { id = "strict", run = function() return "in" end,
     schema = { type = "object", required = { "n" }, properties = { n = { type = "integer" } } } },
@@ -281,7 +282,8 @@ describe("invoke", function()
     assert.equal("ctx:invoke takes a table: ctx:invoke{ id = …, workflow = …, data = … }", mistake("echo"))
     assert.equal("ctx:invoke has no option worklow; did you mean workflow?", mistake { worklow = "echo" })
     assert.equal("ctx:invoke: workflow must be text, not a nil", mistake {})
-    assert.equal('ctx:invoke: id "a/b" has a "/", which weir puts between ids', mistake { id = "a/b", workflow = "echo" })
+    assert.equal('ctx:invoke: id "a/b" has a "/", which weir puts between ids',
+      mistake { id = "a/b", workflow = "echo" })
     assert.equal('ctx:invoke: on_timeout is "cancel" or "abandon"', mistake { workflow = "echo", on_timeout = "x" })
     assert.is_truthy(mistake { workflow = "echo", timeout = "soon" }:find("^ctx:invoke: timeout: "))
     assert.is_truthy(mistake { workflow = "echo", retry = { attempts = 0 } }:find("^ctx:invoke: retry%.attempts"))
@@ -685,7 +687,9 @@ describe("step", function()
     local draws = result(function(ctx)
       local drawn = { ctx:random(1000000) }
       ctx:step("a", function()
-        for _, verb in ipairs { "invoke", "spawn", "step", "sleep", "now", "random", "uuid", "all", "race", "settle" } do
+        for _, verb in ipairs {
+          "invoke", "spawn", "step", "sleep", "now", "random", "uuid", "all", "race", "settle",
+        } do
           local _, err = pcall(ctx[verb], ctx, {})
           list[#list + 1] = here(err)
         end

@@ -31,7 +31,7 @@ local MODES = { {}, { always_replay = true }, { fused = false }, { always_replay
 local function each_mode(definitions, play)
   if type(definitions) == "function" then definitions = { workflow("w", definitions) } end
   for _, mode in ipairs(MODES) do
-    mode.workflows = table.move({ nap, careful }, 1, 2, #definitions + 1, table.move(definitions, 1, #definitions, 1, {}))
+    mode.workflows = { nap, careful, table.unpack(definitions) }
     local made = driver.new(mode)
     made:start("w", nil, { id = "r" })
     play(made)
@@ -158,7 +158,9 @@ describe("an attempt", function()
   it("runs the newest code, told from that of the one before", function()
     local function code(line) return { ["w.lua"] = [[
       local weir = require "weir"
-      return weir.workflow { id = "w", retry = { delay = 1, jitter = false }, run = function(ctx) ]] .. line .. " end }" } end
+      return weir.workflow { id = "w", retry = { delay = 1, jitter = false },
+        run = function(ctx) ]] .. line .. " end }" }
+    end
     local made = driver.new { files = code 'ctx:step("a", function() return 1 end) error("bug")' }
     made:start("w", nil, { id = "r" })
     made:settle()
@@ -172,7 +174,7 @@ describe("an attempt", function()
     made:deploy { files = code 'ctx:sleep { id = "a", duration = 1 }' }
     local err = made:finish("r").error
     assert.equal("replay_mismatch", err.code)
-    assert.equal('operation "a" was step at w.lua:2 (bundle b1), now sleep at w.lua:2 (bundle b2)', err.message)
+    assert.equal('operation "a" was step at w.lua:3 (bundle b1), now sleep at w.lua:3 (bundle b2)', err.message)
   end)
 
   it("ends the children that it does not begin again", function()
@@ -640,6 +642,7 @@ describe("a fused child", function()
     local view, fused, made = fused_run(function(_, data) return data + 1 end)
     assert.equal(6, view.result)
     assert.is_true(fused)
+    assert.same({ "foresee", "invoke", "complete" }, made:effects_of("r"))
     assert.equal(1, #made.told)
   end)
 
@@ -733,12 +736,11 @@ describe("a crash at any event", function()
       assert.is_nil(made:fault())
       return view, made
     end
-    local plain, made = play(-1)
+    local plain = play(-1)
     assert.same({ "stepped", "child_failed", "fast", "echoed", { "x", "y" }, "timeout" }, plain.result)
-    local crash_at = 0
+    local crash_at, view, made = 0, nil, nil
     repeat
       crash_at = crash_at + 1
-      local view
       view, made = play(crash_at)
       assert.same(plain.result, view.result)
       assert.equal(#plain.operations, #view.operations)
@@ -765,6 +767,6 @@ describe("workflows of files", function()
         end }]],
     } }
     assert.equal(3, made:run("order", { item = "tea" }).result)
-    assert.equal("order.lua:4", made:view("run-1").by_id.price.line)
+    assert.equal("order.lua:3", made:view("run-1").by_id.price.line)
   end)
 end)

@@ -142,9 +142,10 @@ describe("invoke", function()
       assert.same({}, store:faults())
     end
 
-    it("does not happen when something older is ready", function()
+    it("happens though something older is ready: it took no place in the queue", function()
       store:start "old"
-      goes_the_long_way()
+      a:turn("p", fused {}, redis.suspend)
+      assert.same({ "completed", "ready" }, { store:state "p/c", store:state "old" })
     end)
 
     it("does not happen on code that is not the newest", function()
@@ -172,6 +173,56 @@ describe("invoke", function()
       store:say("cancel", "p", "by hand")
       a:turn("p", fused {}, redis.suspend)
       assert.is_nil(store:run "p/c")
+    end)
+  end)
+
+  describe("foreseen", function()
+    local AT = redis.BEGIN - 5
+    local function foresee(number, count) return { "foresee", number, AT, count } end
+    local function fused(operation, bundle)
+      return redis.invoke {
+        operation = operation, child = "p/" .. operation, bundle = bundle or store.bundle, result = '"r"',
+      }
+    end
+
+    it("is a sequence in one turn: the outcomes take the numbers that follow, at the instant told", function()
+      assert.equal("suspended", (a:turn("p", foresee(0, 2), fused "c", fused "d", redis.suspend)))
+      local run = store:run "p"
+      assert.equal(('c\tcompleted\t%d\t1\t"r"'):format(AT), run["1"])
+      assert.equal(('d\tcompleted\t%d\t1\t"r"'):format(AT), run["2"])
+      assert.same({ "waiting", "completed", tostring(AT) },
+        { run.state, store:state "p/d", store:run("p/d").finished_at })
+      assert.same({}, store:faults())
+    end)
+
+    it("lets what is fused behind that come as news", function()
+      assert.equal("running 1:c=completed 2:d=completed",
+        a:turn("p", foresee(0, 1), fused "c", fused "d", redis.suspend))
+    end)
+
+    local function is_stale(...)
+      local group = a:turn_of("p", ...)
+      assert.equal("stale", redis.words(store:unchanged(function() return a:ask(0, group).groups[1] end)))
+    end
+
+    it("is stale when something else came first, and nothing is written", function()
+      store:say("cancel", "p", "by hand")
+      is_stale(foresee(0, 1), fused "c", redis.suspend)
+    end)
+
+    it("is stale when the child would not be fused", function()
+      is_stale(foresee(0, 2), fused "c", fused("d", "0123456789abcdef"), redis.suspend)
+      store:start "p/c"
+      is_stale(foresee(0, 1), fused "c", redis.suspend)
+    end)
+
+    it("leaves the other turns of its batch alone", function()
+      store:start "q"
+      a:claim(1)
+      local answer = a:ask(0, a:turn_of("p", foresee(0, 1), fused("c", "0123456789abcdef")),
+        a:turn_of("q", redis.complete '"q"'))
+      assert.same({ "stale", "done" }, { redis.words(answer.groups[1]), redis.words(answer.groups[2]) })
+      assert.equal("completed", store:state "q")
     end)
   end)
 end)
