@@ -65,7 +65,7 @@ asan: ## units, stories and crashes under AddressSanitizer and UBSan
 	@$(MAKE) sanitized BUILD=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover'
 
 tsan: ## the same under ThreadSanitizer
-	@$(MAKE) sanitized BUILD=build/tsan SANITIZE=-fsanitize=thread
+	@TSAN_OPTIONS=report_thread_leaks=0 $(MAKE) sanitized BUILD=build/tsan SANITIZE=-fsanitize=thread
 
 sanitized: build $(BUILD)/faulty $(units)
 	@lua5.4 tests/run.lua $(BUILD) unit e2e crash

@@ -49,6 +49,7 @@ function verbs.beat()
     local workflow = string.match(queue, "^%?(.*)$")
     if workflow and lib.registered(workflow) and lib.adopt(workflow) == 0 then lib.write("SREM", "queues", queue) end
   end
+  if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "beat_at", now)
   return { "beat", reaped, more and "1" or "0" }
 end

@@ -10,8 +10,7 @@ local call, key = redis.call, lib.key
 local worker, now = lib.worker, lib.now()
 local CHUNK = 3000
 
-local served, groups_begin = {}, 4 + tonumber(ARGV[3])
-for i = 4, groups_begin - 1 do served[#served + 1] = ARGV[i] end
+local served, groups_begin = lib.served, 4 + tonumber(ARGV[3])
 
 -- A host that lost its lease may not write: its runs may be elsewhere by now.
 if worker ~= "" and not call("ZSCORE", key("leases"), string.match(worker, "^%d+")) then

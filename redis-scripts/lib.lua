@@ -518,10 +518,12 @@ function lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
   })
 end
 
---- Whether the caller takes runs of this queue.
+lib.served = {} -- the queues that the caller takes runs of; "*" is all
+for i = 4, 3 + tonumber(ARGV[3]) do lib.served[i - 3] = ARGV[i] end
+
 function lib.serves(queue)
-  for i = 4, 3 + tonumber(ARGV[3]) do
-    if ARGV[i] == "*" or ARGV[i] == queue then return true end
+  for _, served in ipairs(lib.served) do
+    if served == "*" or served == queue then return true end
   end
   return false
 end

@@ -1,5 +1,5 @@
 -- start: a new run from outside. The same id again is the same run: the caller compares what was asked then.
--- args   run  workflow  data  seed  any("1"|"")  n  (option value)×n     options: queue priority delay_ms
+-- args   run  workflow  data  seed  any("1"|"")  n  (option value)×n     options: queue priority delay_ms tags
 -- moves  (none) -> ready | scheduled
 -- reply  started             exists workflow data state             unknown: nobody has announced the workflow
 
@@ -11,7 +11,9 @@ function verbs.start()
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
-  lib.begin_run(lib.create(id), workflow, data, seed, {
+  run = lib.create(id)
+  if options.tags then lib.set(run, "tags", options.tags) end
+  lib.begin_run(run, workflow, data, seed, {
     queue = options.queue, priority = tonumber(options.priority), delay_ms = tonumber(options.delay_ms),
   })
   return { "started" }

@@ -357,7 +357,7 @@ local function invoke(state, run, verb, options)
   local delay_ms = milliseconds(verb, "delay", options.delay)
   local queue, priority = options.queue, options.priority
   if queue ~= nil then
-    fault = identifier.fault(queue) or (queue == "*" or queue:find(",", 1, true)) and ' "*" and "," mean several queues'
+    fault = identifier.queue_fault(queue)
     if fault then misuse(("ctx:%s: queue%s"):format(verb, fault)) end
   end
   if priority ~= nil then

@@ -51,11 +51,8 @@ local function read_run(value)
 end
 
 local function read_queue(value)
-  local fault = id.fault(value)
+  local fault = id.queue_fault(value)
   if fault then return nil, "queue" .. fault end
-  if value == "*" or value:find(",", 1, true) then
-    return nil, ('queue "%s": "*" and "," mean several queues'):format(value)
-  end
   return value
 end
 

@@ -24,4 +24,15 @@ function id.fault(value)
   return (' "%s" has a "%s", which weir puts between ids'):format(value, separator)
 end
 
+---Why `value` cannot be the name of a queue; nil when it can.
+---@param value any
+---@return string? fault
+function id.queue_fault(value)
+  local fault = id.fault(value)
+  if fault then return fault end
+  if value == "*" or value:find(",", 1, true) then return (' "%s": "*" and "," mean several queues'):format(value) end
+  if value:find("^[@?]") then return (' "%s": "@" and "?" begin weir\'s own queues'):format(value) end
+  return nil
+end
+
 return id

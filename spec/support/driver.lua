@@ -44,7 +44,7 @@ local NEXT = { -- the legal moves, as in lib.lua
 function driver.new(options)
   local self = setmetatable({
     options = options, now = options.now or 1790000000000, random = options.random,
-    records = {}, order = {}, ready = {}, live = {}, live_order = {}, delayed = {},
+    records = {}, order = {}, ready = {}, pending = {}, live = {}, live_order = {}, delayed = {},
     bundles = {}, registry = {}, sequence = 0, events = 0, turns = 0, stale = 0, seeds = 0, logs = {}, told = {},
     limits = options.limits or { payload_bytes = 16 * 1024 * 1024, depth = 64 },
   }, Driver)
@@ -112,7 +112,9 @@ end
 local function enqueue(self, record)
   self.sequence = self.sequence + 1
   record.place = (100 - (record.priority or 0)) * 2 ^ 45 + self.sequence
-  table.insert(self.ready, record.id)
+  local at = #self.ready + 1
+  while at > 1 and self.records[self.ready[at - 1]].place > record.place do at = at - 1 end
+  table.insert(self.ready, at, record.id)
 end
 
 function Driver:make_ready(record)
@@ -409,9 +411,6 @@ local function tell(record, live, known)
 end
 
 local function claim(self, record)
-  for i, id in ipairs(self.ready) do
-    if id == record.id then table.remove(self.ready, i) break end
-  end
   if record.state ~= "ready" then return false end
   expire(self, record)
   if record.state ~= "ready" then return false end
@@ -514,32 +513,34 @@ function Driver:crash(id)
   end
 end
 
----All that may happen now, oldest first: { kind, id }.
-local function possible(self)
-  local list = {}
-  for _, id in ipairs(self.live_order) do
-    local live = self.live[id]
-    if live.effects then
-      list[#list + 1] = { apply, id }
-    elseif live.reply and self.records[id].state == "running" then
-      list[#list + 1] = { compute, id }
+-- The next thing that may happen now, or one of them: a run, and what is to be done with it. What was
+-- put down here may not be so any more: its process died, the run has ended.
+local function take_next(self)
+  local pending, ready = self.pending, self.ready
+  while #pending + #ready > 0 do
+    local chosen = self.random and self.random(#pending + #ready) or 1
+    local id
+    if chosen <= #pending then
+      id = table.remove(pending, chosen)
+    else
+      id = table.remove(ready, chosen - #pending)
     end
+    local record, live = self.records[id], self.live[id]
+    if record.state == "ready" then return record, compute end
+    if record.state == "running" and live and live.effects then return record, apply end
+    if record.state == "running" and live and live.reply then return record, compute end
   end
-  if not self.random then
-    table.sort(self.ready, function(a, b) return self.records[a].place < self.records[b].place end)
-  end
-  for _, id in ipairs(self.ready) do list[#list + 1] = { compute, id } end
-  return list
 end
 
 ---One event; false when there is none until the clock moves.
 function Driver:step()
-  local list = possible(self)
-  if #list == 0 then return false end
-  local chosen = list[self.random and self.random(#list) or 1]
+  local record, event = take_next(self)
+  if not record then return false end
   self.events = self.events + 1
-  chosen[1](self, self.records[chosen[2]])
-  if self.options.on_event then self.options.on_event(self, chosen[2], chosen[1] == apply) end
+  event(self, record)
+  local live = self.live[record.id]
+  if live and record.state == "running" then table.insert(self.pending, record.id) end
+  if self.options.on_event then self.options.on_event(self, record.id, event == apply) end
   if self.events == self.options.crash_at then
     for i = #self.live_order, 1, -1 do self:crash(self.live_order[i]) end
   end

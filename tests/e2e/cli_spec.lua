@@ -284,7 +284,7 @@ describe("the command line", function()
     assert.is_true(stats.hosts[1].alive)
     assert.equal(2, stats.hosts[1].workers)
     assert.equal("everysec", stats.redis.durability)
-    assert.truthy(good("stats"):find("hosts      1 ", 1, true))
+    assert.truthy(good("stats"):find("hosts      %S+ %(host %d+%): 2 workers, holding"))
   end)
 
   it("says which Redis cannot be reached", function()

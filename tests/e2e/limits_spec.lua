@@ -8,6 +8,10 @@ local support = require "tests.support"
 local host, store, folder
 local last = 0
 
+-- A loop is interrupted by a signal. ThreadSanitizer keeps it back until the thread next calls
+-- something that it watches, which a loop in Lua never does.
+local interrupts = not support.build:find "tsan"
+
 -- Runs a workflow to its end, with a neighbour.
 local function perform(workflow, data)
   last = last + 1
@@ -51,9 +55,11 @@ describe("a workflow", function()
     support.remove(folder)
   end)
 
-  it("with an endless loop is blocked, and told where", function()
-    fails("blocked", "^stories.lua:%d+: Lua ran for 0.15s without waiting", "endless")
-  end)
+  if interrupts then
+    it("with an endless loop is blocked, and told where", function()
+      fails("blocked", "^stories.lua:%d+: Lua ran for 0.15s without waiting", "endless")
+    end)
+  end
 
   it("that eats memory is stopped", function()
     fails("memory", "more than 8 MiB", "glutton")
@@ -87,8 +93,9 @@ describe("a workflow", function()
   end)
 
   it("below another ends with an error that its parent can catch", function()
-    local suspects = { "endless", "glutton", "deep" }
+    local suspects = { "glutton", "deep", interrupts and "endless" or nil }
     local run = perform("jury", { suspects = suspects })
-    assert.same({ "blocked", "memory", "child_failed" }, json.decode(run.result))
+    local codes = { "memory", "child_failed", interrupts and "blocked" or nil }
+    assert.same(codes, json.decode(run.result))
   end)
 end)

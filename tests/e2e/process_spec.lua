@@ -18,7 +18,7 @@ describe("the command line", function()
 
   it("refuses by name what is not there yet", function()
     refuses(64, "deps is not there yet", "deps", "x")
-    refuses(64, "list --state is not there yet", "list", "--state", "failed")
+    refuses(64, "list --since is not there yet", "list", "--since", "1h")
   end)
 
   it("helps", function()

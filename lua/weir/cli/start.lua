@@ -153,7 +153,8 @@ end
 function start.run(workflow, options, folder)
   check_name("workflow", workflow)
   check_name("--id", options.id)
-  check_name("--queue", options.queue)
+  local fault = options.queue and identifier.queue_fault(options.queue)
+  if fault then store.fault(store.USAGE, "--queue%s", fault) end
   local text, value = read_data(options.data)
   local tags = read_tags(options.tag)
 
