@@ -99,7 +99,7 @@ function Driver:keep(record)
   local copy = {}
   for field, value in pairs(record.fields) do copy[field] = value end
   copy.started_at = copy.started_at or tostring(self.now)
-  copy.attempt, copy.turn = tostring(record.attempt), tostring(record.turn)
+  copy.attempt, copy.turn, copy.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
   table.insert(record.history, copy)
 end
 
@@ -553,7 +553,8 @@ function Driver:settle()
   while self:step() do end
 end
 
-local function promote(self)
+---Wake what is due.
+function Driver:promote()
   local due = {}
   for id, wake in pairs(self.delayed) do
     if wake <= self.now then due[#due + 1] = id end
@@ -590,7 +591,7 @@ function Driver:advance(ms)
   local due = self:next_due()
   while due and due <= till do
     self.now = math.max(self.now, math.tointeger(due))
-    promote(self)
+    self:promote()
     self:settle()
     due = self:next_due()
   end
@@ -605,7 +606,7 @@ function Driver:finish(id)
     local due = self:next_due()
     if not due then return id and self:view(id) end
     self.now = math.max(self.now, math.tointeger(due))
-    promote(self)
+    self:promote()
   end
 end
 
