@@ -257,8 +257,9 @@ static void fetch(Run *run, const char *hash) {
 
 // ---- turn ---------------------------------------------------------------------------------------
 
-// Held shared by every turn, alone by that of a suspect: a run that was there when two processes
-// died. If it does it again, no other run's turn was in that process to be blamed.
+// A run that was there when two processes died is a suspect. Redis is told that it is tried, and
+// until its turn is recorded the process resumes nothing else: if it dies again, that counts for
+// this run and for no neighbour. Held shared by every turn, alone by a suspect.
 static pthread_rwlock_t turns = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
 enum { SUSPECT_DEATHS = 2 };
@@ -284,30 +285,37 @@ const char *turn_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms) {
     return condemned ? atomic_load(&watch->id) : NULL;
 }
 
+static bool is_suspect(const Run *run) {
+    return run->deaths >= SUSPECT_DEATHS;
+}
+
+static void end_alone(Run *run) {
+    if (run->runs->alone != run) return;
+    run->runs->alone = NULL;
+    pthread_rwlock_unlock(&turns);
+}
+
 // 0 and the number of effects, or a negative code.
 static int let_run(Run *run, size_t *effects) {
     Runs *runs = run->runs;
-    if (run->deaths >= SUSPECT_DEATHS)
-        pthread_rwlock_wrlock(&turns);
-    else
-        pthread_rwlock_rdlock(&turns);
+    if (runs->alone != run) pthread_rwlock_rdlock(&turns);
     begin_watch(&runs->watch, run->id);
     int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
     end_watch(&runs->watch);
-    pthread_rwlock_unlock(&turns);
+    if (runs->alone != run) pthread_rwlock_unlock(&turns);
     return code;
 }
 
 static void on_turned(void *about, const Reply *reply);
 
-void runs_turn(Runs *runs) {
-    Run *run = runs->ready;
+static void give_turn(Run *run) {
+    Runs *runs = run->runs;
     Batch *batch = runs->batch;
     size_t effects = 0;
-    DL_DELETE(runs->ready, run);
     run->state = RUN_RUNNING;
     if (let_run(run, &effects) < 0) {
         log_error("run %s is left where it stands: its end cannot be told", run->id);
+        end_alone(run);
         forget(run);
         return;
     }
@@ -319,6 +327,44 @@ void runs_turn(Runs *runs) {
     vm_take_effects(runs->vm, batch);
 }
 
+static void on_alone(void *about, const Reply *reply) {
+    Run *run = about;
+    if (reply) {
+        give_turn(run);
+    } else {
+        end_alone(run);
+        forget(run);
+    }
+}
+
+// What was said before this is recorded with it: it clears those who said it.
+static void try_alone(Run *run) {
+    Batch *batch = run->runs->batch;
+    pthread_rwlock_wrlock(&turns);
+    run->runs->alone = run;
+    run->state = RUN_CALLING;
+    batch_group(batch, "alone", 1, on_alone, run);
+    batch_text(batch, run->id);
+}
+
+bool runs_have_turn(const Runs *runs) {
+    return runs->ready && !runs->alone;
+}
+
+// Suspects come last: what is recorded for the others until then clears them.
+void runs_turn(Runs *runs) {
+    Run *run;
+    DL_FOREACH(runs->ready, run) {
+        if (!is_suspect(run)) break;
+    }
+    if (!run) run = runs->ready;
+    DL_DELETE(runs->ready, run);
+    if (is_suspect(run))
+        try_alone(run);
+    else
+        give_turn(run);
+}
+
 static void suspend(Run *run, int64_t wake_ms);
 static void refuse(Run *run, const char *message);
 static void reload(Run *run);
@@ -326,6 +372,7 @@ static void reload(Run *run);
 static void on_turned(void *about, const Reply *reply) {
     Run *run = about;
     assert(run->state == RUN_CALLING);
+    end_alone(run);
     const Reply *word = reply_at(reply, 0), *value = reply_at(reply, 1);
     if (reply_is(word, "error")) {
         refuse(run, reply_text(value));

@@ -36,6 +36,7 @@ typedef struct {
     Run *by_id;
     Run *ready;   // first come first
     Run *waiting; // least recently used first
+    Run *alone;   // a suspect: no other turn begins before its own is recorded
     Fetch *fetches;
 } Runs;
 
@@ -50,7 +51,9 @@ void runs_claim(Runs *runs, const Reply *claim);
 // Redis counts this run as running here. If it is not in flight, the reply that gave it was lost.
 void runs_adopt(Runs *runs, const char *id);
 
-// Gives the longest ready run its turn. Call only when there is one.
+// Whether a run may have its turn now.
+bool runs_have_turn(const Runs *runs);
+// Gives it its turn.
 void runs_turn(Runs *runs);
 
 // What each of them is doing, to the log.

@@ -144,7 +144,7 @@ static bool full(const Worker *worker) {
 }
 
 static bool has_turns(const Worker *worker) {
-    return worker->runs.ready && !worker->stopping && !full(worker);
+    return runs_have_turn(&worker->runs) && !worker->stopping && !full(worker);
 }
 
 static void finish(Worker *worker);

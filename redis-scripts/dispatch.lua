@@ -76,13 +76,26 @@ local function read_idle()
   end
 end
 
--- One worker for each run: the first may have little room, or be dead and not known to be.
+local alive -- host -> whether its lease runs
+local function is_alive(who)
+  if not alive then
+    alive = {}
+    local leases = call("ZRANGE", key("leases"), 0, -1, "WITHSCORES")
+    for i = 1, #leases, 2 do alive[leases[i]] = tonumber(leases[i + 1]) > now end
+  end
+  return alive[string.match(who, "^%d+")] or false
+end
+
+-- One worker for each run: the first may have little room, or be dead and not known to be. A host that stands still hears
+-- and does not come, so those whose lease runs come first.
 local function wake_for(queue, runs)
   read_idle()
-  for who, theirs in pairs(idle) do
-    if runs == 0 then return end
-    if theirs == "*" or string.find("\t" .. theirs .. "\t", "\t" .. queue .. "\t", 1, true) then
-      if wake(who) then runs = runs - 1 end
+  for _, wanted in ipairs({ true, false }) do
+    for who, theirs in pairs(idle) do
+      if runs == 0 then return end
+      if theirs == "*" or string.find("\t" .. theirs .. "\t", "\t" .. queue .. "\t", 1, true) then
+        if is_alive(who) == wanted and wake(who) then runs = runs - 1 end
+      end
     end
   end
 end

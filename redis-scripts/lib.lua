@@ -577,10 +577,11 @@ local function forget(host)
   lib.write("DEL", "host:" .. host)
 end
 
---- Take back what a host held, a bounded number of runs; true when nothing is left.
+--- Take back what a host held, a bounded number of runs; true when nothing is left. Its death counts for what it was
+--- running; for one run alone, when it had told that it tried that one and resumed nothing else.
 function lib.reap(host, counts, max_deaths)
-  local threads = tonumber(call("HGET", PREFIX .. "host:" .. host, "threads") or 0)
-  local reaped = 0
+  local v = call("HMGET", PREFIX .. "host:" .. host, "threads", "alone")
+  local threads, alone, reaped = tonumber(v[1] or 0), v[2], 0
   for thread = 1, threads do
     local worker = host .. "." .. thread
     lib.write("HDEL", "idle", worker)
@@ -588,7 +589,7 @@ function lib.reap(host, counts, max_deaths)
       for _, id in ipairs(call("SRANDMEMBER", PREFIX .. "held:" .. worker, REAPED - reaped)) do
         local run = lib.load(id)
         if run and run.holder == worker then
-          take_back(run, counts, max_deaths)
+          take_back(run, counts and (not alone or alone == id), max_deaths)
         else
           lib.write("SREM", "held:" .. worker, id)
         end

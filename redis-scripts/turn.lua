@@ -46,6 +46,7 @@ function verbs.turn()
   lib.set(record, "turn", lib.text[turn + 1])
   if (record.deaths or 0) > 0 then
     lib.set_special(record, "deaths", 0)
+    lib.write("HDEL", "host:" .. string.match(lib.worker, "^%d+"), "alone")
   end
   while lib.more() do
     effects[lib.take()](record)

@@ -396,6 +396,17 @@ describe("all", function()
       local future = ctx:spawn { workflow = "double", data = { value = 1 } }
       return ctx:all { a = future, b = future }
     end))
+    assert.equal("cab", result(function(ctx)
+      local future = ctx:spawn { workflow = "nap", data = { span = 1, name = "a" } }
+      local settled = ctx:settle { b = future, c = future, later = function(inner)
+        inner:sleep(2)
+        return "c"
+      end }
+      return settled.later.value .. settled.b.value .. ctx:all({ future, future, function(inner)
+        inner:sleep(1)
+        return "b"
+      end })[3]
+    end))
   end)
 
   it("begins branches in the order of their keys, each in a scope of its own", function()

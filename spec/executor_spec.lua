@@ -149,7 +149,8 @@ describe("an attempt", function()
   it("that recurses without end fails soon, with a traceback that can be read", function()
     local function deeper(n) return 1 + deeper(n + 1) end
     local began = os.clock()
-    local made = driver.new { workflows = { workflow("w", function() return deeper(1) end, { retry = { attempts = 1 } }) } }
+    local endless = workflow("w", function() return deeper(1) end, { retry = { attempts = 1 } })
+    local made = driver.new { workflows = { endless } }
     local err = made:run("w").error
     assert.is_truthy(err.message:find("stack overflow"))
     assert.is_true(#err.traceback < 10000)

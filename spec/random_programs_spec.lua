@@ -15,7 +15,7 @@ local weir = require "weir"
 
 local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 2000)
 local SEED = tonumber(os.getenv("WEIR_SEED") or os.time())
-local MUTANTS = math.min(PROGRAMS, 300)
+local MUTANTS = 200
 
 -- A stream of chance of its own, as each program must be repeatable by its seed.
 local function dice(seed)
@@ -152,6 +152,7 @@ end
 local function shown(ok, value)
   if ok then return "ok " .. (json.try_encode(value) or tostring(value)) end
   local codes = {}
+  if type(value) ~= "table" then return "no " .. tostring(value) end
   while value do
     codes[#codes + 1] = value.code .. ":" .. value.message:gsub("^spec/[^ ]+ ", "")
     value = value.cause
@@ -248,11 +249,12 @@ function execute(ctx, body, state)
 end
 
 local function program_workflow(id, body)
-  return weir.workflow { id = id, retry = { attempts = 2, delay = 0.003 }, cancel_grace = 0.03, run = function(ctx, data)
+  local function run(ctx, data)
     local state = { slots = {}, count = 0 }
     execute(ctx, body or library[data.program], state)
     return state.count
-  end }
+  end
+  return weir.workflow { id = id, run = run, retry = { attempts = 2, delay = 0.003 }, cancel_grace = 0.03 }
 end
 
 local function nap(ctx, data)
@@ -295,7 +297,7 @@ end
 local function follow(self, id, applied)
   if not applied then
     local live, notes = self.live[id], way.turn
-    way.turn = {}
+    way.turn, way.foreseen[id] = {}, nil
     if live and live.effects and live.effects[1] == "foresee" then
       way.foreseen[id] = { run = live.run, notes = notes }
     elseif live then
@@ -343,8 +345,9 @@ end
 local function strange_effect(record, effects)
   for _, effect in ipairs(effects) do
     if effect[1] == "invoke" or effect[1] == "record" then
-      local _, after = effect[3]:match("^([^\t]*)\t(%d+)")
+      local kind, after = effect[3]:match("^([^\t]*)\t(%d+)")
       local held = record.fields["o:" .. effect[2]]
+      if not held and kind == "step" then return nil end -- whether it came to that was decided by the clock
       if not held then return effect[2] .. " was never begun" end
       held = entry.read(held)
       if held.after ~= math.tointeger(tonumber(after)) then
@@ -359,7 +362,8 @@ local function replay(made, record)
   local count = 0
   for i, fields in ipairs(record.history) do
     local following = record.history[i + 1]
-    if not following or following.number ~= fields.number or following.attempt ~= fields.attempt then
+    local last = not following or following.number ~= fields.number or following.attempt ~= fields.attempt
+    if last and fields.state ~= "retrying" then -- no attempt begins with what comes while it backs off
       local run = executor.from_fields(made.bundles.b1, record.id, fields)
       run.cautious = true -- live, the world came between
       way.turn = {}
@@ -409,7 +413,7 @@ end)
 local function diverged_with(patch)
   local restore = patch()
   local count = 0
-  for seed = SEED, SEED + MUTANTS - 1 do
+  for seed = 1, MUTANTS do
     pcall(fault_in, seed)
     if way.diverged then count = count + 1 end
   end
@@ -436,7 +440,7 @@ describe("a weakened rule diverges:", function()
         end
       end)
     end)
-    assert.is_true(count > MUTANTS / 50, count .. " diverged")
+    assert.is_true(count > 5, count .. " diverged")
   end)
 
   it("the newest delivered first", function()
@@ -457,7 +461,7 @@ describe("a weakened rule diverges:", function()
         end
       end)
     end)
-    assert.is_true(count > MUTANTS / 50, count .. " diverged")
+    assert.is_true(count > 5, count .. " diverged")
   end)
 
   it("an outcome that is known taken without parking", function()
@@ -474,6 +478,6 @@ describe("a weakened rule diverges:", function()
         end
       end)
     end)
-    assert.is_true(count > MUTANTS / 50, count .. " diverged")
+    assert.is_true(count > 5, count .. " diverged")
   end)
 end)

@@ -169,12 +169,25 @@ local function park(branch, verb)
   end
 end
 
----Wait in the current branch until `check`, asked for each future as it settles, says yes.
+-- One and the same future may stand in a list twice: it settles once.
+local function each_once(futures)
+  local once, seen = {}, {}
+  for _, future in ipairs(futures) do
+    if not seen[future] then
+      seen[future] = true
+      once[#once + 1] = future
+    end
+  end
+  return once
+end
+
+---Wait in the current branch until `check`, asked once for each future as it settles, says yes.
 ---@param verb string who waits, for messages
 ---@param futures table[] those not settled are waited for
 ---@param check fun(future: table): boolean
 function branches:await(verb, futures, check)
   local branch = self.current
+  if #futures > 1 then futures = each_once(futures) end
   local wait = { branch = branch, futures = futures, check = check }
   branch.wait = wait
   if coroutine.isyieldable() then

@@ -182,7 +182,8 @@ function Run:end_body(ok, value)
   local made = failure.new(value)
   made.run, made.workflow = made.run or self.id, made.workflow or self.workflow
   self.failure = made
-  if not self.journal.cancel and not made.operation and not FINAL[made.code] then
+  -- A cancel that is recorded but not delivered yet takes the attempt away again, live as in a replay.
+  if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
     self.another = context.pause(self, self.retry_policy, "retry", self.attempt, made)
     if self.another then return end
   end
@@ -251,14 +252,20 @@ end
 -- that works as ever, for as long as the grace lasts.
 function Run:deliver_cancel()
   local cancel, definition = self.journal.cancel, self.definition
-  local grace = definition and definition.cancel_grace_ms or 60000
   local log = self.journal
-  log:arm_at({}, math.max(cancel.finished_at, log.children_ended_at) + grace, function()
-    self.branches:drop()
-    if self.ended then return self:end_others("the run was cancelled") end
-    self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(grace)))
-  end)
+  self.grace_ms = definition and definition.cancel_grace_ms or 60000
+  log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
+  log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
   self.branches:raise("", failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
+end
+
+-- Clean-up has had its time: none of the author's code runs any more.
+function Run:end_grace()
+  if not self.journal.grace_ends_at then return end
+  self.journal.grace_ends_at = nil
+  self.branches:drop()
+  if self.ended then return self:end_others("the run was cancelled") end
+  self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -317,6 +324,8 @@ function Run:advance()
     local following = log:next()
     if following == "cancel" then
       self:deliver_cancel()
+    elseif following == "too late" then
+      self:end_grace()
     elseif following then
       all:settle(following)
     elseif self.another then

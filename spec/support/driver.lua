@@ -100,6 +100,7 @@ function Driver:keep(record)
   for field, value in pairs(record.fields) do copy[field] = value end
   copy.started_at = copy.started_at or tostring(self.now)
   copy.attempt, copy.turn, copy.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
+  copy.state = record.state
   table.insert(record.history, copy)
 end
 

@@ -108,14 +108,14 @@ describe("a host", function()
     assert.same({}, store:faults())
   end)
 
-  it("that dies by one of its runs again and again gives that one up, not those that wait", function()
+  it("that dies by one of its runs again and again gives that one up, not its neighbours", function()
     begin()
-    local host = start_host "one"
     for i = 1, 3 do
-      store:start("neighbour-" .. i, "naps", data { times = 2, nap = "500ms" })
-      store:becomes("neighbour-" .. i, "waiting")
+      store:start("sleeper-" .. i, "naps", data { times = 2, nap = "500ms" })
+      store:start("neighbour-" .. i, "gated", data())
     end
     store:start("killer", "killer")
+    local host = start_host "one"
     local deaths = 0
     repeat
       support.wait_until("its end, or the host's", function()
@@ -132,7 +132,11 @@ describe("a host", function()
     local run = store:run "killer"
     assert.same({ "failed", "lost" }, { run.state, run.error.code })
     assert.matches("5 processes died", run.error.message, 1, true)
-    for i = 1, 3 do assert.equal("completed", store:ended("neighbour-" .. i).state) end
+    open_gate()
+    for i = 1, 3 do
+      assert.equal("completed", store:ended("sleeper-" .. i).state)
+      assert.equal("completed", store:ended("neighbour-" .. i).state)
+    end
     assert.same({}, store:faults())
   end)
 end)
