@@ -56,6 +56,7 @@ struct Run {
     int64_t known;       // highest number of the outcomes told here
     int64_t deaths;      // processes that died while they ran it, in a row
     int64_t recorded_ms; // when Redis recorded its last turn here
+    bool cautious;       // it foresaw wrongly once
     bool refused;        // Redis refused what its last turn said
     char id[];
 };
@@ -137,6 +138,7 @@ static void begin(Run *run, const Reply *claim) {
     }
     know_fields(run, claim);
     run->lua = vm_begin(runs->vm, run->id, hash, claim, COLD_FIELDS, runs->now_ms);
+    if (run->cautious) vm_caution(runs->vm, run->lua);
     make_ready(run);
 }
 
@@ -410,6 +412,7 @@ static void refuse(Run *run, const char *message) {
 
 // Its coroutine went on by what it foresaw, and that is not what came: it goes back to its journal.
 static void reload(Run *run) {
+    run->cautious = true;
     vm_forget(run->runs->vm, run->lua);
     run->lua = NULL;
     load(run);

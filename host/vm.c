@@ -306,6 +306,12 @@ static int turn_in_lua(lua_State *L) {
     return 1;
 }
 
+static int caution_in_lua(lua_State *L) {
+    push_method(L, lua_touserdata(L, 1), "be_cautious");
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 static int describe_in_lua(lua_State *L) {
     push_method(L, lua_touserdata(L, 1), "describe");
     lua_call(L, 1, 1);
@@ -399,6 +405,11 @@ void vm_take_effects(Vm *vm, Batch *batch) {
 void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
     RunCall call = {.vm = vm, .run = run, .code = code, .message = message};
     doom(&call);
+}
+
+void vm_caution(Vm *vm, VmRun *run) {
+    RunCall call = {.vm = vm, .run = run};
+    enter(vm, &vm->limits.own, caution_in_lua, &call, 0);
 }
 
 void vm_forget(Vm *vm, VmRun *run) {

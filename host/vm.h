@@ -44,6 +44,9 @@ void vm_take_effects(Vm *vm, Batch *batch);
 // The next turn ends it with this failure, without any more of its code.
 void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message);
 
+// What it foresaw once was wrong: it does not go on by that again.
+void vm_caution(Vm *vm, VmRun *run);
+
 // The run is dropped where it stands; nothing of it runs any more.
 void vm_forget(Vm *vm, VmRun *run);
 

@@ -485,6 +485,42 @@ describe("cancel", function()
     end
   end)
 
+  it("delivers nothing that was recorded when its grace had ended: a replay ends where the run ended", function()
+    local went_on = false
+    local effects = driver.replay({ workflow("w", function(ctx)
+      pcall(ctx.sleep, ctx, { id = "a", duration = "1h" })
+      ctx:sleep { id = "clean", duration = "1h" }
+      went_on = true
+    end, { cancel_grace = 0.001 }) }, { -- the n-th outcome is of the n-th millisecond
+      operations = { { "a", "sleep" }, { "clean", "sleep" } },
+      outcomes = { { "", "cancelled", "by hand" }, { "clean" } },
+    })
+    assert.is_false(went_on)
+    assert.same({ "fail", "cancelled" }, table.move(effects[1], 1, 2, 1, {}))
+  end)
+
+  it("is what the branches of a body that failed meanwhile get, live as in a replay", function()
+    local messages = {}
+    local function run(ctx)
+      ctx:step("first", function() return 1 end)
+      ctx:all { function() error("again") end, function(inner)
+        local _, err = pcall(inner.sleep, inner, { id = "nap", duration = "1h" })
+        messages[#messages + 1] = err.message
+      end }
+    end
+    local made = driver.new { workflows = { workflow("w", run) }, on_event = function(self)
+      if self.events == 3 then self:cancel("r") end -- what follows the step is on its way
+    end }
+    made:start("w", nil, { id = "r" })
+    assert.equal("cancelled", made:finish("r").state)
+    local effects = driver.replay({ workflow("w", run) }, {
+      operations = { { "first", "step" }, { "all#1:2:nap", "sleep" } },
+      outcomes = { { "first", nil, "1" }, { "", "cancelled", "cancelled by hand" } },
+    })
+    assert.same({ "fail", "cancelled" }, table.move(effects[1], 1, 2, 1, {}))
+    assert.same({ "cancelled by hand", "cancelled by hand" }, messages)
+  end)
+
   it("counts its grace from when the children had ended", function()
     local view = view_of({ workflow("w", function(ctx)
       pcall(ctx.invoke, ctx, { id = "a", workflow = "careful" })

@@ -285,7 +285,6 @@ local function time_out(run, operation)
     journal:tell("cancel", operation.child, "cancelled: " .. message)
   end
   leave(run, operation.child, operation.on_timeout)
-  journal:close_child(operation)
 end
 
 local function unknown_workflow(run, workflow)

@@ -34,7 +34,6 @@ local FINAL = {
 local Run = {}
 Run.__index = Run
 
-local foreseeing = setmetatable({}, { __mode = "v" }) -- id -> run whose last turn foresaw outcomes
 
 ---@param violations { path: string, message: string }[]
 ---@return weir.Failure
@@ -71,11 +70,12 @@ function executor.from_fields(bundle, id, fields)
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
     attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.deaths or 0),
     created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
+    queue = fields.queue or "default", -- which this worker serves
     lingering = {}, -- children that have to end although nothing is awaited of them any more
     abandoned = {}, -- children whose time was over and that go on; a cancel takes them too
     data = fields.data,
     foreseen = 0, -- outcomes foreseen in this turn
-    cautious = foreseeing[id] ~= nil, -- what was foreseen was wrong
+    cautious = false, -- what it foresaw once was wrong
   }, Run)
   self.journal = journal.new(fields, attempt)
   self.branches = branches.new(self.journal)
@@ -277,10 +277,7 @@ end
 ---@return table effects flat
 function Run:turn(now, outcomes, recorded_at)
   self.clock_ms = now
-  if self.foreseen > 0 then
-    self.foreseen = 0
-    foreseeing[self.id] = nil -- it came as foreseen
-  end
+  self.foreseen, self.turn_began_ms = 0, nil
   local log = self.journal
   log:recorded_at(recorded_at or now)
   log:learn(outcomes)
@@ -320,6 +317,8 @@ function Run:advance()
     if cancelling then
       self.another = nil
       self:await_cancel()
+    elseif self.another then
+      return log:close("retry", self.another, failure.encode(self.failure))
     end
     local following = log:next()
     if following == "cancel" then
@@ -328,8 +327,6 @@ function Run:advance()
       self:end_grace()
     elseif following then
       all:settle(following)
-    elseif self.another then
-      return log:close("retry", self.another, failure.encode(self.failure))
     elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
       self.adopted = true
       context.adopt(self)
@@ -375,15 +372,16 @@ end
 -- the clock or the log, that fails or takes long, is forgotten and goes the long way. So does one that
 -- the store will not have fused (something older is ready, newer code is registered): it decides.
 
-local FUSED_A_TURN = 4
-local FUSED_MS = 2
+local FUSED_A_TURN = 100
+local FUSED_MS = 2 -- one of them
+local PATIENT_MS = 2 -- about all of them
 local PATIENCE = 64 -- invocations of a workflow that went the long way before it is tried again
 
 local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
 
 ---@param first integer where the invoke begins in the effects
 function Run:may_fuse(operation, definition, child, data, seed, first)
-  if self.deaths > 0 or definition.timeout_ms then return end
+  if self.deaths > 0 or definition.timeout_ms or definition.queue ~= self.queue then return end
   local spared = patience[definition]
   if spared and spared > 0 then
     patience[definition] = spared - 1
@@ -430,12 +428,24 @@ local function compute(self, one)
   return result
 end
 
+-- Whether this turn may take the time for another one.
+local function has_time(self)
+  local now = self.host.elapsed_ms()
+  self.turn_began_ms = self.turn_began_ms or now
+  return now - self.turn_began_ms < PATIENT_MS
+end
+
 -- What is left to run when the turn ends.
 function Run:fuse()
   local fusable = self.fusable
   self.fusable = nil
-  for _, one in ipairs(fusable) do compute(self, one) end
+  for _, one in ipairs(fusable) do
+    if not has_time(self) or not compute(self, one) then return end
+  end
 end
+
+---What it foresaw once was wrong.
+function Run:be_cautious() self.cautious = true end
 
 -- When nothing else can come between, the outcome of a fused child is known before it is recorded: it takes the next
 -- number. So the parent goes on at once, and a sequence of such children is one turn. The store takes the turn as a
@@ -447,7 +457,7 @@ function Run:foresee()
   local fusable, log = self.fusable, self.journal
   local one = fusable and fusable[1]
   if not one or self.cautious or log.uncertain or #fusable ~= log.open_count then return false end
-  if self.foreseen >= FORESEEN_A_TURN then return false end
+  if self.foreseen >= FORESEEN_A_TURN or not has_time(self) then return false end
   table.remove(fusable, 1)
   local result = compute(self, one)
   sandbox.enter(self.bundle, self)
@@ -457,7 +467,6 @@ function Run:foresee()
   end
   log:foresee(one.operation, result, self.clock_ms)
   self.foreseen = self.foreseen + 1
-  foreseeing[self.id] = self
   return true
 end
 

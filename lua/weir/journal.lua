@@ -357,8 +357,8 @@ function journal.unawait(_, operation)
   operation.awaited = operation.awaited - 1
 end
 
----The next to deliver when every branch waits: an operation, "cancel", or nothing yet. What was recorded after the
----grace of a cancel had ended is never delivered, so that a replay ends where the run ended.
+---The next to deliver when every branch waits: an operation, "cancel", or nothing yet. What was recorded when
+---the grace of a cancel had ended is never delivered, so that a replay ends where the run ended.
 ---@return weir.Operation|"cancel"|"too late"|nil
 function journal:next()
   local deliverable = self.deliverable
@@ -377,7 +377,7 @@ function journal:next()
     end
   end
   if not operation then return nil end
-  if self.grace_ends_at and operation.outcome.finished_at > self.grace_ends_at then return "too late" end
+  if self.grace_ends_at and operation.outcome.finished_at >= self.grace_ends_at then return "too late" end
   deliverable:pop()
   operation.settled = true
   self:deliver(operation.outcome)

@@ -59,6 +59,7 @@ function driver.new(options)
       self.limit_ms = ms
       return was
     end,
+    elapsed_ms = function() return 0 end,
     overrun = function() over = true end, -- the limit has come: what a spec's step says
     seed = function()
       self.seeds = self.seeds + 1
@@ -469,7 +470,7 @@ local function apply(self, record)
     if not is_foreseen(self, record, list) then -- nothing was written: back to the journal
       self.stale = self.stale + 1
       forget(self, record.id)
-      hold(self, record)
+      hold(self, record).run:be_cautious()
       return
     end
     record.foreseen_at, record.foreseen, at = list[3], list[4], 4

@@ -63,6 +63,11 @@ void vm_take_effects(Vm *vm, Batch *batch) {
     batch_integer(batch, 7);
 }
 
+void vm_caution(Vm *vm, VmRun *run) {
+    (void)vm, (void)run;
+    say("caution:%s:%lld", "", 0);
+}
+
 void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
     (void)vm, (void)run, (void)message;
     say("doom:%s:%lld", code, 0);
