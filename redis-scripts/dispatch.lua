@@ -86,8 +86,8 @@ local function is_alive(who)
   return alive[string.match(who, "^%d+")] or false
 end
 
--- One worker for each run: the first may have little room, or be dead and not known to be. A host that stands still hears
--- and does not come, so those whose lease runs come first.
+-- One worker for each run: the first may have little room, or be dead and not known to be. A host that stands still
+-- hears and does not come, so those whose lease runs come first.
 local function wake_for(queue, runs)
   read_idle()
   for _, wanted in ipairs({ true, false }) do
