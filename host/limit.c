@@ -169,7 +169,7 @@ static void on_counted(lua_State *L, lua_Debug *where) {
     Account *account = limits->charged;
     if (!limits->watched || account == &limits->own) {
         lua_sethook(L, NULL, 0, 0); // it was watched in an earlier turn
-        return;
+        if (!limits->watched || account == &limits->own) return; // else a tick came just now
     }
     lua_getinfo(L, "Sl", where);
     if (!account->doom && look(&limits->turn, CLOCK_THREAD_CPUTIME_ID))
@@ -258,8 +258,8 @@ void limit_leave(Limits *limits, Account *before) {
 // ---- coroutines ---------------------------------------------------------------------------------
 
 static void let_run(Limits *limits, lua_State *co) {
+    limits->running = co; // first: a tick that comes before the next line hooks it itself
     if (limits->watched) hook(limits, co);
-    limits->running = co;
 }
 
 static lua_State *check_coroutine(lua_State *L) {

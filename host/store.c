@@ -16,12 +16,15 @@
 #include <assert.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <utlist.h>
 
 enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
+    SILENCE_MS = 10000, // a peer that acknowledges nothing for so long is gone
     SHA_LENGTH = 40,
     NAME_SIZE = 48,   // "<host>.<thread>"
     FIXED_ROOM = 256, // bytes of a header that depend on no setting
@@ -467,7 +470,12 @@ static void connect_now(Store *store) {
         redisAsyncFree(connection);
         return;
     }
-    if (!address->socket) redisEnableKeepAlive(&connection->c);
+    if (!address->socket) {
+        // Without this the kernel tries for a quarter of an hour to reach a peer that is gone.
+        unsigned timeout_ms = SILENCE_MS;
+        redisEnableKeepAlive(&connection->c);
+        setsockopt(connection->c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+    }
     store->connection = connection;
     redisAsyncSetConnectCallback(connection, on_connected);
     redisAsyncSetDisconnectCallback(connection, on_disconnected);

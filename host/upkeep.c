@@ -268,10 +268,11 @@ static void on_due(uv_timer_t *timer) {
     call(upkeep, batch);
 }
 
+// The timer is set anew also for the same instant: Redis' clock may have been put forward, and the
+// loop's stands still while the machine sleeps.
 static void set_due(Upkeep *upkeep, int64_t due_ms) {
-    if (upkeep->due_ms && upkeep->due_ms <= due_ms) return;
-    upkeep->due_ms = due_ms;
-    int64_t left = due_ms - upkeep->clock_gap_ms - (int64_t)uv_now(upkeep->loop);
+    if (!upkeep->due_ms || due_ms < upkeep->due_ms) upkeep->due_ms = due_ms;
+    int64_t left = upkeep->due_ms - upkeep->clock_gap_ms - (int64_t)uv_now(upkeep->loop);
     uv_timer_start(&upkeep->due, on_due, left > 1 ? (uint64_t)left : 1, 0);
 }
 

@@ -409,7 +409,7 @@ void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
 
 void vm_caution(Vm *vm, VmRun *run) {
     RunCall call = {.vm = vm, .run = run};
-    enter(vm, &vm->limits.own, caution_in_lua, &call, 0);
+    if (enter(vm, &vm->limits.own, caution_in_lua, &call, 0) != LUA_OK) lua_pop(vm->L, 1);
 }
 
 void vm_forget(Vm *vm, VmRun *run) {

@@ -24,7 +24,8 @@ function verbs.beat()
   lib.want_due = true
 
   local now = lib.now()
-  if not redis.call("ZSCORE", lib.key("leases"), host) then return { "lost" } end
+  local lease = redis.call("ZSCORE", lib.key("leases"), host)
+  if not lease or lease == "0" then return { "lost" } end -- 0: another took its name, knowing it dead
   local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
   local last = tonumber(redis.call("HGET", lib.key("meta"), "beat_at") or now)
 

@@ -13,9 +13,8 @@ local CHUNK = 3000
 local served, groups_begin = lib.served, 4 + tonumber(ARGV[3])
 
 -- A host that lost its lease may not write: its runs may be elsewhere by now.
-if worker ~= "" and not call("ZSCORE", key("leases"), string.match(worker, "^%d+")) then
-  return { "lost", now, 0, {}, {}, "" }
-end
+local lease = worker == "" or call("ZSCORE", key("leases"), string.match(worker, "^%d+"))
+if not lease or lease == "0" then return { "lost", now, 0, {}, {}, "" } end
 
 -- Runs every group once. A group that raises has planned half of something: everything is planned anew without it.
 local replies, raised = nil, {}
@@ -177,11 +176,13 @@ local function place_woken()
 end
 place_woken()
 
--- True when it may have more: what stood first had ended or expired.
+-- True when it may have more: what stood first had ended or expired. There may be many of those, and each is a write.
+local PASSED_OVER = 500 -- runs a call
+local passed_over = 0
 local function claim_from(queue)
   local asked = capacity
   local popped = call("ZPOPMIN", key("ready:" .. queue), asked)
-  local ready, left = by_queue[queue] or {}, {}
+  local ready, left, tried = by_queue[queue] or {}, {}, 0
   for i = 1, #popped, 2 do ready[#ready + 1] = { id = popped[i], score = tonumber(popped[i + 1]) } end
   if #ready > 1 then
     table.sort(ready, function(a, b) return a.score < b.score end)
@@ -189,12 +190,14 @@ local function claim_from(queue)
   for _, entry in ipairs(ready) do
     if capacity > 0 then
       claim(lib.load(entry.id))
+      tried = tried + 1
     else
       left[#left + 1] = entry
     end
   end
   by_queue[queue] = left
-  return #popped == 2 * asked
+  passed_over = passed_over + tried - (asked - capacity)
+  return #popped == 2 * asked and passed_over < PASSED_OVER
 end
 
 -- Then the queues, where this batch's new runs stand behind what is there already.
@@ -220,6 +223,10 @@ for queue, entries in pairs(by_queue) do enqueue(queue, entries) end
 if worker ~= "" then
   if capacity > 0 then
     call("HSET", key("idle"), worker, table.concat(served, "\t"))
+    if passed_over >= PASSED_OVER then -- there may be more: it asks again
+      local host, thread = string.match(worker, "^(%d+)%.(%d+)$")
+      call("PUBLISH", key("wake:" .. host), thread)
+    end
   elseif lib.capacity > 0 then
     call("HDEL", key("idle"), worker)
   end

@@ -40,7 +40,8 @@ function effects.invoke(run)
   if bundle ~= "" and (run.foreseen or 0) > 0 then
     run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
     local too_deep = #id > 2 * max_depth and lib.depth_of(id) > max_depth
-    if too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
+    local others = run.number ~= run.told -- an outcome that came in this turn has the number it took
+    if others or too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
   end
   lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then

@@ -41,6 +41,7 @@ function verbs.turn()
     local number, at, count = lib.take_many(3)
     if tonumber(number) ~= record.number or lib.wrong then return { "stale" } end
     record.foreseen, record.foreseen_at = tonumber(count), at
+    record.told = record.number
   end
   record.turn = turn + 1
   lib.set(record, "turn", lib.text[turn + 1])

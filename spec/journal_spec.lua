@@ -176,6 +176,42 @@ describe("effects", function()
     assert.equal("o4", made:take_effects()[2])
   end)
 
+  local function invoke(made, id, bytes)
+    local operation = made:begin("invoke", id, "w", "w.lua:1")
+    made:tell("invoke", id, ("x"):rep(bytes))
+    made:weigh(bytes)
+    made:open_child(operation, "r/" .. id)
+    return operation
+  end
+
+  it("that were foreseen are never told in parts", function()
+    local made = new()
+    for _, id in ipairs { "a", "b", "c" } do made:foresee(invoke(made, id, 900000), "null", 2000) end
+    invoke(made, "d", 900000)
+    assert.is_true(made:overflows())
+    local part, all = made:take_effects()
+    assert.is_false(all)
+    assert.same({ "foresee", 0, 2000, 3 }, { table.unpack(part, 1, 4) })
+    assert.equal(4 + 3 * 3, #part)
+    assert.equal("d", made:take_effects()[2])
+  end)
+
+  it("count what the children returned that were foreseen", function()
+    local made = new()
+    made:foresee(invoke(made, "a", 1), ("x"):rep(1500000), 2000)
+    made:foresee(invoke(made, "b", 1), ("x"):rep(1500000), 2000)
+    assert.is_true(made:overflows())
+  end)
+
+  it("that are left over may bring outcomes: nothing can be foreseen beside them", function()
+    local made = new()
+    for i = 1, 500 do made:resolve(begin(made, "s" .. i, "sleep"), "completed", 1, "null") end
+    made:take_effects()
+    assert.is_true(made.uncertain)
+    made:take_effects()
+    assert.is_false(made.uncertain)
+  end)
+
   -- A suspension or an end that is left over would be followed by what the next turn tells.
   it("leave room for how the run goes on", function()
     local made = new()

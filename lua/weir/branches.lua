@@ -225,13 +225,22 @@ function branches:pause()
   park(self.current, "step")
 end
 
+local function forget(waits, wait)
+  for i = #waits, 1, -1 do
+    if waits[i] == wait then return table.remove(waits, i) end
+  end
+end
+
 ---End a wait: the branch goes on, with `raised` if that is given.
 function branches:wake(wait, raised)
   local branch = wait.branch
   if branch.wait ~= wait then return end
   branch.wait, branch.raised = nil, raised
   for _, future in ipairs(wait.futures) do
-    if future.kind and not future.settled then self.journal:unawait(future) end
+    if not future.settled then
+      if future.kind then self.journal:unawait(future) end
+      forget(future.waits, wait) -- a long wait that many short ones race would keep them all
+    end
   end
   self:ready(branch)
 end

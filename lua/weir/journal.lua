@@ -51,6 +51,7 @@ function journal.new(fields, attempt)
     marks = {}, -- where in `effects` each of them begins
     bytes = 0, -- of the payloads in `effects`
     foreseen = false, -- whether they stand on outcomes that are not recorded yet
+    inseparable = 0, -- how many of them go in one turn: up to the last whose outcome was foreseen
     uncertain = false, -- whether they bring outcomes whose numbers the store decides
     closed = false, -- whether the last of them says how the run goes on
     takes = 0, -- how often effects were taken
@@ -138,14 +139,15 @@ function journal:take_effects()
   local overflows = not self.closed and self:overflows()
   self.takes = self.takes + 1
   self.effects, self.marks, self.bytes, self.closed = {}, {}, 0, false
-  self.foreseen, self.uncertain = false, false
+  local inseparable = self.inseparable
+  self.foreseen, self.uncertain, self.inseparable = false, overflows, 0 -- what is left over may bring outcomes too
   if not overflows then return effects, true end
 
   local cut, bytes = 1, 0
   repeat -- one goes always, however large
     local to = (marks[cut + 1] or #effects + 1) - 1
     bytes = bytes + bytes_of(effects, marks[cut], to)
-    if cut > 1 and (to > LARGEST or bytes > LARGEST_BYTES) then break end
+    if cut > 1 and cut > inseparable and (to > LARGEST or bytes > LARGEST_BYTES) then break end
     cut = cut + 1
   until not marks[cut]
   local from = marks[cut] or #effects + 1
@@ -245,7 +247,7 @@ end
 function journal:open_child(operation, child_id)
   operation.child = child_id
   if operation.outcome then return end
-  operation.open, operation.told_in = true, self.takes
+  operation.open, operation.told_in, operation.mark = true, self.takes, #self.marks
   self.open[operation.id] = operation
   self.open_count = self.open_count + 1
 end
@@ -317,6 +319,8 @@ function journal:foresee(operation, value, at)
     for i = 2, #marks do marks[i] = marks[i] + 4 end
   end
   self.effects[4] = self.effects[4] + 1
+  self.inseparable = operation.mark
+  self:weigh(#value)
   local number = self.known + 1
   self.known = number
   self.operations[operation.id] = nil
@@ -449,7 +453,7 @@ function journal:wake()
   end
   local span
   for _, young in ipairs(self.young) do
-    if not young.operation.dropped and (not span or young.span_ms < span) then span = young.span_ms end
+    if not young.operation.dropped and not young.operation.outcome and (not span or young.span_ms < span) then span = young.span_ms end
   end
   return at or "", span or ""
 end

@@ -216,6 +216,11 @@ describe("invoke", function()
       is_stale(foresee(0, 1), fused "c", redis.suspend)
     end)
 
+    it("is stale when an outcome of its own turn took the number", function()
+      local entry = "step\tw.lua:1\t0\t1\t"
+      is_stale(foresee(0, 1), { "resolve", "s", "completed", 1, "null", entry }, fused "c", redis.suspend)
+    end)
+
     it("leaves the other turns of its batch alone", function()
       store:start "q"
       a:claim(1)
