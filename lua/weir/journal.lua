@@ -453,7 +453,10 @@ function journal:wake()
   end
   local span
   for _, young in ipairs(self.young) do
-    if not young.operation.dropped and not young.operation.outcome and (not span or young.span_ms < span) then span = young.span_ms end
+    local operation = young.operation
+    if not operation.dropped and not operation.outcome and (not span or young.span_ms < span) then
+      span = young.span_ms
+    end
   end
   return at or "", span or ""
 end
