@@ -1,4 +1,5 @@
--- ctx: the verbs of a workflow, each a few lines over the journal and the branches.
+-- ctx: the verbs of a workflow, each a few lines over the journal and the branches. What all share is in verb.lua;
+-- futures with all, settle and race, and steps have rooms of their own.
 --
 -- Every branch has a context of its own: its scope prefixes the ids begun through it.
 
@@ -7,18 +8,21 @@ local chance = require "weir.chance"
 local duration = require "weir.duration"
 local entry = require "weir.entry"
 local failure = require "weir.failure"
+local futures = require "weir.futures"
 local identifier = require "weir.id"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
-local order = require "weir.order"
 local retry = require "weir.retry"
+local step = require "weir.step"
+local verb = require "weir.verb"
 
 local context = {}
 
--- The private side of a context stands under a key that authors cannot name.
-local STATE = setmetatable({}, { __name = "weir.context" })
+local STATE = verb.STATE
+local await, check_options, misuse = futures.await, verb.check_options, verb.misuse
+local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_of
 
-local verbs = {}
+local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb }
 local LATER = {
   parallel = true, map = true, scope = true, undo = true, promise = true, receive = true, poll = true,
   restart = true, progress = true, status = true, tag = true,
@@ -43,8 +47,8 @@ local metatable = {
     error(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)), 2)
   end,
   __index = function(ctx, key)
-    local verb = verbs[key]
-    if verb then return verb end
+    local call = verbs[key]
+    if call then return call end
     if made[key] then
       local value = made[key](ctx[STATE])
       rawset(ctx, key, value)
@@ -61,200 +65,6 @@ local metatable = {
 function context.new(run, scope)
   local state = { run = run, scope = scope, counters = {}, draws = 0, uuids = 0 }
   return setmetatable({ [STATE] = state }, metatable)
-end
-
--- ------------------------------------------------------------------------------------------------
--- What all verbs share
-
-local function raise(code, message, more)
-  more = more or {}
-  more.code, more.message, more.retryable = code, message, false
-  error(failure.new(more), 0)
-end
-
--- The author's mistake, with the author's line.
-local function misuse(text)
-  error(branches.line() .. ": " .. text, 0)
-end
-
-local function check_run(run, verb)
-  if run.fused then
-    run.observed = true
-    error("a fused child has nothing to wait for", 0)
-  end
-  if run.step then
-    misuse(('%s cannot be called inside step "%s"'):format(verb, run.step.id))
-  end
-  if not run.branches.current then
-    misuse(("%s cannot be called from outside of its run"):format(verb))
-  end
-end
-
-local function state_of(ctx, verb)
-  local state = type(ctx) == "table" and rawget(ctx, STATE)
-  if not state then misuse(("call ctx:%s with a colon"):format(verb)) end
-  check_run(state.run, "ctx:" .. verb)
-  return state, state.run
-end
-
-local function check_options(verb, given, known)
-  for name in next, given do
-    if not known[name] then
-      local names = {}
-      for each in pairs(known) do names[#names + 1] = each end
-      table.sort(names)
-      local near = type(name) == "string" and nearest.find(name, names)
-      misuse(("ctx:%s has no option %s%s"):format(verb, tostring(name), near and ("; did you mean %s?"):format(near)
-        or "; it has " .. table.concat(names, ", ")))
-    end
-  end
-end
-
-local function milliseconds(verb, name, value)
-  if value == nil then return nil end
-  local ms, message = duration.ms(value)
-  if not ms then misuse(("ctx:%s: %s: %s"):format(verb, name, message)) end
-  return ms
-end
-
-local function numbered(state, kind)
-  local n = (state.counters[kind] or 0) + 1
-  state.counters[kind] = n
-  return kind .. "#" .. n
-end
-
-local function id_of(state, kind, given)
-  if given == nil then return state.scope .. numbered(state, kind), true end
-  local fault = identifier.fault(given)
-  if fault then misuse(("ctx:%s: id%s"):format(kind, fault)) end
-  return state.scope .. given, false
-end
-
-local function too_large(run, text, what)
-  local limit = run.limits.payload_bytes
-  if #text <= limit then return nil end
-  return failure.new {
-    code = "payload_too_large", retryable = false,
-    message = ("%s has %d bytes as JSON; %d are allowed"):format(what, #text, limit),
-  }
-end
-
----A payload as JSON text; nil is null.
----@return string? text
----@return weir.Failure? fault
-function context.encode(run, value, what)
-  if value == nil then return "null" end
-  local text, message = json.try_encode(value)
-  if not text then
-    return nil, failure.new {
-      code = "payload_invalid", retryable = false, message = what .. " cannot be written as JSON: " .. message,
-    }
-  end
-  local fault = too_large(run, text, what)
-  if fault then return nil, fault end
-  return text
-end
-
--- ------------------------------------------------------------------------------------------------
--- Futures: operations and branches, seen from outside
-
-local future_methods = {}
-local OF = setmetatable({}, { __name = "weir.future" })
-local future_metatable = { __index = future_methods, __metatable = "weir.Future", __name = "weir.Future" }
-
----@class weir.Future
----@field await fun(self: weir.Future): any, weir.Info?
----@field settle fun(self: weir.Future): weir.Settled
-
-local RUN = setmetatable({}, { __name = "weir.run" })
-
-local function future_of(run, settles)
-  return setmetatable({ [OF] = settles, [RUN] = run }, future_metatable)
-end
-
--- What the journal says of an operation, as Lua values: made once, as each await returns the same.
-local function read(run, operation)
-  if operation.was_read then return end
-  operation.was_read = true
-  local outcome = operation.outcome
-  if outcome.state == "completed" then
-    if operation.decode then
-      local ok, value = pcall(operation.decode, outcome.value)
-      operation.ok, operation.value = ok, value
-      if not ok then
-        operation.value = failure.new {
-          code = "payload_invalid", retryable = false, run = run.id, operation = operation.id,
-          message = ('decode of "%s" failed: %s'):format(operation.id, tostring(value)),
-        }
-      end
-    else
-      operation.ok, operation.value = true, json.decode(outcome.value)
-    end
-    if operation.kind == "invoke" then
-      operation.info = {
-        id = operation.child, attempts = outcome.attempts,
-        started_at = operation.started_at, finished_at = outcome.finished_at,
-      }
-    end
-    return
-  end
-  local cause = failure.decode(outcome.value)
-  operation.ok = false
-  if operation.kind == "invoke" and (outcome.state == "failed" or outcome.state == "cancelled") then
-    operation.value = failure.new {
-      code = "child_failed", message = "Child execution failed: " .. cause.message, retryable = false,
-      run = run.id, operation = operation.id, workflow = operation.subject, cause = cause,
-    }
-  else
-    cause.run, cause.operation = run.id, operation.id
-    operation.value = cause
-  end
-end
-
-local function result_of(run, settles)
-  if settles.kind then read(run, settles) end
-  return settles.ok, settles.value, settles.info
-end
-
-local function always() return true end
-
-local function await(run, verb, settles)
-  if not settles.settled then run.branches:await(verb, { settles }, always) end
-  local ok, value, info = result_of(run, settles)
-  if not ok then error(value, 0) end
-  return value, info
-end
-
-local function inside_of(future, verb)
-  local settles = type(future) == "table" and rawget(future, OF)
-  if not settles then misuse(("call future:%s with a colon"):format(verb)) end
-  check_run(future[RUN], "future:" .. verb)
-  return future[RUN], settles
-end
-
----Wait for the outcome: what `ctx:invoke` would return, or raise.
-function future_methods:await()
-  local run, settles = inside_of(self, "await")
-  return await(run, "await", settles)
-end
-
----@class weir.Settled
----@field ok boolean
----@field value any
----@field error weir.Failure?
-
-local function settled(run, settles)
-  local ok, value = result_of(run, settles)
-  if ok then return { ok = true, value = value } end
-  return { ok = false, error = value }
-end
-
----Wait for the outcome, whatever it is.
----@return weir.Settled
-function future_methods:settle()
-  local run, settles = inside_of(self, "settle")
-  if not settles.settled then run.branches:await("settle", { settles }, always) end
-  return settled(run, settles)
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -313,16 +123,16 @@ local NOT_STARTED = failure.encode(failure.new {
 local function payload(run, options, id)
   local what = ('data of "%s"'):format(id)
   if not options.encode then
-    local text, fault = context.encode(run, options.data == nil and {} or options.data, what)
+    local text, fault = verb.encode(run, options.data == nil and {} or options.data, what)
     return text or error(fault, 0)
   end
   local text = options.encode(options.data)
   local _, message
   if type(text) == "string" then _, message = json.try_decode(text) else message = "it is a " .. type(text) end
   if message then
-    raise("payload_invalid", ('encode of "%s" must return JSON text: %s'):format(id, message), { operation = id })
+    verb.raise("payload_invalid", ('encode of "%s" must return JSON text: %s'):format(id, message), { operation = id })
   end
-  local fault = too_large(run, text, what)
+  local fault = verb.too_large(run, text, what)
   if fault then error(fault, 0) end
   return text
 end
@@ -340,36 +150,36 @@ local function watch(run, operation)
   end
 end
 
-local function invoke(state, run, verb, options)
+local function invoke(state, run, name, options)
   if type(options) ~= "table" then
-    misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(verb, verb))
+    misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
   end
-  check_options(verb, options, INVOKE_OPTIONS)
+  check_options(name, options, INVOKE_OPTIONS)
   local workflow = options.workflow
   local fault = identifier.fault(workflow)
-  if fault then misuse(("ctx:%s: workflow%s"):format(verb, fault)) end
+  if fault then misuse(("ctx:%s: workflow%s"):format(name, fault)) end
   local on_timeout = options.on_timeout
   if on_timeout ~= nil and on_timeout ~= "cancel" and on_timeout ~= "abandon" then
-    misuse(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(verb))
+    misuse(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(name))
   end
-  local timeout_ms = milliseconds(verb, "timeout", options.timeout)
-  local delay_ms = milliseconds(verb, "delay", options.delay)
+  local timeout_ms = milliseconds(name, "timeout", options.timeout)
+  local delay_ms = milliseconds(name, "delay", options.delay)
   local queue, priority = options.queue, options.priority
   if queue ~= nil then
     fault = identifier.queue_fault(queue)
-    if fault then misuse(("ctx:%s: queue%s"):format(verb, fault)) end
+    if fault then misuse(("ctx:%s: queue%s"):format(name, fault)) end
   end
   if priority ~= nil then
     priority = math.type(priority) and math.tointeger(priority)
     if not priority or priority < -100 or priority > 100 then
-      misuse(("ctx:%s: priority must be an integer from -100 to 100"):format(verb))
+      misuse(("ctx:%s: priority must be an integer from -100 to 100"):format(name))
     end
   end
   local policy = nil
   if options.retry ~= nil then
     local message
     policy, message = retry.policy(options.retry)
-    if not policy then misuse(("ctx:%s: %s"):format(verb, message)) end
+    if not policy then misuse(("ctx:%s: %s"):format(name, message)) end
   end
 
   local journal = run.journal
@@ -395,8 +205,8 @@ local function invoke(state, run, verb, options)
       return operation
     end
     local more = {}
-    local function option(name, value)
-      if value ~= nil then more[#more + 1], more[#more + 2] = name, value end
+    local function option(called, value)
+      if value ~= nil then more[#more + 1], more[#more + 2] = called, value end
     end
     option("queue", queue)
     option("priority", priority)
@@ -450,257 +260,7 @@ end
 ---@return weir.Future
 function verbs.spawn(ctx, options)
   local state, run = state_of(ctx, "spawn")
-  return future_of(run, invoke(state, run, "spawn", options))
-end
-
--- ------------------------------------------------------------------------------------------------
--- all, settle, race
-
--- The items of `t` in the order of their keys: futures as they are, functions begun as branches.
-local function begin_all(state, run, verb, t)
-  if type(t) ~= "table" then misuse(("ctx:%s takes a table of futures and functions"):format(verb)) end
-  if rawget(t, OF) then misuse(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(verb, verb)) end
-  local scope = state.scope .. numbered(state, verb) .. ":"
-  local keys, items = {}, {}
-  for key, item in order.pairs(t) do
-    local settles
-    if type(item) == "function" then
-      local name = tostring(key)
-      local fault = identifier.fault(name)
-      if fault then misuse(("ctx:%s: the key%s"):format(verb, fault)) end
-      local ctx = context.new(run, scope .. name .. ":")
-      settles = run.branches:spawn(scope .. name .. ":", function() return item(ctx) end, ctx)
-    else
-      settles = type(item) == "table" and rawget(item, OF)
-      if not settles then
-        misuse(("ctx:%s: [%s] is a %s, not a future or a function"):format(verb, tostring(key), type(item)))
-      end
-    end
-    keys[#keys + 1], items[#items + 1] = key, settles
-  end
-  return keys, items
-end
-
-local function count_missing(items)
-  local missing = 0
-  for _, settles in ipairs(items) do
-    if not settles.settled then missing = missing + 1 end
-  end
-  return missing
-end
-
--- One and the same future may stand under two keys: it settles once for both.
-local function in_items(items)
-  local times = {}
-  for _, settles in ipairs(items) do times[settles] = (times[settles] or 0) + 1 end
-  return times
-end
-
----Every result under its key, or the first failure; the others go on.
----@generic K
----@param t table<K, weir.Future|fun(ctx: weir.Context): any>
----@return table<K, any>
-function verbs.all(ctx, t)
-  local state, run = state_of(ctx, "all")
-  local keys, items = begin_all(state, run, "all", t)
-  local failed
-  for _, settles in ipairs(items) do
-    if settles.settled and not result_of(run, settles) and (not failed or settles.settled < failed.settled) then
-      failed = settles
-    end
-  end
-  local missing, times = count_missing(items), in_items(items)
-  if not failed and missing > 0 then
-    run.branches:await("all", items, function(settles)
-      missing = missing - times[settles]
-      if not result_of(run, settles) then failed = settles end
-      return failed ~= nil or missing == 0
-    end)
-  end
-  if failed then
-    local _, raised = result_of(run, failed)
-    error(raised, 0)
-  end
-  local results = {}
-  for i, key in ipairs(keys) do
-    local _, value = result_of(run, items[i])
-    results[key] = value
-  end
-  return #keys > 0 and #results == #keys and json.array(results) or results
-end
-
----How each ended, under its key.
----@generic K
----@param t table<K, weir.Future|fun(ctx: weir.Context): any>
----@return table<K, weir.Settled>
-function verbs.settle(ctx, t)
-  local state, run = state_of(ctx, "settle")
-  local keys, items = begin_all(state, run, "settle", t)
-  local missing, times = count_missing(items), in_items(items)
-  if missing > 0 then
-    run.branches:await("settle", items, function(settles)
-      missing = missing - times[settles]
-      return missing == 0
-    end)
-  end
-  local results = {}
-  for i, key in ipairs(keys) do results[key] = settled(run, items[i]) end
-  return results
-end
-
----The first to finish: its result and its key, or its failure.
----@generic K
----@param t table<K, weir.Future|fun(ctx: weir.Context): any>
----@param options? { losers: "cancel"|"keep" } default "cancel"
----@return any result
----@return any key
-function verbs.race(ctx, t, options)
-  local state, run = state_of(ctx, "race")
-  options = options or {}
-  check_options("race", options, { losers = true })
-  local losers = options.losers or "cancel"
-  if losers ~= "cancel" and losers ~= "keep" then misuse('ctx:race: losers is "cancel" or "keep"') end
-  local keys, items = begin_all(state, run, "race", t)
-  if #keys == 0 then misuse("ctx:race: nobody takes part") end
-  local first
-  for _, settles in ipairs(items) do
-    if settles.settled and (not first or settles.settled < first.settled) then first = settles end
-  end
-  if not first then
-    run.branches:await("race", items, function(settles)
-      first = settles
-      return true
-    end)
-  end
-  local winner
-  for i, settles in ipairs(items) do
-    if settles == first then
-      winner = winner or keys[i]
-    elseif losers == "cancel" then
-      run:end_early(settles, "lost the race")
-    end
-  end
-  local ok, value = result_of(run, first)
-  if not ok then error(value, 0) end
-  return value, winner
-end
-
--- ------------------------------------------------------------------------------------------------
--- step
-
-local STEP_OPTIONS = { id = true, run = true, retry = true, timeout = true, at_most_once = true }
-
-local function step_arguments(failures, pause_ms)
-  return json.encode { failures = failures, pause_ms = pause_ms }
-end
-
----The pause before the next try of what failed; nil when there is none.
----@return integer? ms
-function context.pause(run, policy, stream, failures, raised)
-  if raised.retryable == false then return nil end
-  local pause = retry.delay(policy, failures, chance.fraction(chance.bits(run.seed, stream, failures)))
-  local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
-  if pause and least and least > pause then return least end
-  return pause
-end
-
--- One try. Returns whether it is over, and if not the pause before the next.
-local function try_step(run, operation, options, failures)
-  local journal, host = run.journal, run.host
-  local attempt = failures + 1
-  local about = { attempt = attempt, key = run.id .. ":" .. operation.id }
-  if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
-  run.step = operation
-  if operation.timeout_ms then host.limit(operation.timeout_ms) end
-  local ok, value = xpcall(options.run, function(raised)
-    return failure.from(raised, branches.traceback())
-  end, about)
-  local late = operation.timeout_ms and host.limit(nil)
-  run.step = nil
-
-  if late then
-    ok, value = false, failure.new {
-      code = "timeout",
-      message = ('step "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms)),
-    }
-  end
-  local text
-  if ok then
-    local fault
-    text, fault = context.encode(run, value, ('result of step "%s"'):format(operation.id))
-    if fault then ok, value = false, fault end
-  end
-  local begun = operation.recorded and "" or journal:entry(operation)
-  if ok then
-    journal:resolve(operation, "completed", attempt, text, begun)
-    return true
-  end
-  local pause = context.pause(run, options.policy, "step:" .. operation.id, attempt, value)
-  if pause and not options.at_most_once then
-    journal:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
-    operation.recorded, operation.started_at = true, nil
-    return false, pause
-  end
-  journal:resolve(operation, "failed", attempt, failure.encode(value), begun)
-  return true
-end
-
--- A step that failed waits here until its next try.
-local function back_off(run, operation, pause_ms)
-  local wait = run.branches:begin_pause()
-  run.journal:arm(operation, pause_ms, function() run.branches:wake(wait) end)
-  run.branches:pause()
-end
-
----Run ordinary Lua once and remember what it returned.
----@param id string|weir.StepOptions
----@param body? fun(about: weir.StepAbout): any
----@return any result
-function verbs.step(ctx, id, body)
-  local state, run = state_of(ctx, "step")
-  local given = type(id) == "table" and id or { id = id, run = body }
-  check_options("step", given, STEP_OPTIONS)
-  if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
-  local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
-  if given.retry ~= nil then
-    local message
-    options.policy, message = retry.policy(given.retry)
-    if not options.policy then misuse("ctx:step: " .. message) end
-  end
-
-  local journal = run.journal
-  local operation, new = journal:begin("step", id_of(state, "step", given.id), "", branches.line())
-  operation.timeout_ms = milliseconds("step", "timeout", given.timeout)
-  if not operation.outcome then
-    local failures = 0
-    if options.at_most_once then
-      if new then
-        journal:tell("record", operation.id, journal:entry(operation))
-        operation.recorded = true
-      else
-        journal:resolve(operation, "failed", 1, failure.encode(failure.new {
-          code = "interrupted", retryable = false,
-          message = ('step "%s" was interrupted; it may run at most once and nobody knows how far it came')
-            :format(operation.id),
-        }))
-        return await(run, "step", operation)
-      end
-    elseif not new and operation.arguments ~= "" then
-      local before = json.decode(operation.arguments)
-      failures = before.failures
-      back_off(run, operation, before.pause_ms)
-    end
-    local over, pause
-    repeat
-      run.branches:await_step(operation)
-      over, pause = try_step(run, operation, options, failures)
-      if not over then
-        failures = failures + 1
-        back_off(run, operation, pause)
-      end
-    until over
-  end
-  return (await(run, "step", operation))
+  return futures.of(run, invoke(state, run, "spawn", options))
 end
 
 -- ------------------------------------------------------------------------------------------------

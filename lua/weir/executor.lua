@@ -16,6 +16,8 @@ local journal = require "weir.journal"
 local json = require "weir.json"
 local retry = require "weir.retry"
 local sandbox = require "weir.sandbox"
+local step = require "weir.step"
+local verb = require "weir.verb"
 
 local executor = {}
 
@@ -172,7 +174,7 @@ end
 function Run:end_body(ok, value)
   self.ended = true
   if ok then
-    local text, fault = context.encode(self, value, "the result")
+    local text, fault = verb.encode(self, value, "the result")
     if text then
       self.result = text
       return
@@ -184,7 +186,7 @@ function Run:end_body(ok, value)
   self.failure = made
   -- A cancel that is recorded but not delivered yet takes the attempt away again, live as in a replay.
   if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
-    self.another = context.pause(self, self.retry_policy, "retry", self.attempt, made)
+    self.another = step.pause(self, self.retry_policy, "retry", self.attempt, made)
     if self.another then return end
   end
   self:end_others("the run failed")
@@ -334,11 +336,11 @@ function Run:advance()
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       return self:finish()
     elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
-      local step = not cancelling and all:next_step()
-      if step and #log.effects == 0 then
-        all:wake(step) -- what led to it is recorded
-      elseif step then
-        return table.insert(all.steps, 1, step)
+      local waiting = not cancelling and all:next_step()
+      if waiting and #log.effects == 0 then
+        all:wake(waiting) -- what led to its step is recorded
+      elseif waiting then
+        return table.insert(all.steps, 1, waiting)
       else
         return log:close("suspend", log:wake())
       end
@@ -416,7 +418,7 @@ local function compute(self, one)
   sandbox.enter(self.bundle, child)
   host.limit(FUSED_MS, true)
   local ok, value = pcall(run_body, child, one.definition, one.data)
-  local result = ok and context.encode(child, value, "the result")
+  local result = ok and verb.encode(child, value, "the result")
   local late = host.limit(nil)
   sandbox.leave()
   if not result or late or child.observed then

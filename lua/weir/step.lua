@@ -1,0 +1,131 @@
+-- ctx:step: run ordinary Lua once and remember what it returned.
+
+local branches = require "weir.branches"
+local chance = require "weir.chance"
+local duration = require "weir.duration"
+local failure = require "weir.failure"
+local futures = require "weir.futures"
+local json = require "weir.json"
+local retry = require "weir.retry"
+local verb = require "weir.verb"
+
+local check_options, misuse = verb.check_options, verb.misuse
+
+local step = {}
+
+local STEP_OPTIONS = { id = true, run = true, retry = true, timeout = true, at_most_once = true }
+
+local function step_arguments(failures, pause_ms)
+  return json.encode { failures = failures, pause_ms = pause_ms }
+end
+
+---The pause before the next try of what failed; nil when there is none.
+---@return integer? ms
+function step.pause(run, policy, stream, failures, raised)
+  if raised.retryable == false then return nil end
+  local pause = retry.delay(policy, failures, chance.fraction(chance.bits(run.seed, stream, failures)))
+  local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
+  if pause and least and least > pause then return least end
+  return pause
+end
+
+-- One try. Returns whether it is over, and if not the pause before the next.
+local function try_step(run, operation, options, failures)
+  local journal, host = run.journal, run.host
+  local attempt = failures + 1
+  local about = { attempt = attempt, key = run.id .. ":" .. operation.id }
+  if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
+  run.step = operation
+  if operation.timeout_ms then host.limit(operation.timeout_ms) end
+  local ok, value = xpcall(options.run, function(raised)
+    return failure.from(raised, branches.traceback())
+  end, about)
+  local late = operation.timeout_ms and host.limit(nil)
+  run.step = nil
+
+  if late then
+    ok, value = false, failure.new {
+      code = "timeout",
+      message = ('step "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms)),
+    }
+  end
+  local text
+  if ok then
+    local fault
+    text, fault = verb.encode(run, value, ('result of step "%s"'):format(operation.id))
+    if fault then ok, value = false, fault end
+  end
+  local begun = operation.recorded and "" or journal:entry(operation)
+  if ok then
+    journal:resolve(operation, "completed", attempt, text, begun)
+    return true
+  end
+  local pause = step.pause(run, options.policy, "step:" .. operation.id, attempt, value)
+  if pause and not options.at_most_once then
+    journal:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
+    operation.recorded, operation.started_at = true, nil
+    return false, pause
+  end
+  journal:resolve(operation, "failed", attempt, failure.encode(value), begun)
+  return true
+end
+
+-- A step that failed waits here until its next try.
+local function back_off(run, operation, pause_ms)
+  local wait = run.branches:begin_pause()
+  run.journal:arm(operation, pause_ms, function() run.branches:wake(wait) end)
+  run.branches:pause()
+end
+
+---Run ordinary Lua once and remember what it returned.
+---@param id string|weir.StepOptions
+---@param body? fun(about: weir.StepAbout): any
+---@return any result
+function step.verb(ctx, id, body)
+  local state, run = verb.state_of(ctx, "step")
+  local given = type(id) == "table" and id or { id = id, run = body }
+  check_options("step", given, STEP_OPTIONS)
+  if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
+  local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
+  if given.retry ~= nil then
+    local message
+    options.policy, message = retry.policy(given.retry)
+    if not options.policy then misuse("ctx:step: " .. message) end
+  end
+
+  local journal = run.journal
+  local operation, new = journal:begin("step", verb.id_of(state, "step", given.id), "", branches.line())
+  operation.timeout_ms = verb.milliseconds("step", "timeout", given.timeout)
+  if not operation.outcome then
+    local failures = 0
+    if options.at_most_once then
+      if new then
+        journal:tell("record", operation.id, journal:entry(operation))
+        operation.recorded = true
+      else
+        journal:resolve(operation, "failed", 1, failure.encode(failure.new {
+          code = "interrupted", retryable = false,
+          message = ('step "%s" was interrupted; it may run at most once and nobody knows how far it came')
+            :format(operation.id),
+        }))
+        return futures.await(run, "step", operation)
+      end
+    elseif not new and operation.arguments ~= "" then
+      local before = json.decode(operation.arguments)
+      failures = before.failures
+      back_off(run, operation, before.pause_ms)
+    end
+    local over, pause
+    repeat
+      run.branches:await_step(operation)
+      over, pause = try_step(run, operation, options, failures)
+      if not over then
+        failures = failures + 1
+        back_off(run, operation, pause)
+      end
+    until over
+  end
+  return (futures.await(run, "step", operation))
+end
+
+return step

@@ -1,0 +1,105 @@
+-- What all verbs of ctx share: whose call it is, its options, its id, its payload. Mistakes of the author are told with
+-- the author's own line.
+
+local branches = require "weir.branches"
+local duration = require "weir.duration"
+local failure = require "weir.failure"
+local identifier = require "weir.id"
+local json = require "weir.json"
+local nearest = require "weir.nearest"
+
+local verb = {
+  ---The private side of a context stands under a key that authors cannot name.
+  STATE = setmetatable({}, { __name = "weir.context" }),
+}
+
+function verb.raise(code, message, more)
+  more = more or {}
+  more.code, more.message, more.retryable = code, message, false
+  error(failure.new(more), 0)
+end
+
+-- The author's mistake, with the author's line.
+function verb.misuse(text)
+  error(branches.line() .. ": " .. text, 0)
+end
+
+function verb.check_run(run, name)
+  if run.fused then
+    run.observed = true
+    error("a fused child has nothing to wait for", 0)
+  end
+  if run.step then
+    verb.misuse(('%s cannot be called inside step "%s"'):format(name, run.step.id))
+  end
+  if not run.branches.current then
+    verb.misuse(("%s cannot be called from outside of its run"):format(name))
+  end
+end
+
+function verb.state_of(ctx, name)
+  local state = type(ctx) == "table" and rawget(ctx, verb.STATE)
+  if not state then verb.misuse(("call ctx:%s with a colon"):format(name)) end
+  verb.check_run(state.run, "ctx:" .. name)
+  return state, state.run
+end
+
+function verb.check_options(name, given, known)
+  for option in next, given do
+    if not known[option] then
+      local names = {}
+      for each in pairs(known) do names[#names + 1] = each end
+      table.sort(names)
+      local near = type(option) == "string" and nearest.find(option, names)
+      verb.misuse(("ctx:%s has no option %s; %s"):format(name, tostring(option),
+        near and ("did you mean %s?"):format(near) or "it has " .. table.concat(names, ", ")))
+    end
+  end
+end
+
+function verb.milliseconds(name, option, value)
+  if value == nil then return nil end
+  local ms, message = duration.ms(value)
+  if not ms then verb.misuse(("ctx:%s: %s: %s"):format(name, option, message)) end
+  return ms
+end
+
+function verb.numbered(state, kind)
+  local n = (state.counters[kind] or 0) + 1
+  state.counters[kind] = n
+  return kind .. "#" .. n
+end
+
+function verb.id_of(state, kind, given)
+  if given == nil then return state.scope .. verb.numbered(state, kind), true end
+  local fault = identifier.fault(given)
+  if fault then verb.misuse(("ctx:%s: id%s"):format(kind, fault)) end
+  return state.scope .. given, false
+end
+
+function verb.too_large(run, text, what)
+  local limit = run.limits.payload_bytes
+  if #text <= limit then return nil end
+  return failure.new {
+    code = "payload_too_large", retryable = false,
+    message = ("%s has %d bytes as JSON; %d are allowed"):format(what, #text, limit),
+  }
+end
+
+---A payload as JSON text; nil is null.
+---@return string? text
+---@return weir.Failure? fault
+function verb.encode(run, value, what)
+  if value == nil then return "null" end
+  local text, message = json.try_encode(value)
+  if not text then
+    return nil, failure.new {
+      code = "payload_invalid", retryable = false, message = what .. " cannot be written as JSON: " .. message,
+    }
+  end
+  local fault = verb.too_large(run, text, what)
+  if fault then return nil, fault end
+  return text
+end
+
+return verb
