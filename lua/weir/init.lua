@@ -27,7 +27,7 @@ weir.array = json.array
 
 ---@class weir.WorkflowFields
 ---@field id string
----@field run fun(ctx: table, data: any): any
+---@field run fun(ctx: weir.Context, data: any): any
 ---@field schema? table|fun(data: any): any JSON Schema; or what gives the data to use, or raises
 ---@field retry? weir.RetryFields for errors of its own code
 ---@field timeout? string|number from creation to the end of all attempts: "30s", or seconds

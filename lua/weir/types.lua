@@ -1,7 +1,7 @@
 ---@meta weir.types
 -- Shapes for the editor: what a workflow gets and gives, in units and defaults. Never loaded.
 -- weir.WorkflowFields, weir.RetryFields and weir.ErrorFields stand in init.lua, weir.Failure in
--- failure.lua, weir.Future and weir.Settled in context.lua.
+-- failure.lua, weir.Future and weir.Settled in futures.lua.
 
 ---"250ms" "30s" "5m" "2h" "1d", or a number of seconds.
 ---@alias weir.Duration string|number
