@@ -218,16 +218,19 @@ describe("when Redis", function()
     begin()
     start_host "one"
     start_host "two"
-    local count = 200
-    for i = 1, count do store:start("r" .. i, "tally", data()) end
-    local cuts = 0
-    for i = 1, count do
-      while store:state("r" .. i) ~= "completed" do
-        store:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        cuts = cuts + 1
-        system.sleep(0.01)
+    local count, cuts = 0, 0
+    repeat -- a machine may be so fast that there is little to cut
+      local from = count + 1
+      count = count + 200
+      for i = from, count do store:start("r" .. i, "tally", data()) end
+      for i = from, count do
+        while store:state("r" .. i) ~= "completed" do
+          store:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+          cuts = cuts + 1
+          system.sleep(0.01)
+        end
       end
-    end
+    until cuts > 3 or count == 4000
     assert.is_true(cuts > 3, cuts .. " cuts")
     local _, lines = support.read(folder .. "/notes"):gsub("\n", "")
     assert.equal(2 * count, lines)
