@@ -791,6 +791,37 @@ describe("a crash at any event", function()
   end)
 end)
 
+describe("what is said after an outcome that was foreseen", function()
+  local function said(ending)
+    local told
+    local made = driver.new { workflows = {
+      workflow("two", function() return 2 end),
+      workflow("w", function(ctx)
+        local two = ctx:invoke { workflow = "two" }
+        ctx.log:info("it is " .. two)
+        return ending(ctx)
+      end),
+    }, on_event = function(self, id, applied)
+      if id == "r" and not applied and not told then told = #self.logs end
+    end }
+    made:start("w", nil, { id = "r" })
+    return made:finish("r"), told, made.logs
+  end
+
+  it("waits for its record, at the end, before a sleep and before a retry", function()
+    for _, ending in ipairs {
+      function() return "done" end,
+      function(ctx) ctx:sleep "1s" end,
+      function(ctx) if ctx.run.attempt == 1 then error "again" end end,
+    } do
+      local view, told, logs = said(ending)
+      assert.equal("completed", view.state)
+      assert.equal(0, told)
+      assert.equal("it is 2", logs[1].text)
+    end
+  end)
+end)
+
 describe("workflows of files", function()
   it("are loaded, required and run as in the host", function()
     assert(bundle)

@@ -109,7 +109,20 @@ end
 function Run:say(level, text, fields)
   self.observed = true
   if self.fused or not self.step and self.journal:replaying() then return end
-  self.host.log(level, self.id, text, fields)
+  if self.journal.foreseen then -- what led to it is not recorded yet
+    self.unsaid = self.unsaid or {}
+    table.insert(self.unsaid, { level, text, fields })
+  else
+    self.host.log(level, self.id, text, fields)
+  end
+end
+
+-- What had to wait for the record of what led to it.
+function Run:say_rest()
+  local unsaid = self.unsaid
+  if not unsaid then return end
+  self.unsaid = nil
+  for _, line in ipairs(unsaid) do self.host.log(line[1], self.id, line[2], line[3]) end
 end
 
 local print_while_loading = sandbox.on_print
@@ -280,6 +293,7 @@ end
 function Run:turn(now, outcomes, recorded_at)
   self.clock_ms = now
   self.foreseen, self.turn_began_ms = 0, nil
+  self:say_rest()
   local log = self.journal
   log:recorded_at(recorded_at or now)
   log:learn(outcomes)
@@ -320,6 +334,7 @@ function Run:advance()
       self.another = nil
       self:await_cancel()
     elseif self.another then
+      if self.unsaid then return end -- the reply to what was foreseen brings us back
       return log:close("retry", self.another, failure.encode(self.failure))
     end
     local following = log:next()
@@ -334,6 +349,7 @@ function Run:advance()
       context.adopt(self)
       if self.failure or log.cancel then self:cancel_children("", "cancelled: the run failed") end
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
+      if self.unsaid then return end
       return self:finish()
     elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
       local waiting = not cancelling and all:next_step()
@@ -341,6 +357,8 @@ function Run:advance()
         all:wake(waiting) -- what led to its step is recorded
       elseif waiting then
         return table.insert(all.steps, 1, waiting)
+      elseif self.unsaid then
+        return
       else
         return log:close("suspend", log:wake())
       end
