@@ -36,10 +36,10 @@ function effects.invoke(run)
   local options = n ~= "0" and lib.take_options(n) or NO_OPTIONS
   max_depth = tonumber(max_depth)
 
+  local too_deep = #id > 2 * max_depth and lib.depth_of(id) > max_depth
   local stamp = nil
   if bundle ~= "" and (run.foreseen or 0) > 0 then
     run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
-    local too_deep = #id > 2 * max_depth and lib.depth_of(id) > max_depth
     local others = run.number ~= run.told -- an outcome that came in this turn has the number it took
     if others or too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
   end
@@ -49,7 +49,7 @@ function effects.invoke(run)
     lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cancelled", message = message }))
     return
   end
-  if #id > 2 * max_depth and lib.depth_of(id) > max_depth then
+  if too_deep then
     local message = "invoking " .. workflow .. " goes deeper than " .. max_depth .. " runs: " .. chain_of(run)
     lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cycle", message = message }))
     return
