@@ -791,6 +791,19 @@ describe("a crash at any event", function()
   end)
 end)
 
+describe("data from outside that is larger than a payload may be", function()
+  it("fails the run for good, before its code sees it", function()
+    local ran = false
+    local made = driver.new { limits = { payload_bytes = 10, depth = 64 }, workflows = {
+      workflow("w", function() ran = true end),
+    } }
+    made:start("w", { text = "longer than that" }, { id = "r" })
+    local view = made:finish("r")
+    assert.same({ "failed", "payload_too_large", 1 }, { view.state, view.error.code, view.attempt })
+    assert.is_false(ran)
+  end)
+end)
+
 describe("what is said after an outcome that was foreseen", function()
   local function said(ending)
     local told
