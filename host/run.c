@@ -117,11 +117,10 @@ static void know(Run *run, int64_t number) {
 
 enum { CLAIM_WORD, CLAIM_ID, CLAIM_TURN, WARM_OUTCOMES, COLD_DEATHS = 3, COLD_BUNDLE, COLD_FIELDS };
 
-// A record's outcomes are the fields whose names are numbers.
+// A record holds every outcome there is: `number` is that of the last, also when that is forgotten.
 static void know_fields(Run *run, const Reply *claim) {
-    for (size_t i = COLD_FIELDS; i < reply_count(claim); i += 2) {
-        const char *field = reply_text(reply_at(claim, i));
-        if (*field >= '0' && *field <= '9') know(run, strtoll(field, NULL, 10));
+    for (size_t i = COLD_FIELDS; i + 1 < reply_count(claim); i += 2) {
+        if (reply_is(reply_at(claim, i), "number")) know(run, reply_integer(reply_at(claim, i + 1)));
     }
 }
 

@@ -1,5 +1,6 @@
 -- cancel: record the end of a run from outside it. The verb is for people, the effect for a parent that ends a child.
--- args   run  message            the effect: child  message
+-- args   run  message  [now("1"|"")]          the effect: child  message  now
+--        now: without any clean-up; also for one whose cancel is recorded already
 -- moves  ready | scheduled -> cancelled when it never began; waiting | retrying -> ready, to end its children first;
 --        a running one is told with its next turn
 -- reply  cancelled    it never began, or has its cancel recorded now: it ends when its children have
@@ -7,16 +8,17 @@
 --        missing
 
 function effects.cancel()
-  local id, message = lib.take(), lib.take()
+  local id, message, now = lib.take_many(3)
   local child = lib.load(id)
-  if child then lib.cancel(child, "cancelled", message) end
+  if child then lib.cancel(child, "cancelled", message, now == "1") end
 end
 
 function verbs.cancel()
-  local id, message = lib.take(), lib.take()
+  local id, message = lib.take_many(2)
+  local now = lib.more() and lib.take()
   local run = lib.load(id)
   if not run then return { "missing" } end
   if lib.ended(run) then return { "ended", run.state } end
-  lib.cancel(run, "cancelled", message)
+  lib.cancel(run, "cancelled", message, now == "1")
   return { "cancelled", run.state }
 end

@@ -300,11 +300,16 @@ for who, runs in pairs(plan.held) do
 end
 
 for _, name in ipairs({ "roots", "failed" }) do
-  local members = {}
+  local members, gone = {}, {}
   for id, score in pairs(plan[name]) do
-    members[#members + 1], members[#members + 2] = score, id
+    if score then
+      members[#members + 1], members[#members + 2] = score, id
+    else
+      gone[#gone + 1] = id
+    end
   end
   write_members("ZADD", name, members)
+  write_members("ZREM", name, gone)
 end
 
 for _, write in ipairs(plan.calls) do call(unpack(write)) end

@@ -3,7 +3,9 @@
 --        unknown: the outcome when nobody has announced the workflow; "" when the worker knows it itself
 --        bundle, result: fused. The worker has run the child already, with this code, and it did nothing but return
 --        options: queue priority delay_ms retry detached
--- moves  child: (none) -> ready | scheduled | completed
+--        again: the operation was forgotten. A child that was asked the same goes on, if it has failed; one that was
+--        asked differently is left, and that round of it begins
+-- moves  child: (none) -> ready | scheduled | completed; with again: failed | cancelled -> ready
 -- While a cancel is recorded that the worker has not been told, no child is started: that is the operation's outcome.
 
 local function chain_of(run)
@@ -29,6 +31,27 @@ local function may_be_fused(workflow, bundle)
     fusable[workflow] = with
   end
   return with == bundle
+end
+
+-- Whether what is asked now is what this child was asked.
+local function same(child, workflow, data)
+  return lib.get(child, "workflow") == workflow and lib.get(child, "data") == data
+end
+
+-- The child is there: it was started before this run forgot the operation. It goes on if this run asks for it again and
+-- it failed, or was to begin again by hand; else what it comes to is the outcome.
+local function attach(run, operation, child, round, options)
+  if options.detached then
+    return lib.record_outcome(run, operation, "completed", 1, cjson.encode(child.id), nil, round)
+  end
+  if not lib.ended(child) then return end
+  local state, again = child.state, options.again and lib.get(child, "again")
+  if again or options.again and state ~= "completed" then
+    if options.retry then lib.set(child, "retry", options.retry) end
+    return lib.reopen(child, again or "rule")
+  end
+  local value = lib.get(child, state == "completed" and "result" or "error")
+  lib.record_outcome(run, operation, state, child.attempt, value, nil, round)
 end
 
 function effects.invoke(run)
@@ -58,20 +81,22 @@ function effects.invoke(run)
     lib.record_outcome(run, operation, "refused", 0, unknown)
     return
   end
-  local child = lib.load(id)
+  local child, round = lib.load(id), string.match(id, "~%d+$")
+  if child and options.again and not same(child, workflow, data) then
+    if not lib.ended(child) then lib.set_special(child, "detached", "1") end -- its end is nobody's outcome now
+    round = "~" .. options.again
+    id, child = run.id .. "/" .. operation .. round, nil
+  end
+  if options.again then lib.set(run, "x:" .. operation, nil) end
+  if round then lib.set(run, "c:" .. operation, string.sub(round, 2)) end
   if child then
-    -- It was started before this run forgot the operation: what it came to is the outcome.
-    if lib.ended(child) then
-      local state = child.state
-      local value = lib.get(child, state == "completed" and "result" or "error")
-      lib.record_outcome(run, operation, state, child.attempt, value)
-    end
+    attach(run, operation, child, round, options)
     return
   end
 
   if bundle ~= "" and may_be_fused(workflow, bundle) then
     lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
-    lib.record_outcome(run, operation, "completed", 1, result, stamp)
+    lib.record_outcome(run, operation, "completed", 1, result, stamp, round)
     if stamp then run.told = run.number end
     return
   end
@@ -79,7 +104,7 @@ function effects.invoke(run)
   if options.retry then lib.set(child, "retry", options.retry) end
   if options.detached then
     lib.set_special(child, "detached", "1")
-    lib.record_outcome(run, operation, "completed", 1, cjson.encode(id))
+    lib.record_outcome(run, operation, "completed", 1, cjson.encode(id), nil, round)
   end
   lib.begin_run(child, workflow, data, seed, {
     queue = options.queue, priority = tonumber(options.priority), delay_ms = tonumber(options.delay_ms),

@@ -107,7 +107,7 @@ function lib.begin()
     held = {}, -- worker -> run -> true | false
     woken = {}, -- runs that became ready in this batch, in order
     roots = {}, -- root -> created_at
-    failed = {}, -- run -> finished_at
+    failed = {}, -- run -> finished_at, false: not in the set
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
   }
@@ -134,7 +134,7 @@ end
 
 -- The fields that decide what may happen to a run. The rest is read where it is needed.
 -- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
-local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers" }
+local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now" }
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
 --- field that will be asked for.
@@ -160,7 +160,7 @@ function lib.load(id, also)
     v = call("HMGET", hash, unpack(SPECIAL))
     record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
     record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
-    record.watch, record.detached, record.lingers = v[5], v[6], v[7]
+    record.watch, record.detached, record.lingers, record.now = v[5], v[6], v[7], v[8]
   end
   records[id] = record
   return record
@@ -214,11 +214,12 @@ function lib.get(record, field)
 end
 local get = lib.get
 
---- The run that waits for this one, and the name of the operation there. Nil for a root.
+--- The run that waits for this one, the name of the operation there, and its round: "" or "~<n>". Nil for a root.
 function lib.parent_of(id)
   local parent, operation = match(id, "^(.*)/([^/]*)$")
-  if parent and find(operation, "~", 1, true) then operation = match(operation, "^(.*)~%d+$") end
-  return parent, operation
+  if not parent or not find(operation, "~", 1, true) then return parent, operation, "" end
+  local name, round = match(operation, "^(.*)(~%d+)$")
+  return parent, name, round
 end
 
 function lib.depth_of(id)
@@ -234,7 +235,7 @@ local NEXT = {
   running = { waiting = true, retrying = true, ready = true, completed = true, failed = true, cancelled = true },
   waiting = { ready = true },
   retrying = { ready = true },
-  completed = {}, failed = {}, cancelled = {},
+  completed = { ready = true }, failed = { ready = true }, cancelled = { ready = true }, -- by hand
 }
 local ENDED = { completed = true, failed = true, cancelled = true }
 
@@ -276,7 +277,8 @@ end
 -- Operations and outcomes
 --
 -- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
--- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation
+-- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation, the child of a
+--                later round is told as "<operation>~<round>"
 
 --- Record that an operation began, or began another try. `stamp`: when, if that is not now.
 function lib.begin_operation(record, operation, entry, stamp)
@@ -284,7 +286,8 @@ function lib.begin_operation(record, operation, entry, stamp)
 end
 
 --- Give an outcome the run's next number. False when the operation has one already: the first holds.
-function lib.record_outcome(record, operation, state, attempts, value, stamp)
+--- `round`: "~<n>" of the child whose end it is, when that is not its first.
+function lib.record_outcome(record, operation, state, attempts, value, stamp, round)
   local field = "o:" .. operation
   local entry = get(record, field)
   if not entry or string.byte(entry) ~= 9 then return false end
@@ -293,6 +296,7 @@ function lib.record_outcome(record, operation, state, attempts, value, stamp)
   local text = TEXT[number]
   set(record, "number", text)
   set(record, field, text .. entry)
+  if round and round ~= "" then operation = operation .. round end
   set(record, text, operation .. "\t" .. state .. "\t" .. (stamp or STAMP) .. "\t" .. TEXT[attempts] .. "\t" .. value)
   return true
 end
@@ -343,11 +347,11 @@ end
 --- A child ended: its outcome is recorded in its parent, which is promoted. A parent that has stopped waiting for this
 --- operation (timed out, abandoned) or has ended itself takes no notice.
 local function resolve(child, state, value)
-  local parent_id, operation = lib.parent_of(child.id)
+  local parent_id, operation, round = lib.parent_of(child.id)
   if not parent_id or child.detached then return end
   local parent = lib.load(parent_id, "o:" .. operation)
   if not parent or ENDED[parent.state] then return end
-  if lib.record_outcome(parent, operation, state, child.attempt, value) or child.lingers then
+  if lib.record_outcome(parent, operation, state, child.attempt, value, nil, round) or child.lingers then
     lib.promote(parent)
   end
 end
@@ -386,10 +390,17 @@ function lib.finish(record, state, value)
   resolve(record, state, value)
 end
 
+-- An outcome of no operation: what ends the run.
+local function record_end(record, code, message)
+  record.number = record.number + 1
+  set(record, "number", TEXT[record.number])
+  set(record, TEXT[record.number], "\t" .. code .. "\t" .. STAMP .. "\t0\t" .. message)
+end
+
 --- Record the end of a run from outside: `cancelled`, `expired` or `lost` takes its number like any outcome. What never
---- began ends here; what did is promoted, to end its children and clean up.
-function lib.cancel(record, code, message)
-  if ENDED[record.state] or record.cancel then return false end
+--- began ends here; what did is promoted, to end its children and clean up. `now`: without any clean-up.
+function lib.cancel(record, code, message, now)
+  if ENDED[record.state] or record.cancel and (not now or record.now) then return false end
   local state = record.state
   if (state == "ready" or state == "scheduled") and not get(record, "started_at") then
     lib.unqueue(record)
@@ -399,13 +410,38 @@ function lib.cancel(record, code, message)
   end
   -- From here on only the clean-up's own grace counts; a deadline that has passed would wake it again and again.
   if record.deadline then set_special(record, "deadline", nil) end
-  local number = record.number + 1
-  record.number = number
-  set(record, "number", number)
-  set_special(record, "cancel", number)
-  set(record, TEXT[number], "\t" .. code .. "\t" .. STAMP .. "\t0\t" .. message)
+  if not record.cancel then
+    record_end(record, code, message)
+    set_special(record, "cancel", record.number)
+  end
+  if now then
+    record_end(record, "now", message)
+    set_special(record, "now", "1")
+  end
   if state == "waiting" or state == "retrying" then make_ready(record) end
   return true
+end
+
+--- A run that ended begins again, by hand or because its parent asks for it again: another attempt, on the newest code,
+--- with its journal. What is to be forgotten of that (`again`) the run itself finds out, before any of its code runs.
+function lib.reopen(record, again)
+  local state, attempt = record.state, record.attempt
+  set(record, "again", again)
+  set(record, "bundle@" .. attempt, get(record, "bundle"))
+  set(record, "bundle", nil)
+  set_special(record, "attempt", attempt + 1)
+  set(record, "spent", TEXT[attempt]) -- attempts that do not count any more
+  record.turn = record.turn + 1 -- the one that ended it, sent again, is not taken for one of this attempt
+  set(record, "turn", TEXT[record.turn])
+  for _, field in ipairs({ "finished_at", "error", "result" }) do set(record, field, nil) end
+  for _, field in ipairs({ "cancel", "now", "lingers", "deadline" }) do
+    if record[field] then set_special(record, field, nil) end
+  end
+  if record.deaths and record.deaths > 0 then set_special(record, "deaths", 0) end
+  if state == "failed" then plan.failed[record.id] = false end
+  local entry = lib.registered(get(record, "workflow"))
+  if entry and entry.timeout_ms then set_special(record, "deadline", NOW + entry.timeout_ms) end
+  make_ready(record)
 end
 
 --- Expire a run whose deadline has passed.
@@ -561,10 +597,7 @@ local function take_back(run, counts, max_deaths)
   if counts then
     set_special(run, "deaths", (run.deaths or 0) + 1)
     if run.deaths >= max_deaths then
-      local message = "lost: " .. run.deaths .. " processes died while they ran it"
-      run.number = run.number + 1
-      set(run, "number", run.number)
-      set(run, TEXT[run.number], "\tlost\t" .. STAMP .. "\t0\t" .. message)
+      record_end(run, "lost", "lost: " .. run.deaths .. " processes died while they ran it")
     end
   end
   make_ready(run)

@@ -1,8 +1,14 @@
--- retry: the run's own code failed and it has attempts left: another attempt after a delay, the journal kept.
--- args   delay_ms  error
--- moves  running -> retrying
--- A cancel that the worker has not been told comes first: the run stays running and is told.
+-- retry: another attempt. The effect is a run's own: its code failed and it has attempts left. The verb is for people: an
+-- ended run begins again.
+-- args   the effect: delay_ms  error
+--        the verb: n  (run  turn  again)×n      from the topmost run down to the one that is meant, each below the one
+--        before it; `turn` as it was looked at; `again`: what it is to forget, see README.md
+-- moves  the effect: running -> retrying         the verb: completed | failed | cancelled -> ready, the first of them
+-- reply  the verb: retried       the others begin again when the run above asks for them
+--                  changed run   it is not what was looked at, nothing was written
+--                  missing run
 
+-- A cancel that the worker has not been told comes first: the run stays running and is told.
 function effects.retry(run)
   local delay, failure = tonumber(lib.take()), lib.take()
   if run.cancel and run.cancel > run.told then return end
@@ -12,4 +18,33 @@ function effects.retry(run)
   lib.delay(run, lib.now() + delay)
   lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
   lib.push(lib.plan.published, lib.plan.delayed[run.id])
+end
+
+-- Each begins a new round that forgets all, or from some operation on.
+local function begins_a_round(again)
+  return again == "scratch" or string.sub(again, 1, 5) == "from\t"
+end
+
+function verbs.retry()
+  local asked = {}
+  for i = 1, tonumber(lib.take()) do
+    local id, turn, again = lib.take_many(3)
+    local run = lib.load(id)
+    if not run then return { "missing", id } end
+    asked[i] = { run = run, again = again }
+    if i == 1 and lib.get(run, "retried_at") == turn then return { "retried" } end -- sent again
+    if not lib.ended(run) or run.turn ~= tonumber(turn) then return { "changed", id } end
+  end
+  lib.set(asked[1].run, "retried_at", lib.text[asked[1].run.turn])
+  for i, one in ipairs(asked) do
+    if begins_a_round(one.again) then
+      lib.set(one.run, "round", tonumber(lib.get(one.run, "round") or 1) + 1)
+    end
+    if i == 1 then
+      lib.reopen(one.run, one.again)
+    else
+      lib.set(one.run, "again", one.again)
+    end
+  end
+  return { "retried" }
 end

@@ -379,7 +379,7 @@ describe("a journal in, effects out:", function()
     assert.equal(1, #effects)
     effects = driver.split(made:turn(1790000001000, {}))
     assert.same({ "resolve", "a", "timeout", 0 }, table.move(effects[1], 1, 4, 1, {}))
-    assert.same({ "cancel", "r/a", 'cancelled: invoke "a" timed out after 1s' }, effects[2])
+    assert.same({ "cancel", "r/a", 'cancelled: invoke "a" timed out after 1s', "" }, effects[2])
     assert.same({ "suspend", "", "" }, effects[3])
   end)
 

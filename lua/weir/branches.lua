@@ -141,6 +141,7 @@ function branches:run()
     self.runnable[self.first] = nil
     self.first = self.first + 1
     self.current = branch
+    self.journal.scope = branch.scope
     local ok, what = resume(branch.co)
     self.current = nil
     if status(branch.co) == "dead" then

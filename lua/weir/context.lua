@@ -77,11 +77,11 @@ for _, name in ipairs {
 } do INVOKE_OPTIONS[name] = true end
 
 -- Nothing is awaited any more of a child whose time is over.
-local function leave(run, child, on_timeout)
-  if on_timeout == "abandon" then
-    table.insert(run.abandoned, child)
+local function leave(run, operation)
+  if operation.on_timeout == "abandon" then
+    table.insert(run.abandoned, operation)
   else
-    run:linger(child)
+    run:linger(operation)
   end
 end
 
@@ -91,10 +91,8 @@ local function time_out(run, operation)
   local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
   journal:resolve(operation, "timeout", 0,
     failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
-  if operation.on_timeout ~= "abandon" then
-    journal:tell("cancel", operation.child, "cancelled: " .. message)
-  end
-  leave(run, operation.child, operation.on_timeout)
+  if operation.on_timeout ~= "abandon" then journal:cancel_child(operation, "cancelled: " .. message) end
+  leave(run, operation)
 end
 
 local function unknown_workflow(run, workflow)
@@ -141,13 +139,40 @@ end
 local function watch(run, operation)
   local outcome = operation.outcome
   if outcome then
-    if outcome.state == "timeout" then leave(run, operation.child, operation.on_timeout) end
+    if outcome.state == "timeout" then leave(run, operation) end
     return
   end
   run.journal:open_child(operation, operation.child)
   if operation.timeout_ms then
     run.journal:arm(operation, operation.timeout_ms, function() time_out(run, operation) end)
   end
+end
+
+local function in_round(path, round) return round > 1 and path .. "~" .. round or path end
+
+-- Which run the operation is: its id says the round, if that is not the first. One that was forgotten goes on in the
+-- round it had, unless it was asked something else then (the store looks); then the next one begins.
+---@return integer? again that next round
+local function name_child(run, operation, new)
+  local journal, path, id = run.journal, run.id .. "/" .. operation.id, operation.id
+  if not new then
+    operation.child = in_round(path, journal.rounds[id] or 1)
+    return nil
+  end
+  local before = journal.forgotten[id]
+  if not before then
+    operation.child = in_round(path, run.round)
+    return nil
+  end
+  local following = math.max(run.round, before.round + 1)
+  journal.forgotten[id] = nil
+  journal.uncertain = true -- it may have ended already
+  if before.anew then
+    operation.child = in_round(path, following)
+  else
+    operation.child, operation.other_child = in_round(path, before.round), in_round(path, following)
+  end
+  return following
 end
 
 local function invoke(state, run, name, options)
@@ -186,8 +211,9 @@ local function invoke(state, run, name, options)
   local id = id_of(state, "invoke", options.id)
   local data = payload(run, options, id)
   local operation, new = journal:begin("invoke", id, workflow, branches.line(4))
-  local child = run.id .. "/" .. id
-  operation.decode, operation.child = not options.detached and options.decode or nil, child
+  local again = name_child(run, operation, new)
+  local child = operation.child
+  operation.decode = not options.detached and options.decode or nil
   operation.timeout_ms, operation.on_timeout = timeout_ms, on_timeout
 
   if new then
@@ -213,12 +239,13 @@ local function invoke(state, run, name, options)
     option("delay_ms", delay_ms)
     option("retry", policy and json.encode(policy))
     option("detached", options.detached and "1" or nil)
+    option("again", again)
     local seed = run.host.seed()
     local first = journal:tell("invoke", id, text, child, workflow, data, seed, run.limits.depth,
       definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
     journal:weigh(#data)
     if options.detached then journal.uncertain = true end
-    if definition and not (delay_ms or options.detached or options.queue) then
+    if definition and not (delay_ms or options.detached or options.queue or again) then
       run:may_fuse(operation, definition, child, data, seed, first)
     end
   end
@@ -238,7 +265,7 @@ function context.adopt(run)
       local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
       if not arguments.detached then
         local operation = journal:begin("invoke", id, held.subject, held.line)
-        operation.child = run.id .. "/" .. id
+        name_child(run, operation, false)
         operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
         watch(run, operation)
       end

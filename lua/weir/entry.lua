@@ -1,10 +1,10 @@
 -- How operations and outcomes are written down: the texts that stand in the journal, between the
--- journal that writes them and everybody who reads a run. Pure; knows no Redis.
+-- journal that writes them and everybody who reads a run, and in which order. Pure; knows no Redis.
 --
 -- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>\t<line>\t<subject>\t<arguments>"
--- An outcome "<number>\t<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"
+-- An outcome "<number>\t<operation>[~<round>]\t<state>\t<finished_at>\t<attempts>\t<value>"
 --
--- Redis writes number and times; the journal writes the rest. Ids, kinds and lines hold no tab.
+-- Redis writes number, round and times; the journal writes the rest. Ids, kinds and lines hold no tab, ids no "~".
 
 local entry = {}
 
@@ -20,7 +20,8 @@ local entry = {}
 
 ---@class weir.Outcome
 ---@field number integer
----@field operation string empty for what ends the run: cancelled, expired, lost
+---@field operation string empty for what ends the run: cancelled, expired, now, lost
+---@field round integer? of the child that it is the end of, when that is not its first
 ---@field state string completed, failed, cancelled …
 ---@field finished_at integer ms
 ---@field attempts integer
@@ -47,13 +48,36 @@ end
 ---@param text string
 ---@return weir.Outcome
 function entry.read_outcome(text)
-  local number, operation, state, finished_at, attempts, value =
-    text:match("^(%d+)\t([^\t]*)\t(%a+)\t(%d+)\t(%d+)\t(.*)$")
+  local number, operation, round, state, finished_at, attempts, value =
+    text:match("^(%d+)\t([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+)\t(.*)$")
   return {
     number = math.tointeger(tonumber(number)), operation = operation, state = state,
     finished_at = math.tointeger(tonumber(finished_at)), attempts = math.tointeger(tonumber(attempts)),
-    value = value,
+    value = value, round = round ~= "" and math.tointeger(tonumber(round)) or nil,
   }
+end
+
+-- "item-9" before "item-10": runs of digits compare by number.
+local function natural(text)
+  return (text:gsub("%d+", function(digits) return ("0"):rep(18 - #digits) .. digits end))
+end
+
+---Operations in the order in which they began. None is recorded within a turn: what began in the same one goes by its
+---line, then by its id.
+---@param operations { id: string, after: integer, started_at: integer, line: string }[]
+function entry.sort(operations)
+  local lines, ids = {}, {}
+  for _, operation in ipairs(operations) do
+    lines[operation.line] = lines[operation.line] or natural(operation.line)
+    ids[operation.id] = natural(operation.id)
+  end
+  table.sort(operations, function(a, b)
+    if a.after ~= b.after then return a.after < b.after end
+    if a.started_at ~= b.started_at then return a.started_at < b.started_at end
+    if a.line ~= b.line then return lines[a.line] < lines[b.line] end
+    if ids[a.id] ~= ids[b.id] then return ids[a.id] < ids[b.id] end
+    return a.id < b.id
+  end)
 end
 
 return entry

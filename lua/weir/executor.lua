@@ -74,13 +74,15 @@ function executor.from_fields(bundle, id, fields)
     created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
     queue = fields.queue or "default", -- which this worker serves
     lingering = {}, -- children that have to end although nothing is awaited of them any more
-    abandoned = {}, -- children whose time was over and that go on; a cancel takes them too
+    abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
+    round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
     foreseen = 0, -- outcomes foreseen in this turn
     cautious = false, -- what it foresaw once was wrong
   }, Run)
   self.journal = journal.new(fields, attempt)
   self.branches = branches.new(self.journal)
+  if fields.again then self.journal:forget(fields) end
   if fields.started_at then self.journal:restore(fields) end
   if fields.retry then
     self.retry_policy = json.decode(fields.retry)
@@ -170,8 +172,8 @@ function Run:doom(code, message)
   for _, operation in ipairs(log:open_children()) do
     if not operation.recorded and operation.told_in == log.takes - 1 then
       log:close_child(operation)
-      log:tell("cancel", operation.child, "cancelled: the run failed")
-      self:linger(operation.child)
+      log:cancel_child(operation, "cancelled: the run failed")
+      self:linger(operation)
     end
   end
   self:give_up(code, message)
@@ -201,7 +203,7 @@ function Run:end_body(ok, value)
   self.failure = made
   -- A cancel that is recorded but not delivered yet takes the attempt away again, live as in a replay.
   if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
-    self.another = step.pause(self, self.retry_policy, "retry", self.attempt, made)
+    self.another = step.pause(self, self.retry_policy, "retry", self.attempt - self.spent, made)
     if self.another then return end
   end
   self:end_others("the run failed")
@@ -219,16 +221,19 @@ function Run:cancel_children(scope, message)
   for _, operation in ipairs(self.journal:open_children()) do
     if operation.id:sub(1, #scope) == scope and not operation.told_to_end then
       operation.told_to_end = true
-      self.journal:tell("cancel", operation.child, message)
+      self.journal:cancel_child(operation, message)
     end
   end
 end
 
----This child has to end before the run does, whatever is known of its operation.
-function Run:linger(child)
-  if not self.lingering[child] then
-    self.lingering[child] = true
-    table.insert(self.lingering, child)
+---The child of this operation has to end before the run does, whatever is known of the operation.
+function Run:linger(operation)
+  local lingering = self.lingering
+  for _, child in ipairs { operation.child, operation.other_child } do
+    if not lingering[child] then
+      lingering[child] = true
+      table.insert(lingering, child)
+    end
   end
 end
 
@@ -241,7 +246,7 @@ function Run:end_early(settles, why)
     self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
   elseif settles.open and not settles.told_to_end then
     settles.told_to_end = true
-    self.journal:tell("cancel", settles.child, "cancelled: it " .. why)
+    self.journal:cancel_child(settles, "cancelled: it " .. why)
   end
 end
 
@@ -258,9 +263,9 @@ end
 function Run:await_cancel()
   local log = self.journal
   self:cancel_children("", "cancelled: " .. log.cancel.value)
-  for _, child in ipairs(self.abandoned) do
-    log:tell("cancel", child, "cancelled: " .. log.cancel.value)
-    self:linger(child)
+  for _, operation in ipairs(self.abandoned) do
+    log:cancel_child(operation, "cancelled: " .. log.cancel.value)
+    self:linger(operation)
   end
   self.abandoned = {}
 end
@@ -268,6 +273,7 @@ end
 -- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
 -- that works as ever, for as long as the grace lasts.
 function Run:deliver_cancel()
+  if self.cut then return end
   local cancel, definition = self.journal.cancel, self.definition
   local log = self.journal
   self.grace_ms = definition and definition.cancel_grace_ms or 60000
@@ -285,6 +291,17 @@ function Run:end_grace()
   self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
 end
 
+-- Nobody wants to wait for the clean-up: none of the author's code runs any more, and the children end so too.
+function Run:cut_short()
+  local log = self.journal
+  self.cut, self.started = true, true
+  self.step, self.another, log.grace_ends_at = nil, nil, nil
+  self.branches:drop()
+  for _, operation in pairs(log.open) do operation.told_to_end = false end
+  self:cancel_children("", "cancelled: " .. log.at_once.value)
+  if not self.ended then self:end_body(false, cancelled(self, log.at_once.value)) end
+end
+
 -- ------------------------------------------------------------------------------------------------
 -- Turns
 
@@ -300,6 +317,7 @@ function Run:turn(now, outcomes, recorded_at)
   log:recorded_at(recorded_at or now)
   log:learn(outcomes)
   if log.lost and not self.ended then self:give_up("lost", log.lost.value) end
+  if log.at_once and not self.cut then self:cut_short() end
   if not self.started then self:start() end
   if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
     self:advance()
@@ -372,16 +390,17 @@ end
 function Run:finish()
   local log, cancel = self.journal, self.journal.cancel
   local lingering = self.lingering
+  local barren = self.main and log:barren_text() or "" -- nobody saw what its code did
   if cancel then
     local code, message = cancel.state, cancel.value
     local made = failure.new {
       code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
     }
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
-    log:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), #lingering,
+    log:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren, #lingering,
       table.unpack(lingering))
   elseif self.failure then
-    log:close("fail", "failed", failure.encode(self.failure), #lingering, table.unpack(lingering))
+    log:close("fail", "failed", failure.encode(self.failure), barren, #lingering, table.unpack(lingering))
   else
     log:close("complete", self.result, #lingering, table.unpack(lingering))
   end

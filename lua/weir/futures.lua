@@ -234,8 +234,9 @@ function futures.race(ctx, t, options)
   for i, settles in ipairs(items) do
     if settles == first then
       winner = winner or keys[i]
-    elseif losers == "cancel" then
-      run:end_early(settles, "lost the race")
+    else
+      settles.raced = true
+      if losers == "cancel" then run:end_early(settles, "lost the race") end
     end
   end
   local ok, value = result_of(run, first)

@@ -11,7 +11,9 @@
 
 local entry = require "weir.entry"
 local failure = require "weir.failure"
+local forgetting = require "weir.forgetting"
 local heap = require "weir.heap"
+local json = require "weir.json"
 
 local journal = {}
 journal.__index = journal
@@ -36,6 +38,8 @@ function journal.new(fields, attempt)
     fields = fields,
     attempt = attempt,
     recorded = {}, -- id -> text of the entry
+    rounds = {}, -- id -> which round of its child is meant, if not the first
+    forgotten = {}, -- id -> { round, anew } of an invoke that is to be done again
     came = {}, -- id -> outcome that came before the code asked for the operation
     begun = {}, -- id -> the line where this attempt began it
     operations = {}, -- id -> operation begun whose outcome is not known
@@ -59,15 +63,53 @@ function journal.new(fields, attempt)
     children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
     now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
+    scope = "", -- of the branch that runs
+    barren = {}, -- id of a failure that was delivered and led to nothing yet -> scopes of those who got it
+    unseen = {}, -- id -> operation that failed and was not delivered
+    clean_up = {}, -- ids begun since a cancel was delivered
   }, journal)
   return self
 end
 
 local learn
 
+---The run begins again: what it does anew goes out of its record, here and in the store, before anything else.
+function journal:forget(fields)
+  local operations = {}
+  for field, value in pairs(fields) do
+    if field:find("^o:") then
+      local held = entry.read(value)
+      held.id = field:sub(3)
+      held.failed = held.number and entry.read_outcome(held.number .. "\t" .. fields[tostring(held.number)]).state
+        ~= "completed"
+      operations[#operations + 1] = held
+    elseif field:find("^%d") and value:byte() == 9 then -- its end, that is none now
+      self:tell("forget", "", field)
+      fields[field] = nil
+    end
+  end
+  entry.sort(operations)
+  local numbers = {}
+  for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
+
+  local graph = fields.graph or fields.workflow == "weir.graph" and fields.data
+  local marks, ids = forgetting.choose(
+    { operations = operations, barren = fields.barren, graph = graph and json.decode(graph) or nil }, fields.again)
+  for _, id in ipairs(ids) do
+    self:tell("forget", id, marks[id])
+    if marks[id] ~= "" then
+      self.forgotten[id] = { round = tonumber(fields["c:" .. id] or 1), anew = marks[id] == "anew" }
+    end
+    fields["o:" .. id], fields["c:" .. id] = nil, nil
+    if numbers[id] then fields[tostring(numbers[id])] = nil end
+  end
+  self:tell("afresh")
+end
+
 ---Take over what a cold run's record holds.
 function journal:restore(fields)
   local outcomes = {}
+  self.known = math.tointeger(tonumber(fields.number or 0)) -- those that are not there are forgotten
   for field, value in pairs(fields) do
     local first = field:byte()
     if first == 111 and field:byte(2) == 58 then -- "o:"
@@ -77,6 +119,11 @@ function journal:restore(fields)
       if after == self.replay_until then self.replay_last = self.replay_last + 1 end
     elseif first >= 48 and first <= 57 then
       outcomes[#outcomes + 1] = field .. "\t" .. value
+    elseif field:find("^c:") then
+      self.rounds[field:sub(3)] = math.tointeger(tonumber(value))
+    elseif field:find("^x:") then
+      local round, anew = value:match("^(%d+)(%+?)$")
+      self.forgotten[field:sub(3)] = { round = math.tointeger(tonumber(round)), anew = anew ~= "" }
     end
   end
   for _, text in ipairs(outcomes) do learn(self, entry.read_outcome(text)) end
@@ -221,15 +268,50 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     if held.after == self.replay_until then self.replay_last = self.replay_last - 1 end
   end
   self.begun[id] = line
+  if next(self.barren) then self:lead_on() end
+  if self.cancel_delivered then table.insert(self.clean_up, id) end
   local outcome = self.came[id]
   if outcome then
     self.came[id] = nil
     operation.outcome = outcome
+    if outcome.state ~= "completed" then self.unseen[id] = operation end
     self:note_end(operation)
   else
     self.operations[id] = operation
   end
   return operation, not text
+end
+
+---Something begins: the failures that its branch got, or one that it waited for, led to this.
+function journal:lead_on()
+  local scope = self.scope
+  for id, receivers in pairs(self.barren) do
+    for _, receiver in ipairs(receivers) do
+      if receiver:sub(1, #scope) == scope then self.barren[id] = nil end
+    end
+  end
+end
+
+---What a retry forgets by the rule, now that the run ends: see `forgetting`.
+---@return string text each behind a tab
+function journal:barren_text()
+  local ids, listed = {}, {}
+  local function add(id)
+    if not listed[id] then
+      listed[id] = true
+      ids[#ids + 1] = id
+    end
+  end
+  for id in pairs(self.barren) do add(id) end
+  for id, operation in pairs(self.unseen) do
+    if not operation.raced and not operation.dropped then add(id) end
+  end
+  for id, outcome in pairs(self.came) do
+    if outcome.state ~= "completed" then add(id) end
+  end
+  for _, id in ipairs(self.clean_up) do add(id) end
+  table.sort(ids)
+  return "\t" .. table.concat(ids, "\t")
 end
 
 ---What the store keeps of an operation that begins, or begins another try.
@@ -260,6 +342,13 @@ function journal:close_child(operation)
   self.open_count = self.open_count - 1
 end
 
+---Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
+function journal:cancel_child(operation, message)
+  local now = self.at_once and "1" or ""
+  self:tell("cancel", operation.child, message, now)
+  if operation.other_child then self:tell("cancel", operation.other_child, message, now) end
+end
+
 ---The open children, in the order of their ids.
 function journal:open_children()
   local ids = {}
@@ -280,6 +369,8 @@ function learn(self, outcome)
   if id == "" then
     if ENDS_THE_RUN[outcome.state] then
       self.cancel = self.cancel or outcome
+    elseif outcome.state == "now" then
+      self.at_once = outcome
     else
       self.lost = outcome
     end
@@ -290,6 +381,11 @@ function learn(self, outcome)
       operation.outcome = outcome
       self:note_end(operation)
       self:close_child(operation)
+      if outcome.state ~= "completed" then self.unseen[id] = operation end
+      if outcome.round and operation.child ~= nil then
+        operation.child = operation.child:gsub("~%d+$", "") .. "~" .. outcome.round
+      end
+      operation.other_child = nil
       if operation.awaited > 0 then self.deliverable:push(number, operation) end
     else
       self.came[id] = outcome
@@ -384,8 +480,19 @@ function journal:next()
   if self.grace_ends_at and operation.outcome.finished_at >= self.grace_ends_at then return "too late" end
   deliverable:pop()
   operation.settled = true
+  if operation.outcome.state ~= "completed" then self:note_failure(operation) end
   self:deliver(operation.outcome)
   return operation
+end
+
+-- Who gets a failure. What it leads to is not known yet.
+function journal:note_failure(operation)
+  local receivers = {}
+  for _, wait in ipairs(operation.waits) do
+    if wait.branch.wait == wait then receivers[#receivers + 1] = wait.branch.scope end
+  end
+  self.unseen[operation.id] = nil
+  self.barren[operation.id] = receivers
 end
 
 function journal:deliver(outcome)

@@ -30,6 +30,10 @@ local record = {}
 ---@field state string
 ---@field workflow string
 ---@field attempt integer
+---@field round integer
+---@field turn integer how many of its turns are recorded
+---@field barren string? what a retry forgets by the rule, as `forgetting` reads it
+---@field again string? what it forgets when it begins again
 ---@field seed string
 ---@field data string JSON
 ---@field result string? JSON
@@ -79,7 +83,7 @@ local function read_outcome(operation, outcome)
   operation.error = error_of(operation, outcome)
 end
 
-local function read_operation(run, id, text, outcome, bundles)
+local function read_operation(run, id, text, outcome, bundles, round)
   local held = entry.read(text)
   local invoked = held.kind == "invoke"
   local operation = {
@@ -96,46 +100,27 @@ local function read_operation(run, id, text, outcome, bundles)
     local failures = held.kind == "step" and operation.arguments and json.decode(held.arguments).failures
     if failures then operation.attempts = failures end
   end
-  if invoked and not operation.refused then operation.run = run.id .. "/" .. id end
+  if invoked and not operation.refused then operation.run = run.id .. "/" .. id .. (round and "~" .. round or "") end
   return operation
-end
-
--- "item-9" before "item-10": runs of digits compare by number.
-local function natural(text)
-  return (text:gsub("%d+", function(digits) return ("0"):rep(18 - #digits) .. digits end))
-end
-
--- No order within a turn is recorded; what began in the same one goes by its line, then by its id.
-local function sort_by_begin(operations)
-  local lines, ids = {}, {}
-  for _, operation in ipairs(operations) do
-    lines[operation.line] = lines[operation.line] or natural(operation.line)
-    ids[operation.id] = natural(operation.id)
-  end
-  table.sort(operations, function(a, b)
-    if a.after ~= b.after then return a.after < b.after end
-    if a.started_at ~= b.started_at then return a.started_at < b.started_at end
-    if a.line ~= b.line then return lines[a.line] < lines[b.line] end
-    if ids[a.id] ~= ids[b.id] then return ids[a.id] < ids[b.id] end
-    return a.id < b.id
-  end)
 end
 
 ---@param id string
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
 function record.read(id, list)
-  local fields, entries, outcomes, bundles, cancel = {}, {}, {}, {}, nil
+  local fields, entries, outcomes, bundles, rounds, cancel = {}, {}, {}, {}, {}, nil
   for i = 1, #list, 2 do
     local field, value = list[i], list[i + 1]
     local operation, attempt = field:match("^o:(.+)$"), field:match("^bundle@(%d+)$")
     if operation then
       entries[operation] = value
+    elseif field:find("^c:") then
+      rounds[field:sub(3)] = value
     elseif field:find("^%d+$") then
       local outcome = entry.read_outcome(field .. "\t" .. value)
       if outcome.operation ~= "" then
         outcomes[outcome.operation] = outcome
-      elseif not cancel or outcome.number < cancel.number then
+      elseif outcome.state ~= "now" and (not cancel or outcome.number < cancel.number) then
         cancel = outcome
       end
     elseif attempt then
@@ -147,6 +132,7 @@ function record.read(id, list)
 
   local run = {
     id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
+    round = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren, again = fields.again,
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and json.decode(fields.error), parent = id:match("^(.*)/[^/]*$"),
     root = id:match("^[^/]*"), queue = (fields.queue or "default"):gsub("^%?.*", "default"),
@@ -157,9 +143,10 @@ function record.read(id, list)
     holder = fields.holder ~= "" and fields.holder or nil, deadline = integer(fields.deadline), operations = {},
   }
   for operation, text in pairs(entries) do
-    run.operations[#run.operations + 1] = read_operation(run, operation, text, outcomes[operation], bundles)
+    run.operations[#run.operations + 1] = read_operation(run, operation, text, outcomes[operation], bundles,
+      rounds[operation])
   end
-  sort_by_begin(run.operations)
+  entry.sort(run.operations)
   return run
 end
 
@@ -191,7 +178,7 @@ function record.json(run)
   local operations = json.array {}
   for i, operation in ipairs(run.operations) do operations[i] = operation_table(operation) end
   return json.encode {
-    id = run.id, workflow = run.workflow, state = run.state, attempt = run.attempt, round = 1,
+    id = run.id, workflow = run.workflow, state = run.state, attempt = run.attempt, round = run.round,
     seed = run.seed, data = decoded(run.data, json.null), result = decoded(run.result, json.null),
     error = or_null(run.error), parent = or_null(run.parent), root = run.root, queue = run.queue,
     priority = run.priority, bundle = or_null(run.bundle), tags = decoded(run.tags, {}),

@@ -41,11 +41,11 @@ describe("invoke", function()
     assert.equal("1", store:run("p").number)
   end)
 
-  it("delivers an outcome under the operation's name in a later round too", function()
+  it("delivers an outcome under the operation's name, and tells its round when that is not the first", function()
     a:turn("p", redis.invoke { operation = "s:c", child = "p/s:c~3" }, redis.suspend)
     b:claim(1)
     b:turn("p/s:c~3", redis.complete())
-    assert.same({ "warm p 1:s:c=completed" }, a:claim(1))
+    assert.same({ "warm p 1:s:c~3=completed" }, a:claim(1))
   end)
 
   it("refuses an unknown workflow with the outcome that the worker gave", function()

@@ -99,7 +99,7 @@ describe("model", function()
         resolve(children, "failed")
       elseif what == 6 and #children > 0 then
         local child = one_of(children)
-        say({ "cancel", child }, { "cancel", run.id .. "/" .. child, "no more" })
+        say({ "cancel", child }, { "cancel", run.id .. "/" .. child, "no more", "" })
       end
     end
 
@@ -115,7 +115,7 @@ describe("model", function()
           ids[#ids + 1] = run.id .. "/" .. one[2]
         end
       end
-      local effect = state == "completed" and { "complete", "{}", #ids } or { "fail", "failed", "{}", #ids }
+      local effect = state == "completed" and { "complete", "{}", #ids } or { "fail", "failed", "{}", "", #ids }
       say({ "finish", state, ids }, table.move(ids, 1, #ids, #effect + 1, effect))
     elseif how == 7 then
       local delay = math.random(0, 100)

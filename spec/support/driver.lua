@@ -25,7 +25,7 @@ local NEXT = { -- the legal moves, as in lib.lua
               cancelled = true },
   waiting = { ready = true },
   retrying = { ready = true },
-  completed = {}, failed = {}, cancelled = {},
+  completed = { ready = true }, failed = { ready = true }, cancelled = { ready = true },
 }
 
 ---@class DriverOptions
@@ -93,7 +93,12 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Records
 
-local function parent_of(id) return id:match("^(.*)/([^/]*)$") end
+-- The parent, the operation there, and the round: "" or "~<n>".
+local function parent_of(id)
+  local parent, operation = id:match("^(.*)/([^/]*)$")
+  if not parent then return nil end
+  return parent, operation:gsub("~%d+$", ""), operation:match("~%d+$") or ""
+end
 
 function Driver:keep(record)
   if not self.options.history then return end
@@ -136,14 +141,14 @@ local function begin_operation(self, record, operation, text, at)
   table.insert(record.begun, operation)
 end
 
-local function record_outcome(self, record, operation, state, attempts, value, at)
+local function record_outcome(self, record, operation, state, attempts, value, at, round)
   local field = "o:" .. operation
   local text = record.fields[field]
   if not text or text:byte() ~= 9 then return false end
   record.number = record.number + 1
   record.fields[field] = record.number .. text
   record.fields[tostring(record.number)] =
-    ("%s\t%s\t%d\t%d\t%s"):format(operation, state, at or self.now, attempts, value)
+    ("%s\t%s\t%d\t%d\t%s"):format(operation .. (round or ""), state, at or self.now, attempts, value)
   self:keep(record)
   return true
 end
@@ -151,7 +156,8 @@ end
 local function outcomes_of(record, known)
   local list = {}
   for number = known + 1, record.number do
-    list[#list + 1] = number .. "\t" .. record.fields[tostring(number)]
+    local outcome = record.fields[tostring(number)] -- some are forgotten
+    if outcome then list[#list + 1] = number .. "\t" .. outcome end
   end
   return list
 end
@@ -189,27 +195,50 @@ function Driver:finish_run(record, state, value)
   if state == "completed" then record.fields.error = nil end
   record.finished_at = self.now
   self.delayed[record.id] = nil
-  local parent_id, operation = parent_of(record.id)
+  local parent_id, operation, round = parent_of(record.id)
   local parent = parent_id and not record.detached and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
-  if record_outcome(self, parent, operation, state, record.attempt, value) or record.lingers then
+  if record_outcome(self, parent, operation, state, record.attempt, value, nil, round) or record.lingers then
     if parent.state == "waiting" then self:make_ready(parent) end
   end
 end
 
-local function cancel_run(self, record, code, message)
-  if ENDED[record.state] or record.cancel then return end
+local function record_end(self, record, code, message)
+  record.number = record.number + 1
+  record.fields[tostring(record.number)] = ("\t%s\t%d\t0\t%s"):format(code, self.now, message)
+  self:keep(record)
+end
+
+local function cancel_run(self, record, code, message, now)
+  if ENDED[record.state] or record.cancel and (not now or record.cut) then return end
   local state = record.state
   if (state == "ready" or state == "scheduled") and not record.fields.started_at then
     self:finish_run(record, code == "cancelled" and "cancelled" or "failed",
       json.encode { code = code, message = message, run = record.id })
     return
   end
-  record.number = record.number + 1
-  record.cancel = record.number
-  record.fields[tostring(record.number)] = ("\t%s\t%d\t0\t%s"):format(code, self.now, message)
-  self:keep(record)
+  if not record.cancel then
+    record_end(self, record, code, message)
+    record.cancel = record.number
+  end
+  if now then
+    record_end(self, record, "now", message)
+    record.cut = true
+  end
   if state == "waiting" or state == "retrying" then self:make_ready(record) end
+end
+
+-- An ended run begins again: see lib.reopen.
+local function reopen(self, record, again)
+  local fields, registered = record.fields, self.registry[record.workflow]
+  fields.again, fields["bundle@" .. record.attempt], fields.bundle = again, fields.bundle, nil
+  fields.spent = tostring(record.attempt)
+  record.attempt = record.attempt + 1
+  fields.error, fields.result, record.finished_at = nil, nil, nil
+  record.cancel, record.cut, record.lingers, record.deaths = nil, nil, nil, 0
+  local timeout_ms = registered and registered.definition.timeout_ms
+  record.deadline = timeout_ms and self.now + timeout_ms
+  self:make_ready(record)
 end
 
 local function expire(self, record)
@@ -252,6 +281,18 @@ local function may_be_fused(self, workflow, name)
   return self.options.fused ~= false and registered and registered.bundle == name
 end
 
+-- The child that is there goes on, or its end is the outcome.
+local function attach(self, record, operation, child, round, options)
+  if not ENDED[child.state] then return end
+  local again = options.again and child.fields.again
+  if again or options.again and child.state ~= "completed" then
+    child.fields.retry = options.retry or child.fields.retry
+    return reopen(self, child, again or "rule")
+  end
+  local value = child.fields[child.state == "completed" and "result" or "error"]
+  record_outcome(self, record, operation, child.state, child.attempt, value, nil, round)
+end
+
 function effects.invoke(self, record, take)
   local operation, text, id, workflow, data = take(), take(), take(), take(), take()
   local seed, max_depth, unknown, name, result = take(), take(), take(), take(), take()
@@ -284,14 +325,15 @@ function effects.invoke(self, record, take)
     record_outcome(self, record, operation, "refused", 0, unknown)
     return
   end
-  local child = self.records[id]
-  if child then
-    if ENDED[child.state] then
-      record_outcome(self, record, operation, child.state, child.attempt,
-        child.fields[child.state == "completed" and "result" or "error"])
-    end
-    return
+  local child, round = self.records[id], id:match("~%d+$")
+  if child and options.again and (child.workflow ~= workflow or child.fields.data ~= data) then
+    if not ENDED[child.state] then child.detached = "1" end
+    round = "~" .. options.again
+    id, child = record.id .. "/" .. operation .. round, nil
   end
+  if options.again then record.fields["x:" .. operation] = nil end
+  if round then record.fields["c:" .. operation] = round:sub(2) end
+  if child then return attach(self, record, operation, child, round, options) end
   if name ~= "" and may_be_fused(self, workflow, name) then
     local at = foreseen_at or self.now
     child = {
@@ -302,17 +344,41 @@ function effects.invoke(self, record, take)
     }
     self.records[id] = child
     table.insert(self.order, id)
-    record_outcome(self, record, operation, "completed", 1, result, foreseen_at)
+    record_outcome(self, record, operation, "completed", 1, result, foreseen_at, round)
     if foreseen_at then record.told = record.number end
     return
   end
-  if options.detached then record_outcome(self, record, operation, "completed", 1, json.encode(id)) end
+  if options.detached then
+    record_outcome(self, record, operation, "completed", 1, json.encode(id), nil, round)
+  end
   begin_run(self, id, workflow, data, seed, options)
 end
 
 function effects.cancel(self, _, take)
-  local id, message = take(), take()
-  if self.records[id] then cancel_run(self, self.records[id], "cancelled", message) end
+  local id, message, now = take(), take(), take()
+  if self.records[id] then cancel_run(self, self.records[id], "cancelled", message, now == "1") end
+end
+
+function effects.forget(self, record, take)
+  local operation, mark = take(), take()
+  local fields = record.fields
+  if operation == "" then
+    fields[mark] = nil
+    return
+  end
+  local text = fields["o:" .. operation]
+  if not text then return end
+  local number, round = text:match("^%d+"), fields["c:" .. operation]
+  if number then fields[number] = nil end
+  fields["o:" .. operation], fields["c:" .. operation] = nil, nil
+  if mark == "" then return end
+  fields["x:" .. operation] = (round or "1") .. (mark == "anew" and "+" or "")
+  local child = self.records[record.id .. "/" .. operation .. (round and "~" .. round or "")]
+  if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
+end
+
+function effects.afresh(_, record)
+  record.fields.again, record.fields.barren = nil, nil
 end
 
 function effects.suspend(self, record, take)
@@ -358,8 +424,9 @@ function effects.complete(self, record, take)
 end
 
 function effects.fail(self, record, take)
-  local state, text = take(), take()
+  local state, text, barren = take(), take(), take()
   if linger(self, record, take) or untold_cancel(record) then return end
+  if barren ~= "" then record.fields.barren = barren end
   self:finish_run(record, state, text)
 end
 
@@ -629,8 +696,22 @@ function Driver:run(workflow, data, options)
   return self:finish(self:start(workflow, data, options))
 end
 
-function Driver:cancel(id, message)
-  cancel_run(self, self.records[id], "cancelled", message or "cancelled by hand")
+---@param now boolean? without clean-up
+function Driver:cancel(id, message, now)
+  cancel_run(self, self.records[id], "cancelled", message or "cancelled by hand", now)
+end
+
+---An ended run begins again, and those below it on the way: { id, again, id, again … } from the topmost down.
+function Driver:retry(...)
+  local chain = { ... }
+  for i = 1, #chain, 2 do
+    local record, again = self.records[chain[i]], chain[i + 1]
+    assert(ENDED[record.state], chain[i] .. " has not ended")
+    if again == "scratch" or again:find("^from") then
+      record.fields.round = tostring((tonumber(record.fields.round) or 1) + 1)
+    end
+    if i == 1 then reopen(self, record, again) else record.fields.again = again end
+  end
 end
 
 ---A limit was hit in what this run does now, its effects were discarded with it.
@@ -657,11 +738,12 @@ function Driver:view(id)
   }
   local seen = {}
   for _, operation in ipairs(record.begun) do
-    if not seen[operation] then
+    if not seen[operation] and fields["o:" .. operation] then
       seen[operation] = true
       local read = entry.read(fields["o:" .. operation])
       read.id, read.state = operation, "running"
       local outcome = read.number and fields[tostring(read.number)]
+      read.round = tonumber(fields["c:" .. operation])
       if outcome then
         outcome = entry.read_outcome(read.number .. "\t" .. outcome)
         read.state, read.attempts, read.finished_at = outcome.state, outcome.attempts,
@@ -679,8 +761,8 @@ function Driver:state(id) return self.records[id] and self.records[id].state end
 
 -- Effect -> its arguments, and for those that end with a list how many values an item of it has.
 local ARGUMENTS = {
-  foresee = { 3 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 2 }, resolve = { 5 },
-  invoke = { 11, 2 }, complete = { 2, 1 }, fail = { 3, 1 },
+  foresee = { 3 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 3 }, resolve = { 5 },
+  invoke = { 11, 2 }, complete = { 2, 1 }, fail = { 4, 1 }, forget = { 2 }, afresh = { 0 },
 }
 
 ---The effects of a turn, each as a list of its own: { name, argument, … }.

@@ -62,7 +62,7 @@ redis.suspend = { "suspend", "", "" }
 function redis.complete(result) return { "complete", result or "{}", 0 } end
 
 ---@param failure string?
-function redis.fail(failure) return { "fail", "failed", failure or '{"code":"error"}', 0 } end
+function redis.fail(failure) return { "fail", "failed", failure or '{"code":"error"}', "", 0 } end
 
 -- ------------------------------------------------------------------------------------------------
 -- Who says it: workers
@@ -88,8 +88,7 @@ local function take_claim(worker, claim)
   if claim[1] == "cold" then
     worker.known[id] = 0
     for i = 6, #claim, 2 do
-      local number = math.tointeger(tonumber(claim[i]))
-      if number then worker.known[id] = math.max(worker.known[id], number) end
+      if claim[i] == "number" then worker.known[id] = math.tointeger(tonumber(claim[i + 1])) end
     end
   else
     know(worker, id, claim, 4)

@@ -1,0 +1,24 @@
+-- forget: a run that begins again takes an operation out of its journal, before any of its code runs.
+-- args   operation  mark             mark: "" | again | anew, of an invoke: its child goes on when it is asked the same
+--                                    again | a new round of it begins in any case
+--        "" number                   the outcome of no operation: a cancel, an expiry
+-- moves  nothing
+
+function effects.forget(run)
+  local operation, mark = lib.take_many(2)
+  if operation == "" then return lib.set(run, mark, nil) end
+  local field = "o:" .. operation
+  local entry = lib.get(run, field)
+  if not entry then return end
+  local number = string.match(entry, "^%d+")
+  if number then lib.set(run, number, nil) end
+  lib.set(run, field, nil)
+  if mark == "" then return end
+
+  local round = lib.get(run, "c:" .. operation)
+  lib.set(run, "x:" .. operation, (round or "1") .. (mark == "anew" and "+" or ""))
+  lib.set(run, "c:" .. operation, nil)
+  if mark ~= "anew" then return end
+  local child = lib.load(run.id .. "/" .. operation .. (round and "~" .. round or ""))
+  if child and not lib.ended(child) then lib.set_special(child, "detached", "1") end -- its end is nobody's outcome now
+end

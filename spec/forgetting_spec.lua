@@ -1,0 +1,384 @@
+-- A run that ended begins again: what is forgotten, what is kept, and what the children do.
+
+local driver = require "spec.support.driver"
+local forgetting = require "weir.forgetting"
+local weir = require "weir"
+
+local function workflow(id, run, fields)
+  fields = fields or {}
+  fields.id, fields.run = id, run
+  return weir.workflow(fields)
+end
+
+-- What is done is counted here: outside of all runs, as the world is.
+local done, broken
+
+local function act(name)
+  done[name] = (done[name] or 0) + 1
+end
+
+-- Does a step of its own, then fails for as long as its name is among the broken.
+local flaky = workflow("flaky", function(ctx, data)
+  ctx:step("before", function() act(data.name .. " before") end)
+  return ctx:step { id = "work", retry = { attempts = 1 }, run = function()
+    act(data.name)
+    if broken[data.name] then error("broken " .. data.name) end
+    return data.name
+  end }
+end, { retry = { attempts = 1 } })
+
+local MODES = { {}, { always_replay = true }, { fused = false } }
+
+-- Plays `play` on a run "r" of a workflow, in every mode.
+local function each_mode(body, play, fields)
+  for _, mode in ipairs(MODES) do
+    done, broken = {}, {}
+    mode.workflows = { flaky, workflow("w", body, fields) }
+    local made = driver.new(mode)
+    made:start("w", {}, { id = "r" })
+    play(made)
+    made:finish()
+    assert.is_nil(made:fault())
+  end
+end
+
+local function child(ctx, name, data)
+  return ctx:spawn { id = name, workflow = "flaky", data = data or { name = name } }
+end
+
+describe("a retry by the rule", function()
+  it("forgets the failure that ended the run; its child goes on with its own journal", function()
+    each_mode(function(ctx)
+      local a = child(ctx, "a"):await()
+      return { a, (child(ctx, "b"):await()) }
+    end, function(made)
+      broken.b = true
+      local view = made:finish("r")
+      assert.equal("failed", view.state)
+      broken = {}
+      made:retry("r", "rule")
+      view = made:finish("r")
+      assert.same({ "a", "b" }, view.result)
+      assert.same({ ["a before"] = 1, a = 1, ["b before"] = 1, b = 2 }, done)
+      assert.equal(2, view.attempt)
+      assert.equal("completed", made:state("r/b"))
+      assert.is_nil(made.records["r/b~2"])
+    end)
+  end)
+
+  it("keeps a failure that was caught and led to something", function()
+    local fixed
+    each_mode(function(ctx)
+      local a = child(ctx, "a"):settle()
+      local b = not a.ok and ctx:step("fallback", function()
+        act("fallback")
+        return "b"
+      end)
+      if not fixed then error("a bug") end
+      return b
+    end, function(made)
+      broken.a, fixed = true, false
+      assert.equal("a bug", made:finish("r").error.message:match("a bug"))
+      broken, fixed = {}, true
+      made:retry("r", "rule")
+      assert.equal("b", made:finish("r").result)
+      assert.same({ ["a before"] = 1, a = 1, fallback = 1 }, done)
+    end, { retry = { attempts = 1 } })
+  end)
+
+  it("forgets a failure that came first and was awaited last", function()
+    each_mode(function(ctx)
+      local a, b = child(ctx, "a"), child(ctx, "b")
+      ctx:sleep("1s")
+      local value = b:await()
+      ctx:step("between", function() act("between") end)
+      return { a:await(), value }
+    end, function(made)
+      broken.a = true
+      assert.equal("failed", made:finish("r").state)
+      broken = {}
+      made:retry("r", "rule")
+      assert.same({ "a", "b" }, made:finish("r").result)
+      assert.equal(2, done.a)
+      assert.equal(1, done.between)
+      assert.equal(1, done.b)
+    end)
+  end)
+
+  it("looks at the branch that got the failure, and at those around it", function()
+    each_mode(function(ctx)
+      return ctx:all {
+        one = function(c) return child(c, "a"):await() end,
+        two = function(c)
+          c:sleep("1s")
+          c:step("late", function() act("late") end)
+          return "two"
+        end,
+      }
+    end, function(made)
+      broken.a = true
+      assert.equal("failed", made:finish("r").state)
+      broken = {}
+      made:retry("r", "rule")
+      assert.same({ one = "a", two = "two" }, made:finish("r").result)
+      assert.equal(2, done.a)
+    end)
+  end)
+
+  it("leaves what a race passed over", function()
+    local fixed
+    each_mode(function(ctx)
+      local first = ctx:race { slow = function(c)
+        c:sleep("1h")
+        act("slow")
+      end, a = child(ctx, "a") }
+      if not fixed then error("a bug") end
+      return first
+    end, function(made)
+      fixed = false
+      assert.equal("failed", made:finish("r").state)
+      fixed = true
+      made:retry("r", "rule")
+      assert.equal("a", made:finish("r").result)
+      assert.same({ ["a before"] = 1, a = 1 }, done)
+    end, { retry = { attempts = 1 } })
+  end)
+
+  it("does again the children that were cancelled only because the run was ending", function()
+    each_mode(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "w", data = { span = "1h" } }
+      local a = child(ctx, "a"):await()
+      return { a, (slow:await()) }
+    end, function(made)
+      made:deploy { workflows = { flaky, workflow("w", function(ctx)
+        local slow = ctx:spawn { id = "slow", workflow = "sleeper" }
+        local a = child(ctx, "a"):await()
+        return { a, (slow:await()) }
+      end), workflow("sleeper", function(ctx)
+        ctx:step("first", function() act("first") end)
+        ctx:sleep("1h")
+        return "slept"
+      end) } }
+      broken.a = true
+      assert.equal("failed", made:finish("r").state)
+      assert.equal("cancelled", made:state("r/slow"))
+      broken = {}
+      made:retry("r", "rule")
+      assert.same({ "a", "slept" }, made:finish("r").result)
+      assert.equal(1, done.first)
+    end)
+  end)
+
+  it("forgets the run's own cancel, and what it did to clean up", function()
+    each_mode(function(ctx)
+      local ok, err = pcall(ctx.sleep, ctx, { id = "nap", duration = "1h" })
+      if not ok then
+        ctx:step("clean", function() act("clean") end)
+        error(err)
+      end
+      return "woken"
+    end, function(made)
+      made:settle()
+      made:advance(1000)
+      made:cancel("r")
+      made:advance(1000)
+      assert.equal("cancelled", made:state("r"))
+      made:retry("r", "rule")
+      local again = made.now
+      local view = made:finish("r")
+      assert.equal("woken", view.result)
+      assert.equal(3600000, view.finished_at - again) -- all timers count from the retry
+      assert.equal(1, done.clean)
+      made:start("w", {}, { id = "r2" })
+      assert.is_nil(view.by_id.clean)
+    end)
+  end)
+
+  it("counts attempts and the timeout from the retry", function()
+    each_mode(function(ctx)
+      ctx:sleep("10s")
+      act("attempt")
+      error("always")
+    end, function(made)
+      assert.equal("failed", made:finish("r").state)
+      assert.equal(2, done.attempt)
+      made:retry("r", "rule")
+      local view = made:finish("r")
+      assert.equal("always", view.error.message:match("always"))
+      assert.equal(4, done.attempt)
+      assert.equal(4, view.attempt)
+    end, { retry = { attempts = 2, delay = "1s" }, timeout = "1m" })
+  end)
+
+  it("begins a new round of a child that is asked something else", function()
+    local asked
+    each_mode(function(ctx)
+      return child(ctx, "a", { name = asked }):await()
+    end, function(made)
+      asked, broken.x = "x", true
+      assert.equal("failed", made:finish("r").state)
+      asked = "y"
+      made:retry("r", "rule")
+      assert.equal("y", made:finish("r").result)
+      assert.equal("failed", made:state("r/a"))
+      assert.equal("completed", made:state("r/a~2"))
+      assert.equal(2, made:view("r").by_id.a.round)
+    end)
+  end)
+
+  it("ends all rounds of a child when the run is cancelled before it knows which", function()
+    local asked
+    each_mode(function(ctx)
+      ctx:spawn { id = "a", workflow = "flaky", data = { name = asked } }
+      ctx:sleep("1h")
+    end, function(made)
+      made:deploy { workflows = { workflow("flaky", function(ctx) ctx:sleep("1d") end), workflow("w", function(ctx)
+        ctx:spawn { id = "a", workflow = "flaky", data = { name = asked } }
+        ctx:sleep("1h")
+      end) } }
+      for round, name in ipairs { "x", "y", "y" } do
+        asked = name
+        if round > 1 then made:retry("r", "rule") end
+        made:advance(1000)
+        made:cancel("r")
+        made:advance(1000)
+        assert.equal("cancelled", made:state("r"))
+      end
+      assert.equal("cancelled", made:state("r/a"))
+      assert.equal("cancelled", made:state("r/a~2"))
+      assert.is_nil(made.records["r/a~3"])
+    end)
+  end)
+
+  it("survives a crash at any event", function()
+    local function body(ctx)
+      local a = child(ctx, "a")
+      local b = child(ctx, "b"):settle()
+      return { a:await(), b.ok }
+    end
+    for crash_at = 1, 60 do
+      done, broken = {}, { a = true }
+      local made = driver.new { workflows = { flaky, workflow("w", body) }, fused = false, crash_at = crash_at }
+      made:start("w", {}, { id = "r" })
+      assert.equal("failed", made:finish("r").state)
+      broken = {}
+      made:retry("r", "rule")
+      assert.same({ "a", true }, made:finish("r").result)
+    end
+  end)
+end)
+
+describe("a retry of more", function()
+  local function body(ctx)
+    local list = weir.array {}
+    for _, name in ipairs { "a", "b", "c" } do list[#list + 1] = child(ctx, name):await() end
+    return list
+  end
+
+  it("from an operation on: a new round of it and of all that began after it", function()
+    each_mode(body, function(made)
+      assert.equal("completed", made:finish("r").state)
+      made:retry("r", "from\tb")
+      assert.same({ "a", "b", "c" }, made:finish("r").result)
+      assert.equal(1, done.a)
+      assert.equal(2, done.b)
+      assert.equal(2, done.c)
+      assert.equal("completed", made:state("r/b~2"))
+      assert.is_nil(made.records["r/a~2"])
+    end)
+  end)
+
+  it("from scratch", function()
+    each_mode(body, function(made)
+      assert.equal("completed", made:finish("r").state)
+      made:retry("r", "scratch")
+      made:finish("r")
+      made:retry("r", "scratch")
+      assert.same({ "a", "b", "c" }, made:finish("r").result)
+      assert.equal(3, done.a)
+      assert.equal("completed", made:state("r/a~3"))
+      assert.equal("3", made.records.r.fields.round)
+    end)
+  end)
+
+  it("of a child: the runs above it begin again for it", function()
+    each_mode(function(ctx)
+      local a, b = child(ctx, "a"), child(ctx, "b")
+      return { (a:await()), (b:await()) }
+    end, function(made)
+      broken.a = true
+      assert.equal("failed", made:finish("r").state)
+      broken = {}
+      made:retry("r", "only\ta", "r/a", "scratch")
+      assert.same({ "a", "b" }, made:finish("r").result)
+      assert.equal(2, done["a before"])
+      assert.equal(1, done["b before"])
+    end)
+  end)
+
+  it("without the journal having seen the end, goes by what began after", function()
+    local marks, ids = forgetting.choose({ operations = {
+      { id = "a", kind = "invoke", number = 1, after = 0, failed = true },
+      { id = "b", kind = "step", number = 2, after = 1 },
+      { id = "c", kind = "invoke", number = 3, after = 2, failed = true },
+      { id = "d", kind = "sleep", after = 2 },
+    } }, "rule")
+    assert.same({ c = "again", d = "" }, marks)
+    assert.same({ "d", "c" }, ids)
+  end)
+
+  it("of a graph: what failed, and anew what depends on it", function()
+    local ended = { operations = {
+      { id = "extract", kind = "invoke", number = 1, after = 0 },
+      { id = "transform", kind = "invoke", number = 3, after = 1, failed = true },
+      { id = "other", kind = "invoke", number = 2, after = 1 },
+      { id = "report", kind = "invoke", number = 4, after = 3 },
+    }, graph = { nodes = {
+      { key = "extract" }, { key = "transform", depends_on = { "extract" } }, { key = "other", depends_on = { "extract" } },
+      { key = "load", depends_on = { "transform" } }, { key = "report", depends_on = { "load", "transform" } },
+    } } }
+    assert.same({ transform = "again", report = "anew" }, (forgetting.choose(ended, "rule")))
+    assert.same({ other = "again" }, (forgetting.choose(ended, "only\tother")))
+    assert.same({ extract = "anew", transform = "anew", other = "anew", report = "anew" },
+      (forgetting.choose(ended, "from\textract")))
+  end)
+end)
+
+describe("a cancel at once", function()
+  it("ends a run whose clean-up takes its time, and all below it", function()
+    local function body(ctx)
+      ctx:spawn { id = "below", workflow = "below" }
+      local ok, err = pcall(ctx.sleep, ctx, "1h")
+      if not ok then
+        ctx:sleep { id = "clean", duration = "30s" }
+        act("cleaned")
+        error(err)
+      end
+    end
+    local below = workflow("below", function(ctx)
+      local ok, err = pcall(ctx.sleep, ctx, "1h")
+      if not ok then
+        ctx:sleep { id = "clean", duration = "20s" }
+        error(err)
+      end
+    end)
+    for _, mode in ipairs(MODES) do
+      for _, first in ipairs { "asked before", "at once", "delivered" } do
+        done = {}
+        mode.workflows = { below, workflow("w", body) }
+        local made = driver.new(mode)
+        made:start("w", {}, { id = "r" })
+        made:advance(1000)
+        if first ~= "at once" then made:cancel("r") end
+        made:advance(first == "delivered" and 25000 or 1000)
+        made:cancel("r", nil, true)
+        made:settle()
+        assert.equal("cancelled", made:state("r"))
+        assert.equal("cancelled", made:state("r/below"))
+        assert.is_nil(done.cleaned)
+        assert.is_nil(made:fault())
+        assert.equal("cancelled", made:view("r").error.code)
+      end
+    end
+  end)
+end)
