@@ -23,8 +23,11 @@ typedef enum {
     COMMAND_SHOW,
     COMMAND_WAIT,
     COMMAND_LIST,
-    COMMAND_CANCEL,
+    COMMAND_DEPS,
     COMMAND_WHY,
+    COMMAND_CANCEL,
+    COMMAND_RETRY,
+    COMMAND_DELETE,
     COMMAND_CHECK,
     COMMAND_DOCTOR,
     COMMAND_STATS,
@@ -78,10 +81,33 @@ typedef struct {
     int64_t priority; // CONFIG_NONE: the workflow's
     int64_t delay_ms;
     int64_t timeout_ms; // CONFIG_NONE: for ever
-    int64_t limit;
-    const char *state;
+    const char *each;   // a file of NDJSON, or "-"
+    const char *id_from;
+    const char *graph; // a file of JSON, or "-"
+    const char *dedupe;
+    int64_t within_ms;
+    const char *from; // an operation
     bool wait;
     bool any;
+    bool dot;
+    bool watch;
+    bool now;
+    bool scratch;
+
+    // which runs: a selector, beside `queue` and `tags`
+    const char *workflow;
+    const char *state;
+    const char *since;
+    const char *until;
+    const char *error;
+    const char *match;
+    const char *group;
+    const char *rate;
+    int64_t limit; // CONFIG_NONE: what the command thinks right
+    bool roots;
+    bool dry_run;
+    bool yes;
+
     bool json;
 
     const char *config_file;

@@ -207,7 +207,8 @@ int main(int argc, char **argv) {
         // ORDER COMMAND
         [COMMAND_RUN] = run,         [COMMAND_DEV] = dev,       [COMMAND_SERVE] = serve,
         [COMMAND_START] = client,    [COMMAND_SHOW] = client,   [COMMAND_WAIT] = client,
-        [COMMAND_LIST] = client,     [COMMAND_CANCEL] = client, [COMMAND_WHY] = client,
+        [COMMAND_LIST] = client,     [COMMAND_DEPS] = client,   [COMMAND_WHY] = client,
+        [COMMAND_CANCEL] = client,   [COMMAND_RETRY] = client,  [COMMAND_DELETE] = client,
         [COMMAND_CHECK] = check,     [COMMAND_DOCTOR] = client, [COMMAND_STATS] = client,
         [COMMAND_VERSION] = version, [COMMAND_HELP] = help,
     };

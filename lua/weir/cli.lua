@@ -70,6 +70,7 @@ function commands.run(options)
 end
 
 function commands.start(options)
+  if not options[1] then store.fault(store.USAGE, "say what to start: weir start WORKFLOW; see weir help start") end
   local id = start.run(options[1], options)
   if options.wait then return await(id, options, false) end
   output.print(options.json and record.json((store.run(id))) or id)
@@ -96,6 +97,7 @@ end
 
 ---Each of them, whatever became of the others; the worst decides the status.
 function commands.cancel(options)
+  if not options[1] then store.fault(store.USAGE, "say which: weir cancel RUN...; see weir help cancel") end
   local worst = DONE
   for _, id in ipairs(options) do
     local reply = store.call({ "cancel", id, "cancelled by weir cancel" })[1]
@@ -110,6 +112,18 @@ function commands.cancel(options)
     end
   end
   return worst
+end
+
+function commands.retry(options)
+  return require("weir.cli.retry").main(options)
+end
+
+function commands.delete(options)
+  return require("weir.cli.delete").main(options)
+end
+
+function commands.deps(options)
+  return require("weir.cli.deps").main(options)
 end
 
 function commands.why(options)

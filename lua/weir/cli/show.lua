@@ -13,6 +13,7 @@ local show = {}
 
 local REMEMBERED = 1000 -- runs of which the tree tells more than that they were invoked
 local LABEL = 10
+local LISTED = 50 -- runs, without a --limit
 
 local function state_text(style, run, now)
   local words = { ("%s %s"):format(tree.mark(style, run.state), run.state) }
@@ -123,9 +124,10 @@ local function check_state(state)
 end
 
 ---Prints runs, newest first: a line of JSON each, or a table.
----@param options { limit: integer, state: string?, json: boolean }
+---@param options { limit: integer?, state: string?, json: boolean }
 function show.list(options)
   check_state(options.state)
+  local limit = options.limit or LISTED
   local chosen, now = {}, 0
   -- A failed run may be a child; of all others the roots are what people started.
   for ids in store.pages(options.state == "failed" and "failed" or "roots") do
@@ -133,11 +135,11 @@ function show.list(options)
     found, now = store.glance(ids)
     for _, id in ipairs(ids) do
       local glance = found[id]
-      if glance and #chosen < options.limit and (not options.state or glance.state == options.state) then
+      if glance and #chosen < limit and (not options.state or glance.state == options.state) then
         chosen[#chosen + 1] = glance
       end
     end
-    if #chosen >= options.limit then break end
+    if #chosen >= limit then break end
   end
   if not options.json then
     if #chosen > 0 then print_table(chosen, now) end
