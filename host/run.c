@@ -120,7 +120,8 @@ enum { CLAIM_WORD, CLAIM_ID, CLAIM_TURN, WARM_OUTCOMES, COLD_DEATHS = 3, COLD_BU
 // A record holds every outcome there is: `number` is that of the last, also when that is forgotten.
 static void know_fields(Run *run, const Reply *claim) {
     for (size_t i = COLD_FIELDS; i + 1 < reply_count(claim); i += 2) {
-        if (reply_is(reply_at(claim, i), "number")) know(run, reply_integer(reply_at(claim, i + 1)));
+        if (reply_is(reply_at(claim, i), "number"))
+            know(run, reply_integer(reply_at(claim, i + 1)));
     }
 }
 

@@ -1,5 +1,5 @@
--- retry: another attempt. The effect is a run's own: its code failed and it has attempts left. The verb is for people: an
--- ended run begins again.
+-- retry: another attempt. The effect is a run's own: its code failed and it has attempts left. The verb is for people:
+-- an ended run begins again.
 -- args   the effect: delay_ms  error
 --        the verb: n  (run  turn  again)×n      from the topmost run down to the one that is meant, each below the one
 --        before it; `turn` as it was looked at; `again`: what it is to forget, see README.md

@@ -334,8 +334,11 @@ describe("a retry of more", function()
       { id = "other", kind = "invoke", number = 2, after = 1 },
       { id = "report", kind = "invoke", number = 4, after = 3 },
     }, graph = { nodes = {
-      { key = "extract" }, { key = "transform", depends_on = { "extract" } }, { key = "other", depends_on = { "extract" } },
-      { key = "load", depends_on = { "transform" } }, { key = "report", depends_on = { "load", "transform" } },
+      { key = "extract" },
+      { key = "transform", depends_on = { "extract" } },
+      { key = "other", depends_on = { "extract" } },
+      { key = "load", depends_on = { "transform" } },
+      { key = "report", depends_on = { "load", "transform" } },
     } } }
     assert.same({ transform = "again", report = "anew" }, (forgetting.choose(ended, "rule")))
     assert.same({ other = "again" }, (forgetting.choose(ended, "only\tother")))

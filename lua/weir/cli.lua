@@ -100,7 +100,7 @@ function commands.cancel(options)
   if not options[1] then store.fault(store.USAGE, "say which: weir cancel RUN...; see weir help cancel") end
   local worst = DONE
   for _, id in ipairs(options) do
-    local reply = store.call({ "cancel", id, "cancelled by weir cancel" })[1]
+    local reply = store.call({ "cancel", id, "cancelled by weir cancel", options.now and "1" or "" })[1]
     if reply[1] == "missing" then
       output.complain('there is no run "%s"; weir list shows those there are', id)
       worst = store.NO_INPUT

@@ -33,7 +33,7 @@ local record = {}
 ---@field round integer
 ---@field turn integer how many of its turns are recorded
 ---@field barren string? what a retry forgets by the rule, as `forgetting` reads it
----@field again string? what it forgets when it begins again
+---@field detached boolean its end is nobody's outcome
 ---@field seed string
 ---@field data string JSON
 ---@field result string? JSON
@@ -132,7 +132,8 @@ function record.read(id, list)
 
   local run = {
     id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
-    round = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren, again = fields.again,
+    round = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
+    detached = fields.detached ~= nil,
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and json.decode(fields.error), parent = id:match("^(.*)/[^/]*$"),
     root = id:match("^[^/]*"), queue = (fields.queue or "default"):gsub("^%?.*", "default"),

@@ -1,0 +1,191 @@
+-- `weir retry` and `weir cancel` on a real host: a run that failed on a bug goes on after the bug is fixed, with all its
+-- finished work.
+
+local facts = require "tests.facts"
+local support = require "tests.support"
+
+local redis, store, host, folder
+
+-- What is done is noted in a file: outside of all runs, as the world is.
+local HEAD = [[
+local weir = require "weir"
+local function note(data, line)
+  local file <close> = assert(io.open(data.folder .. "/notes", "a"))
+  file:write(line, "\n")
+end
+local function there(data, name)
+  local file <close> = io.open(data.folder .. "/" .. name)
+  return file ~= nil
+end
+]]
+
+local PAY = [[
+local pay = weir.workflow { id = "pay", retry = { attempts = 1 }, run = function(ctx, data)
+  ctx:step("reserve", function() note(data, "reserve") end)
+  return ctx:step { id = "charge", retry = { attempts = 1 }, run = function()
+    note(data, "charge")
+    if there(data, "declined") then error "card declined" end
+    return "paid"
+  end }
+end }
+]]
+
+local function save(body) support.write(folder .. "/flows/work.lua", HEAD .. PAY .. body) end
+
+local function data() return { folder = folder } end
+
+local function notes()
+  local counts = {}
+  for line in (support.read(folder .. "/notes") or ""):gmatch "[^\n]+" do counts[line] = (counts[line] or 0) + 1 end
+  return counts
+end
+
+local function begin(body)
+  save(body)
+  host = support.host({ folder .. "/flows" }, { redis = redis, flags = { "--node", "one", "--workers", "2" } })
+end
+
+local function weir(...) return host:weir(...) end
+
+describe("a run that failed", function()
+  before_each(function()
+    redis, folder = support.redis(), support.folder()
+    os.execute("mkdir " .. folder .. "/flows")
+    store = facts.of(redis)
+  end)
+
+  after_each(function()
+    assert.same({}, store:faults())
+    host:stop()
+    store:close()
+    redis:stop()
+    support.remove(folder)
+  end)
+
+  -- The contract's own sentence: it caught a child's failure, did its fallback and then failed on a bug.
+  local ORDER = [[
+return { pay, weir.workflow { id = "order", retry = { attempts = 1 }, run = function(ctx, data)
+  local paid = ctx:spawn { id = "pay", workflow = "pay", data = data }:settle()
+  if not paid.ok then ctx:step("invoice", function() note(data, "invoice") end) end
+  %s
+end } }
+]]
+
+  it("on a bug after a caught failure goes on without doing the child again", function()
+    begin(ORDER:format 'local nothing; return nothing.field')
+    support.write(folder .. "/declined", "")
+    store:start("o", "order", data())
+    assert.equal("failed", store:ended("o").state)
+    host:kill()
+    save(ORDER:format 'return "shipped"')
+    host:start()
+    local reply = weir("retry", "o")
+    assert.same({ 0, "" }, { reply.status, reply.stdout })
+    assert.equal("run o begins again: nothing is forgotten; kept pay, invoice\n", reply.stderr)
+    local run = store:ended "o"
+    assert.same({ "completed", '"shipped"', 2 }, { run.state, run.result, run.attempt })
+    assert.same({ reserve = 1, charge = 1, invoice = 1 }, notes())
+  end)
+
+  local SHOP = [[
+return { pay,
+  weir.workflow { id = "shop", run = function(ctx, data)
+    ctx:invoke { id = "first", workflow = "pay", data = data }
+    return (ctx:invoke { id = "order", workflow = "order", data = data })
+  end },
+  weir.workflow { id = "order", run = function(ctx, data)
+    return (ctx:invoke { id = "pay", workflow = "pay", data = data })
+  end },
+}
+]]
+
+  it("for a child goes on in the child, where that failed", function()
+    begin(SHOP)
+    store:start("first", "shop", data())
+    assert.equal("completed", store:ended("first").state)
+    support.write(folder .. "/declined", "")
+    store:start("s", "order", data())
+    assert.equal("failed", store:ended("s").state)
+    assert.equal("run s begins again: forgot pay; nothing is kept\n", weir("retry", "s").stderr)
+    assert.equal("failed", store:ended("s").state)
+    support.remove(folder .. "/declined")
+    local reply = weir("retry", "s/pay")
+    assert.equal("run s/pay begins again: forgot charge; kept reserve; so does s, for its sake\n", reply.stderr)
+    assert.equal('"paid"', store:ended("s").result)
+    assert.same({ reserve = 3, charge = 5 }, notes())
+    assert.equal("completed", store:state "s/pay")
+  end)
+
+  it("is refused with a sentence that says what to do instead", function()
+    begin(SHOP)
+    store:start("s", "shop", data())
+    store:ended "s"
+    local function refused(status, words, ...)
+      local reply = weir("retry", ...)
+      assert.equal(status, reply.status)
+      assert.matches(words, reply.stderr, 1, true)
+    end
+    refused(1, "run s has completed: there is nothing to retry; --from OPERATION or --scratch does it again", "s")
+    refused(1, "run s/order/pay has completed: there is nothing to retry", "s/order/pay")
+    refused(1, "run s/order has completed without it; weir retry s/order --from pay", "s/order/pay", "--scratch")
+    refused(66, 'run s has no operation "ordre"; did you mean "order"?', "s", "--from", "ordre")
+    refused(66, 'there is no run "nope"', "nope")
+    refused(64, "--from and --scratch exclude each other", "s", "--from", "order", "--scratch")
+    assert.same({ reserve = 2, charge = 2 }, notes())
+  end)
+
+  it("does all again from an operation on, or from scratch, in a new round", function()
+    begin(SHOP)
+    store:start("s", "shop", data())
+    store:ended "s"
+    weir("retry", "s", "--from", "order")
+    assert.equal("completed", store:ended("s").state)
+    assert.same({ reserve = 3, charge = 3 }, notes())
+    assert.equal("completed", store:state "s/order~2/pay")
+    weir("retry", "s", "--scratch")
+    local run = store:ended "s"
+    assert.same({ "completed", 3 }, { run.state, run.round })
+    assert.equal("completed", store:state "s/first~3")
+    assert.same({ reserve = 5, charge = 5 }, notes())
+  end)
+
+  it("goes on after a cancel, too, and what was cancelled cannot complete before", function()
+    begin [[
+return { pay, weir.workflow { id = "slow", cancel_grace = "1d", run = function(ctx, data)
+  local ok, err = pcall(function()
+    while not ctx:step { run = function() return there(data, "gate") end } do ctx:sleep "5ms" end
+  end)
+  if not ok then
+    ctx:step("refund", function() note(data, "refund") end)
+    if data.lingers then ctx:sleep { id = "linger", duration = "1h" } end
+    error(err)
+  end
+  return "through"
+end } }
+]]
+    store:start("c", "slow", data())
+    store:becomes("c", "waiting")
+    weir("cancel", "c")
+    assert.equal("cancelled", store:ended("c").state)
+    assert.same({ refund = 1 }, notes())
+    support.write(folder .. "/gate", "")
+    assert.equal("cancelled", store:state "c")
+    assert.equal(0, weir("retry", "c").status)
+    local run = store:ended "c"
+    assert.same({ "completed", '"through"' }, { run.state, run.result })
+    assert.same({ refund = 1 }, notes())
+
+    support.remove(folder .. "/gate")
+    store:start("l", "slow", { folder = folder, lingers = true })
+    store:becomes("l", "waiting")
+    weir("cancel", "l")
+    support.wait_until("the clean-up to linger", function()
+      local linger = store:run("l")
+      for _, operation in ipairs(linger.operations) do
+        if operation.id == "linger" then return linger.state == "waiting" end
+      end
+    end)
+    weir("cancel", "l", "--now")
+    assert.equal("cancelled", store:ended("l").state)
+  end)
+end)
