@@ -1,6 +1,6 @@
 -- fail: the run failed or was cancelled, and its children have ended.
 -- args   state  error  barren  n  (child)×n     state: failed | cancelled    children: as in complete
---        barren: "" or, each behind a tab, the operations whose failures led to nothing; what a retry may forget
+--        barren: "" or, each behind a tab, the operations that a retry forgets by the rule
 -- moves  running -> failed | cancelled | waiting    its waiter: waiting -> ready
 -- As with complete, a cancel that was recorded first comes first.
 

@@ -14,6 +14,7 @@ local json = require "weir.json"
 local nearest = require "weir.nearest"
 local retry = require "weir.retry"
 local step = require "weir.step"
+local undo = require "weir.undo"
 local verb = require "weir.verb"
 
 local context = {}
@@ -22,9 +23,9 @@ local STATE = verb.STATE
 local await, check_options, misuse = futures.await, verb.check_options, verb.misuse
 local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_of
 
-local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb }
+local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb, undo = undo.verb }
 local LATER = {
-  parallel = true, map = true, scope = true, undo = true, promise = true, receive = true, poll = true,
+  parallel = true, map = true, scope = true, promise = true, receive = true, poll = true,
   restart = true, progress = true, status = true, tag = true,
 }
 

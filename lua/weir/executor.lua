@@ -17,6 +17,7 @@ local json = require "weir.json"
 local retry = require "weir.retry"
 local sandbox = require "weir.sandbox"
 local step = require "weir.step"
+local undo = require "weir.undo"
 local verb = require "weir.verb"
 
 local executor = {}
@@ -77,6 +78,7 @@ function executor.from_fields(bundle, id, fields)
     abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
     round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
+    undos = {}, undo_ids = {}, -- how to take back what it did; ids of ctx:undo
     foreseen = 0, -- outcomes foreseen in this turn
     cautious = false, -- what it foresaw once was wrong
   }, Run)
@@ -182,7 +184,7 @@ end
 function Run:give_up(code, message)
   self.branches:drop()
   self.step, self.another = nil, nil
-  self.started = true
+  self.started, self.given_up = true, true
   self:end_body(false, failure.new { code = code, message = message, retryable = false })
 end
 
@@ -262,6 +264,7 @@ end
 -- A cancel is recorded: the children end first, then it is delivered.
 function Run:await_cancel()
   local log = self.journal
+  if self.undoing then return end -- it ends already; what it takes back is to be taken back
   self:cancel_children("", "cancelled: " .. log.cancel.value)
   for _, operation in ipairs(self.abandoned) do
     log:cancel_child(operation, "cancelled: " .. log.cancel.value)
@@ -279,6 +282,7 @@ function Run:deliver_cancel()
   self.grace_ms = definition and definition.cancel_grace_ms or 60000
   log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
   log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
+  if self.undoing then return end
   self.branches:raise("", failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
 end
 
@@ -286,6 +290,7 @@ end
 function Run:end_grace()
   if not self.journal.grace_ends_at then return end
   self.journal.grace_ends_at = nil
+  self.given_up = true
   self.branches:drop()
   if self.ended then return self:end_others("the run was cancelled") end
   self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
@@ -294,7 +299,7 @@ end
 -- Nobody wants to wait for the clean-up: none of the author's code runs any more, and the children end so too.
 function Run:cut_short()
   local log = self.journal
-  self.cut, self.started = true, true
+  self.cut, self.started, self.given_up = true, true, true
   self.step, self.another, log.grace_ends_at = nil, nil, nil
   self.branches:drop()
   for _, operation in pairs(log.open) do operation.told_to_end = false end
@@ -370,7 +375,7 @@ function Run:advance()
       if self.failure or log.cancel then self:cancel_children("", "cancelled: the run failed") end
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       if self.unsaid then return end
-      return self:finish()
+      if not undo.begin(self) then return self:finish() end
     elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
       local waiting = not cancelling and all:next_step()
       if waiting and #log.effects == 0 then

@@ -21,7 +21,8 @@ local forgetting = {}
 
 ---@class weir.Ended
 ---@field operations weir.Remembered[] in the order in which they began
----@field barren string? each behind a tab: those that a retry forgets by the rule; nil: nobody saw how it ended
+---@field barren string? each behind a tab: those that a retry forgets by the rule, "~" before what was undone or
+---cleaned up, which is done anew; nil: nobody saw how it ended
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
 local function scope_of(id) return id:match("^.*:") or "" end
@@ -40,11 +41,15 @@ local function by_the_rule(ended, marks)
   local listed
   if ended.barren then
     listed = {}
-    for id in ended.barren:gmatch("[^\t]+") do listed[id] = true end
+    for anew, id in ended.barren:gmatch("\t(~?)([^\t]+)") do
+      listed[id] = anew ~= "" and "anew" or listed[id] or "again"
+    end
   end
   for _, operation in ipairs(ended.operations) do
     local id = operation.id
-    if listed and listed[id] or not listed and operation.failed and led_to_nothing(operation, ended.operations) then
+    if listed and listed[id] then
+      marks[id] = listed[id]
+    elseif not listed and operation.failed and led_to_nothing(operation, ended.operations) then
       marks[id] = "again"
     end
   end

@@ -66,7 +66,7 @@ function journal.new(fields, attempt)
     scope = "", -- of the branch that runs
     barren = {}, -- id of a failure that was delivered and led to nothing yet -> scopes of those who got it
     unseen = {}, -- id -> operation that failed and was not delivered
-    clean_up = {}, -- ids begun since a cancel was delivered
+    clean_up = {}, -- ids begun since a cancel was delivered, and what was undone
   }, journal)
   return self
 end
@@ -269,7 +269,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   end
   self.begun[id] = line
   if next(self.barren) then self:lead_on() end
-  if self.cancel_delivered then table.insert(self.clean_up, id) end
+  if self.cancel_delivered or self.undoing then table.insert(self.clean_up, id) end
   local outcome = self.came[id]
   if outcome then
     self.came[id] = nil
@@ -293,7 +293,7 @@ function journal:lead_on()
 end
 
 ---What a retry forgets by the rule, now that the run ends: see `forgetting`.
----@return string text each behind a tab
+---@return string text each behind a tab, those to be done anew with a "~"
 function journal:barren_text()
   local ids, listed = {}, {}
   local function add(id)
@@ -309,7 +309,7 @@ function journal:barren_text()
   for id, outcome in pairs(self.came) do
     if outcome.state ~= "completed" then add(id) end
   end
-  for _, id in ipairs(self.clean_up) do add(id) end
+  for _, id in ipairs(self.clean_up) do add("~" .. id) end
   table.sort(ids)
   return "\t" .. table.concat(ids, "\t")
 end

@@ -7,13 +7,14 @@ local failure = require "weir.failure"
 local futures = require "weir.futures"
 local json = require "weir.json"
 local retry = require "weir.retry"
+local undo = require "weir.undo"
 local verb = require "weir.verb"
 
 local check_options, misuse = verb.check_options, verb.misuse
 
 local step = {}
 
-local STEP_OPTIONS = { id = true, run = true, retry = true, timeout = true, at_most_once = true }
+local STEP_OPTIONS = { id = true, run = true, retry = true, timeout = true, at_most_once = true, undo = true }
 
 local function step_arguments(failures, pause_ms)
   return json.encode { failures = failures, pause_ms = pause_ms }
@@ -86,6 +87,7 @@ function step.verb(ctx, id, body)
   local given = type(id) == "table" and id or { id = id, run = body }
   check_options("step", given, STEP_OPTIONS)
   if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
+  if given.undo ~= nil and type(given.undo) ~= "function" then misuse("ctx:step: undo is a function of the result") end
   local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
   if given.retry ~= nil then
     local message
@@ -125,7 +127,13 @@ function step.verb(ctx, id, body)
       end
     until over
   end
-  return (futures.await(run, "step", operation))
+  local result = futures.await(run, "step", operation)
+  if given.undo then
+    undo.add(run, operation.id, function(own)
+      own:step("step", function(about) given.undo(json.decode(operation.outcome.value), about) end)
+    end)
+  end
+  return result
 end
 
 return step

@@ -59,6 +59,7 @@ local ctx = {}
 ---@field retry? weir.RetryFields that of the workflow unless given, counted apart
 ---@field timeout? weir.Duration of each try
 ---@field at_most_once? boolean never run again when nobody knows how far it came: `interrupted`
+---@field undo? fun(result: any, about: weir.StepAbout) run, as a step, if the run later fails or is cancelled
 
 ---@class weir.StepAbout
 ---@field attempt integer from 1
@@ -111,6 +112,12 @@ function ctx:race(t, options) end
 ---@return any result
 ---@overload fun(self: weir.Context, options: weir.StepOptions): any
 function ctx:step(id, body) end
+
+---If this run later fails for good or is cancelled, `fn` runs: newest first, when all else of the run has ended.
+---It may do what a workflow may do, through the context that it is given.
+---@param id string of what it undoes; an operation of this id counts as never done when the run is retried
+---@param fn fun(ctx: weir.Context)
+function ctx:undo(id, fn) end
 
 ---Sleeps, also through restarts; to the millisecond.
 ---@param given weir.Duration|weir.SleepOptions

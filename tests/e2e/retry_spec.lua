@@ -1,5 +1,5 @@
--- `weir retry` and `weir cancel` on a real host: a run that failed on a bug goes on after the bug is fixed, with all its
--- finished work.
+-- `weir retry` and `weir cancel` on a real host: a run that failed on a bug goes on after the bug is fixed, with all
+-- its finished work.
 
 local facts = require "tests.facts"
 local support = require "tests.support"
