@@ -79,6 +79,31 @@ void client_interrupt(void) {
     eventfd_write(interruption_descriptor(), 1);
 }
 
+static void on_signal(int number) {
+    (void)number;
+    eventfd_write(interruption, 1);
+}
+
+// Ctrl-C and SIGTERM no longer end the process at once: `pause` tells of them. A second one does.
+static int heed_interrupts(lua_State *L) {
+    (void)L;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
+    interruption_descriptor();
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return 0;
+}
+
+// Waits for so many milliseconds; true as soon as, or when before, the process was interrupted.
+static int pause_for(lua_State *L) {
+    struct pollfd wait = {.fd = interruption_descriptor(), .events = POLLIN};
+    int ready, timeout_ms = (int)luaL_checkinteger(L, 1);
+    do ready = poll(&wait, 1, timeout_ms);
+    while (ready < 0 && errno == EINTR);
+    lua_pushboolean(L, ready > 0);
+    return 1;
+}
+
 // Waits until `descriptor` (-1: none) can be read. False when the time is over; timeout_ms < 0 is
 // for ever.
 static bool wait_readable(lua_State *L, int descriptor, int64_t timeout_ms) {
@@ -502,10 +527,20 @@ static int monotonic_ms(lua_State *L) {
 
 static int open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"call", call},      {"listen", listen_to},    {"message", message},
-        {"read", read_text}, {"write", write_text},    {"is_terminal", is_terminal},
-        {"width", width},    {"now_ms", monotonic_ms}, {"bundle", read_bundle},
-        {"height", height},  {"show", show},           {"ask", ask_redis},
+        {"call", call},
+        {"listen", listen_to},
+        {"message", message},
+        {"read", read_text},
+        {"write", write_text},
+        {"is_terminal", is_terminal},
+        {"width", width},
+        {"now_ms", monotonic_ms},
+        {"bundle", read_bundle},
+        {"height", height},
+        {"show", show},
+        {"ask", ask_redis},
+        {"pause", pause_for},
+        {"heed_interrupts", heed_interrupts},
         {NULL, NULL},
     };
     luaL_newlibtable(L, functions);

@@ -130,7 +130,8 @@ describe("the commands", function()
 
   -- Every module that holds on to the client is loaded anew with this one.
   local OWN = { "weir.cli", "weir.cli.output", "weir.cli.start", "weir.cli.store", "weir.cli.wait",
-                "weir.cli.family", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.native.client",
+                "weir.cli.family", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.cli.selector",
+                "weir.cli.list", "weir.cli.many", "weir.cli.cancel", "weir.cli.progress", "weir.native.client",
                 "weir.native.host" }
 
   local function forget()
@@ -164,6 +165,8 @@ describe("the commands", function()
       message = function() return nil end,
       read = function() return '{"from":"file"}\n' end,
       ask = function() return nil end,
+      pause = function() return false end,
+      heed_interrupts = function() end,
     }
     package.preload["weir.native.client"] = function() return client end
     package.preload["weir.native.host"] = function() return { seed = function() return 12345 end } end

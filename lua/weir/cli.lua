@@ -91,35 +91,12 @@ function commands.show(options)
 end
 
 function commands.list(options)
-  require("weir.cli.show").list(options)
+  require("weir.cli.list").print(options)
   return DONE
 end
 
----Each of them, whatever became of the others; the worst decides the status.
-function commands.cancel(options)
-  if not options[1] then store.fault(store.USAGE, "say which: weir cancel RUN...; see weir help cancel") end
-  local worst = DONE
-  for _, id in ipairs(options) do
-    local reply = store.call({ "cancel", id, "cancelled by weir cancel", options.now and "1" or "" })[1]
-    if reply[1] == "missing" then
-      output.complain('there is no run "%s"; weir list shows those there are', id)
-      worst = store.NO_INPUT
-    elseif reply[1] == "ended" then
-      output.complain("run %s has ended: it is %s", id, reply[2])
-      worst = math.max(worst, store.FAILED)
-    elseif options.json then
-      output.print(record.json((store.run(id))))
-    end
-  end
-  return worst
-end
-
-function commands.retry(options)
-  return require("weir.cli.retry").main(options)
-end
-
-function commands.delete(options)
-  return require("weir.cli.delete").main(options)
+for _, verb in ipairs { "cancel", "retry", "delete" } do
+  commands[verb] = function(options) return require("weir.cli.many").main(verb, options) end
 end
 
 function commands.deps(options)

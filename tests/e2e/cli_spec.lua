@@ -215,13 +215,15 @@ describe("the command line", function()
     it("stands newest first", function()
       good("start", "child", "--id", "list-1", "--wait")
       good("start", "child", "--id", "list-2", "--wait")
-      local text = good("list", "--limit", "2")
+      local text = weir("list", "--limit", "2").stdout
       assert.truthy(text:find("^STATE[^\n]+\ncompleted +list%-2 [^\n]+\ncompleted +list%-1 [^\n]+\n$"), text)
     end)
 
     it("with --json gives a line for each run", function()
       local ids = {}
-      for line in good("list", "--limit", "2", "--json"):gmatch("[^\n]+") do ids[#ids + 1] = cjson.decode(line).id end
+      for line in weir("list", "--limit", "2", "--json").stdout:gmatch("[^\n]+") do
+        ids[#ids + 1] = cjson.decode(line).id
+      end
       assert.same({ "list-2", "list-1" }, ids)
     end)
 
@@ -235,7 +237,7 @@ describe("the command line", function()
 
     it("pages through more than one page of runs", function()
       for i = 1, 60 do good("start", "child", "--id", "page-" .. i, "--delay", "1h") end
-      local _, lines = good("list", "--limit", "55"):gsub("\n", "")
+      local _, lines = weir("list", "--limit", "55").stdout:gsub("\n", "")
       assert.equal(56, lines)
       _, lines = good("list", "--limit", "1000", "--state", "scheduled"):gsub("\n", "")
       assert.equal(61, lines)

@@ -3,7 +3,6 @@
 
 local forgetting = require "weir.forgetting"
 local nearest = require "weir.nearest"
-local output = require "weir.cli.output"
 local record = require "weir.record"
 local store = require "weir.cli.store"
 
@@ -161,18 +160,6 @@ function retry.act(id, options)
     if word then return word, sentence, status end
   end
   return "refused", ("run %s does not stand still; look at it with weir show %s"):format(id, id), store.FAILED
-end
-
----@param options table
----@return integer status
-function retry.main(options)
-  local worst = 0
-  for _, id in ipairs(options) do
-    local _, sentence, status = retry.act(id, options)
-    if status == 0 then output.say(sentence) else output.complain("%s", sentence) end
-    worst = math.max(worst, status)
-  end
-  return worst
 end
 
 return retry

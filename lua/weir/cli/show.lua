@@ -1,8 +1,6 @@
 -- `weir show`: one run, with what it did and what it did it with.
 
 local family = require "weir.cli.family"
-local json = require "weir.json"
-local nearest = require "weir.nearest"
 local output = require "weir.cli.output"
 local record = require "weir.record"
 local store = require "weir.cli.store"
@@ -13,7 +11,6 @@ local show = {}
 
 local REMEMBERED = 1000 -- runs of which the tree tells more than that they were invoked
 local LABEL = 10
-local LISTED = 50 -- runs, without a --limit
 
 local function state_text(style, run, now)
   local words = { ("%s %s"):format(tree.mark(style, run.state), run.state) }
@@ -76,79 +73,6 @@ function show.text(id)
     end
   end
   return table.concat(lines, "\n")
-end
-
--- ------------------------------------------------------------------------------------------------
--- Lists of runs
-
-local function message_of(glance)
-  if glance.state ~= "failed" or not glance.error then return "" end
-  local failure = json.decode(glance.error)
-  while failure.cause do failure = failure.cause end -- what is at the bottom of it says most
-  return terminal.plain(tostring(failure.message))
-end
-
-local function row_of(glance, now)
-  local began = glance.started_at or glance.created_at
-  local took = glance.state == "scheduled" and "" or terminal.span((glance.finished_at or now) - began)
-  return {
-    glance.state, terminal.plain(glance.id), terminal.plain(glance.workflow),
-    terminal.span(now - glance.created_at) .. " ago", took, message_of(glance),
-  }
-end
-
-local RUN, MESSAGE = 2, 6
-local COLOURS = { completed = "green", failed = "red", cancelled = "yellow", retrying = "yellow" }
-
-local function print_table(glances, now)
-  local style, rows = output.style(), { { "STATE", "RUN", "WORKFLOW", "CREATED", "TOOK", "" } }
-  for i, glance in ipairs(glances) do rows[i + 1] = row_of(glance, now) end
-  for _, row in ipairs(rows) do row[MESSAGE] = terminal.clip(row[MESSAGE], math.max(12, style.columns // 3)) end
-  for n, row in ipairs(terminal.columns(rows, style.columns - 1, RUN)) do
-    local state = rows[n][1]
-    row[1] = terminal.paint(style, n == 1 and "dim" or COLOURS[state] or nil, row[1])
-    for i = 2, #row do row[i] = n == 1 and terminal.paint(style, "dim", row[i]) or row[i] end
-    output.print((table.concat(row, "  "):gsub("%s+$", "")))
-  end
-end
-
-local STATES = { "scheduled", "ready", "running", "waiting", "retrying", "completed", "failed", "cancelled" }
-
-local function check_state(state)
-  for _, known in ipairs(STATES) do
-    if state == nil or state == known then return end
-  end
-  local near = nearest.find(state, STATES)
-  store.fault(store.USAGE, "--state: there is no state %s; %s", state,
-    near and ("did you mean %s?"):format(near) or "there are " .. table.concat(STATES, ", "))
-end
-
----Prints runs, newest first: a line of JSON each, or a table.
----@param options { limit: integer?, state: string?, json: boolean }
-function show.list(options)
-  check_state(options.state)
-  local limit = options.limit or LISTED
-  local chosen, now = {}, 0
-  -- A failed run may be a child; of all others the roots are what people started.
-  for ids in store.pages(options.state == "failed" and "failed" or "roots") do
-    local found
-    found, now = store.glance(ids)
-    for _, id in ipairs(ids) do
-      local glance = found[id]
-      if glance and #chosen < limit and (not options.state or glance.state == options.state) then
-        chosen[#chosen + 1] = glance
-      end
-    end
-    if #chosen >= limit then break end
-  end
-  if not options.json then
-    if #chosen > 0 then print_table(chosen, now) end
-    return
-  end
-  for _, glance in ipairs(chosen) do
-    local run = store.inspect({ glance.id })[glance.id]
-    if run then output.print(record.json(run)) end
-  end
 end
 
 return show

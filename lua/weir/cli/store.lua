@@ -86,6 +86,8 @@ end
 ---@field cancel integer?
 ---@field deadline integer?
 ---@field error string? JSON
+---@field tags string? JSON
+---@field detached boolean its parent let it go
 ---@field created_at integer
 ---@field started_at integer?
 ---@field finished_at integer?
@@ -104,9 +106,9 @@ local function read_glance(id, list)
     id = id, state = fields.state, workflow = fields.workflow, attempt = instant(fields.attempt) or 1,
     queue = fields.queue or "default", holder = fields.holder ~= "" and fields.holder or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
-    created_at = instant(fields.created_at), started_at = instant(fields.started_at),
-    finished_at = instant(fields.finished_at), wake = instant(fields.wake), ahead = instant(fields.ahead),
-    expires = instant(fields.expires),
+    tags = fields.tags, detached = fields.detached ~= nil, created_at = instant(fields.created_at),
+    started_at = instant(fields.started_at), finished_at = instant(fields.finished_at),
+    wake = instant(fields.wake), ahead = instant(fields.ahead), expires = instant(fields.expires),
   }
 end
 
@@ -124,20 +126,54 @@ function store.glance(ids)
   return found, now
 end
 
----Runs of a set, newest first.
+---Runs of a set, newest first, each once.
 ---@param set "roots"|"failed"
----@return fun(): string[]? next_page
-function store.pages(set)
-  local before, over = "", false
+---@param latest integer? ms; none that stand in the set by a later instant
+---@return fun(): string[]?, integer? next_page with the instant of its last run
+function store.pages(set, latest)
+  local before, over, last = latest and latest .. " /" or "", false, {}
   return function()
     if over then return nil end
     local reply = store.call({ "list", set, before, PAGE })[1]
-    local ids = {}
-    for i = 2, #reply, 2 do ids[#ids + 1] = reply[i + 1] end
-    over = #ids < PAGE
-    if not over then before = ("%d %s"):format(instant(reply[#reply - 1]), ids[#ids]) end
-    return ids
+    local ids, these = {}, {}
+    for i = 2, #reply, 2 do
+      local id = reply[i + 1]
+      -- where the last run has left the set, the page begins anew with its instant
+      if not last[id] then ids[#ids + 1] = id end
+      these[id] = true
+    end
+    over, last = #reply < 2 * PAGE, these
+    local at = #reply > 1 and instant(reply[#reply - 1]) or 0
+    before = ("%d %s"):format(at, reply[#reply])
+    return ids, at
   end
+end
+
+local BRANCHED, CHILDREN = 10, 500 -- runs asked in one call, and fields of each looked at
+
+---The children that runs have begun, as their journals name them.
+---@param ids string[]
+---@return table<string, string[]> children by run, each once
+function store.children(ids)
+  local children, known, asked = {}, {}, {}
+  for i, id in ipairs(ids) do
+    asked[i] = { "children", id, "0", CHILDREN }
+    children[id], known[id] = {}, {}
+  end
+  while #asked > 0 do
+    local groups = table.move(asked, math.max(1, #asked - BRANCHED + 1), #asked, 1, {})
+    for _ = 1, #groups do asked[#asked] = nil end
+    for i, reply in ipairs((store.call(table.unpack(groups)))) do
+      local id, cursor = groups[i][2], reply[2]
+      for at = 3, #reply do
+        local child = reply[at]
+        if not known[id][child] then table.insert(children[id], child) end
+        known[id][child] = true -- a hash that is made larger may tell of a field twice
+      end
+      if cursor ~= "0" then asked[#asked + 1] = { "children", id, cursor, CHILDREN } end
+    end
+  end
+  return children
 end
 
 ---@class weir.RegisteredWorkflow

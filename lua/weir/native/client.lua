@@ -43,8 +43,8 @@ function client.read(path) end
 ---@param text string
 function client.write(descriptor, text) end
 
----Whether stdout (1) or stderr (2) is a terminal.
----@param descriptor 1|2
+---Whether stdin (0), stdout (1) or stderr (2) is a terminal.
+---@param descriptor 0|1|2
 ---@return boolean
 function client.is_terminal(descriptor) end
 
@@ -64,5 +64,13 @@ function client.show(text) end
 ---Milliseconds on a clock that never goes back.
 ---@return integer
 function client.now_ms() end
+
+---Waits. True as soon as the process is interrupted, or when it was before.
+---@param ms integer
+---@return boolean interrupted
+function client.pause(ms) end
+
+---From now on Ctrl-C and SIGTERM do not end the process; `pause` tells of them. A second one does.
+function client.heed_interrupts() end
 
 return client

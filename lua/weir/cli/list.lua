@@ -1,0 +1,164 @@
+-- `weir list`: runs, newest first, as a table or a line of JSON each; and `--group error`: what goes wrong, how often.
+
+local json = require "weir.json"
+local output = require "weir.cli.output"
+local progress = require "weir.cli.progress"
+local record = require "weir.record"
+local selector = require "weir.cli.selector"
+local store = require "weir.cli.store"
+local terminal = require "weir.terminal"
+
+local list = {}
+
+local LISTED = 50 -- lines, without a --limit
+
+-- What is at the bottom of a failure says most.
+local function bottom_of(text)
+  local failure = json.decode(text)
+  while type(failure.cause) == "table" and failure.cause ~= json.null do failure = failure.cause end
+  return failure
+end
+
+-- Rows below their heads, as wide as the terminal; `elastic` gives way, `last` takes no more than a third.
+local function print_rows(rows, elastic, paint)
+  local style = output.style()
+  for _, row in ipairs(rows) do row[#row] = terminal.clip(row[#row], math.max(12, style.columns // 3)) end
+  for n, row in ipairs(terminal.columns(rows, style.columns - 1, elastic)) do
+    for i = 1, #row do
+      row[i] = terminal.paint(style, n == 1 and "dim" or paint and paint(i, rows[n]) or nil, row[i])
+    end
+    output.print((table.concat(row, "  "):gsub("%s+$", "")))
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Runs
+
+local function row_of(glance, now)
+  local began = glance.started_at or glance.created_at
+  local took = glance.state == "scheduled" and "" or terminal.span((glance.finished_at or now) - began)
+  local message = glance.state == "failed" and glance.error and tostring(bottom_of(glance.error).message) or ""
+  return {
+    glance.state, terminal.plain(glance.id), terminal.plain(glance.workflow),
+    terminal.span(now - glance.created_at) .. " ago", took, terminal.plain(message),
+  }
+end
+
+local STATE, RUN = 1, 2
+local COLOURS = { completed = "green", failed = "red", cancelled = "yellow", retrying = "yellow" }
+
+local function print_table(glances, now)
+  if #glances == 0 then return end
+  local rows = { { "STATE", "RUN", "WORKFLOW", "CREATED", "TOOK", "" } }
+  for i, glance in ipairs(glances) do rows[i + 1] = row_of(glance, now) end
+  print_rows(rows, RUN, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
+end
+
+local function print_json(glances)
+  for _, glance in ipairs(glances) do
+    local run = store.inspect({ glance.id })[glance.id]
+    if run then output.print(record.json(run)) end
+  end
+end
+
+-- Those that the walk finds first.
+local function collect(selection, most)
+  local chosen, now, line = {}, 0, progress.new()
+  selector.walk(selection, function(page, seen, at)
+    table.move(page, 1, math.min(#page, most - #chosen), #chosen + 1, chosen)
+    now = at
+    line:say("looking: %d of %s", #chosen, terminal.count(seen, "run"))
+    return #chosen >= most
+  end)
+  line:over()
+  return chosen, now
+end
+
+local function print_runs(selection, as_json)
+  local most = selection.limit or LISTED
+  local chosen, now = collect(selection, most)
+  if as_json then print_json(chosen) else print_table(chosen, now) end
+  if #chosen < most then return end
+  local oldest = chosen[#chosen].created_at
+  output.say(terminal.paint(output.style_of_messages(), "dim",
+    ("that is the first %d; for more: --limit N, or --until %d"):format(#chosen, oldest)))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Groups of errors
+
+---A message without what differs from run to run: its numbers.
+---@param message string
+---@return string
+function list.folded(message)
+  return (message:gsub("%d+", "N"))
+end
+
+---@class weir.ErrorGroup
+---@field count integer
+---@field code string
+---@field message string folded
+---@field run string the newest
+---@field created_at integer its
+
+local function add(groups, glance)
+  local failure = bottom_of(glance.error)
+  local code, message = tostring(failure.code or "error"), list.folded(tostring(failure.message))
+  local key = code .. "\0" .. message
+  local group = groups[key]
+  if not group then
+    group = { count = 0, code = code, message = message, created_at = -1 }
+    groups[key], groups[#groups + 1] = group, group
+  end
+  group.count = group.count + 1
+  if glance.created_at > group.created_at then group.run, group.created_at = glance.id, glance.created_at end
+end
+
+---The kinds of errors of those runs, the most frequent first. What a run failed of is what is at the bottom of it, so a
+---child and all above it that failed by it count as one kind.
+---@param selection weir.Selection
+---@return weir.ErrorGroup[]
+function list.groups(selection)
+  local groups, line = {}, progress.new()
+  selector.walk(selection, function(page, seen)
+    for _, glance in ipairs(page) do
+      if glance.error then add(groups, glance) end
+    end
+    line:say("looking: %s", terminal.count(seen, "run"))
+  end)
+  line:over()
+  table.sort(groups, function(a, b)
+    if a.count ~= b.count then return a.count > b.count end
+    if a.created_at ~= b.created_at then return a.created_at > b.created_at end
+    return a.run < b.run
+  end)
+  return groups
+end
+
+local function print_groups(selection, as_json)
+  local most = selection.limit or LISTED
+  selection.state, selection.narrowed = selection.state or "failed", true
+  local groups = list.groups(selection)
+  local rows = { { "COUNT", "CODE", "NEWEST", "MESSAGE" } }
+  for i = 1, math.min(most, #groups) do
+    local group = groups[i]
+    if as_json then
+      output.print(json.encode { count = group.count, code = group.code, message = group.message, run = group.run,
+                                 created_at = group.created_at })
+    else
+      rows[i + 1] = { tostring(group.count), terminal.plain(group.code), terminal.plain(group.run),
+                      terminal.plain(group.message) }
+    end
+  end
+  if #rows > 1 then print_rows(rows, 3) end
+end
+
+---Prints runs that are meant, or the kinds of errors that they failed of.
+---@param options table
+function list.print(options)
+  local selection = selector.read(options)
+  if options.group then return print_groups(selection, options.json) end
+  print_runs(selection, options.json)
+end
+
+return list

@@ -1,0 +1,226 @@
+-- An act on runs that were named, or on all that a SELECTOR means: cancel, retry, delete. What the act does to one run,
+-- and in one call to several, stands in the file of the act; here is which runs, the question, the pace, the count.
+--
+-- Every act may be done twice: what was interrupted goes on where it was when it is sent again.
+
+local client = require "weir.native.client"
+local output = require "weir.cli.output"
+local progress = require "weir.cli.progress"
+local record = require "weir.record"
+local selector = require "weir.cli.selector"
+local store = require "weir.cli.store"
+local terminal = require "weir.terminal"
+
+local many = {}
+
+local DONE, INTERRUPTED = 0, 130
+local BATCH = 50 -- runs in one call
+local SPANS = { s = 1000, m = 60 * 1000, h = 3600 * 1000 }
+
+---@class weir.Act what can be done to runs
+---@field doing string
+---@field done string the word of `act` when it was done
+---@field passed string of runs in a state for which it is not
+---@field fits fun(state: string): boolean whether it is for runs in that state
+
+---@type table<string, weir.Act>
+local ACTS = {
+  cancel = {
+    doing = "cancelling", done = "cancelled", passed = "had ended already",
+    fits = function(state) return not record.ENDED[state] end,
+  },
+  retry = {
+    doing = "retrying", done = "retried", passed = "had not failed",
+    fits = function(state) return state == "failed" or state == "cancelled" end,
+  },
+  delete = {
+    doing = "deleting", done = "deleted", passed = "had not ended",
+    fits = function(state) return record.ENDED[state] == true end,
+  },
+}
+
+-- ------------------------------------------------------------------------------------------------
+-- Which runs
+
+---Milliseconds between two runs.
+---@param text string? "50/s" "100/m"
+---@return number?
+function many.pace(text)
+  if not text then return nil end
+  local count, unit = text:match("^(%d+)/(%l)$")
+  count = tonumber(count)
+  if not count or count == 0 or not SPANS[unit] then
+    store.fault(store.USAGE, "--rate: %s is no rate; write 50/s, 100/m or 1000/h", text)
+  end
+  return SPANS[unit] / count
+end
+
+-- The ids that are meant, and how many runs a SELECTOR found for which the act is not.
+local function choose(verb, selection)
+  if selection.ids then return selector.topmost(selection.ids), 0 end
+  local act, line = ACTS[verb], progress.new()
+  local ids, passed, most = {}, 0, selection.limit or math.maxinteger
+  selector.walk(selection, function(page, seen)
+    for _, glance in ipairs(page) do
+      if not act.fits(glance.state) then
+        passed = passed + 1
+      elseif #ids < most then
+        ids[#ids + 1] = glance.id
+      end
+    end
+    line:say("looking: %d of %s", #ids, terminal.count(seen, "run"))
+    return #ids >= most
+  end)
+  line:over()
+  return selector.topmost(ids), passed
+end
+
+local function check(verb, options, selection)
+  if not selection.narrowed then
+    store.fault(store.USAGE, "say which: weir %s RUN..., a SELECTOR such as --state failed, or - for ids on stdin",
+      verb)
+  end
+  if selection.ids or options.yes or options.dry_run then return end
+  if not client.is_terminal(0) or not client.is_terminal(2) then
+    store.fault(store.USAGE, "%s by a SELECTOR asks first, and here is no terminal to ask on: add --yes, "
+      .. "or --dry-run to see what it would be done to", verb)
+  end
+end
+
+-- Asked before anything is done to runs that nobody named.
+local function agreed(verb, count)
+  client.write(2, ("%s %s? [y/N] "):format(verb, terminal.count(count, "run")))
+  local answer = io.read("l")
+  return answer ~= nil and answer:lower():find("^%s*y") ~= nil
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- The work
+
+---@class weir.Tally
+---@field verb string
+---@field ids string[]
+---@field handled integer of these
+---@field counts table<string, integer> by the word of `act`
+---@field passed integer
+---@field status integer
+
+-- Words for runs that are in no state for it: nothing was done, and nothing is wrong with it.
+local NEVERMIND = { ended = true, live = true, missing = true }
+
+local function describe(self)
+  local act, parts = ACTS[self.verb], {}
+  local counts = self.counts
+  local passed = self.passed + (counts.ended or 0) + (counts.live or 0)
+  parts[1] = ("%s %d"):format(act.done, counts[act.done] or 0)
+  if passed > 0 then parts[#parts + 1] = ("%d %s"):format(passed, act.passed) end
+  if counts.missing then parts[#parts + 1] = ("%d were not there"):format(counts.missing) end
+  local words = {}
+  for word in pairs(counts) do
+    if word ~= act.done and not NEVERMIND[word] then words[#words + 1] = word end
+  end
+  table.sort(words)
+  for _, word in ipairs(words) do parts[#parts + 1] = ("%d %s"):format(counts[word], word) end
+  return table.concat(parts, ", ")
+end
+
+-- What a filter found may have moved on, or be gone, by now; of ids on stdin, those that it was done to before have.
+local function is_fault(selection, word)
+  if not selection.ids then return not NEVERMIND[word] end
+  return not (selection.piped and NEVERMIND[word] and word ~= "missing")
+end
+
+-- What is said of each run that it was done to is for the few that were named.
+local function note(self, selection, results, options)
+  local tells = selection.ids and not selection.piped and not options.json
+  for _, result in ipairs(results) do
+    local word, sentence, status = result[1], result[2], result[3]
+    self.counts[word] = (self.counts[word] or 0) + 1
+    self.handled = self.handled + 1
+    if status == DONE then
+      if sentence and tells then output.say(sentence) end
+    elseif is_fault(selection, word) then
+      if sentence then output.complain("%s", sentence) end
+      self.status = math.max(self.status, status)
+    end
+  end
+end
+
+local function print_json(ids, results)
+  local asked = {}
+  for i, result in ipairs(results) do
+    if result[3] == DONE then asked[#asked + 1] = ids[i] end
+  end
+  local runs = store.inspect(asked)
+  for _, id in ipairs(asked) do
+    if runs[id] then output.print(record.json(runs[id])) end
+  end
+end
+
+local function do_batch(module, ids, options)
+  if module.acts then return module.acts(ids, options) end
+  local results = {}
+  for i, id in ipairs(ids) do results[i] = { module.act(id, options) } end
+  return results
+end
+
+-- Goes through all; true when it was interrupted.
+local function work(self, selection, options, pace)
+  local module = require("weir.cli." .. self.verb)
+  local size = pace and 1 or module.acts and BATCH or 1
+  local line, due = progress.new(), client.now_ms()
+  while self.handled < #self.ids do
+    local rest = pace and math.ceil(due - client.now_ms()) or 0
+    if client.pause(math.max(0, rest)) then
+      line:over()
+      return true
+    end
+    local batch = table.move(self.ids, self.handled + 1, math.min(self.handled + size, #self.ids), 1, {})
+    local results = do_batch(module, batch, options)
+    if options.json then print_json(batch, results) end
+    note(self, selection, results, options)
+    line:bar(ACTS[self.verb].doing, self.handled, #self.ids)
+    due = due + (pace or 0)
+  end
+  line:over()
+  return false
+end
+
+local function dry_run(verb, ids, passed)
+  for _, id in ipairs(ids) do output.print(id) end
+  local more = passed > 0 and (", %d %s"):format(passed, ACTS[verb].passed) or ""
+  output.say(("would %s %s%s"):format(verb, terminal.count(#ids, "run"), more))
+  return DONE
+end
+
+---Does it to all that are meant.
+---@param verb "cancel"|"retry"|"delete"
+---@param options table of the command
+---@return integer status
+function many.main(verb, options)
+  local pace, selection = many.pace(options.rate), selector.read(options)
+  check(verb, options, selection)
+  local ids, passed = choose(verb, selection)
+  if options.dry_run then return dry_run(verb, ids, passed) end
+
+  local bulk = not selection.ids or selection.piped
+  local self = { verb = verb, ids = ids, handled = 0, counts = {}, passed = passed, status = DONE }
+  if not selection.ids and not options.yes and #ids > 0 and not agreed(verb, #ids) then
+    output.say(("nothing was %s"):format(ACTS[verb].done))
+    return store.FAILED
+  end
+  client.heed_interrupts()
+  local ok, interrupted = pcall(work, self, selection, options, pace)
+  if ok and not interrupted then
+    if bulk then output.say(describe(self)) end
+    return self.status
+  end
+  if bulk or self.handled > 0 then
+    output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self),
+      #ids - self.handled, #ids))
+  end
+  if not ok then error(interrupted, 0) end
+  return INTERRUPTED
+end
+
+return many

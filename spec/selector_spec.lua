@@ -1,0 +1,206 @@
+-- Which runs a SELECTOR means. The store is a table of runs; that the real one is walked the same is the business of
+-- the stories.
+
+local OWN = { "weir.cli.selector", "weir.cli.list", "weir.cli.many", "weir.cli.output", "weir.cli.progress",
+              "weir.cli.store", "weir.native.client" }
+
+local NOW = 1790000000000
+local HOUR = 3600000
+
+describe("a selector", function()
+  local selector, runs, calls
+
+  local function forget()
+    for _, name in ipairs(OWN) do package.loaded[name], package.preload[name] = nil, nil end
+  end
+
+  local answers = {
+    list = function() return { "list" } end,
+    glance = function(...)
+      local reply = { "glance" }
+      for i, id in ipairs { ... } do
+        reply[i + 1] = {}
+        for field, value in pairs(runs[id] or {}) do
+          table.insert(reply[i + 1], field)
+          table.insert(reply[i + 1], value)
+        end
+      end
+      return reply
+    end,
+  }
+
+  before_each(function()
+    forget()
+    runs, calls = {}, 0
+    package.preload["weir.native.client"] = function()
+      return {
+        call = function(...)
+          calls = calls + 1
+          local replies = {}
+          for i, group in ipairs { ... } do replies[i] = answers[group[1]](table.unpack(group, 2)) end
+          return { "ok", NOW, 7, replies, {}, "" }
+        end,
+        read = function() return "a\n\n b/c \r\n" end,
+        is_terminal = function() return false end,
+        now_ms = function() return 0 end,
+      }
+    end
+    selector = require "weir.cli.selector"
+  end)
+
+  after_each(forget)
+
+  local function refused(options)
+    local ok, fault = pcall(selector.read, options)
+    assert.is_false(ok)
+    assert.equal(64, fault.status)
+    return fault.message
+  end
+
+  describe("reads instants:", function()
+    it("spans ago", function()
+      assert.equal(NOW - HOUR, selector.instant("1h", NOW))
+      assert.equal(NOW - 36 * HOUR, selector.instant("1d 12h", NOW))
+    end)
+
+    it("milliseconds since 1970", function()
+      assert.equal(1790000000123, selector.instant("1790000000123", NOW))
+      local ms, message = selector.instant("3600", NOW)
+      assert.is_nil(ms)
+      assert.equal("3600 is no instant; a span ago has a unit, as in 3600s", message)
+    end)
+
+    it("dates in UTC", function()
+      assert.equal(0, selector.instant("1970-01-01 00:00Z", NOW))
+      assert.equal(951782400000, selector.instant("2000-02-29T00:00:00Z", NOW))
+      assert.equal(1795262401000, selector.instant("2026-11-21T12:00:01Z", NOW))
+    end)
+
+    it("dates by the clock here", function()
+      local function here(date) return os.time(date) * 1000 end
+      assert.equal(here { year = 2026, month = 11, day = 21, hour = 0 }, selector.instant("2026-11-21", NOW))
+      assert.equal(here { year = 2026, month = 1, day = 2, hour = 3, min = 4 },
+        selector.instant("2026-01-02 03:04", NOW))
+      assert.equal(here { year = 2026, month = 1, day = 2, hour = 3, min = 4, sec = 5 },
+        selector.instant("2026-01-02 03:04:05", NOW))
+    end)
+
+    it("and nothing else", function()
+      for _, text in ipairs {
+        "yesterday", "", "2026-02-30", "2026-13-01", "2026-11-21 25:00", "2026-11-21 12:60", "2026-11-21Z12",
+        "2026-1121", "2026-11-21 12", "-1h", "1h ago", "2026-11-21 12:00 Z",
+      } do
+        local ms, message = selector.instant(text, NOW)
+        assert.is_nil(ms, text)
+        assert.truthy(message:find("no instant", 1, true))
+      end
+    end)
+  end)
+
+  describe("checks what was asked:", function()
+    it("states, with the nearest", function()
+      assert.equal("--state: there is no state wating; did you mean waiting?", refused { state = "wating" })
+    end)
+
+    it("spans the wrong way around", function()
+      assert.truthy(refused({ since = "1h", ["until"] = "2h" }):find("later than --until", 1, true))
+      assert.truthy(refused({ since = "soon" }):find("^%-%-since: "))
+    end)
+
+    it("tags", function()
+      assert.equal("--tag is KEY=VALUE, not shop", refused { tag = { "shop" } })
+    end)
+
+    it("ids and filters together", function()
+      assert.truthy(refused({ "a", state = "failed" }):find("ids and --state exclude each other", 1, true))
+      assert.truthy(refused({ "a", limit = 3 }):find("--limit", 1, true))
+      assert.truthy(refused({ "-", "a" }):find("no other beside it", 1, true))
+    end)
+
+    it("ids on stdin, one a line", function()
+      local selection = selector.read { "-", tag = {} }
+      assert.same({ { "a", "b/c" }, true }, { selection.ids, selection.piped })
+    end)
+
+    it("and knows when nothing narrows it down", function()
+      assert.is_false(selector.read({ limit = 3, tag = {}, roots = false }).narrowed)
+      assert.is_true(selector.read({ roots = true }).narrowed)
+    end)
+  end)
+
+  describe("fits", function()
+    local function fits(options, glance)
+      glance.id, glance.workflow = glance.id or "order-1/pay", glance.workflow or "payment"
+      glance.state, glance.queue = glance.state or "failed", "default"
+      return selector.fits(selector.read(options), glance)
+    end
+
+    local CHAIN = '{"code":"child_failed","message":"Child execution failed: no luck",'
+      .. '"cause":{"code":"declined","message":"No Luck (50%)","cause":null}}'
+
+    it("any link of an error", function()
+      for _, code in ipairs { "child_failed", "declined" } do
+        assert.is_true(fits({ error = code }, { error = CHAIN }))
+      end
+      assert.is_false(fits({ error = "timeout" }, { error = CHAIN }))
+      assert.is_false(fits({ error = "timeout" }, {}))
+    end)
+
+    it("plain text, whatever its case, in id, workflow and messages", function()
+      for _, text in ipairs { "R-1/P", "PAYMENT", "luck (50%)" } do
+        assert.truthy(fits({ match = text }, { error = CHAIN }), text)
+      end
+      assert.falsy(fits({ match = "l.ck" }, { error = CHAIN }))
+      assert.falsy(fits({ match = "declined" }, { error = CHAIN }))
+    end)
+
+    it("all tags", function()
+      local tags = '{"shop":"berlin","lane":"2"}'
+      assert.is_true(fits({ tag = { "shop=berlin", "lane=2" } }, { tags = tags }))
+      assert.is_false(fits({ tag = { "shop=berlin", "lane=3" } }, { tags = tags }))
+      assert.is_false(fits({ tag = { "shop=berlin" } }, {}))
+    end)
+
+    it("roots", function()
+      assert.is_false(fits({ roots = true }, {}))
+      assert.is_true(fits({ roots = true }, { id = "order-1" }))
+    end)
+  end)
+
+  describe("of trees", function()
+    local function run(id, detached)
+      runs[id] = { state = "waiting", workflow = "w", created_at = "1", detached = detached and "1" or nil }
+    end
+
+    it("keeps those that no other one takes along", function()
+      for _, id in ipairs { "a", "a/b", "a/b/c", "d/e" } do run(id) end
+      assert.same({ "d/e", "a" }, selector.topmost { "a/b/c", "d/e", "a", "a/b", "a" })
+    end)
+
+    it("keeps what was let go, and what is below it", function()
+      run "a"
+      run("a/b", true)
+      run "a/b/c"
+      assert.same({ "a", "a/b" }, selector.topmost { "a", "a/b", "a/b/c" })
+      assert.same({ "a", "a/b/c" }, selector.topmost { "a", "a/b/c" })
+    end)
+
+    it("asks nothing where no run is above another", function()
+      selector.topmost { "a", "b/c", "b/d" }
+      assert.equal(0, calls)
+    end)
+  end)
+
+  it("paces acts", function()
+    local pace = require("weir.cli.many").pace
+    assert.same({ 20, 600, 3600 }, { pace "50/s", pace "100/m", pace "1000/h" })
+    for _, text in ipairs { "50", "0/s", "-1/s", "5/d", "fast", "5 / s" } do
+      local ok, fault = pcall(pace, text)
+      assert.same({ false, 64 }, { ok, fault.status })
+    end
+  end)
+
+  it("folds numbers out of messages", function()
+    assert.equal("order N of N failed", require("weir.cli.list").folded("order 17 of 2000 failed"))
+  end)
+end)
