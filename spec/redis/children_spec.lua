@@ -38,6 +38,18 @@ describe("children", function()
     assert.same({ ["p/c"] = true }, (children("p", 100)))
   end)
 
+  it("are those of the latest round", function()
+    store.a:turn("p", redis.invoke { operation = "c", child = "p/c~3", entry = "invoke\t0\t1\twork.lua:3\tw\t" })
+    assert.same({ ["p/c~3"] = true }, (children("p", 100)))
+    local effects = {}
+    for i = 1, 600 do effects[i] = invoke(i) end
+    store.a:turn("p", table.unpack(effects))
+    local found, pages = children("p", 100)
+    assert.is_true(pages > 1)
+    assert.is_true(found["p/c~3"])
+    assert.is_nil(found["p/c"])
+  end)
+
   it("come in pages where the journal is long", function()
     local effects = {}
     for i = 1, 1500 do effects[i] = invoke(i) end

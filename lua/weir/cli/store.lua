@@ -149,7 +149,7 @@ function store.pages(set, latest)
   end
 end
 
-local BRANCHED, CHILDREN = 10, 500 -- runs asked in one call, and fields of each looked at
+local BRANCHED, CHILDREN = 10, 100 -- runs asked in one call, and fields of each looked at
 
 ---The children that runs have begun, as their journals name them.
 ---@param ids string[]
