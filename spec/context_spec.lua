@@ -926,3 +926,65 @@ describe("a wait", function()
     assert.equal("no use", err.message)
   end)
 end)
+
+describe("tag", function()
+  local function tags_of(body, options)
+    local _, made = run(body, nil, options)
+    return json.decode(made.records.r.fields.tags)
+  end
+
+  it("gives the run a tag, or another one of the same key", function()
+    assert.same({ stage = "two", n = "5", ok = "true", ["half"] = "0.5" }, tags_of(function(ctx)
+      ctx:tag("stage", "one")
+      ctx:tag("n", 5)
+      ctx:sleep(1)
+      ctx:tag("ok", true)
+      ctx:tag("half", 0.5)
+      ctx:tag("stage", "two")
+    end))
+  end)
+
+  it("keeps those that the run was started with", function()
+    local made = driver.new { workflows = with(function(ctx) ctx:tag("own", 1) end) }
+    made:start("w", nil, { id = "r" })
+    made.records.r.fields.tags = '{"shop":"berlin"}'
+    made:settle()
+    assert.same({ shop = "berlin", own = "1" }, json.decode(made.records.r.fields.tags))
+  end)
+
+  it("is silent on replay, and when nothing is new", function()
+    local changes = 0
+    for _, always_replay in ipairs { false, true } do
+      changes = 0
+      local made = driver.new { always_replay = always_replay, history = true, workflows = with(function(ctx)
+        ctx:tag("stage", "one")
+        ctx:sleep(1)
+        ctx:tag("stage", "two")
+        ctx:tag("stage", "two")
+        ctx:sleep(1)
+        ctx:sleep(1)
+      end) }
+      made:run("w", nil, { id = "r" })
+      local before
+      for _, fields in ipairs(made.records.r.history) do
+        if fields.tags ~= before then changes = changes + 1 end
+        before = fields.tags
+      end
+      assert.equal(2, changes)
+    end
+  end)
+
+  it("refuses what is no tag", function()
+    assert.equal("ctx:tag: key is empty", here(raised(function(ctx) ctx:tag("", 1) end)))
+    assert.equal('ctx:tag: value of "k" must be text, a number or a boolean, not a table',
+      here(raised(function(ctx) ctx:tag("k", {}) end)))
+    assert.equal('ctx:tag: value of "k" has 1025 bytes; 1024 are allowed',
+      here(raised(function(ctx) ctx:tag("k", ("x"):rep(1025)) end)))
+    assert.equal('ctx:tag: "k101" is one too many; a run has 100 tags at most', here(raised(function(ctx)
+      for i = 1, 101 do ctx:tag("k" .. i, i) end
+    end)))
+    assert.equal('ctx:tag cannot be called inside step "s"', here(raised(function(ctx)
+      ctx:step { id = "s", retry = { attempts = 1 }, run = function() ctx:tag("k", 1) end }
+    end)))
+  end)
+end)

@@ -690,6 +690,7 @@ describe("a fused child", function()
       function(ctx) ctx:sleep(0) return 1 end,
       function(ctx) return ctx:now() > 0 and 1 end,
       function(ctx) ctx.log:info("x") return 1 end,
+      function(ctx) ctx:tag("k", "v") return 1 end,
       function(ctx) return ctx.run.attempt end,
     } do
       local view, fused = fused_run(child)

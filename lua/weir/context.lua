@@ -26,7 +26,7 @@ local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_
 local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb, undo = undo.verb }
 local LATER = {
   parallel = true, map = true, scope = true, promise = true, receive = true, poll = true,
-  restart = true, progress = true, status = true, tag = true,
+  restart = true, progress = true, status = true,
 }
 
 local VERBS
@@ -363,6 +363,40 @@ end
 
 -- ------------------------------------------------------------------------------------------------
 -- Said to people
+
+local TAGS, TAG_BYTES = 100, 1024 -- the whole of them goes with each change
+
+local function check_tag(key, value)
+  local fault = identifier.fault(key)
+  if fault then misuse("ctx:tag: key" .. fault) end
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
+    misuse(('ctx:tag: value of "%s" must be text, a number or a boolean, not a %s'):format(key, kind))
+  end
+  local text = tostring(value)
+  if not utf8.len(text) then misuse(('ctx:tag: value of "%s" is not valid UTF-8'):format(key)) end
+  if #text > TAG_BYTES then
+    misuse(('ctx:tag: value of "%s" has %d bytes; %d are allowed'):format(key, #text, TAG_BYTES))
+  end
+  return text
+end
+
+---Give the run a tag, by which people find it; one of the same key is replaced. Silent on replay.
+---@param key string
+---@param value string|number|boolean
+function verbs.tag(ctx, key, value)
+  local _, run = state_of(ctx, "tag")
+  local text = check_tag(key, value)
+  if run.journal:replaying() then return end
+  local tags = run.tags and json.decode(run.tags) or {}
+  if tags[key] == text then return end
+  tags[key] = text
+  local count = 0
+  for _ in pairs(tags) do count = count + 1 end
+  if count > TAGS then misuse(('ctx:tag: "%s" is one too many; a run has %d tags at most'):format(key, TAGS)) end
+  run.tags = json.encode(tags)
+  run.journal:tell("tag", run.tags)
+end
 
 function made.run(state)
   local run = state.run

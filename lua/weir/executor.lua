@@ -77,6 +77,7 @@ function executor.from_fields(bundle, id, fields)
     lingering = {}, -- children that have to end although nothing is awaited of them any more
     abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
+    tags = fields.tags, -- JSON
     round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
     undos = {}, undo_ids = {}, -- how to take back what it did; ids of ctx:undo
     foreseen = 0, -- outcomes foreseen in this turn

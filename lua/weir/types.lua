@@ -123,6 +123,11 @@ function ctx:undo(id, fn) end
 ---@param given weir.Duration|weir.SleepOptions
 function ctx:sleep(given) end
 
+---Gives the run a tag, shown by `weir show` and found by `weir list --tag key=value`.
+---@param key string
+---@param value string|number|boolean
+function ctx:tag(key, value) end
+
 ---Seconds as of os.time, with a fraction: the time of the last outcome. The same on every replay.
 ---@return number
 function ctx:now() end

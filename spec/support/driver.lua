@@ -381,6 +381,10 @@ function effects.afresh(_, record)
   record.fields.again, record.fields.barren = nil, nil
 end
 
+function effects.tag(_, record, take)
+  record.fields.tags = take()
+end
+
 function effects.suspend(self, record, take)
   local wake, wake_in = take(), take()
   if record.number > record.told then return end

@@ -9,7 +9,10 @@ local weir = require "weir"
 
 local waits = weir.workflow {
   id = "waits",
-  run = function(ctx, data) ctx:sleep(data.pause or "1h") end,
+  run = function(ctx, data)
+    if data.stage then ctx:tag("stage", data.stage) end
+    ctx:sleep(data.pause or "1h")
+  end,
 }
 
 local tree = weir.workflow {
@@ -105,6 +108,10 @@ describe("many runs", function()
       assert.same({ "q1" }, listed("--queue", "elsewhere"))
       assert.same({ "q1", "f1" }, listed("--tag", "shop=berlin"))
       assert.same({ "f1" }, listed("--tag", "shop=berlin", "--tag", "lane=2"))
+      start("waits", "s1", '{"stage":3}', "--tag", "shop=berlin")
+      host:wait_for("s1", "waiting")
+      assert.same({ "s1" }, listed("--tag", "stage=3", "--tag", "shop=berlin"))
+      assert.same({ stage = "3", shop = "berlin" }, host:run("s1").tags)
       assert.same({ "a1", "a1/pay" }, listed("--error", "expired_card"))
       assert.same({ "a1" }, listed("--error", "child_failed"))
       assert.same({ "f1" }, listed("--match", "CARD 1 DECL"))
