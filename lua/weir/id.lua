@@ -24,6 +24,13 @@ function id.fault(value)
   return (' "%s" has a "%s", which weir puts between ids'):format(value, separator)
 end
 
+---Whether a workflow is one of weir's own: authors cannot define it, and people are not shown it.
+---@param name string
+---@return boolean
+function id.is_own(name)
+  return name:sub(1, 5) == "weir."
+end
+
 ---Why `value` cannot be the name of a queue; nil when it can.
 ---@param value any
 ---@return string? fault
