@@ -2,7 +2,7 @@
 -- args   operation  entry  child  workflow  data  seed  max_depth  unknown|""  bundle|""  result  n  (option value)×n
 --        unknown: the outcome when nobody has announced the workflow; "" when the worker knows it itself
 --        bundle, result: fused. The worker has run the child already, with this code, and it did nothing but return
---        options: queue priority delay_ms retry detached
+--        options: queue priority delay_ms retry detached deps (of a graph's node: the keys it depends on)
 --        again: the operation was forgotten. A child that was asked the same goes on, if it has failed; one that was
 --        asked differently is left, and that round of it begins
 -- moves  child: (none) -> ready | scheduled | completed; with again: failed | cancelled -> ready
@@ -95,13 +95,14 @@ function effects.invoke(run)
   end
 
   if bundle ~= "" and may_be_fused(workflow, bundle) then
-    lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
+    lib.begin_fused(id, workflow, data, seed, bundle, result, stamp, options.deps)
     lib.record_outcome(run, operation, "completed", 1, result, stamp, round)
     if stamp then run.told = run.number end
     return
   end
   child = lib.create(id)
   if options.retry then lib.set(child, "retry", options.retry) end
+  if options.deps then lib.set(child, "deps", options.deps) end
   if options.detached then
     lib.set_special(child, "detached", "1")
     lib.record_outcome(run, operation, "completed", 1, cjson.encode(id), nil, round)

@@ -537,7 +537,7 @@ end
 
 --- A new run that has ended already: it was run before it was written. Nothing of it will change, so that it is written
 --- as a list at once and needs no record.
-function lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
+function lib.begin_fused(id, workflow, data, seed, bundle, result, stamp, deps)
   stamp = stamp or STAMP
   if #data > COMPACT then
     lib.write("HSET", "v:" .. id, "data", data)
@@ -547,10 +547,15 @@ function lib.begin_fused(id, workflow, data, seed, bundle, result, stamp)
     lib.write("HSET", "v:" .. id, "result", result)
     result = ELSEWHERE
   end
+  if deps and #deps > COMPACT then
+    lib.write("HSET", "v:" .. id, "deps", deps)
+    deps = ELSEWHERE
+  end
   records[id] = nil
   push(plan.calls, {
     "HSET", PREFIX .. "r:" .. id, "state", "completed", "workflow", workflow, "data", data, "seed", seed,
     "created_at", stamp, "started_at", stamp, "finished_at", stamp, "bundle", bundle, "result", result,
+    deps and "deps", deps,
   })
 end
 

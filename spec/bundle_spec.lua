@@ -1,6 +1,7 @@
 -- Loading all files of a folder: what registers, what require finds, and what each fault says.
 
 local bundle = require "weir.bundle"
+local identifier = require "weir.id"
 local sandbox = require "weir.sandbox"
 
 local function workflow(id, body)
@@ -22,7 +23,9 @@ end
 
 local function ids(made)
   local found = {}
-  for id in pairs(made.workflows) do found[#found + 1] = id end
+  for id in pairs(made.workflows) do
+    if not identifier.is_own(id) then found[#found + 1] = id end
+  end
   table.sort(found)
   return found
 end

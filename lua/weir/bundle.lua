@@ -5,6 +5,7 @@
 
 local definition = require "weir.definition"
 local frozen = require "weir.frozen"
+local graph = require "weir.graph"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
 local sandbox = require "weir.sandbox"
@@ -38,7 +39,7 @@ local weir_members = { json = json_face }
 for name, member in pairs(weir) do weir_members[name] = weir_members[name] or member end
 
 -- What is not there is told by name: a field that is nil says little when it is called.
-local LATER = { exec = true, graph = true, http = true, pause = true }
+local LATER = { exec = true, http = true, pause = true }
 setmetatable(weir_members, {
   __index = function(_, key)
     if LATER[key] then error(("weir.%s is not there yet"):format(key), 2) end
@@ -226,6 +227,18 @@ local function register(workflows, made)
   workflows[made.id] = made
 end
 
+local of_data = definition.of_data()
+
+---Weir's own workflows are in every bundle.
+---@param workflows table<string, weir.Definition>
+function bundle.add_own(workflows) workflows[of_data.id] = of_data end
+
+-- A node of this graph runs what is nowhere.
+local function unknown_node(made, workflows)
+  local fault = type(made.graph) == "table" and graph.unknown_workflow(made.graph, workflows)
+  return fault and ('%s:%d: graph "%s": %s'):format(made.file, made.line, made.id, fault)
+end
+
 local function sorted_paths(files)
   local paths = {}
   for path in pairs(files) do
@@ -268,6 +281,11 @@ function bundle.load(name, files)
       fail(('%s:%d: workflow "%s" is made, but no file returns it: return weir.workflow {…}, or a list of them')
         :format(made.file, made.line, made.id))
     end
+  end
+  bundle.add_own(workflows)
+  for _, made in ipairs(faults[1] and {} or all) do
+    local fault = unknown_node(made, workflows)
+    if fault then fail(fault) end
   end
   if faults[1] then return nil, faults end
   return { name = name, workflows = workflows, environment = self.environment }

@@ -5,6 +5,7 @@
 
 local branches = require "weir.branches"
 local chance = require "weir.chance"
+local deps = require "weir.deps"
 local duration = require "weir.duration"
 local entry = require "weir.entry"
 local failure = require "weir.failure"
@@ -32,7 +33,7 @@ local LATER = {
 local VERBS
 local function verb_names()
   if not VERBS then
-    VERBS = { "log", "run" }
+    VERBS = { "deps", "log", "run" }
     for name in pairs(verbs) do VERBS[#VERBS + 1] = name end
     table.sort(VERBS)
   end
@@ -98,7 +99,9 @@ end
 
 local function unknown_workflow(run, workflow)
   local names = {}
-  for name in pairs(run.bundle.workflows) do names[#names + 1] = name end
+  for name in pairs(run.bundle.workflows) do
+    if not identifier.is_own(name) then names[#names + 1] = name end
+  end
   table.sort(names)
   local near = nearest.find(workflow, names)
   return failure.encode(failure.new {
@@ -176,6 +179,71 @@ local function name_child(run, operation, new)
   return following
 end
 
+---@class weir.Invoke what is known to be good of one
+---@field id string
+---@field workflow string
+---@field line string
+---@field data string JSON
+---@field timeout_ms integer?
+---@field on_timeout "cancel"|"abandon"|nil
+---@field queue string?
+---@field priority integer?
+---@field delay_ms integer?
+---@field retry string? JSON of a weir.RetryPolicy
+---@field detached boolean?
+---@field deps string? of a graph's node: the keys it depends on, tab-separated
+---@field read_dep? fun(key: string): boolean?, string? what became of one of them
+
+-- Tells the store of a new child, or that it is refused.
+local function tell_invoke(run, operation, given, again)
+  local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
+  local arguments = nil
+  if timeout_ms or given.detached then
+    arguments = json.encode {
+      timeout_ms = timeout_ms, on_timeout = timeout_ms and (given.on_timeout or "cancel") or nil,
+      detached = given.detached and true or nil,
+    }
+  end
+  local text = journal:entry(operation, arguments)
+  local definition = run.bundle.workflows[workflow]
+  local refused = journal:cancelling() and NOT_STARTED
+    or definition and invalid_data(definition, workflow, given.data)
+  if refused then return journal:resolve(operation, "refused", 0, refused, text) end
+  local more = {}
+  local function option(called, value)
+    if value ~= nil then more[#more + 1], more[#more + 2] = called, value end
+  end
+  option("queue", given.queue)
+  option("priority", given.priority)
+  option("delay_ms", given.delay_ms)
+  option("retry", given.retry)
+  option("detached", given.detached and "1" or nil)
+  option("deps", given.deps)
+  option("again", again)
+  local seed = run.host.seed()
+  local first = journal:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
+    definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
+  journal:weigh(#given.data + (given.deps and #given.deps or 0))
+  if given.detached then journal.uncertain = true end
+  if definition and not (given.delay_ms or given.detached or given.queue or again) then
+    run:may_fuse(operation, definition, given, seed, first)
+  end
+  return true
+end
+
+---Begin an invoke, or take it from the journal.
+---@param run table
+---@param given weir.Invoke
+---@return weir.Operation
+function context.begin_invoke(run, given)
+  local operation, new = run.journal:begin("invoke", given.id, given.workflow, given.line)
+  local again = name_child(run, operation, new)
+  operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
+  if new and not tell_invoke(run, operation, given, again) then return operation end
+  if not given.detached then watch(run, operation) end
+  return operation
+end
+
 local function invoke(state, run, name, options)
   if type(options) ~= "table" then
     misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
@@ -208,50 +276,13 @@ local function invoke(state, run, name, options)
     if not policy then misuse(("ctx:%s: %s"):format(name, message)) end
   end
 
-  local journal = run.journal
   local id = id_of(state, "invoke", options.id)
-  local data = payload(run, options, id)
-  local operation, new = journal:begin("invoke", id, workflow, branches.line(4))
-  local again = name_child(run, operation, new)
-  local child = operation.child
+  local operation = context.begin_invoke(run, {
+    id = id, workflow = workflow, line = branches.line(4), data = payload(run, options, id), timeout_ms = timeout_ms,
+    on_timeout = on_timeout, queue = queue, priority = priority, delay_ms = delay_ms,
+    retry = policy and json.encode(policy), detached = options.detached,
+  })
   operation.decode = not options.detached and options.decode or nil
-  operation.timeout_ms, operation.on_timeout = timeout_ms, on_timeout
-
-  if new then
-    local arguments = nil
-    if timeout_ms or options.detached then
-      arguments = json.encode { timeout_ms = timeout_ms, on_timeout = timeout_ms and (on_timeout or "cancel") or nil,
-                                detached = options.detached and true or nil }
-    end
-    local text = journal:entry(operation, arguments)
-    local definition = run.bundle.workflows[workflow]
-    local refused = journal:cancelling() and NOT_STARTED
-      or definition and invalid_data(definition, workflow, data)
-    if refused then
-      journal:resolve(operation, "refused", 0, refused, text)
-      return operation
-    end
-    local more = {}
-    local function option(called, value)
-      if value ~= nil then more[#more + 1], more[#more + 2] = called, value end
-    end
-    option("queue", queue)
-    option("priority", priority)
-    option("delay_ms", delay_ms)
-    option("retry", policy and json.encode(policy))
-    option("detached", options.detached and "1" or nil)
-    option("again", again)
-    local seed = run.host.seed()
-    local first = journal:tell("invoke", id, text, child, workflow, data, seed, run.limits.depth,
-      definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
-    journal:weigh(#data)
-    if options.detached then journal.uncertain = true end
-    if definition and not (delay_ms or options.detached or options.queue or again) then
-      run:may_fuse(operation, definition, child, data, seed, first)
-    end
-  end
-  if options.detached then return operation end
-  watch(run, operation)
   return operation
 end
 
@@ -408,6 +439,8 @@ function made.run(state)
     root = id:match("^[^/]*"), depth = depth, bundle = run.bundle_hash, created_at = run.created_at,
   }
 end
+
+function made.deps(state) return deps.of_run(state.run) end
 
 function made.log(state)
   local run = state.run

@@ -1,9 +1,11 @@
--- Definitions: what weir.workflow makes of the fields an author wrote. Every field is checked here,
--- once, when the file loads, naming the author's line; what reads a definition trusts it.
+-- Definitions: what weir.workflow and weir.graph make of the fields an author wrote. Every field is
+-- checked here, once, when the file loads, naming the author's line; what reads a definition trusts it.
 -- A definition is a face: runs share it and cannot change it.
 
+local conductor = require "weir.conductor"
 local duration = require "weir.duration"
 local frozen = require "weir.frozen"
+local graph = require "weir.graph"
 local id = require "weir.id"
 local nearest = require "weir.nearest"
 local retry = require "weir.retry"
@@ -23,6 +25,7 @@ local definition = {}
 ---@field priority integer
 ---@field retain_ms integer
 ---@field cancel_grace_ms integer
+---@field graph weir.Plan|function|nil of a graph; a function makes the nodes from the data
 ---@field file string where it was defined
 ---@field line integer
 
@@ -42,6 +45,7 @@ end
 local function read_id(value)
   local fault = id.fault(value)
   if fault then return nil, "id" .. fault end
+  if id.is_own(value) then return nil, ('id "%s": names that begin with "weir." are weir\'s own'):format(value) end
   return value
 end
 
@@ -83,11 +87,22 @@ local function read_schema(value, made)
   return value
 end
 
-local FIELDS = {
-  { name = "id", required = true, read = read_id },
-  { name = "run", required = true, read = read_run },
-  { name = "schema", read = read_schema },
-  { name = "retry", default = {}, read = retry.policy },
+local function read_nodes(value, made)
+  if type(value) == "function" then
+    made.graph = value
+    return value
+  end
+  local plan, fault = graph.compile(value)
+  made.graph = plan
+  return plan, fault
+end
+
+local ID = { name = "id", required = true, read = read_id }
+local RUN = { name = "run", required = true, read = read_run }
+local NODES = { name = "nodes", as = "graph", required = true, read = read_nodes }
+local SCHEMA = { name = "schema", read = read_schema }
+local RETRY = { name = "retry", default = {}, read = retry.policy }
+local COMMON = {
   { name = "timeout", as = "timeout_ms", read = read_duration("timeout", 1) },
   { name = "queue", default = "default", read = read_queue },
   { name = "priority", default = 0, read = read_priority },
@@ -96,28 +111,37 @@ local FIELDS = {
     read = read_duration("cancel_grace", 0) },
 }
 
-local NAMES = {}
-for i, field in ipairs(FIELDS) do NAMES[i] = field.name end
+---@class weir.Form what an author fills in
+---@field word string
+---@field fields table[]
+---@field names string[]
+local function form(word, first)
+  local fields, names = table.move(COMMON, 1, #COMMON, #first + 1, first), {}
+  for i, field in ipairs(fields) do names[i] = field.name end
+  return { word = word, fields = fields, names = names }
+end
 
-local function unknown_field(fields)
+local WORKFLOW, GRAPH = form("workflow", { ID, RUN, SCHEMA, RETRY }), form("graph", { ID, NODES, SCHEMA })
+
+local function unknown_field(asked, fields)
   local unknown
   for name in pairs(fields) do
     local is_known = false
-    for _, candidate in ipairs(NAMES) do is_known = is_known or candidate == name end
+    for _, candidate in ipairs(asked.names) do is_known = is_known or candidate == name end
     name = tostring(name)
     if not is_known and (not unknown or name < unknown) then unknown = name end
   end
   if not unknown then return nil end
-  local meant = nearest.find(unknown, NAMES)
+  local meant = nearest.find(unknown, asked.names)
   return ('unknown field "%s"; %s'):format(unknown, meant and ('did you mean "%s"?'):format(meant)
-    or "a workflow has " .. table.concat(NAMES, ", "))
+    or ("a %s has %s"):format(asked.word, table.concat(asked.names, ", ")))
 end
 
-local function read(fields)
-  local fault = unknown_field(fields)
+local function read(asked, fields)
+  local fault = unknown_field(asked, fields)
   if fault then return nil, fault end
   local made = {}
-  for _, field in ipairs(FIELDS) do
+  for _, field in ipairs(asked.fields) do
     local value = fields[field.name]
     if value == nil then value = field.default end
     if value ~= nil then
@@ -144,30 +168,70 @@ local function place(level, run)
   return info.source:match("^[@=](.*)$") or info.short_src, line
 end
 
+-- Fills in a form; raises at the author's line what is wrong. `level` counts from the function that calls this.
+local function fill_in(asked, fields, level)
+  local word = asked.word
+  local given = type(fields) == "table" and not frozen.members(fields)
+  local file, line = place(level + 2, given and (fields.run or fields.nodes))
+  local made, fault
+  if given then
+    made, fault = read(asked, fields)
+  elseif type(fields) == "table" then
+    fault = ("call it with a dot: weir.%s { … }"):format(word)
+  else
+    fault = "takes a table of fields, not a " .. type(fields)
+  end
+  if not made then
+    local named = given and type(fields.id) == "string" and ('%s "%s": '):format(word, fields.id)
+    error(("%s:%d: %s%s"):format(file, line, named or ("weir.%s: "):format(word), fault), 0)
+  end
+  made.file, made.line = file, line
+  return made
+end
+
+-- What an author holds of it.
+local function face_of(made)
+  local face = frozen.face(('workflow "%s"'):format(made.id), made)
+  known[face] = true
+  return face
+end
+
+local function add(made)
+  local face = face_of(made)
+  if collected then collected[#collected + 1] = face end
+  return face
+end
+
 ---Reads an author's fields; raises at the author's line what is wrong with them.
 ---@param fields weir.WorkflowFields
 ---@param level integer as that of `error`: 2 is the caller of the function that calls this
 ---@return weir.Definition
 function definition.new(fields, level)
-  local given = type(fields) == "table" and not frozen.members(fields)
-  local file, line = place(level + 2, given and fields.run)
-  local made, fault
-  if given then
-    made, fault = read(fields)
-  elseif type(fields) == "table" then
-    fault = "call it with a dot: weir.workflow { … }"
-  else
-    fault = "takes a table of fields, not a " .. type(fields)
-  end
-  if not made then
-    local named = given and type(fields.id) == "string" and ('workflow "%s": '):format(fields.id)
-    error(("%s:%d: %s%s"):format(file, line, named or "weir.workflow: ", fault), 0)
-  end
-  made.file, made.line = file, line
-  local face = frozen.face(('workflow "%s"'):format(made.id), made)
-  known[face] = true
-  if collected then collected[#collected + 1] = face end
-  return face
+  local made = fill_in(WORKFLOW, fields, level + 1)
+  return add(made)
+end
+
+-- The code of a graph is weir's own: where it fails, another attempt would do the same.
+local ONE_ATTEMPT = assert(retry.policy { attempts = 1 })
+
+---As `new`, of a graph.
+---@param fields weir.GraphFields
+---@param level integer
+---@return weir.Definition
+function definition.graph(fields, level)
+  local made = fill_in(GRAPH, fields, level + 1)
+  made.retry = ONE_ATTEMPT
+  function made.run(ctx, data) return conductor.run(ctx, made, data) end
+  return add(made)
+end
+
+---The workflow of graphs that are given as data.
+---@return weir.Definition
+function definition.of_data()
+  local made = assert(read(GRAPH, { id = "graph", nodes = conductor.nodes_of_data }))
+  made.id, made.retry, made.file, made.line = graph.WORKFLOW, ONE_ATTEMPT, graph.WORKFLOW, 0
+  function made.run(ctx, data) return conductor.run(ctx, made, data) end
+  return face_of(made)
 end
 
 ---@param value any

@@ -80,6 +80,7 @@ function executor.from_fields(bundle, id, fields)
     tags = fields.tags, -- JSON
     round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
     undos = {}, undo_ids = {}, -- how to take back what it did; ids of ctx:undo
+    deps = fields.deps, -- of a graph's node: the keys it depends on
     foreseen = 0, -- outcomes foreseen in this turn
     cautious = false, -- what it foresaw once was wrong
   }, Run)
@@ -194,7 +195,8 @@ end
 function Run:end_body(ok, value)
   self.ended = true
   if ok then
-    local text, fault = verb.encode(self, value, "the result")
+    local text, fault = self.result, nil -- a graph's is put together of texts
+    if not text then text, fault = verb.encode(self, value, "the result") end
     if text then
       self.result = text
       return
@@ -426,9 +428,10 @@ local PATIENCE = 64 -- invocations of a workflow that went the long way before i
 
 local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
 
+---@param invoke weir.Invoke
 ---@param first integer where the invoke begins in the effects
-function Run:may_fuse(operation, definition, child, data, seed, first)
-  if self.deaths > 0 or definition.timeout_ms or definition.queue ~= self.queue then return end
+function Run:may_fuse(operation, definition, invoke, seed, first)
+  if self.deaths > 0 or definition.timeout_ms or definition.graph or definition.queue ~= self.queue then return end
   local spared = patience[definition]
   if spared and spared > 0 then
     patience[definition] = spared - 1
@@ -441,9 +444,16 @@ function Run:may_fuse(operation, definition, child, data, seed, first)
   end
   if #fusable < FUSED_A_TURN then
     fusable[#fusable + 1] = {
-      operation = operation, definition = definition, child = child, data = data, seed = seed, first = first,
+      operation = operation, definition = definition, child = operation.child, data = invoke.data, seed = seed,
+      first = first, deps = invoke.deps, read_dep = invoke.read_dep,
     }
   end
+end
+
+---Whether this turn should tell no more: what is begun now would wait, or go the long way, for nothing.
+function Run:is_full()
+  local fusable = self.fusable
+  return self.journal:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
 end
 
 -- What a fused child sees of itself. It has no journal: every verb that would need one gives it up.
@@ -451,6 +461,7 @@ local function begin_fused(parent, one)
   local child = setmetatable({
     id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, fused = true,
     bundle_hash = parent.bundle_hash, limits = parent.limits, created_at = parent.clock_ms,
+    deps = one.deps, read_dep = one.read_dep,
     journal = { now_ms = parent.clock_ms }, branches = {},
   }, Run)
   child.ctx = context.new(child, "")

@@ -167,16 +167,21 @@ function failure.encode(value)
   return json.encode(alone)
 end
 
----@param text string what `failure.encode` made
+---@param top table what a failure is as JSON
 ---@return weir.Failure
-function failure.decode(text)
-  local top = json.decode(text)
+function failure.restore(top)
   local link = top
   while link.cause do
     link.cause = failure.new(link.cause)
     link = link.cause
   end
   return failure.new(top)
+end
+
+---@param text string what `failure.encode` made
+---@return weir.Failure
+function failure.decode(text)
+  return failure.restore(json.decode(text))
 end
 
 return failure

@@ -63,10 +63,10 @@ local function named(node, i)
   return ('node "%s"'):format(key)
 end
 
-local function meant(name, list)
+local function meant(name, list, except)
   if #list > MOST_COMPARED then return "" end
   local near = nearest.find(name, list)
-  return near and (' (did you mean "%s"?)'):format(near) or ""
+  return near and near ~= except and (' (did you mean "%s"?)'):format(near) or ""
 end
 
 local function sorted(set)
@@ -209,7 +209,7 @@ local function read_need(plan, i, position, key, seen, faults)
   local need = plan.index[key]
   if not need then
     add_fault(faults, path, 'node "%s" depends on "%s", which is no node%s', plan.keys[i], tostring(key),
-      type(key) == "string" and meant(key, plan.keys) or "")
+      type(key) == "string" and meant(key, plan.keys, plan.keys[i]) or "")
   elseif need == i then
     add_fault(faults, path, 'node "%s" depends on itself', key)
   elseif seen[need] == i then

@@ -44,6 +44,36 @@ function weir.workflow(fields)
   return made
 end
 
+---@class weir.Node
+---@field key string the operation's id: its run is <graph>/<key>
+---@field workflow string
+---@field data? weir.Payload|fun(input: any, deps: weir.Deps): weir.Payload {} unless given
+---@field depends_on? string[] keys
+---@field when? "all"|"any"|"settled" begins when all of them completed ("all", unless given), the first, or all ended
+---@field optional? boolean whether its failure leaves the graph unharmed
+---@field timeout? weir.Duration
+---@field retry? weir.RetryFields instead of the workflow's own
+---@field queue? string
+---@field priority? integer
+
+---@class weir.GraphFields
+---@field id string
+---@field nodes weir.Node[]|fun(input: any): weir.Node[]
+---@field schema? table|fun(data: any): any
+---@field timeout? string|number
+---@field queue? string
+---@field priority? integer
+---@field retain? string|number
+---@field cancel_grace? string|number
+
+---Defines a graph: a workflow whose nodes begin when those they depend on have ended.
+---@param fields weir.GraphFields
+---@return weir.Definition
+function weir.graph(fields)
+  local made = definition.graph(fields, 2)
+  return made
+end
+
 local ERROR_FIELDS = { "code", "details", "message", "retry_after", "retryable" }
 
 local function check_error_field(name)

@@ -141,7 +141,7 @@ local function bytes_of(list, from, to)
   return bytes
 end
 
-local SHORT = 12
+local SHORT = 14
 
 ---Tell the store something, when this turn ends.
 ---@return integer first where it begins in `effects`
@@ -154,7 +154,7 @@ function journal:tell(...)
   else -- without a table in between
     effects[first], effects[first + 1], effects[first + 2], effects[first + 3], effects[first + 4],
     effects[first + 5], effects[first + 6], effects[first + 7], effects[first + 8], effects[first + 9],
-    effects[first + 10], effects[first + 11] = ...
+    effects[first + 10], effects[first + 11], effects[first + 12], effects[first + 13] = ...
   end
   return first
 end

@@ -81,6 +81,7 @@ function Driver:deploy(options)
     made = { name = ("b%d"):format(#self.bundles + 1), workflows = {},
              environment = sandbox.environment(require) }
     for _, definition in ipairs(options.workflows) do made.workflows[definition.id] = definition end
+    bundle.add_own(made.workflows)
   end
   table.insert(self.bundles, made)
   self.bundles[made.name] = made
@@ -170,7 +171,7 @@ local function begin_run(self, id, workflow, data, seed, options)
     priority = options.priority or definition and definition.priority or 0,
     detached = options.detached, workflow = workflow, created_at = self.now,
     fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(self.now),
-               retry = options.retry },
+               retry = options.retry, deps = options.deps },
   }
   self.records[id] = record
   table.insert(self.order, id)
@@ -340,7 +341,7 @@ function effects.invoke(self, record, take)
       id = id, state = "completed", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
       workflow = workflow, created_at = at, finished_at = at, was_fused = true,
       fields = { workflow = workflow, data = data, seed = tostring(seed), result = result,
-                 created_at = tostring(at), started_at = tostring(at), bundle = name },
+                 created_at = tostring(at), started_at = tostring(at), bundle = name, deps = options.deps },
     }
     self.records[id] = child
     table.insert(self.order, id)
@@ -352,6 +353,29 @@ function effects.invoke(self, record, take)
     record_outcome(self, record, operation, "completed", 1, json.encode(id), nil, round)
   end
   begin_run(self, id, workflow, data, seed, options)
+end
+
+function effects.graph(_, record, take) record.fields.graph = take() end
+
+local DEPS_BYTES = 1024 * 1024
+
+function effects.deps(self, record, take)
+  local operation, text = take(), take()
+  local parent = self.records[parent_of(record.id)]
+  local states, bytes = {}, 0
+  for i = 1, take() do
+    local number = (parent.fields["o:" .. take()] or ""):match("^%d+")
+    local state = '{"ok":false}'
+    if number then
+      local outcome = entry.read_outcome(number .. "\t" .. parent.fields[number])
+      state = (outcome.state == "completed" and '{"ok":true,"value":%s}' or '{"ok":false,"error":%s}')
+        :gsub("%%s", function() return outcome.value end)
+    end
+    bytes = bytes + #state
+    if i == #states + 1 and (i == 1 or bytes <= DEPS_BYTES) then states[i] = state end
+  end
+  begin_operation(self, record, operation, text)
+  record_outcome(self, record, operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
 end
 
 function effects.cancel(self, _, take)
@@ -765,8 +789,9 @@ function Driver:state(id) return self.records[id] and self.records[id].state end
 
 -- Effect -> its arguments, and for those that end with a list how many values an item of it has.
 local ARGUMENTS = {
-  foresee = { 3 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 3 }, resolve = { 5 },
-  invoke = { 11, 2 }, complete = { 2, 1 }, fail = { 4, 1 }, forget = { 2 }, afresh = { 0 },
+  foresee = { 3 }, graph = { 1 }, deps = { 3, 1 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 3 },
+  resolve = { 5 }, invoke = { 11, 2 }, complete = { 2, 1 }, fail = { 4, 1 }, forget = { 2 }, afresh = { 0 },
+  tag = { 1 },
 }
 
 ---The effects of a turn, each as a list of its own: { name, argument, … }.

@@ -1,6 +1,7 @@
 -- `weir doctor` and `weir stats`: whether all is well in this Redis, and how much there is of it.
 
 local client = require "weir.native.client"
+local identifier = require "weir.id"
 local json = require "weir.json"
 local output = require "weir.cli.output"
 local store = require "weir.cli.store"
@@ -119,7 +120,9 @@ local function gather()
     },
   }
   stats.commit, stats.runs.commit = stats.runs.commit, nil
-  for _ in pairs(store.registry()) do stats.workflows = stats.workflows + 1 end
+  for workflow in pairs(store.registry()) do
+    if not identifier.is_own(workflow) then stats.workflows = stats.workflows + 1 end
+  end
   for _, queue in ipairs(store.queues()) do
     if queue.queue:find("^%?") then
       stats.unknown = stats.unknown + queue.ready

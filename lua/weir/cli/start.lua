@@ -78,7 +78,9 @@ end
 ---@param folder string? the only one that could have it
 local function unknown_workflow(workflow, registry, folder)
   local names = {}
-  for name in pairs(registry) do names[#names + 1] = name end
+  for name in pairs(registry) do
+    if not identifier.is_own(name) then names[#names + 1] = name end
+  end
   if #names == 0 and folder then
     store.fault(store.NO_INPUT, 'no workflow "%s": the files in %s return none; name another folder with --dir DIR',
       workflow, folder)
