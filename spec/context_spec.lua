@@ -953,9 +953,8 @@ describe("tag", function()
   end)
 
   it("is silent on replay, and when nothing is new", function()
-    local changes = 0
     for _, always_replay in ipairs { false, true } do
-      changes = 0
+      local changes = 0
       local made = driver.new { always_replay = always_replay, history = true, workflows = with(function(ctx)
         ctx:tag("stage", "one")
         ctx:sleep(1)

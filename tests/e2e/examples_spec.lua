@@ -486,4 +486,86 @@ describe("the examples", function()
       assert.equal("cancelled", show(run.id .. "/turtle").state)
     end)
   end)
+
+  describe("the graphs", function()
+    -- Every node began after those it depends on had ended.
+    local function in_order(run)
+      local finished = each("finished_at", run)
+      for _, operation in ipairs(run.operations) do
+        for _, key in ipairs(operation.started_at and operation.depends_on or {}) do
+          assert.is_true(finished[key] <= operation.started_at, operation.id .. " began before " .. key .. " ended")
+        end
+      end
+    end
+
+    it("run one node after another, and hand results on", function()
+      local run = completes("etl", '{"source":"s3://bucket/data.csv"}',
+        { load = { table_name = "people", rows = 2 } })
+      in_order(run)
+      assert.same({ unique = true }, show(run.id .. "/transform").data)
+    end)
+
+    it("fan out", function()
+      local run = completes("parallel-processing", '{"url":"x"}',
+        { ["process-a"] = 10, ["process-b"] = 4, ["process-c"] = 4 })
+      in_order(run)
+      assert.equal("cpu", show(run.id .. "/process-a").queue)
+    end)
+
+    it("fan in", function()
+      in_order(completes("map-reduce", '{"text":"a b a c a"}', { reduce = { a = 3, b = 1, c = 1 } }))
+    end)
+
+    it("go two ways, and stop behind what failed", function()
+      in_order(completes("diamond", '{"n":5}', { merge = { sum = 35 } }))
+      local failure, run = fails("diamond", '{"n":5,"fail":true}')
+      assert.equal('node "path-b" failed: path-b is closed; 1 not started', failure.message)
+      assert.same({ start = "completed", ["path-a"] = "completed", ["path-b"] = "failed", merge = "pending" },
+        each("state", run))
+    end)
+
+    it("run stages, and what may fail or runs in any case", function()
+      local run = completes("ci", '{"repo":"x"}', {
+        coverage = { job = "coverage", ok = true }, notify = { job = "notify", ok = true },
+        report = { "unit-tests: ok", "integration-tests: ok", "e2e-tests: ok" },
+      })
+      in_order(run)
+      assert.equal("cd", show(run.id .. "/deploy").queue)
+      assert.same({
+        notify = { job = "notify", ok = true },
+        report = { "unit-tests: ok", "integration-tests: ok", "e2e-tests: ok" },
+      }, perform("ci", '{"repo":"x","broken":"coverage"}').result)
+
+      local failure
+      failure, run = fails("ci", '{"repo":"x","broken":"unit-tests"}')
+      assert.same({ "unit-tests" }, failure.details.failed)
+      assert.same({ "coverage", "deploy", "notify" }, failure.details.pending)
+      local states = each("state", run)
+      assert.same({ "completed", "pending" }, { states["e2e-tests"], states.deploy })
+      assert.equal("unit-tests: ci.lua:14: unit-tests is broken", show(run.id .. "/report").result[1])
+    end)
+
+    it("are made of their input", function()
+      in_order(completes("batch", '{"items":["a","b","c"]}',
+        { aggregate = { total_items = 3, results = { "1:A", "2:B", "3:C" } } }))
+      completes("batch", '{"items":[]}', { aggregate = { total_items = 0, results = {} } })
+    end)
+  end)
+
+  describe("trip", function()
+    it("keeps what it booked", function()
+      completes("trip", '{"to":"Vienna"}',
+        { to = "Vienna", paid = 500, bookings = { "flight-Vienna", "hotel-Vienna" } })
+    end)
+
+    it("takes it back when something later fails, newest first", function()
+      local failure, run = fails("trip", '{"to":"Vienna","sold_out":true}')
+      assert.equal("the opera in Vienna is sold out", failure.message)
+      local undone = {}
+      for _, operation in ipairs(run.operations) do
+        if operation.id:find "^undo:" then undone[#undone + 1] = operation.id end
+      end
+      assert.same({ "undo:pay:refund", "undo:hotel:step", "undo:flight:step" }, undone)
+    end)
+  end)
 end)
