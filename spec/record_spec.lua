@@ -148,6 +148,57 @@ describe("record", function()
     end)
   end)
 
+  describe("of a graph", function()
+    local SHAPE = json.encode { nodes = {
+      { key = "b", workflow = "w" }, { key = "a", workflow = "w" },
+      { key = "z", workflow = "w", depends_on = { "a", "b" }, when = "settled" },
+      { key = "c", workflow = "v", depends_on = { "z" }, optional = true },
+    } }
+    local TEXTS = {
+      ["o:a"] = entry("1", "1002", "invoke", "0", "g.lua:3", "w"), ["1"] = outcome("a", "completed", "1004", "1", "5"),
+      ["o:b"] = entry("", "1002", "invoke", "0", "g.lua:3", "w"),
+    }
+
+    it("has every node among its operations, those not begun pending and last", function()
+      local run = read("g", { graph = SHAPE }, TEXTS)
+      assert.same({ "b", "a", "z", "c" }, ids(run))
+      assert.same({ id = "z", kind = "invoke", state = "pending", workflow = "w", run = "g/z", attempts = 0,
+                    depends_on = { "a", "b" }, when = "settled" }, run.operations[3])
+      assert.same({ {}, { "z" }, true },
+        { run.operations[1].depends_on, run.operations[4].depends_on, run.operations[4].optional })
+      assert.equal(4, #run.graph.nodes)
+      assert.is_nil(read("a", {}).graph)
+    end)
+
+    it("shows them with --json", function()
+      local operations = json.decode(record.json(read("g", { graph = SHAPE }, TEXTS))).operations
+      local pending = operations[3]
+      assert.same({ "pending", json.null, json.null, json.null, json.null, 0, { "a", "b" }, "settled" },
+        { pending.state, pending.number, pending.after, pending.line, pending.started_at, pending.attempts,
+          pending.depends_on, pending.when })
+      assert.same({}, operations[1].depends_on)
+      assert.is_true(json.is_array(operations[1].depends_on))
+    end)
+
+    it("that was given as data has its shape there", function()
+      local data = [[{"name":"x","nodes":[{"key":"a","workflow":"w","data":{"n":1},"depends_on":null,"when":"all"},
+                     {"key":"b","workflow":"w","depends_on":["a"],"optional":true}]}]]
+      local run = read("g", { workflow = "weir.graph", data = data })
+      assert.same({ nodes = { { key = "a", workflow = "w" },
+                              { key = "b", workflow = "w", depends_on = { "a" }, optional = true } } }, run.graph)
+      assert.same({ "a", "b" }, ids(run))
+    end)
+
+    it("is not drawn of data that is none", function()
+      for _, data in ipairs { "[]", "5", "no", '{"nodes":5}', '{"nodes":[5]}', '{"nodes":[{"key":"a"}]}',
+                              '{"nodes":[{"key":"a","workflow":"w","depends_on":[5]}]}' } do
+        local run = read("g", { workflow = "weir.graph", data = data, state = "failed" })
+        assert.is_nil(run.graph, data)
+        assert.same({}, run.operations)
+      end
+    end)
+  end)
+
   it("tells an end that was recorded from an outcome", function()
     local run = read("a", { cancel = "1" }, { ["1"] = outcome("", "cancelled", "1004", "0", "by hand") })
     assert.equal("cancelled", run.cancel.state)

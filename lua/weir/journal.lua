@@ -13,7 +13,7 @@ local entry = require "weir.entry"
 local failure = require "weir.failure"
 local forgetting = require "weir.forgetting"
 local heap = require "weir.heap"
-local json = require "weir.json"
+local record = require "weir.record"
 
 local journal = {}
 journal.__index = journal
@@ -92,9 +92,8 @@ function journal:forget(fields)
   local numbers = {}
   for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
 
-  local graph = fields.graph or fields.workflow == "weir.graph" and fields.data
   local marks, ids = forgetting.choose(
-    { operations = operations, barren = fields.barren, graph = graph and json.decode(graph) or nil }, fields.again)
+    { operations = operations, barren = fields.barren, graph = record.shape(fields) }, fields.again)
   for _, id in ipairs(ids) do
     self:tell("forget", id, marks[id])
     if marks[id] ~= "" then

@@ -3,6 +3,7 @@
 -- Pure; knows no Redis.
 
 local entry = require "weir.entry"
+local graph = require "weir.graph"
 local json = require "weir.json"
 
 local record = {}
@@ -10,20 +11,23 @@ local record = {}
 ---@class weir.RecordedOperation
 ---@field id string
 ---@field kind string
----@field state "running"|"completed"|"failed"|"cancelled"
+---@field state "pending"|"running"|"completed"|"failed"|"cancelled" pending: a graph's node that was not begun
 ---@field number integer? of its outcome
----@field after integer
+---@field after integer? nil of a pending one, as are line, bundle and times
 ---@field run string? the child's
 ---@field workflow string?
 ---@field arguments string? JSON
----@field line string
+---@field line string?
 ---@field bundle string?
 ---@field result string? JSON
 ---@field error table?
----@field attempts integer
----@field started_at integer
+---@field attempts integer 0 of a pending one
+---@field started_at integer?
 ---@field finished_at integer?
 ---@field refused boolean? it was never begun: there is no child
+---@field depends_on string[]? of a graph's node, as are the next two
+---@field when "any"|"settled"|nil "all" unless it is there
+---@field optional true?
 
 ---@class weir.Record
 ---@field id string
@@ -50,7 +54,18 @@ local record = {}
 ---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or lost
 ---@field holder string? the worker that has it: "<host>.<thread>"
 ---@field deadline integer?
----@field operations weir.RecordedOperation[] in the order in which they began
+---@field graph weir.Shape? of a graph
+---@field operations weir.RecordedOperation[] in the order in which they began; pending ones stand last
+
+---@class weir.Shape
+---@field nodes weir.ShapeNode[]
+
+---@class weir.ShapeNode
+---@field key string
+---@field workflow string
+---@field depends_on string[]?
+---@field when "any"|"settled"|nil
+---@field optional true?
 
 record.ENDED = { completed = true, failed = true, cancelled = true }
 
@@ -104,6 +119,86 @@ local function read_operation(run, id, text, outcome, bundles, round)
   return operation
 end
 
+-- ------------------------------------------------------------------------------------------------
+-- Graphs
+
+local function is_keys(list)
+  if type(list) ~= "table" or list == json.null then return false end
+  for _, key in ipairs(list) do
+    if type(key) ~= "string" then return false end
+  end
+  return true
+end
+
+-- A node of a graph that was given as data: what is drawn of it, or nil when that cannot be.
+local function shape_of_node(node)
+  if type(node) ~= "table" or type(node.key) ~= "string" or type(node.workflow) ~= "string" then return nil end
+  local needs = node.depends_on ~= json.null and node.depends_on or nil
+  if needs and not is_keys(needs) then return nil end
+  return {
+    key = node.key, workflow = node.workflow, depends_on = needs and needs[1] and needs,
+    when = (node.when == "any" or node.when == "settled") and node.when or nil, optional = node.optional == true or nil,
+  }
+end
+
+-- The run of bad data has failed: then there is nothing to draw.
+local function shape_of_data(text)
+  local data = json.try_decode(text)
+  local nodes = type(data) == "table" and data.nodes
+  if type(nodes) ~= "table" then return nil end
+  local shape = { nodes = json.array {} }
+  for i, node in ipairs(nodes) do
+    shape.nodes[i] = shape_of_node(node)
+    if not shape.nodes[i] then return nil end
+  end
+  return shape
+end
+
+---What is drawn of a graph.
+---@param fields table<string, string> of its record
+---@return { nodes: table[] }? shape nil: it is no graph
+function record.shape(fields)
+  if fields.graph then return json.decode(fields.graph) end
+  if fields.workflow == graph.WORKFLOW then return shape_of_data(fields.data) end
+end
+
+-- Every node is an operation, also one that was not begun.
+---@return table<string, integer> places where each node stands in the graph
+local function add_nodes(run, by_id)
+  local places = {}
+  for i, node in ipairs(run.graph.nodes) do
+    local operation = by_id[node.key]
+    if not operation then
+      operation = {
+        id = node.key, kind = "invoke", state = "pending", workflow = node.workflow, run = run.id .. "/" .. node.key,
+        attempts = 0,
+      }
+      run.operations[#run.operations + 1] = operation
+    end
+    operation.depends_on, operation.when, operation.optional = node.depends_on or {}, node.when, node.optional
+    places[node.key] = i
+  end
+  return places
+end
+
+local LATER = math.maxinteger
+
+-- In the order in which they began; nodes of one turn, and those not begun, in that of the graph.
+local function sort_nodes(operations, places)
+  table.sort(operations, function(a, b)
+    local a_after, b_after = a.after or LATER, b.after or LATER
+    if a_after ~= b_after then return a_after < b_after end
+    local a_at, b_at = a.started_at or LATER, b.started_at or LATER
+    if a_at ~= b_at then return a_at < b_at end
+    local place, other = places[a.id] or 0, places[b.id] or 0
+    if place ~= other then return place < other end
+    return a.id < b.id
+  end)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Runs
+
 ---@param id string
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
@@ -143,11 +238,17 @@ function record.read(id, list)
     finished_at = integer(fields.finished_at), cancel = cancel,
     holder = fields.holder ~= "" and fields.holder or nil, deadline = integer(fields.deadline), operations = {},
   }
+  local by_id = {}
   for operation, text in pairs(entries) do
-    run.operations[#run.operations + 1] = read_operation(run, operation, text, outcomes[operation], bundles,
-      rounds[operation])
+    by_id[operation] = read_operation(run, operation, text, outcomes[operation], bundles, rounds[operation])
+    run.operations[#run.operations + 1] = by_id[operation]
   end
-  entry.sort(run.operations)
+  run.graph = record.shape(fields)
+  if run.graph then
+    sort_nodes(run.operations, add_nodes(run, by_id))
+  else
+    entry.sort(run.operations)
+  end
   return run
 end
 
@@ -164,11 +265,13 @@ end
 local function operation_table(operation)
   return {
     id = operation.id, kind = operation.kind, state = operation.state, number = or_null(operation.number),
-    after = operation.after, run = or_null(operation.run), workflow = or_null(operation.workflow),
-    arguments = decoded(operation.arguments, {}), line = operation.line, bundle = or_null(operation.bundle),
+    after = or_null(operation.after), run = or_null(operation.run), workflow = or_null(operation.workflow),
+    arguments = decoded(operation.arguments, {}), line = or_null(operation.line), bundle = or_null(operation.bundle),
     result = decoded(operation.result, json.null), error = or_null(operation.error),
-    attempts = operation.attempts, started_at = operation.started_at,
+    attempts = operation.attempts, started_at = or_null(operation.started_at),
     finished_at = or_null(operation.finished_at),
+    depends_on = operation.depends_on and json.array(operation.depends_on),
+    when = operation.when, optional = operation.optional,
   }
 end
 

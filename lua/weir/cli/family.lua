@@ -31,7 +31,7 @@ local function children_of(runs)
   local open, over = {}, {}
   for _, run in ipairs(runs) do
     for _, operation in ipairs(run.operations) do
-      if operation.run then
+      if operation.run and operation.started_at then -- a node that is pending is no run yet
         local into = operation.finished_at and over or open
         into[#into + 1] = operation.run
       end

@@ -27,7 +27,7 @@ local tree = {}
 local MARKS = {
   completed = { "✓", "green" }, failed = { "✗", "red" }, cancelled = { "⊘", "yellow" },
   running = { "●", "cyan" }, waiting = { "◌", "cyan" }, ready = { "○" }, scheduled = { "◷" },
-  retrying = { "↻", "yellow" }, missing = { "?" }, hidden = { "…", "dim" },
+  pending = { "·", "dim" }, retrying = { "↻", "yellow" }, missing = { "?" }, hidden = { "…", "dim" },
 }
 
 ---The sign of a state, in its colour.
@@ -113,6 +113,7 @@ end
 
 -- What must be seen comes first: what goes on, then what failed, then what ended last.
 local function urgency(row)
+  if row.state == "pending" then return 0 end
   if not row.ended then return row.state == "ready" and 2 or 3 end
   return row.state == "failed" and 1 or 0
 end

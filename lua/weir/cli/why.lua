@@ -110,7 +110,7 @@ local function of_running(glance, run, now)
   end
   local last = run.started_at or run.created_at
   for _, operation in ipairs(run.operations) do
-    last = math.max(last, operation.started_at, operation.finished_at or 0)
+    last = math.max(last, operation.started_at or 0, operation.finished_at or 0)
   end
   return ("worker %s runs its Lua, and has recorded nothing for %s"):format(glance.holder, span(last, now))
 end
