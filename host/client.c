@@ -12,6 +12,7 @@
 #include "xmalloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hiredis.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -21,11 +22,19 @@
 #include <stdarg.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum { PATIENCE_MS = 5000, PAUSE_MS = 20, STATUS_INTERRUPTED = 130, STATUS_UNREAD = 141 };
+enum { UNDER_WAY = 4, INPUT_BYTES = 64 * 1024 };
+
+// A call as it goes over the wire, kept until its reply has come.
+typedef struct {
+    char *bytes;
+    size_t size;
+} Sent;
 
 typedef struct {
     const Config *config;
@@ -37,8 +46,11 @@ typedef struct {
     const char **arguments; // of the command being sent
     size_t *sizes;
     size_t count;
+    Sent sent[UNDER_WAY]; // oldest first
+    int under_way;
     Bundle bundle;
     FILE *file;
+    int input; // what is read piece by piece, or -1
 } Client;
 
 static Client *client_of(lua_State *L) {
@@ -84,7 +96,8 @@ static void on_signal(int number) {
     eventfd_write(interruption, 1);
 }
 
-// Ctrl-C and SIGTERM no longer end the process at once: `pause` tells of them. A second one does.
+// Ctrl-C and SIGTERM no longer end the process at once: `pause` tells of them, any other wait ends
+// with a fault. A second one does.
 static int heed_interrupts(lua_State *L) {
     (void)L;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
@@ -308,6 +321,7 @@ static bool try_call(lua_State *L, Client *client, int groups) {
 static int call(lua_State *L) {
     Client *client = client_of(L);
     int groups = lua_gettop(L);
+    if (client->under_way) return luaL_error(L, "call: replies are due; receive them first");
     int64_t end = now_ms() + PATIENCE_MS;
     for (;;) {
         bool answered = try_call(L, client, groups);
@@ -320,6 +334,106 @@ static int call(lua_State *L) {
             return unreachable(L, client, answered ? client->reply->str : client->calls->errstr);
         if (answered) wait_readable(L, -1, PAUSE_MS);
     }
+    push_reply(L, client->reply);
+    forget_reply(client);
+    return 1;
+}
+
+// ---- calls under way ----------------------------------------------------------------------------
+//
+// The next call is made while the reply of the one before is awaited. Replies come in the order of
+// the calls. When the connection died, all that lack a reply are sent again, in that order.
+
+static void forget_oldest(Client *client) {
+    free(client->sent[0].bytes);
+    client->under_way--;
+    memmove(client->sent, client->sent + 1, (size_t)client->under_way * sizeof *client->sent);
+}
+
+// A connection that dies is noticed when its replies are wanted.
+static void put_on_wire(Client *client, const Sent *sent) {
+    int done = 0;
+    if (client->calls->err) return;
+    redisAppendFormattedCommand(client->calls, sent->bytes, sent->size);
+    while (!done && redisBufferWrite(client->calls, &done) == REDIS_OK) {
+    }
+}
+
+// The script is there, as far as anybody knows. False: that could not be found out.
+static bool make_ready(lua_State *L, Client *client) {
+    connect_to(L, client, &client->calls);
+    return client->sha || (load_script(client) && client->sha);
+}
+
+static int send_call(lua_State *L) {
+    Client *client = client_of(L);
+    int groups = lua_gettop(L);
+    if (client->under_way == UNDER_WAY)
+        return luaL_error(L, "send: %d calls are under way; receive first", UNDER_WAY);
+    int64_t end = now_ms() + PATIENCE_MS;
+    while (!client->under_way && !make_ready(L, client)) {
+        if (client->reply && !is_back_pressure(client))
+            return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
+                               client->config->redis.url, client->reply->str);
+        if (now_ms() > end)
+            return unreachable(L, client,
+                               client->reply ? client->reply->str : client->calls->errstr);
+        wait_readable(L, -1, PAUSE_MS);
+    }
+    give_groups(L, client, groups);
+    Sent *sent = &client->sent[client->under_way];
+    long long size =
+        redisFormatCommandArgv(&sent->bytes, (int)client->count, client->arguments, client->sizes);
+    if (size < 0) abort();
+    sent->size = (size_t)size;
+    client->under_way++;
+    put_on_wire(client, sent);
+    return 0;
+}
+
+// The next reply on the wire. False: the connection is gone.
+static bool take_reply(lua_State *L, Client *client) {
+    redisContext *calls = client->calls;
+    forget_reply(client);
+    if (calls->err || redisGetReplyFromReader(calls, (void **)&client->reply) != REDIS_OK)
+        return false;
+    if (client->reply) return true;
+    wait_readable(L, calls->fd, PATIENCE_MS);
+    return redisGetReply(calls, (void **)&client->reply) == REDIS_OK;
+}
+
+// All that is under way, once what is said to the calls behind a refused one was heard: it does not
+// count either. False: the script could not be loaded.
+static bool send_again(lua_State *L, Client *client, bool refused) {
+    for (int i = 1; refused && i < client->under_way; i++) refused = take_reply(L, client);
+    if (!make_ready(L, client)) return false;
+    for (int i = 0; i < client->under_way; i++) put_on_wire(client, &client->sent[i]);
+    return true;
+}
+
+static int receive_reply(lua_State *L) {
+    Client *client = client_of(L);
+    int64_t end = now_ms() + PATIENCE_MS;
+    if (!client->under_way) return luaL_error(L, "receive: nothing was sent");
+    for (bool sent = true;;) {
+        bool answered = sent ? take_reply(L, client) : client->reply != NULL;
+        if (answered && client->reply->type == REDIS_REPLY_ARRAY) break;
+        bool forgotten = answered && is_error(client, "NOSCRIPT");
+        if (answered && is_error(client, "NOPERM")) check_login(L, client);
+        if (answered && !forgotten && !is_back_pressure(client))
+            return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
+                               client->config->redis.url, client->reply->str);
+        if (now_ms() > end)
+            return unreachable(L, client, answered ? client->reply->str : client->calls->errstr);
+        if (forgotten) {
+            free(client->sha);
+            client->sha = NULL;
+        } else if (answered) {
+            wait_readable(L, -1, PAUSE_MS);
+        }
+        sent = send_again(L, client, sent && answered);
+    }
+    forget_oldest(client);
     push_reply(L, client->reply);
     forget_reply(client);
     return 1;
@@ -469,6 +583,41 @@ static int read_text(lua_State *L) {
     return 1;
 }
 
+static void close_input(Client *client) {
+    if (client->input > STDERR_FILENO) close(client->input);
+    client->input = -1;
+}
+
+// Opens what `more` reads. Its size, when it is a file that can be read a second time.
+static int open_input(lua_State *L) {
+    Client *client = client_of(L);
+    const char *path = luaL_checkstring(L, 1);
+    bool is_stdin = strcmp(path, "-") == 0;
+    close_input(client);
+    client->input = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    if (client->input < 0 || fstat(client->input, &about) < 0)
+        return raise_fault(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+    if (is_stdin || !S_ISREG(about.st_mode)) return 0;
+    lua_pushinteger(L, about.st_size);
+    return 1;
+}
+
+// What there is to read, some of it; nothing at its end.
+static int read_more(lua_State *L) {
+    Client *client = client_of(L);
+    char bytes[INPUT_BYTES];
+    ssize_t size;
+    do {
+        wait_readable(L, client->input, -1);
+        size = read(client->input, bytes, sizeof bytes);
+    } while (size < 0 && (errno == EINTR || errno == EAGAIN));
+    if (size < 0) return raise_fault(L, EX_NOINPUT, "cannot read on: %s", strerror(errno));
+    if (size == 0) return 0;
+    lua_pushlstring(L, bytes, (size_t)size);
+    return 1;
+}
+
 static int write_text(lua_State *L) {
     int descriptor = (int)luaL_checkinteger(L, 1);
     size_t size;
@@ -528,9 +677,13 @@ static int monotonic_ms(lua_State *L) {
 static int open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"call", call},
+        {"send", send_call},
+        {"receive", receive_reply},
         {"listen", listen_to},
         {"message", message},
         {"read", read_text},
+        {"open", open_input},
+        {"more", read_more},
         {"write", write_text},
         {"is_terminal", is_terminal},
         {"width", width},
@@ -594,7 +747,7 @@ static int report(lua_State *L) {
 }
 
 int client_run(const Config *config) {
-    Client client = {.config = config};
+    Client client = {.config = config, .input = -1};
     signal(SIGPIPE, SIG_IGN); // a connection that died is an error to look at
     Vm *vm = vm_open(config);
     if (!vm) return EX_SOFTWARE;
@@ -613,6 +766,8 @@ int client_run(const Config *config) {
     hang_up(&client.messages);
     bundle_free(&client.bundle);
     close_file(&client);
+    close_input(&client);
+    while (client.under_way) forget_oldest(&client);
     free(client.arguments);
     free(client.sizes);
     free(client.sha);

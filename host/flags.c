@@ -55,7 +55,7 @@ const Flag flag_rows[] = {
      AT(any), .kind = FLAG_SWITCH, .commands = BIT(START), .once = true},
     {"each", "FILE|-", NULL, "one run for each line of it, a line being the data",
      AT(each), .kind = FLAG_TEXT, .commands = BIT(START), .once = true},
-    {"id-from", "FIELD", NULL, "with --each: the field of the data that ends the id",
+    {"id-from", "FIELD", NULL, "with --each: the field of the data that is the id",
      AT(id_from), .kind = FLAG_TEXT, .commands = BIT(START), .once = true},
     {"graph", "FILE|-", NULL, "start the graph that is there as JSON",
      AT(graph), .kind = FLAG_TEXT, .commands = BIT(START), .once = true},

@@ -166,6 +166,18 @@ function lib.load(id, also)
   return record
 end
 
+--- Whether any of these runs is there. When none is, that is known of each, and `load` need not look again.
+function lib.any_exists(ids)
+  local keys = {}
+  for i, id in ipairs(ids) do
+    if records[id] ~= nil then return true end
+    keys[i] = PREFIX .. "r:" .. id
+  end
+  if #ids > CHUNK or call("EXISTS", unpack(keys)) > 0 then return true end
+  for _, id in ipairs(ids) do records[id] = false end
+  return false
+end
+
 --- A run that is not there yet. Its first `set` begins its hash.
 function lib.create(id)
   local record = {
@@ -504,7 +516,14 @@ function lib.unqueue(record)
   end
 end
 
---- A new run: fields every run begins with. `options`: queue, priority, delay_ms, timeout_ms (all may be nil).
+--- The `n` options that a start from outside has.
+function lib.start_options(n)
+  local options = lib.take_options(n)
+  options.priority, options.delay_ms = tonumber(options.priority), tonumber(options.delay_ms)
+  return options
+end
+
+--- A new run: fields every run begins with. `options`: queue, priority, delay_ms, tags (all may be nil).
 function lib.begin_run(record, workflow, data, seed, options)
   local entry = lib.registered(workflow)
   local queue = options.queue or (entry and entry.queue) or "default"
@@ -512,19 +531,19 @@ function lib.begin_run(record, workflow, data, seed, options)
   local timeout = entry and entry.timeout_ms
   local delay = options.delay_ms or 0
   set(record, "workflow", workflow)
-  set(record, "data", data)
-  set(record, "seed", seed)
-  set(record, "created_at", STAMP)
+  local changed = record.changed
+  changed.data, changed.seed, changed.created_at = data, seed, STAMP
   if not entry then
     if options.queue then set(record, "asked_queue", queue) end
     queue = "?" .. workflow
   end
   if queue ~= "default" then set(record, "queue", queue) end
   if priority ~= 0 then set(record, "priority", priority) end
+  if options.tags then set(record, "tags", options.tags) end
   if timeout then
     set_special(record, "deadline", NOW + delay + timeout)
   end
-  if not find(record.id, "/", 1, true) then plan.roots[record.id] = NOW end
+  if not find(record.id, "/", 1, true) then plan.roots[record.id] = STAMP end
   if delay > 0 then
     move(record, "scheduled")
     plan.delayed[record.id] = NOW + delay

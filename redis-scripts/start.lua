@@ -4,17 +4,13 @@
 -- reply  started             exists workflow data state             unknown: nobody has announced the workflow
 
 function verbs.start()
-  local id, workflow, data, seed, any = lib.take(), lib.take(), lib.take(), lib.take(), lib.take()
-  local options = lib.take_options(lib.take())
+  local id, workflow, data, seed, any = lib.take_many(5)
+  local options = lib.start_options(lib.take())
 
   local run = lib.load(id)
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
-  run = lib.create(id)
-  if options.tags then lib.set(run, "tags", options.tags) end
-  lib.begin_run(run, workflow, data, seed, {
-    queue = options.queue, priority = tonumber(options.priority), delay_ms = tonumber(options.delay_ms),
-  })
+  lib.begin_run(lib.create(id), workflow, data, seed, options)
   return { "started" }
 end

@@ -111,4 +111,10 @@ describe("terminal.columns", function()
     local rows = { { "completed", ("x"):rep(40), "3s" } }
     assert.same({ "completed  " .. ("x"):rep(14) .. "…  3s" }, lines(rows, 30, 2))
   end)
+
+  it("draws how much is done", function()
+    assert.equal("[----]", terminal.bar(0, 6))
+    assert.equal("[##--]", terminal.bar(0.5, 6))
+    assert.equal("[####]", terminal.bar(7, 6))
+  end)
 end)

@@ -116,13 +116,29 @@ function terminal.instant(at_ms)
   return tostring(os.date("%Y-%m-%d %H:%M:%S", at_ms // 1000))
 end
 
+---An integer as people read it: "12,000".
+---@param n integer
+---@return string
+function terminal.number(n)
+  return (tostring(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
+end
+
 ---A count with its noun: "1 run", "12,000 runs".
 ---@param n integer
 ---@param noun string
 ---@return string
 function terminal.count(n, noun)
-  local digits = tostring(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-  return ("%s %s%s"):format(digits, noun, n == 1 and "" or "s")
+  return ("%s %s%s"):format(terminal.number(n), noun, n == 1 and "" or "s")
+end
+
+---How much is done, as so many columns: "[####------]".
+---@param share number 0 to 1
+---@param columns integer
+---@return string
+function terminal.bar(share, columns)
+  local inside = math.max(1, columns - 2)
+  local full = math.floor(math.min(1, math.max(0, share)) * inside)
+  return "[" .. ("#"):rep(full) .. ("-"):rep(inside - full) .. "]"
 end
 
 ---@param bytes integer

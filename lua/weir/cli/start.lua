@@ -12,7 +12,8 @@ local store = require "weir.cli.store"
 
 local start = {}
 
-local PAYLOAD_BYTES = 16 * 1024 * 1024
+start.PAYLOAD_BYTES = 16 * 1024 * 1024
+local PAYLOAD_BYTES = start.PAYLOAD_BYTES
 
 -- ------------------------------------------------------------------------------------------------
 -- What was asked for
@@ -97,16 +98,19 @@ local function unknown_workflow(workflow, registry, folder)
     table.concat(names, ", ", 1, math.min(#names, 8)), more, folder and "" or " (--any starts it all the same)")
 end
 
-local function check_data(workflow, entry, value)
-  if not entry.schema then return end
-  local validate = schema.compile(json.decode(entry.schema))
-  local violations = validate and validate(value)
-  if not violations then return end
-  local lines = {}
-  for i, violation in ipairs(violations) do
-    lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
+-- Says what is wrong with data of this workflow.
+---@return fun(value: any): string?
+local function checker(workflow, entry)
+  local validate = entry and entry.schema and schema.compile(json.decode(entry.schema))
+  return function(value)
+    local violations = validate and validate(value)
+    if not violations then return nil end
+    local lines = {}
+    for i, violation in ipairs(violations) do
+      lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
+    end
+    return ('invalid_data: data of workflow "%s" is not valid: %s'):format(workflow, table.concat(lines, "; "))
   end
-  store.fault(store.USAGE, 'invalid_data: data of workflow "%s" is not valid: %s', workflow, table.concat(lines, "; "))
 end
 
 local function warn_of_queue(queue)
@@ -133,62 +137,104 @@ local function same(a, b)
   return true
 end
 
-local function check_same(id, workflow, value, reply)
+---What sets a run that is there apart from the one that is asked for; nil when it is the same.
+---@param asked weir.Asked
+---@param id string
+---@param value any its data
+---@param reply table of `start`: exists workflow data
+---@return string? fault
+function start.difference(asked, id, value, reply)
   local there, data = reply[2], reply[3]
   local difference
-  if there ~= workflow then
+  if there ~= asked.workflow then
     difference = ('another workflow, "%s"'):format(there)
   elseif not same(value, json.decode(data)) then
     difference = "other data"
   else
-    return
+    return nil
   end
-  store.fault(store.USAGE, 'duplicate_id: there is a run "%s" already, of %s; see weir show %s, or take another --id',
-    id, difference, id)
+  return ('duplicate_id: there is a run "%s" already, of %s; see weir show %s, or take another --id'):format(id,
+    difference, id)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Start
+
+---What was asked for of one run, or of many alike.
+---@class weir.Asked
+---@field workflow string
+---@field any "1"|""
+---@field folder string? of `weir run`: nothing else is served
+---@field check fun(value: any): string? says what is wrong with data
+---@field options string[] name, value, … as `start` takes them
+local Asked = {}
+Asked.__index = Asked
+
+---Checks what is the same for all runs that a command starts, and warns of what will make them wait.
+---@param workflow string
+---@param options table of the command
+---@param folder string?
+---@return weir.Asked
+function start.ask(workflow, options, folder)
+  check_name("workflow", workflow)
+  check_name("--id", options.id)
+  local fault = options.queue and identifier.queue_fault(options.queue)
+  if fault then store.fault(store.USAGE, "--queue%s", fault) end
+
+  local entry = store.registry()[workflow]
+  local asked = setmetatable({
+    workflow = workflow, entry = entry, queue = options.queue, any = options.any and "1" or "", folder = folder,
+    check = checker(workflow, entry), options = {},
+  }, Asked)
+  if not entry and not options.any then asked:refuse() end
+  asked:set("queue", options.queue)
+  asked:set("priority", options.priority)
+  asked:set("delay_ms", options.delay_ms)
+  asked:set("tags", read_tags(options.tag))
+  return asked
+end
+
+function Asked:set(name, value)
+  local list = self.options
+  if value ~= nil then list[#list + 1], list[#list + 2] = name, value end
+end
+
+---Nobody knows the workflow (any more).
+function Asked:refuse() unknown_workflow(self.workflow, store.registry(), self.folder) end
+
+---Says what will make the runs wait.
+function Asked:warn()
+  if self.entry or self.queue then
+    warn_of_queue(self.queue or self.entry.queue)
+  else
+    output.warn('no host knows workflow "%s"; the run waits until one announces it', self.workflow)
+  end
+end
+
+---The group that starts one of them.
+---@return (string|integer)[]
+function Asked:group(id, text)
+  return { "start", id, self.workflow, text, host.seed(), self.any, #self.options // 2, table.unpack(self.options) }
 end
 
 ---Starts a run, or finds the one that was started so before.
 ---@param workflow string
 ---@param options table of the command
----@param folder string? of `weir run`: nothing else is served
+---@param folder string?
 ---@return string id
 function start.run(workflow, options, folder)
   check_name("workflow", workflow)
-  check_name("--id", options.id)
-  local fault = options.queue and identifier.queue_fault(options.queue)
-  if fault then store.fault(store.USAGE, "--queue%s", fault) end
   local text, value = read_data(options.data)
-  local tags = read_tags(options.tag)
-
-  local registry = store.registry()
-  local entry = registry[workflow]
-  if entry then
-    check_data(workflow, entry, value)
-  elseif not options.any then
-    unknown_workflow(workflow, registry, folder)
-  end
+  local asked = start.ask(workflow, options, folder)
+  local fault = asked.check(value)
+  if fault then store.fault(store.USAGE, "%s", fault) end
 
   local id = options.id or make_id(workflow)
-  local more = {}
-  local function option(name, given)
-    if given ~= nil then more[#more + 1], more[#more + 2] = name, given end
-  end
-  option("queue", options.queue)
-  option("priority", options.priority)
-  option("delay_ms", options.delay_ms)
-  option("tags", tags)
-  local reply = store.call({
-    "start", id, workflow, text, host.seed(), options.any and "1" or "", #more // 2, table.unpack(more),
-  })[1]
-  if reply[1] == "unknown" then unknown_workflow(workflow, store.registry(), folder) end
-  if reply[1] == "exists" then check_same(id, workflow, value, reply) end
-  if reply[1] == "started" then
-    if entry or options.queue then
-      warn_of_queue(options.queue or entry.queue)
-    else
-      output.warn('no host knows workflow "%s"; the run waits until one announces it', workflow)
-    end
-  end
+  local reply = store.call(asked:group(id, text))[1]
+  if reply[1] == "unknown" then asked:refuse() end
+  fault = reply[1] == "exists" and start.difference(asked, id, value, reply)
+  if fault then store.fault(store.USAGE, "%s", fault) end
+  if reply[1] == "started" then asked:warn() end
   return id
 end
 

@@ -12,6 +12,15 @@ local client = {}
 ---@return table reply {"ok", now_ms, commit, {reply of each group}, claims, next_due}
 function client.call(...) end
 
+---Sends groups as one batch and goes on: its reply is for `receive`. At most four calls may be under
+---way. Sent again, with all behind it, when the connection died.
+---@param ... (string|integer)[] a verb and its arguments
+function client.send(...) end
+
+---The reply of the oldest call under way, as `call` gives it.
+---@return table reply
+function client.receive() end
+
 ---Sends a command of Redis itself.
 ---@param ... string|integer
 ---@return any reply nil when Redis refuses it
@@ -37,6 +46,15 @@ function client.bundle(folder) end
 ---@param path string
 ---@return string
 function client.read(path) end
+
+---Opens a file, or stdin for "-", to be read piece by piece with `more`. One is open at a time.
+---@param path string
+---@return integer? size in bytes, of a file that can be opened and read once more
+function client.open(path) end
+
+---Some of what is left to read; waits for it.
+---@return string? bytes nil at its end
+function client.more() end
 
 ---Writes to stdout (1) or stderr (2) at once.
 ---@param descriptor 1|2
@@ -70,7 +88,8 @@ function client.now_ms() end
 ---@return boolean interrupted
 function client.pause(ms) end
 
----From now on Ctrl-C and SIGTERM do not end the process; `pause` tells of them. A second one does.
+---From now on Ctrl-C and SIGTERM do not end the process: `pause` tells of them, and where `receive`, `message`
+---and `more` wait they raise a fault of status 130. A second one ends it.
 function client.heed_interrupts() end
 
 return client

@@ -1,0 +1,39 @@
+-- start_each: many new runs of one workflow, begun with the same options, each as `start` begins it. A run that is
+-- there already is not told in full, as that would be every payload again: where it may not be the same, `start` says.
+-- args   workflow  any("1"|"")  n  (option value)×n  (run data seed)…       options: queue priority delay_ms tags
+-- moves  (none) -> ready | scheduled
+-- reply  started count there index…    count: begun now. there: were there with the same workflow and the same text.
+--                                      index: where in the list those stand that were there otherwise
+--        unknown                       nobody has announced the workflow; none was begun
+
+local function is_same(run, workflow, data)
+  return lib.get(run, "workflow") == workflow and lib.get(run, "data") == data
+end
+
+function verbs.start_each()
+  local workflow, any = lib.take_many(2)
+  local options = lib.start_options(lib.take())
+  if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
+
+  local ids, texts, seeds = {}, {}, {}
+  while lib.more() do
+    local n = #ids + 1
+    ids[n], texts[n], seeds[n] = lib.take_many(3)
+  end
+  if #ids > 0 then lib.any_exists(ids) end
+
+  local started, there, reply = 0, 0, { "started", 0, 0 }
+  for i, id in ipairs(ids) do
+    local run = lib.load(id)
+    if not run then
+      lib.begin_run(lib.create(id), workflow, texts[i], seeds[i], options)
+      started = started + 1
+    elseif is_same(run, workflow, texts[i]) then
+      there = there + 1
+    else
+      reply[#reply + 1] = i - 1
+    end
+  end
+  reply[2], reply[3] = started, there
+  return reply
+end

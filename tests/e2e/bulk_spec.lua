@@ -1,0 +1,151 @@
+-- Many runs at once: a file of lines, each of them a run.
+
+local cjson = require "cjson"
+local support = require "tests.support"
+
+local WORKFLOWS = [[
+local weir = require "weir"
+
+local echo = weir.workflow {
+  id = "echo",
+  schema = { type = "object", properties = { n = { type = "integer" } } },
+  run = function(ctx, data) return data end,
+}
+
+return { echo }
+]]
+
+local host, folder
+
+local function weir(...) return host:weir(...) end
+
+local function file(text)
+  local path = folder .. "/lines"
+  support.write(path, text)
+  return path
+end
+
+local function count(state)
+  local _, runs = weir("list", "--limit", "1000").stdout:gsub("%f[%w]" .. state .. " ", "")
+  return runs
+end
+
+setup(function()
+  folder = support.folder()
+  os.execute("mkdir " .. folder .. "/workflows")
+  support.write(folder .. "/workflows/echo.lua", WORKFLOWS)
+end)
+
+teardown(function() support.remove(folder) end)
+
+before_each(function() host = support.host { folder .. "/workflows" } end)
+after_each(function() host:stop() end)
+
+describe("weir start --each", function()
+  it("starts a run for each line, and nothing twice when it is given again", function()
+    local lines = file '{"n":1}\n\n  {"n":2}  \r\n{"n":1}\n{"n":3}'
+    local reply = weir("start", "echo", "--each", lines, "--json")
+    assert.same({ 0, "started 4\n" }, { reply.status, reply.stderr })
+    assert.same({ started = 4, existed = 0, refused = 0 }, cjson.decode(reply.stdout))
+    support.wait_until("all to complete", function() return count "completed" == 4 end)
+    reply = weir("start", "echo", "--each", lines)
+    assert.same({ 0, "", "started 0, 4 were there already\n" }, { reply.status, reply.stdout, reply.stderr })
+  end)
+
+  it("reads stdin, numbers the lines with --id, and gives the runs what the flags say", function()
+    local reply = weir("start", "echo", "--each", "-", "--id", "p", "--tag", "k=v", "--delay", "1h",
+      { stdin = '{"n":1}\n\n{"n":[]}\n' })
+    assert.equal(64, reply.status)
+    assert.truthy(reply.stderr:find("line 3 of stdin: invalid_data", 1, true), reply.stderr)
+    assert.truthy(reply.stderr:find("started 1 by then", 1, true), reply.stderr)
+    reply = weir("start", "echo", "--each", "-", "--id", "p", "--tag", "k=v", "--delay", "1h",
+      { stdin = '{"n":1}\n\n{"n":3}\n' })
+    assert.same({ 0, "started 1, 1 was there already\n" }, { reply.status, reply.stderr })
+    local run = host:run "p-3"
+    assert.same({ "scheduled", { k = "v" }, { n = 3 } }, { run.state, run.tags, run.data })
+  end)
+
+  it("starts nothing of a file that has a bad line", function()
+    local reply = weir("start", "echo", "--each", file '{"n":1}\n{"n":2\n')
+    assert.same({ 64, "" }, { reply.status, reply.stdout })
+    assert.truthy(reply.stderr:find "^weir: line 2 of [^\n]+/lines: it is no JSON: [^\n]+\n$", reply.stderr)
+    assert.equal("", weir("list").stdout)
+  end)
+
+  it("takes the ids from a field", function()
+    local reply = weir("start", "echo", "--each", file '{"k":"a"}\n{"k":17}', "--id-from", "k")
+    assert.same({ 0, "started 2\n" }, { reply.status, reply.stderr })
+    assert.same({ k = 17 }, host:run("17").data)
+    reply = weir("start", "echo", "--each", file '{"k":"a"}\n{"k":1.5}', "--id-from", "k")
+    assert.equal(64, reply.status)
+    assert.truthy(reply.stderr:find('line 2 of [^\n]+: field "k" must be text or an integer'), reply.stderr)
+    reply = weir("start", "echo", "--each", file '{"k":"a/b"}', "--id-from", "k")
+    assert.truthy(reply.stderr:find('line 1 of [^\n]+: field "k": id "a/b" has a "/"'), reply.stderr)
+  end)
+
+  it("refuses a line whose id is there with other data; the others stand", function()
+    weir("start", "echo", "--id", "a", "--data", '{ "k": "a", "n": 1 }')
+    local reply = weir("start", "echo", "--each", file '{"k":"a","n":1}\n{"k":"a","n":2}\n{"k":"b"}', "--id-from", "k")
+    assert.equal(64, reply.status)
+    assert.truthy(reply.stderr:find('line 2 of [^\n]+: duplicate_id: there is a run "a" already, of other data'),
+      reply.stderr)
+    assert.truthy(reply.stderr:find("started 1, 1 was there already, 1 refused", 1, true), reply.stderr)
+    assert.truthy(host:run "b")
+  end)
+
+  it("takes a line longer than what is read at once, and refuses what is too large", function()
+    local long = ('{"text":"%s"}'):format(("x"):rep(300000))
+    local reply = weir("start", "echo", "--each", file(long .. "\n" .. long), "--id", "long")
+    assert.same({ 0, "started 2\n" }, { reply.status, reply.stderr })
+    assert.equal(300000, #host:run("long-2").data.text)
+    reply = weir("start", "echo", "--each", file(('"%s"'):format(("x"):rep(17 * 1024 * 1024))))
+    assert.equal(64, reply.status)
+    assert.truthy(reply.stderr:find("line 1 of [^\n]+: payload_too_large"), reply.stderr)
+  end)
+
+  it("refuses what is meant for one run", function()
+    for _, flags in ipairs { { "--wait" }, { "--data", "{}" }, { "--dedupe", "k" } } do
+      local reply = weir("start", "echo", "--each", file "{}", table.unpack(flags))
+      assert.equal(64, reply.status)
+      assert.truthy(reply.stderr:find(flags[1] .. " is for one run", 1, true), reply.stderr)
+    end
+  end)
+
+  it("says no such workflow, no such file", function()
+    assert.equal(66, weir("start", "ecko", "--each", file "{}").status)
+    assert.equal(66, weir("start", "echo", "--each", folder .. "/none").status)
+  end)
+
+  it("starts what comes down a pipe as it comes, also when its connection was cut and the script flushed", function()
+    local pipe = folder .. "/pipe"
+    os.execute("mkfifo " .. pipe)
+    local command = io.popen(("WEIR_REDIS=%s %s/weir start echo --each %s --id s 2>&1"):format(host.redis.url,
+      support.build, pipe))
+    local lines = io.open(pipe, "w")
+    for i = 1, 600 do lines:write(('{"n":%d}\n'):format(i)) end
+    lines:flush()
+    host:wait_for("s-600", "completed")
+    host.redis:call("SCRIPT", "FLUSH")
+    host.redis:call("CLIENT", "KILL", "TYPE", "normal")
+    for i = 601, 2000 do lines:write(('{"n":%d}\n'):format(i)) end
+    lines:close()
+    assert.equal("started 2,000\n", command:read "a")
+    assert.is_true(command:close())
+    host:wait_for("s-2000", "completed")
+  end)
+
+  it("says how far it came when it is interrupted", function()
+    local pipe = folder .. "/pipe2"
+    os.execute("mkfifo " .. pipe)
+    local process = support.process({ support.build .. "/weir", "start", "echo", "--redis", host.redis.url,
+      "--each", pipe, "--id", "i" })
+    local lines = io.open(pipe, "w")
+    lines:write('{"n":1}\n{"n":2}\n')
+    lines:flush()
+    host:wait_for("i-2", "completed")
+    local status, stderr = process:stop "INT"
+    lines:close()
+    assert.equal(130, status)
+    assert.equal("weir: interrupted; started 2 by then, sent again they are not started twice\n", stderr)
+  end)
+end)
