@@ -61,7 +61,7 @@ const Flag flag_rows[] = {
      AT(graph), .kind = FLAG_TEXT, .commands = BIT(START), .once = true},
     {"dedupe", "KEY", NULL, "the run that was started with that key, if there is one",
      AT(dedupe), .kind = FLAG_TEXT, .commands = BIT(START), .once = true},
-    {"within", "D", NULL, "with --dedupe: only if it was started that long ago at most",
+    {"within", "D", NULL, "with --dedupe: how long this run stands for others (default 1h)",
      AT(within_ms), .kind = FLAG_DURATION, .commands = BIT(START), .once = true},
     {"dot", NULL, NULL, "print the graph in the language of Graphviz",
      AT(dot), .kind = FLAG_SWITCH, .commands = BIT(SHOW), .once = true},

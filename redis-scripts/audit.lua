@@ -9,7 +9,9 @@ local function faults_of(id, into)
   local delayed = redis.call("ZSCORE", lib.key("delayed"), id)
   local waits = run.state == "waiting" or run.state == "retrying" or run.state == "scheduled"
   if waits and not delayed then fault("is " .. run.state .. " but nothing will wake it") end
-  if lib.ended(run) and delayed then fault("is " .. run.state .. " but stands in the delayed set") end
+  if lib.ended(run) and delayed and not run.waiters then
+    fault("is " .. run.state .. " but stands in the delayed set")
+  end
   if run.state == "ready" then
     local queue = run.holder ~= "" and "ready:@" .. run.holder or lib.queue_of(run)
     if not redis.call("ZSCORE", lib.key(queue), id) then fault("is ready but not in " .. queue) end

@@ -1,5 +1,6 @@
 -- beat: a host is alive. Renews its lease, then does the rounds that any living host does for all: takes back what dead
--- hosts held, what waits for a worker that does not turn, and what was started before its workflow was known.
+-- hosts held, what waits for a worker that does not turn, and what was started before its workflow was known; and
+-- forgets keys of `dedupe` whose time is over.
 -- args   host  lease_ms  max_deaths
 -- moves  running -> ready, for the runs of dead hosts, each of which counts one death
 -- reply  beat reaped more("1"|"0") | lost
@@ -50,6 +51,7 @@ function verbs.beat()
     local workflow = string.match(queue, "^%?(.*)$")
     if workflow and lib.registered(workflow) and lib.adopt(workflow) == 0 then lib.write("SREM", "queues", queue) end
   end
+  lib.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "beat_at", now)
   return { "beat", reaped, more and "1" or "0" }

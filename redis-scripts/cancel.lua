@@ -1,14 +1,17 @@
 -- cancel: record the end of a run from outside it. The verb is for people, the effect for a parent that ends a child.
 -- args   run  message  [now("1"|"")]          the effect: child  message  now
 --        now: without any clean-up; also for one whose cancel is recorded already
+--        effect: where another run stands for the child, only the operation ends; that run goes on
 -- moves  ready | scheduled -> cancelled when it never began; waiting | retrying -> ready, to end its children first;
 --        a running one is told with its next turn
 -- reply  cancelled    it never began, or has its cancel recorded now: it ends when its children have
 --        ended state  nothing was written
 --        missing
 
-function effects.cancel()
+function effects.cancel(run)
   local id, message, now = lib.take_many(3)
+  local _, operation = lib.parent_of(id)
+  if lib.stop_waiting(run, operation, message) then return end
   local child = lib.load(id)
   if child then lib.cancel(child, "cancelled", message, now == "1") end
 end

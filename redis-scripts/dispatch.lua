@@ -290,13 +290,15 @@ end
 write_members("ZADD", "delayed", delayed)
 write_members("ZREM", "delayed", awake)
 
-for who, runs in pairs(plan.held) do
-  local taken, left = {}, {}
-  for id, holds in pairs(runs) do
-    if holds then taken[#taken + 1] = id else left[#left + 1] = id end
+for name, sets in pairs({ held = plan.held, waiters = plan.waiters }) do
+  for whose, members in pairs(sets) do
+    local added, removed = {}, {}
+    for member, is_in in pairs(members) do
+      if is_in then added[#added + 1] = member else removed[#removed + 1] = member end
+    end
+    write_members("SADD", name .. ":" .. whose, added)
+    write_members("SREM", name .. ":" .. whose, removed)
   end
-  write_members("SADD", "held:" .. who, taken)
-  write_members("SREM", "held:" .. who, left)
 end
 
 for _, name in ipairs({ "roots", "failed" }) do

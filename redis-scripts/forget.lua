@@ -13,6 +13,10 @@ function effects.forget(run)
   local number = string.match(entry, "^%d+")
   if number then lib.set(run, number, nil) end
   lib.set(run, field, nil)
+  if lib.get(run, "w:" .. operation) then
+    lib.stop_waiting(run, operation, "forgotten")
+    lib.set(run, "w:" .. operation, nil)
+  end
   if mark == "" then return end
 
   local round = lib.get(run, "c:" .. operation)

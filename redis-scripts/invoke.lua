@@ -3,6 +3,8 @@
 --        unknown: the outcome when nobody has announced the workflow; "" when the worker knows it itself
 --        bundle, result: fused. The worker has run the child already, with this code, and it did nothing but return
 --        options: queue priority delay_ms retry detached deps (of a graph's node: the keys it depends on)
+--        dedupe, within_ms: a key. A run of this workflow that was begun with it, not longer ago than was said then,
+--        stands for the child: none is started, and the end of that run is the outcome
 --        again: the operation was forgotten. A child that was asked the same goes on, if it has failed; one that was
 --        asked differently is left, and that round of it begins
 -- moves  child: (none) -> ready | scheduled | completed; with again: failed | cancelled -> ready
@@ -54,6 +56,22 @@ local function attach(run, operation, child, round, options)
   lib.record_outcome(run, operation, state, child.attempt, value, nil, round)
 end
 
+-- Another run stands for the child. Whoever began that one is its parent: this run only waits for it.
+local function share(run, operation, other, detached)
+  local function record(state, attempts, value)
+    lib.set(run, "w:" .. operation, other.id)
+    lib.record_outcome(run, operation, state, attempts, value, nil, nil, other.id)
+  end
+  if detached then return record("completed", 1, cjson.encode(other.id)) end
+  if lib.ended(other) then return record(other.state, other.attempt, lib.get(other, "result")) end
+  if string.sub(run.id .. "/", 1, #other.id + 1) == other.id .. "/" then
+    local message = "waiting for " .. other.id .. ", which waits for this run: " .. chain_of(run)
+    return lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cycle", message = message }))
+  end
+  lib.set(run, "w:" .. operation, other.id)
+  lib.wait_for(run, operation, other)
+end
+
 function effects.invoke(run)
   local operation, entry, id, workflow, data, seed, max_depth, unknown, bundle, result, n = lib.take_many(11)
   local options = n ~= "0" and lib.take_options(n) or NO_OPTIONS
@@ -92,6 +110,11 @@ function effects.invoke(run)
   if child then
     attach(run, operation, child, round, options)
     return
+  end
+  if options.dedupe then
+    local earlier = lib.earlier(workflow, options.dedupe)
+    if earlier then return share(run, operation, earlier, options.detached) end
+    lib.stand_for(id, workflow, options.dedupe, options.within_ms)
   end
 
   if bundle ~= "" and may_be_fused(workflow, bundle) then

@@ -97,14 +97,17 @@ function lib.key(name) return PREFIX .. name end
 -- The plan
 
 local plan, records, registry
+local earliest -- "<workflow>\t<key>" -> "<expires_at>\t<run>", as read or planned; false: none
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
 function lib.begin()
-  records, registry = {}, {}
+  records, registry, earliest = {}, {}, {}
+  lib.tellings = 0
   plan = {
     changed = {}, -- runs with changed fields, in order
     delayed = {}, -- run -> earliest wake-up in ms, INFINITY without one, false: not in the set
     held = {}, -- worker -> run -> true | false
+    waiters = {}, -- run -> "<run>/<operation>" that waits for it, not being its parent -> true | false
     woken = {}, -- runs that became ready in this batch, in order
     roots = {}, -- root -> created_at
     failed = {}, -- run -> finished_at, false: not in the set
@@ -134,7 +137,7 @@ end
 
 -- The fields that decide what may happen to a run. The rest is read where it is needed.
 -- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
-local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now" }
+local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters" }
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
 --- field that will be asked for.
@@ -161,6 +164,7 @@ function lib.load(id, also)
     record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
     record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
     record.watch, record.detached, record.lingers, record.now = v[5], v[6], v[7], v[8]
+    record.waiters = v[9]
   end
   records[id] = record
   return record
@@ -290,7 +294,7 @@ end
 --
 -- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
 -- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation, the child of a
---                later round is told as "<operation>~<round>"
+--                later round is told as "<operation>~<round>", and a run that is not its child as "<attempts> <run>"
 
 --- Record that an operation began, or began another try. `stamp`: when, if that is not now.
 function lib.begin_operation(record, operation, entry, stamp)
@@ -298,8 +302,8 @@ function lib.begin_operation(record, operation, entry, stamp)
 end
 
 --- Give an outcome the run's next number. False when the operation has one already: the first holds.
---- `round`: "~<n>" of the child whose end it is, when that is not its first.
-function lib.record_outcome(record, operation, state, attempts, value, stamp, round)
+--- `round`: "~<n>" of the child whose end it is, when that is not its first. `shared`: the run, when it is no child.
+function lib.record_outcome(record, operation, state, attempts, value, stamp, round, shared)
   local field = "o:" .. operation
   local entry = get(record, field)
   if not entry or string.byte(entry) ~= 9 then return false end
@@ -309,7 +313,8 @@ function lib.record_outcome(record, operation, state, attempts, value, stamp, ro
   set(record, "number", text)
   set(record, field, text .. entry)
   if round and round ~= "" then operation = operation .. round end
-  set(record, text, operation .. "\t" .. state .. "\t" .. (stamp or STAMP) .. "\t" .. TEXT[attempts] .. "\t" .. value)
+  attempts = shared and TEXT[attempts] .. " " .. shared or TEXT[attempts]
+  set(record, text, operation .. "\t" .. state .. "\t" .. (stamp or STAMP) .. "\t" .. attempts .. "\t" .. value)
   return true
 end
 
@@ -368,6 +373,108 @@ local function resolve(child, state, value)
   end
 end
 
+-- ---------------------------------------------------------------------------------------------------------------
+-- Sharing: what is asked for again with the same key, while an earlier run of that workflow is young, is that run
+
+--- The run that stands for what is asked for with this key. One that failed or was cancelled stands for nothing.
+function lib.earlier(workflow, key)
+  local field = workflow .. "\t" .. key
+  local text = earliest[field]
+  if text == nil then
+    text = call("HGET", PREFIX .. "dedupe", field)
+    earliest[field] = text
+  end
+  if not text then return nil end
+  local expires_at, id = match(text, "^(%d+)\t(.*)$")
+  local run = tonumber(expires_at) > NOW and lib.load(id)
+  if not run or run.state == "failed" or run.state == "cancelled" then return nil end
+  return get(run, "workflow") == workflow and run or nil
+end
+
+--- From now on, and for so long, a run stands for all that are asked for with this key.
+function lib.stand_for(id, workflow, key, within_ms)
+  local field, text = workflow .. "\t" .. key, string.format("%d\t%s", NOW + tonumber(within_ms), id)
+  earliest[field] = text
+  lib.write("HSET", "dedupe", field, text)
+end
+
+local SWEPT = 1000 -- keys a call, or a few more
+
+--- Forget keys whose time is over, wherever the last call came to.
+function lib.sweep_keys()
+  local cursor = call("HGET", PREFIX .. "meta", "swept") or "0"
+  local page = call("HSCAN", PREFIX .. "dedupe", cursor, "COUNT", SWEPT)
+  local fields = page[2]
+  for i = 1, #fields, 2 do
+    local over = tonumber(match(fields[i + 1], "^%d+")) <= NOW
+    if over and earliest[fields[i]] == nil then lib.write("HDEL", "dedupe", fields[i]) end
+  end
+  if page[1] ~= cursor then lib.write("HSET", "meta", "swept", page[1]) end
+end
+
+local function plan_waiter(id, path, waits)
+  plan.waiters[id] = plan.waiters[id] or {}
+  plan.waiters[id][path] = waits
+end
+
+--- An operation waits for a run that has a parent of its own, or none.
+function lib.wait_for(run, operation, other)
+  plan_waiter(other.id, run.id .. "/" .. operation, true)
+  if not other.waiters then set_special(other, "waiters", "1") end
+end
+
+--- It does so no longer. False: it did not, or knows the outcome.
+function lib.stop_waiting(run, operation, message)
+  local other = get(run, "w:" .. operation)
+  if not other then return false end
+  plan_waiter(other, run.id .. "/" .. operation, false)
+  return lib.record_outcome(run, operation, "cancelled", 0, cjson.encode({ code = "cancelled", message = message }))
+end
+
+local TOLD = 100 -- waiters a call
+local TOLD_BYTES = 4 * 1024 * 1024
+
+-- Those that wait for a run, as many as may be told in this batch. True: there may be more.
+local function some_waiters(record, most)
+  local planned = plan.waiters[record.id] or {}
+  plan.waiters[record.id] = planned
+  local stored, paths = call("SRANDMEMBER", PREFIX .. "waiters:" .. record.id, most), {}
+  for _, path in ipairs(stored) do
+    if planned[path] == nil then planned[path] = true end
+  end
+  for path, waits in pairs(planned) do
+    if waits then push(paths, path) end
+  end
+  table.sort(paths)
+  return paths, #stored == most
+end
+
+--- A run has ended, and its end is the outcome of every operation that waits for it. What is left over is told by the
+--- next `promote`: until then the run stands in the delayed set.
+function lib.tell_waiters(record, value)
+  local most = math.min(TOLD, math.ceil(TOLD_BYTES / (#value + 1))) - lib.tellings
+  local paths, more = {}, true
+  if most > 0 then paths, more = some_waiters(record, most) end
+  for _, path in ipairs(paths) do
+    local run_id, operation = lib.parent_of(path)
+    local run = lib.load(run_id)
+    plan.waiters[record.id][path] = false
+    if run and not ENDED[run.state] and get(run, "w:" .. operation) == record.id then
+      if lib.record_outcome(run, operation, record.state, record.attempt, value, nil, nil, record.id) then
+        lib.promote(run)
+      end
+    end
+  end
+  lib.tellings = lib.tellings + #paths
+  if not more then return set_special(record, "waiters", nil) end
+  plan.delayed[record.id] = NOW
+  push(plan.published, "due")
+  push(plan.published, NOW)
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The end of a run
+
 --- The children that a run named have ended, or it waits: the one that lives wakes its parent when it ends.
 function lib.linger(run)
   local alive = false
@@ -400,6 +507,7 @@ function lib.finish(record, state, value)
     push(plan.published, state)
   end
   resolve(record, state, value)
+  if record.waiters then lib.tell_waiters(record, value) end
 end
 
 -- An outcome of no operation: what ends the run.

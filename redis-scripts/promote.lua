@@ -1,6 +1,7 @@
 -- promote: wake the runs whose time has come, a bounded number a call. What is due, the run itself decides.
 -- args   none
 -- moves  scheduled | waiting | retrying -> ready; one past its deadline is expired
+--        an ended one with more waiters than one call can tell tells the next of them
 -- reply  promoted count
 
 local PROMOTED = 200
@@ -26,6 +27,9 @@ function verbs.promote()
     elseif state == "retrying" then
       next_attempt(run)
       lib.make_ready(run)
+    elseif run and run.waiters and lib.ended(run) then
+      lib.plan.delayed[id] = false
+      lib.tell_waiters(run, lib.get(run, state == "completed" and "result" or "error"))
     elseif lib.plan.delayed[id] == nil then
       lib.plan.delayed[id] = false
     end

@@ -1,7 +1,9 @@
 -- start: a new run from outside. The same id again is the same run: the caller compares what was asked then.
 -- args   run  workflow  data  seed  any("1"|"")  n  (option value)×n     options: queue priority delay_ms tags
+--                                                                       dedupe within_ms: see invoke
 -- moves  (none) -> ready | scheduled
 -- reply  started             exists workflow data state             unknown: nobody has announced the workflow
+--        earlier run         that one stands for what is asked for with this key
 
 function verbs.start()
   local id, workflow, data, seed, any = lib.take_many(5)
@@ -11,6 +13,11 @@ function verbs.start()
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
+  if options.dedupe then
+    local earlier = lib.earlier(workflow, options.dedupe)
+    if earlier then return { "earlier", earlier.id } end
+    lib.stand_for(id, workflow, options.dedupe, options.within_ms)
+  end
   lib.begin_run(lib.create(id), workflow, data, seed, options)
   return { "started" }
 end

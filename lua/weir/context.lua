@@ -75,7 +75,7 @@ end
 local INVOKE_OPTIONS = {}
 for _, name in ipairs {
   "id", "workflow", "data", "timeout", "on_timeout", "retry", "queue", "priority", "delay", "encode", "decode",
-  "detached",
+  "detached", "dedupe",
 } do INVOKE_OPTIONS[name] = true end
 
 -- Nothing is awaited any more of a child whose time is over.
@@ -139,6 +139,23 @@ local function payload(run, options, id)
   return text
 end
 
+local WITHIN_MS = 60 * 60 * 1000
+
+-- The key by which a child is known to others that ask for the same, and for how long it is.
+---@return { key: string, within_ms: integer }?
+local function dedupe_of(name, given)
+  if given == nil then return nil end
+  if type(given) ~= "table" then misuse(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name)) end
+  for option in pairs(given) do
+    if option ~= "key" and option ~= "within" then
+      misuse(("ctx:%s: dedupe has key and within, no %s"):format(name, tostring(option)))
+    end
+  end
+  local fault = identifier.key_fault(given.key)
+  if fault then misuse(("ctx:%s: dedupe: key%s"):format(name, fault)) end
+  return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
+end
+
 -- A child is on its way, or was: it ends before its run, and in its time.
 local function watch(run, operation)
   local outcome = operation.outcome
@@ -191,6 +208,7 @@ end
 ---@field delay_ms integer?
 ---@field retry string? JSON of a weir.RetryPolicy
 ---@field detached boolean?
+---@field dedupe { key: string, within_ms: integer }?
 ---@field deps string? of a graph's node: the keys it depends on, tab-separated
 ---@field read_dep? fun(key: string): boolean?, string? what became of one of them
 
@@ -198,10 +216,10 @@ end
 local function tell_invoke(run, operation, given, again)
   local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
   local arguments = nil
-  if timeout_ms or given.detached then
+  if timeout_ms or given.detached or given.dedupe then
     arguments = json.encode {
       timeout_ms = timeout_ms, on_timeout = timeout_ms and (given.on_timeout or "cancel") or nil,
-      detached = given.detached and true or nil,
+      detached = given.detached and true or nil, dedupe = given.dedupe,
     }
   end
   local text = journal:entry(operation, arguments)
@@ -220,12 +238,14 @@ local function tell_invoke(run, operation, given, again)
   option("detached", given.detached and "1" or nil)
   option("deps", given.deps)
   option("again", again)
+  option("dedupe", given.dedupe and given.dedupe.key)
+  option("within_ms", given.dedupe and given.dedupe.within_ms)
   local seed = run.host.seed()
   local first = journal:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
     definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
   journal:weigh(#given.data + (given.deps and #given.deps or 0))
-  if given.detached then journal.uncertain = true end
-  if definition and not (given.delay_ms or given.detached or given.queue or again) then
+  if given.detached or given.dedupe then journal.uncertain = true end
+  if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
     run:may_fuse(operation, definition, given, seed, first)
   end
   return true
@@ -269,6 +289,7 @@ local function invoke(state, run, name, options)
       misuse(("ctx:%s: priority must be an integer from -100 to 100"):format(name))
     end
   end
+  local dedupe = dedupe_of(name, options.dedupe)
   local policy = nil
   if options.retry ~= nil then
     local message
@@ -280,7 +301,7 @@ local function invoke(state, run, name, options)
   local operation = context.begin_invoke(run, {
     id = id, workflow = workflow, line = branches.line(4), data = payload(run, options, id), timeout_ms = timeout_ms,
     on_timeout = on_timeout, queue = queue, priority = priority, delay_ms = delay_ms,
-    retry = policy and json.encode(policy), detached = options.detached,
+    retry = policy and json.encode(policy), detached = options.detached, dedupe = dedupe,
   })
   operation.decode = not options.detached and options.decode or nil
   return operation

@@ -2,7 +2,7 @@
 -- journal that writes them and everybody who reads a run, and in which order. Pure; knows no Redis.
 --
 -- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>\t<line>\t<subject>\t<arguments>"
--- An outcome "<number>\t<operation>[~<round>]\t<state>\t<finished_at>\t<attempts>\t<value>"
+-- An outcome "<number>\t<operation>[~<round>]\t<state>\t<finished_at>\t<attempts>[ <run>]\t<value>"
 --
 -- Redis writes number, round and times; the journal writes the rest. Ids, kinds and lines hold no tab, ids no "~".
 
@@ -49,11 +49,12 @@ end
 ---@return weir.Outcome
 function entry.read_outcome(text)
   local number, operation, round, state, finished_at, attempts, value =
-    text:match("^(%d+)\t([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+)\t(.*)$")
+    text:match("^(%d+)\t([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t([^\t]*)\t(.*)$")
+  local tries, run = attempts:match("^(%d+) ?(.*)$")
   return {
     number = math.tointeger(tonumber(number)), operation = operation, state = state,
-    finished_at = math.tointeger(tonumber(finished_at)), attempts = math.tointeger(tonumber(attempts)),
-    value = value, round = round ~= "" and math.tointeger(tonumber(round)) or nil,
+    finished_at = math.tointeger(tonumber(finished_at)), attempts = math.tointeger(tonumber(tries)),
+    run = run ~= "" and run or nil, value = value, round = round ~= "" and math.tointeger(tonumber(round)) or nil,
   }
 end
 

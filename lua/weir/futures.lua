@@ -45,7 +45,7 @@ local function read(run, operation)
     end
     if operation.kind == "invoke" then
       operation.info = {
-        id = operation.child, attempts = outcome.attempts,
+        id = outcome.run or operation.child, attempts = outcome.attempts,
         started_at = operation.started_at, finished_at = outcome.finished_at,
       }
     end

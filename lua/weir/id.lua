@@ -31,6 +31,13 @@ function id.is_own(name)
   return name:sub(1, 5) == "weir."
 end
 
+---Why `value` cannot be a key that things are known by to people: any text but control characters; nil when it can.
+---@param value any
+---@return string? fault
+function id.key_fault(value)
+  return id.fault(type(value) == "string" and value:gsub("[/~]", "_") or value)
+end
+
 ---Why `value` cannot be the name of a queue; nil when it can.
 ---@param value any
 ---@return string? fault

@@ -203,7 +203,7 @@ end
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
 function record.read(id, list)
-  local fields, entries, outcomes, bundles, rounds, cancel = {}, {}, {}, {}, {}, nil
+  local fields, entries, outcomes, bundles, rounds, shared, cancel = {}, {}, {}, {}, {}, {}, nil
   for i = 1, #list, 2 do
     local field, value = list[i], list[i + 1]
     local operation, attempt = field:match("^o:(.+)$"), field:match("^bundle@(%d+)$")
@@ -211,6 +211,8 @@ function record.read(id, list)
       entries[operation] = value
     elseif field:find("^c:") then
       rounds[field:sub(3)] = value
+    elseif field:find("^w:") then
+      shared[field:sub(3)] = value
     elseif field:find("^%d+$") then
       local outcome = entry.read_outcome(field .. "\t" .. value)
       if outcome.operation ~= "" then
@@ -241,6 +243,7 @@ function record.read(id, list)
   local by_id = {}
   for operation, text in pairs(entries) do
     by_id[operation] = read_operation(run, operation, text, outcomes[operation], bundles, rounds[operation])
+    by_id[operation].run = shared[operation] or by_id[operation].run
     run.operations[#run.operations + 1] = by_id[operation]
   end
   run.graph = record.shape(fields)

@@ -45,6 +45,13 @@ local ctx = {}
 ---@field encode? fun(data: any): string in place of JSON; must return JSON text
 ---@field decode? fun(text: string): any of the result
 ---@field detached? boolean start it, do not wait, return its run's id
+---@field dedupe? weir.DedupeOptions take an earlier run of the workflow that was begun with the same key
+
+---While a run of the workflow that was begun with the key is young, or under way, all that ask with that key take its
+---outcome: no other is started. One that failed or was cancelled does not count.
+---@class weir.DedupeOptions
+---@field key string
+---@field within? weir.Duration how long the run that this begins stands for others; 1h unless given
 
 ---What there is to know about a child that completed.
 ---@class weir.Info

@@ -45,7 +45,8 @@ function driver.new(options)
   local self = setmetatable({
     options = options, now = options.now or 1790000000000, random = options.random,
     records = {}, order = {}, ready = {}, pending = {}, live = {}, live_order = {}, delayed = {},
-    bundles = {}, registry = {}, sequence = 0, events = 0, turns = 0, stale = 0, seeds = 0, logs = {}, told = {},
+    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, stale = 0, seeds = 0,
+    logs = {}, told = {},
     limits = options.limits or { payload_bytes = 16 * 1024 * 1024, depth = 64 },
   }, Driver)
   local over
@@ -142,14 +143,15 @@ local function begin_operation(self, record, operation, text, at)
   table.insert(record.begun, operation)
 end
 
-local function record_outcome(self, record, operation, state, attempts, value, at, round)
+local function record_outcome(self, record, operation, state, attempts, value, at, round, shared)
   local field = "o:" .. operation
   local text = record.fields[field]
   if not text or text:byte() ~= 9 then return false end
   record.number = record.number + 1
   record.fields[field] = record.number .. text
   record.fields[tostring(record.number)] =
-    ("%s\t%s\t%d\t%d\t%s"):format(operation .. (round or ""), state, at or self.now, attempts, value)
+    ("%s\t%s\t%d\t%d%s\t%s"):format(operation .. (round or ""), state, at or self.now, attempts,
+      shared and " " .. shared or "", value)
   self:keep(record)
   return true
 end
@@ -167,7 +169,7 @@ local function begin_run(self, id, workflow, data, seed, options)
   local registered = self.registry[workflow]
   local definition = registered and registered.definition
   local record = {
-    id = id, state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {}, deaths = 0,
+    id = id, state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {}, deaths = 0, waiters = {},
     priority = options.priority or definition and definition.priority or 0,
     detached = options.detached, workflow = workflow, created_at = self.now,
     fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(self.now),
@@ -190,12 +192,26 @@ local function begin_run(self, id, workflow, data, seed, options)
   return record
 end
 
+-- What waits for a run that is no child of its own.
+local function tell_waiters(self, record, value)
+  for _, waiter in ipairs(record.waiters) do
+    local run, operation = self.records[waiter.run], waiter.operation
+    if not ENDED[run.state] and run.fields["w:" .. operation] == record.id
+      and record_outcome(self, run, operation, record.state, record.attempt, value, nil, nil, record.id)
+      and run.state == "waiting" then
+      self:make_ready(run)
+    end
+  end
+  record.waiters = {}
+end
+
 function Driver:finish_run(record, state, value)
   move(record, state)
   record.fields[state == "completed" and "result" or "error"] = value
   if state == "completed" then record.fields.error = nil end
   record.finished_at = self.now
   self.delayed[record.id] = nil
+  tell_waiters(self, record, value)
   local parent_id, operation, round = parent_of(record.id)
   local parent = parent_id and not record.detached and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
@@ -294,6 +310,30 @@ local function attach(self, record, operation, child, round, options)
   record_outcome(self, record, operation, child.state, child.attempt, value, nil, round)
 end
 
+-- The run that stands for what is asked for with this key.
+local function earlier_run(self, workflow, key)
+  local one = self.dedupe[workflow .. "\t" .. key]
+  local run = one and one.expires_at > self.now and self.records[one.run]
+  return run and run.state ~= "failed" and run.state ~= "cancelled" and run or nil
+end
+
+local function share(self, record, operation, other, detached)
+  if not detached and not ENDED[other.state] and (record.id .. "/"):sub(1, #other.id + 1) == other.id .. "/" then
+    record_outcome(self, record, operation, "refused", 0, json.encode {
+      code = "cycle",
+      message = ("waiting for %s, which waits for this run: %s"):format(other.id, chain_of(self, record.id)),
+    })
+    return
+  end
+  record.fields["w:" .. operation] = other.id
+  if not detached and not ENDED[other.state] then
+    table.insert(other.waiters, { run = record.id, operation = operation })
+    return
+  end
+  record_outcome(self, record, operation, "completed", detached and 1 or other.attempt,
+    detached and json.encode(other.id) or other.fields.result, nil, nil, other.id)
+end
+
 function effects.invoke(self, record, take)
   local operation, text, id, workflow, data = take(), take(), take(), take(), take()
   local seed, max_depth, unknown, name, result = take(), take(), take(), take(), take()
@@ -335,10 +375,15 @@ function effects.invoke(self, record, take)
   if options.again then record.fields["x:" .. operation] = nil end
   if round then record.fields["c:" .. operation] = round:sub(2) end
   if child then return attach(self, record, operation, child, round, options) end
+  if options.dedupe then
+    local earlier = earlier_run(self, workflow, options.dedupe)
+    if earlier then return share(self, record, operation, earlier, options.detached) end
+    self.dedupe[workflow .. "\t" .. options.dedupe] = { run = id, expires_at = self.now + options.within_ms }
+  end
   if name ~= "" and may_be_fused(self, workflow, name) then
     local at = foreseen_at or self.now
     child = {
-      id = id, state = "completed", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
+      id = id, state = "completed", turn = 0, number = 0, attempt = 1, begun = {}, history = {}, waiters = {},
       workflow = workflow, created_at = at, finished_at = at, was_fused = true,
       fields = { workflow = workflow, data = data, seed = tostring(seed), result = result,
                  created_at = tostring(at), started_at = tostring(at), bundle = name, deps = options.deps },
@@ -378,8 +423,14 @@ function effects.deps(self, record, take)
   record_outcome(self, record, operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
 end
 
-function effects.cancel(self, _, take)
+function effects.cancel(self, record, take)
   local id, message, now = take(), take(), take()
+  local _, operation = parent_of(id)
+  if record.fields["w:" .. operation]
+    and record_outcome(self, record, operation, "cancelled", 0, json.encode { code = "cancelled", message = message })
+  then
+    return
+  end
   if self.records[id] then cancel_run(self, self.records[id], "cancelled", message, now == "1") end
 end
 
@@ -394,7 +445,7 @@ function effects.forget(self, record, take)
   if not text then return end
   local number, round = text:match("^%d+"), fields["c:" .. operation]
   if number then fields[number] = nil end
-  fields["o:" .. operation], fields["c:" .. operation] = nil, nil
+  fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
   if mark == "" then return end
   fields["x:" .. operation] = (round or "1") .. (mark == "anew" and "+" or "")
   local child = self.records[record.id .. "/" .. operation .. (round and "~" .. round or "")]

@@ -12,7 +12,23 @@ local echo = weir.workflow {
   run = function(ctx, data) return data end,
 }
 
-return { echo }
+local slow = weir.workflow {
+  id = "slow",
+  run = function(ctx, data)
+    ctx:sleep(data.span or "300ms")
+    return ctx.run.id
+  end,
+}
+
+local sharer = weir.workflow {
+  id = "sharer",
+  run = function(ctx, data)
+    local result, info = ctx:invoke { id = "c", workflow = "slow", data = data, dedupe = { key = "k" } }
+    return { result, info.id }
+  end,
+}
+
+return { echo, slow, sharer }
 ]]
 
 local host, folder
@@ -147,5 +163,46 @@ describe("weir start --each", function()
     lines:close()
     assert.equal(130, status)
     assert.equal("weir: interrupted; started 2 by then, sent again they are not started twice\n", stderr)
+  end)
+end)
+
+describe("dedupe", function()
+  it("gives parents of different trees one child, and each its result", function()
+    weir("start", "sharer", "--id", "p")
+    weir("start", "sharer", "--id", "q")
+    local p, q = host:wait_for("p", "completed"), host:wait_for("q", "completed")
+    assert.same(p.result, q.result)
+    local child = p.result[1]
+    assert.truthy(child == "p/c" or child == "q/c", child)
+    assert.same({ child, child }, p.result)
+    assert.same({ child, child }, { p.operations[1].run, q.operations[1].run })
+    assert.is_nil(host:run(child == "p/c" and "q/c" or "p/c"))
+    assert.same({ 0, "" }, { weir("doctor").status, weir("doctor").stdout })
+  end)
+
+  it("lets a run that was started go on when one that waits for it is cancelled, also by another host", function()
+    weir("start", "slow", "--id", "one", "--dedupe", "k", "--data", '{"span":"1h"}')
+    weir("start", "sharer", "--id", "p")
+    host:wait_for("p", "waiting")
+    host:kill()
+    host:start()
+    weir("cancel", "p")
+    local p = host:wait_for("p", "cancelled")
+    assert.same({ "cancelled", "one" }, { p.operations[1].state, p.operations[1].run })
+    assert.equal("waiting", host:run("one").state)
+  end)
+
+  it("of start names the earlier run", function()
+    local first = weir("start", "slow", "--dedupe", "k")
+    local again = weir("start", "slow", "--dedupe", "k")
+    assert.same({ 0, first.stdout }, { again.status, again.stdout })
+    assert.truthy(again.stderr:find("was started with that key before", 1, true), again.stderr)
+    assert.same({ 0, "" }, { first.status, first.stderr })
+    assert.are_not.equal(first.stdout, weir("start", "slow", "--dedupe", "other").stdout)
+  end)
+
+  it("of start refuses an empty key, and a time without a key", function()
+    assert.truthy(weir("start", "slow", "--within", "1h").stderr:find("it goes with --dedupe KEY", 1, true))
+    assert.equal(64, weir("start", "slow", "--dedupe", "").status)
   end)
 end)

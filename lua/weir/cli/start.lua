@@ -9,6 +9,7 @@ local nearest = require "weir.nearest"
 local output = require "weir.cli.output"
 local schema = require "weir.schema"
 local store = require "weir.cli.store"
+local terminal = require "weir.terminal"
 
 local start = {}
 
@@ -217,20 +218,40 @@ function Asked:group(id, text)
   return { "start", id, self.workflow, text, host.seed(), self.any, #self.options // 2, table.unpack(self.options) }
 end
 
----Starts a run, or finds the one that was started so before.
+local WITHIN_MS = 60 * 60 * 1000
+
+local function check_key(options)
+  if options.within_ms and not options.dedupe then
+    store.fault(store.USAGE, "--within says how long a key counts: it goes with --dedupe KEY")
+  end
+  local fault = options.dedupe and identifier.key_fault(options.dedupe)
+  if fault then store.fault(store.USAGE, "--dedupe%s", fault) end
+end
+
+---Starts a run, or finds the one that was started so before, or that stands for it.
 ---@param workflow string
 ---@param options table of the command
 ---@param folder string?
 ---@return string id
 function start.run(workflow, options, folder)
   check_name("workflow", workflow)
+  check_key(options)
   local text, value = read_data(options.data)
   local asked = start.ask(workflow, options, folder)
   local fault = asked.check(value)
   if fault then store.fault(store.USAGE, "%s", fault) end
 
+  if options.dedupe then
+    asked:set("dedupe", options.dedupe)
+    asked:set("within_ms", options.within_ms or WITHIN_MS)
+  end
+
   local id = options.id or make_id(workflow)
   local reply = store.call(asked:group(id, text))[1]
+  if reply[1] == "earlier" then
+    output.say(('weir: %s was started with that key before; no other was started'):format(terminal.plain(reply[2])))
+    return reply[2]
+  end
   if reply[1] == "unknown" then asked:refuse() end
   fault = reply[1] == "exists" and start.difference(asked, id, value, reply)
   if fault then store.fault(store.USAGE, "%s", fault) end

@@ -1,0 +1,135 @@
+-- Operations for which an earlier run stands: what the workflow sees of that, warm and replayed alike.
+
+local driver = require "spec.support.driver"
+local weir = require "weir"
+
+local MINUTE = 60000
+
+local work = weir.workflow {
+  id = "work",
+  run = function(ctx, data)
+    ctx:sleep(data.span or "1m")
+    if data.fail then error(weir.fatal("no")) end
+    return { by = ctx.run.id }
+  end,
+}
+
+local function asks(options)
+  return function(ctx, data)
+    local result, info = ctx:invoke {
+      id = "c", workflow = "work", data = data, timeout = options.timeout,
+      dedupe = { key = "k", within = options.within },
+    }
+    return { result = result, id = info.id }
+  end
+end
+
+-- Calls `act` with a driver that keeps coroutines, and with one that replays every turn.
+local function both(definitions, act)
+  for _, always_replay in ipairs { false, true } do
+    local workflows = { work }
+    table.move(definitions, 1, #definitions, 2, workflows)
+    act(driver.new { workflows = workflows, always_replay = always_replay })
+  end
+end
+
+describe("dedupe", function()
+  it("gives all that ask with the key the result of one run", function()
+    both({ weir.workflow { id = "w", run = asks {} } }, function(made)
+      made:start("w", {}, { id = "p" })
+      made:settle()
+      made:start("w", {}, { id = "q" })
+      local q = made:finish "q"
+      assert.same({ result = { by = "p/c" }, id = "p/c" }, q.result)
+      assert.same({ result = { by = "p/c" }, id = "p/c" }, made:finish("p").result)
+      assert.is_nil(made:state "q/c")
+      made:start("w", {}, { id = "late" })
+      assert.equal("p/c", made:finish("late").result.id)
+      assert.is_nil(made:fault())
+    end)
+  end)
+
+  it("starts another when the time is over, an hour unless told otherwise", function()
+    both({ weir.workflow { id = "w", run = asks {} }, weir.workflow { id = "short", run = asks { within = "2m" } } },
+      function(made)
+        made:run("w", {}, { id = "p" })
+        made:advance(58 * MINUTE)
+        assert.equal("p/c", made:run("w", {}, { id = "q" }).result.id)
+        made:advance(MINUTE)
+        assert.equal("r/c", made:run("short", {}, { id = "r" }).result.id)
+        made:advance(MINUTE)
+        assert.equal("s/c", made:run("short", {}, { id = "s" }).result.id)
+      end)
+  end)
+
+  it("hands on the failure of the run it waits for", function()
+    both({ weir.workflow { id = "w", run = asks {} } }, function(made)
+      made:start("w", { fail = true }, { id = "p" })
+      made:settle()
+      local q = made:run("w", {}, { id = "q" })
+      assert.same({ "failed", "child_failed", "no" }, { q.state, q.error.code, q.error.cause.message })
+      assert.equal("r/c", made:run("w", {}, { id = "r" }).result.id)
+    end)
+  end)
+
+  it("ends a wait by its own timeout, and lets the other run go on", function()
+    both({ weir.workflow { id = "w", run = asks {} }, weir.workflow { id = "hasty", run = asks { timeout = "10s" } } },
+      function(made)
+        made:start("w", {}, { id = "p" })
+        made:settle()
+        local q = made:run("hasty", {}, { id = "q" })
+        assert.same({ "failed", "timeout" }, { q.state, q.error.code })
+        assert.equal("completed", made:finish("p").state)
+        assert.is_nil(made:fault())
+      end)
+  end)
+
+  it("ends a wait by a cancel, and lets the other run go on", function()
+    both({ weir.workflow { id = "w", run = asks {} } }, function(made)
+      made:start("w", {}, { id = "p" })
+      made:settle()
+      made:start("w", {}, { id = "q" })
+      made:settle()
+      made:cancel "q"
+      local q = made:finish "q"
+      assert.same({ "cancelled", "cancelled" }, { q.state, q.by_id.c.state })
+      assert.equal("completed", made:finish("p").state)
+      assert.is_nil(made:fault())
+    end)
+  end)
+
+  it("refuses to wait for itself", function()
+    local own = weir.workflow { id = "own", run = function(ctx, data)
+      return ctx:invoke { id = "c", workflow = "own", data = data, dedupe = { key = "k" } }
+    end }
+    both({ own }, function(made)
+      local run = made:run("own", {})
+      assert.equal("failed", run.state)
+      assert.truthy(tostring(run.error.message):find("which waits for this run: own > own", 1, true), run.error.message)
+    end)
+  end)
+
+  it("gives a detached invoke the id", function()
+    local let_go = weir.workflow { id = "w", run = function(ctx)
+      local ids = {}
+      for i = 1, 2 do
+        ids[i] = ctx:invoke { id = "c" .. i, workflow = "work", detached = true, dedupe = { key = "k" } }
+      end
+      return ids
+    end }
+    both({ let_go }, function(made)
+      assert.same({ "p/c1", "p/c1" }, made:run("w", {}, { id = "p" }).result)
+    end)
+  end)
+
+  it("refuses what is no dedupe, saying what one is", function()
+    for options, fault in pairs {
+      [{ 7 }] = "dedupe has key and within, no 1", [{}] = "dedupe: key must be text, not a nil",
+      [{ key = "a\n" }] = "has a control character", [{ key = "k", within = "soon" }] = '"soon" is no duration',
+    } do
+      local run = driver.new { workflows = { work, weir.workflow { id = "w", retry = { attempts = 1 },
+        run = function(ctx) return ctx:invoke { id = "c", workflow = "work", dedupe = options } end } } }:run("w")
+      assert.truthy(run.error.message:find(fault, 1, true), run.error.message)
+    end
+  end)
+end)

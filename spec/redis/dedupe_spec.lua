@@ -1,0 +1,201 @@
+-- What is asked for again with the same key: one run stands for all, and its end is told to each that waits.
+
+local redis = require "spec.support.redis"
+
+describe("dedupe", function()
+  local store = redis.store()
+  local a
+
+  local function ask(id, key, within_ms)
+    return store:say("start", id, "w", "{}", "7", "", 2, "dedupe", key or "k", "within_ms", within_ms or 1000)
+  end
+
+  local function shared(operation, parent, options)
+    options = options or {}
+    options.dedupe, options.within_ms = options.dedupe or "k", options.within_ms or 1000
+    return redis.invoke { operation = operation, child = parent .. "/" .. operation, options = options }
+  end
+
+  -- Two roots that run, `p` and `q`.
+  before_each(function()
+    a = store.a
+    store:start "p"
+    store:start "q"
+    a:claim(2)
+  end)
+
+  describe("of a start", function()
+    it("names the earlier run as long as that is young, also when it has completed", function()
+      assert.same({ "started" }, ask "one")
+      assert.same({ "earlier", "one" }, store:unchanged(function() return ask "two" end))
+      a:claim(1)
+      a:turn("one", redis.complete())
+      assert.same({ "earlier", "one" }, ask "two")
+      store:pass(999)
+      assert.same({ "earlier", "one" }, ask "two")
+      store:pass(1)
+      assert.same({ "started" }, ask "two")
+      assert.same({ "earlier", "two" }, ask "three")
+    end)
+
+    it("says the same when it is sent again", function()
+      ask "one"
+      assert.same({ "exists", "w", "{}", "ready" }, store:unchanged(function() return ask "one" end))
+    end)
+
+    it("keeps keys and workflows apart", function()
+      store:announce { w = {}, v = {} }
+      ask "one"
+      assert.same({ "started" }, ask("two", "other"))
+      assert.same({ "started" },
+        store:say("start", "three", "v", "{}", "7", "", 2, "dedupe", "k", "within_ms", 1000))
+    end)
+
+    it("does not count one that failed or was cancelled, once it has ended", function()
+      ask "one"
+      a:claim(1)
+      store:say("cancel", "one", "stop")
+      assert.same({ "earlier", "one" }, ask "two")
+      a.known.one = 1
+      a:turn("one", { "fail", "cancelled", "{}", "", 0 })
+      assert.same({ "started" }, ask "two")
+      a:claim(1)
+      a:turn("two", redis.fail())
+      assert.same({ "started" }, ask "three")
+    end)
+
+    it("sees what was begun in the same batch", function()
+      local groups = {}
+      for i, id in ipairs { "one", "two" } do
+        groups[i] = { "start", id, "w", "{}", "7", "", 2, "dedupe", "k", "within_ms", 1000 }
+      end
+      assert.same({ { "started" }, { "earlier", "one" } }, store.client:ask(0, table.unpack(groups)).groups)
+    end)
+  end)
+
+  describe("of an invoke", function()
+    it("starts a child for the first, and resolves all by its end", function()
+      a:turn("p", shared("c", "p"), redis.suspend)
+      a:turn("q", shared("d", "q"), redis.suspend)
+      assert.is_nil(store:run "q/d")
+      assert.equal("p/c", store:run("q")["w:d"])
+      assert.same({ "q/d" }, store:call("SMEMBERS", "waiters:p/c"))
+      assert.same({ "cold p/c" }, a:claim(1))
+      a:turn("p/c", redis.complete '"done"')
+      assert.equal(('c\tcompleted\t%d\t1\t"done"'):format(redis.BEGIN), store:run("p")["1"])
+      assert.equal(('d\tcompleted\t%d\t1 p/c\t"done"'):format(redis.BEGIN), store:run("q")["1"])
+      assert.same({ "ready", "ready" }, { store:state "p", store:state "q" })
+      assert.same({}, store:call("SMEMBERS", "waiters:p/c"))
+      assert.is_nil(store:run("p/c").waiters)
+      assert.same({}, store:faults())
+    end)
+
+    it("takes the outcome of one that has completed", function()
+      ask "one"
+      a:claim(1)
+      a:turn("one", redis.complete '"done"')
+      assert.equal("running 1:c=completed", a:turn("p", shared("c", "p"), redis.suspend))
+      assert.equal(('c\tcompleted\t%d\t1 one\t"done"'):format(redis.BEGIN), store:run("p")["1"])
+      assert.is_nil(store:run "p/c")
+    end)
+
+    it("tells the failure of what it waited for, and starts anew after it", function()
+      ask "one"
+      a:claim(1)
+      a:turn("p", shared("c", "p"), redis.suspend)
+      a:turn("one", redis.fail '{"code":"no"}')
+      assert.equal(('c\tfailed\t%d\t1 one\t{"code":"no"}'):format(redis.BEGIN), store:run("p")["1"])
+      a:turn("q", shared("d", "q"), redis.suspend)
+      assert.equal("ready", store:state "q/d")
+    end)
+
+    it("writes the same when the turn is sent again", function()
+      ask "one"
+      local turn = a:turn_of("p", shared("c", "p"), redis.suspend)
+      a:ask(0, turn)
+      assert.same({ "suspended" }, { store:unchanged(function() return a:ask(0, turn).groups[1][1] end) })
+    end)
+
+    it("gives a detached one the id, and does not wait", function()
+      ask "one"
+      assert.equal("running 1:c=completed", a:turn("p", shared("c", "p", { detached = "1" }), redis.suspend))
+      assert.equal(('c\tcompleted\t%d\t1 one\t"one"'):format(redis.BEGIN), store:run("p")["1"])
+      assert.is_nil(store:run("one").waiters)
+    end)
+
+    it("cancels only the operation that waits", function()
+      ask "one"
+      a:turn("p", shared("c", "p"))
+      assert.equal("running 1:c=cancelled", a:turn("p", { "cancel", "p/c", "stop", "" }, redis.suspend))
+      assert.equal("ready", store:state "one")
+      assert.same({}, store:call("SMEMBERS", "waiters:one"))
+      a:claim(1)
+      a:turn("one", redis.complete())
+      assert.is_nil(store:run("p")["2"])
+      assert.same({}, store:faults())
+    end)
+
+    it("leaves what it waits for alone when its time is over", function()
+      ask "one"
+      a:turn("p", shared("c", "p"))
+      a:turn("p", { "resolve", "c", "timeout", 0, '{"code":"timeout"}', "" }, { "cancel", "p/c", "stop", "" })
+      assert.same({}, store:call("SMEMBERS", "waiters:one"))
+      assert.same({ "ready", "1" }, { store:state "one", store:run("p").number })
+      assert.equal("done", a:turn("p", { "complete", "{}", 1, "p/c" }))
+    end)
+
+    it("refuses to wait for a run that waits for it", function()
+      store:say("start", "top", "w", "{}", "7", "", 2, "dedupe", "k", "within_ms", 1000)
+      a:claim(1)
+      a:turn("top", redis.invoke { operation = "c", child = "top/c" }, redis.suspend)
+      a:claim(1)
+      assert.equal("running 1:d=refused", a:turn("top/c", shared("d", "top/c"), redis.suspend))
+      assert.truthy(store:run("top/c")["1"]:find('"code":"cycle"', 1, true))
+      assert.truthy(store:run("top/c")["1"]:find("waiting for top, which waits for this run: w > w", 1, true))
+    end)
+
+    it("forgets whom it waited for with the operation", function()
+      ask "one"
+      a:turn("p", shared("c", "p"))
+      a:turn("p", { "forget", "c", "again" })
+      assert.is_nil(store:run("p")["w:c"])
+      assert.same({}, store:call("SMEMBERS", "waiters:one"))
+    end)
+  end)
+
+  it("tells many a part at a time, and keeps the end of the run in the delayed set until all know", function()
+    ask "one"
+    a:claim(1)
+    local waiters = 250
+    for i = 1, waiters do
+      store:start("p" .. i)
+      a:claim(1)
+      a:turn("p" .. i, shared("c", "p" .. i), redis.suspend)
+    end
+    a:turn("one", redis.complete '"done"')
+    local function told()
+      local n = 0
+      for i = 1, waiters do
+        if store:run("p" .. i)["1"] then n = n + 1 end
+      end
+      return n
+    end
+    assert.same({ 100, 0 }, { told(), store:wake "one" })
+    assert.same({}, store:faults())
+    store:say "promote"
+    store:say "promote"
+    assert.same({ waiters, "completed" }, { told(), store:state "one" })
+    store:say "promote"
+    assert.is_nil(store:wake "one")
+    assert.is_nil(store:run("one").waiters)
+    assert.same({}, store:faults())
+  end)
+
+  it("forgets keys whose time is over", function()
+    ask("one", "short", 10)
+    ask("two", "long", 1000)
+    store:pass(10)
+    store:beat(store.host)
+    assert.same({ "w\tlong", ("%d\ttwo"):format(redis.BEGIN + 1000) }, store:call("HGETALL", "dedupe"))
+  end)
+end)
