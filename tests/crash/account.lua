@@ -1,5 +1,6 @@
 -- account: a tree of runs as it ended, in the form that two executions of it can be compared in:
--- not times, not numbers, not attempts, and not the id of the root.
+-- not times, not numbers, not attempts, not the id of the root, and not what a graph's node read of
+-- its dependencies (a fused one has it at hand).
 
 local json = require "weir.json"
 
@@ -23,10 +24,10 @@ function account.of(facts, root)
     if id == root or id:sub(1, length + 1) == root .. "/" then
       local run, operations = facts:run(id), {}
       for _, operation in ipairs(run.operations) do
-        operations[operation.id] = {
+        operations[operation.id] = operation.kind ~= "deps" and {
           kind = operation.kind, state = operation.state, result = plain(operation.result),
           error = plain(operation.error and json.encode(operation.error)),
-        }
+        } or nil
       end
       runs[renamed(id)] = {
         state = run.state, workflow = run.workflow, result = plain(run.result),
