@@ -183,6 +183,7 @@ describe("a selector", function()
       run "a/b/c"
       assert.same({ "a", "a/b" }, selector.topmost { "a", "a/b", "a/b/c" })
       assert.same({ "a", "a/b/c" }, selector.topmost { "a", "a/b/c" })
+      assert.same({ "a" }, selector.topmost({ "a", "a/b", "a/b/c" }, true))
     end)
 
     it("asks nothing where no run is above another", function()
@@ -202,5 +203,24 @@ describe("a selector", function()
 
   it("folds numbers out of messages", function()
     assert.equal("order N of N failed", require("weir.cli.list").folded("order 17 of 2000 failed"))
+  end)
+
+  it("shows how far it has come, where that takes its time and somebody looks", function()
+    local client, shown, clock = require "weir.native.client", {}, 0
+    client.is_terminal = function() return true end
+    client.width, client.height = function() return 60 end, function() return 24 end
+    client.now_ms = function() return clock end
+    client.show = function(text) shown[#shown + 1] = text or "let go" end
+    local line = require("weir.cli.progress").new()
+    line:bar("deleting", 1, 4)
+    line:over()
+    assert.same({}, shown)
+    clock = 600
+    line:bar("deleting", 1, 4)
+    line:bar("deleting", 2, 4)
+    assert.equal(1, #shown)
+    assert.truthy(shown[1]:find("deleting █████░░░░░░░░░░░░░░░ 1 of 4", 1, true))
+    line:over()
+    assert.same({ "", "let go" }, { shown[2], shown[3] })
   end)
 end)

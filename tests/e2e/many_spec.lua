@@ -71,8 +71,7 @@ end
 
 local function state_of(id) return host:run(id).state end
 
--- What is written changes this number.
-local function commits() return host.redis:call("HGET", "weir:{0}:meta", "commit") end
+local function record_of(id) return host.redis:call("HGETALL", "weir:{0}:r:" .. id) end
 
 describe("many runs", function()
   before_each(function()
@@ -142,7 +141,7 @@ describe("many runs", function()
     it("pages on with --until, and says how", function()
       for i = 1, 7 do start("waits", "p" .. i, "{}", "--delay", "1h") end
       local reply = weir("list", "--limit", "3", "--json")
-      local till = reply.stderr:match "^that is the first 3; for more: %-%-limit N, or %-%-until (%d+)\n$"
+      local till = reply.stderr:match "^these are the first 3; for more: %-%-limit N, or %-%-until (%d+)\n$"
       assert.equal("p5", cjson.decode(lines_of(reply.stdout)[3]).id)
       start("waits", "p8", "{}", "--delay", "1h")
       local rest = listed("--until", till)
@@ -200,12 +199,12 @@ describe("many runs", function()
 
     it("with --dry-run prints the ids and writes nothing", function()
       for i = 1, 3 do start("waits", "w" .. i, "{}", "--delay", "1h") end
-      local before = commits()
+      local before = record_of "w2"
       local out, said = good("cancel", "--workflow", "waits", "--dry-run")
       assert.same({ "w3\nw2\nw1\n", "would cancel 3 runs\n" }, { out, said })
       assert.equal("w2\n", (good("cancel", "w2", "--dry-run")))
-      assert.equal(before, commits())
-      assert.equal("scheduled", state_of "w2")
+      assert.same({ "", "would cancel 0 runs; 1 other not in a state for it\n" }, { good("cancel", "no", "--dry-run") })
+      assert.equal(before, record_of "w2")
     end)
 
     it("takes ids from stdin", function()
@@ -220,7 +219,7 @@ describe("many runs", function()
 
     it("is refused without --yes where nobody can be asked, and when nothing is named", function()
       start("waits", "w1", "{}", "--delay", "1h")
-      local before = commits()
+      local before = record_of "w1"
       local reply = weir("cancel", "--workflow", "waits")
       assert.equal(64, reply.status)
       assert.truthy(reply.stderr:find "add %-%-yes, or %-%-dry%-run")
@@ -231,7 +230,7 @@ describe("many runs", function()
       end
       assert.equal(64, weir("cancel", "w1", "--state", "failed").status)
       assert.equal(64, weir("cancel", "w1", "--rate", "fast").status)
-      assert.equal(before, commits())
+      assert.equal(before, record_of "w1")
     end)
 
     it("asks on a terminal, with the count", function()
@@ -282,6 +281,34 @@ describe("many runs", function()
       assert.same({ "w3", "w2" }, ids)
       assert.equal("scheduled", state_of "w1")
       assert.equal("w1\n", (good("cancel", "--workflow", "waits", "--dry-run", "--limit", "2")))
+    end)
+  end)
+
+  describe("retry", function()
+    it("by a SELECTOR lets whole trees begin again", function()
+      for i = 1, 3 do start("fails", "f" .. i, ('{"n":%d}'):format(i)) end
+      start("above", "a1", '{"n":7}')
+      for _, id in ipairs { "f1", "f2", "f3", "a1" } do host:wait_for(id, "failed") end
+      local out = good("retry", "--state", "failed", "--dry-run")
+      local ids = lines_of(out)
+      table.sort(ids)
+      assert.same({ "a1", "f1", "f2", "f3" }, ids)
+      assert.equal("retried 4\n", select(2, good("retry", "--state", "failed", "--yes")))
+      for _, id in ipairs { "f1", "f2", "f3", "a1" } do
+        support.wait_until("another attempt of " .. id, function()
+          local run = host:run(id)
+          return run.state == "failed" and run.attempt == 2
+        end)
+      end
+    end)
+
+    it("leaves alone what goes on", function()
+      start("waits", "w1")
+      host:wait_for("w1", "waiting")
+      assert.equal("retried 0, 1 had not failed\n", select(2, good("retry", "--workflow", "waits", "--yes")))
+      local reply = weir("retry", "w1")
+      assert.equal(1, reply.status)
+      assert.truthy(reply.stderr:find "^weir: run w1 is waiting")
     end)
   end)
 end)

@@ -81,7 +81,7 @@ local function print_runs(selection, as_json)
   if #chosen < most then return end
   local oldest = chosen[#chosen].created_at
   output.say(terminal.paint(output.style_of_messages(), "dim",
-    ("that is the first %d; for more: --limit N, or --until %d"):format(#chosen, oldest)))
+    ("these are the first %d; for more: --limit N, or --until %d"):format(#chosen, oldest)))
 end
 
 -- ------------------------------------------------------------------------------------------------

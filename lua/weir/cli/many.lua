@@ -21,7 +21,8 @@ local SPANS = { s = 1000, m = 60 * 1000, h = 3600 * 1000 }
 ---@field doing string
 ---@field done string the word of `act` when it was done
 ---@field passed string of runs in a state for which it is not
----@field fits fun(state: string): boolean whether it is for runs in that state
+---@field fits fun(state: string, options: table): boolean whether it is for runs in that state
+---@field whole boolean? it takes along also what was let go below a run
 
 ---@type table<string, weir.Act>
 local ACTS = {
@@ -31,10 +32,13 @@ local ACTS = {
   },
   retry = {
     doing = "retrying", done = "retried", passed = "had not failed",
-    fits = function(state) return state == "failed" or state == "cancelled" end,
+    fits = function(state, options)
+      if options.scratch or options.from then return record.ENDED[state] == true end
+      return state == "failed" or state == "cancelled"
+    end,
   },
   delete = {
-    doing = "deleting", done = "deleted", passed = "had not ended",
+    doing = "deleting", done = "deleted", passed = "had not ended", whole = true,
     fits = function(state) return record.ENDED[state] == true end,
   },
 }
@@ -55,14 +59,13 @@ function many.pace(text)
   return SPANS[unit] / count
 end
 
--- The ids that are meant, and how many runs a SELECTOR found for which the act is not.
-local function choose(verb, selection)
-  if selection.ids then return selector.topmost(selection.ids), 0 end
+-- Of the runs that a SELECTOR means, the ids of those that the act is for, and how many others there were.
+local function find(verb, options, selection)
   local act, line = ACTS[verb], progress.new()
   local ids, passed, most = {}, 0, selection.limit or math.maxinteger
   selector.walk(selection, function(page, seen)
     for _, glance in ipairs(page) do
-      if not act.fits(glance.state) then
+      if not act.fits(glance.state, options) then
         passed = passed + 1
       elseif #ids < most then
         ids[#ids + 1] = glance.id
@@ -72,7 +75,7 @@ local function choose(verb, selection)
     return #ids >= most
   end)
   line:over()
-  return selector.topmost(ids), passed
+  return selector.topmost(ids, act.whole), passed
 end
 
 local function check(verb, options, selection)
@@ -104,6 +107,8 @@ end
 ---@field counts table<string, integer> by the word of `act`
 ---@field passed integer
 ---@field status integer
+---@field line weir.Progress
+---@field due number? when the next may be done, ms
 
 -- Words for runs that are in no state for it: nothing was done, and nothing is wrong with it.
 local NEVERMIND = { ended = true, live = true, missing = true }
@@ -130,17 +135,23 @@ local function is_fault(selection, word)
   return not (selection.piped and NEVERMIND[word] and word ~= "missing")
 end
 
+-- Something is to be written where the bar stands.
+local function tell(self, write, ...)
+  self.line:over()
+  write(...)
+end
+
 -- What is said of each run that it was done to is for the few that were named.
 local function note(self, selection, results, options)
-  local tells = selection.ids and not selection.piped and not options.json
+  local names = selection.ids and not selection.piped and not options.json
   for _, result in ipairs(results) do
     local word, sentence, status = result[1], result[2], result[3]
     self.counts[word] = (self.counts[word] or 0) + 1
     self.handled = self.handled + 1
     if status == DONE then
-      if sentence and tells then output.say(sentence) end
+      if sentence and names then tell(self, output.say, sentence) end
     elseif is_fault(selection, word) then
-      if sentence then output.complain("%s", sentence) end
+      if sentence then tell(self, output.complain, "%s", sentence) end
       self.status = math.max(self.status, status)
     end
   end
@@ -164,33 +175,64 @@ local function do_batch(module, ids, options)
   return results
 end
 
+-- Waits until the next may be done; true when the process was interrupted. What was late is not made up for.
+local function wait_for_turn(self, pace)
+  if not pace then return client.pause(0) end
+  local due = math.max(self.due or 0, client.now_ms())
+  self.due = due + pace
+  return client.pause(math.ceil(due - client.now_ms()))
+end
+
 -- Goes through all; true when it was interrupted.
 local function work(self, selection, options, pace)
   local module = require("weir.cli." .. self.verb)
-  local size = pace and 1 or module.acts and BATCH or 1
-  local line, due = progress.new(), client.now_ms()
+  local size = not pace and module.acts and BATCH or 1
   while self.handled < #self.ids do
-    local rest = pace and math.ceil(due - client.now_ms()) or 0
-    if client.pause(math.max(0, rest)) then
-      line:over()
-      return true
-    end
+    if wait_for_turn(self, pace) then return true end
     local batch = table.move(self.ids, self.handled + 1, math.min(self.handled + size, #self.ids), 1, {})
     local results = do_batch(module, batch, options)
-    if options.json then print_json(batch, results) end
     note(self, selection, results, options)
-    line:bar(ACTS[self.verb].doing, self.handled, #self.ids)
-    due = due + (pace or 0)
+    if options.json then
+      print_json(batch, results)
+    else
+      self.line:bar(ACTS[self.verb].doing, self.handled, #self.ids)
+    end
   end
-  line:over()
   return false
+end
+
+-- Of ids that were named, those that there are and that the act is for, and how many others there were.
+local function fitting(verb, options, ids)
+  local found, chosen = store.glance(ids), {}
+  for _, id in ipairs(ids) do
+    if found[id] and ACTS[verb].fits(found[id].state, options) then chosen[#chosen + 1] = id end
+  end
+  return chosen, #ids - #chosen
 end
 
 local function dry_run(verb, ids, passed)
   for _, id in ipairs(ids) do output.print(id) end
-  local more = passed > 0 and (", %d %s"):format(passed, ACTS[verb].passed) or ""
+  local more = passed > 0 and ("; %s not in a state for it"):format(terminal.count(passed, "other")) or ""
   output.say(("would %s %s%s"):format(verb, terminal.count(#ids, "run"), more))
   return DONE
+end
+
+-- Does it, and says how far that went, whatever ended it.
+local function carry_out(self, selection, options, pace)
+  client.heed_interrupts()
+  local ok, interrupted = pcall(work, self, selection, options, pace)
+  self.line:over()
+  local bulk = not selection.ids or selection.piped
+  if ok and not interrupted then
+    if bulk then output.say(describe(self)) end
+    return self.status
+  end
+  if bulk or self.handled > 0 then
+    output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self),
+      #self.ids - self.handled, #self.ids))
+  end
+  if not ok then error(interrupted, 0) end
+  return INTERRUPTED
 end
 
 ---Does it to all that are meant.
@@ -200,27 +242,19 @@ end
 function many.main(verb, options)
   local pace, selection = many.pace(options.rate), selector.read(options)
   check(verb, options, selection)
-  local ids, passed = choose(verb, selection)
-  if options.dry_run then return dry_run(verb, ids, passed) end
-
-  local bulk = not selection.ids or selection.piped
-  local self = { verb = verb, ids = ids, handled = 0, counts = {}, passed = passed, status = DONE }
+  local ids, passed = selection.ids and selector.topmost(selection.ids, ACTS[verb].whole), 0
+  if not ids then ids, passed = find(verb, options, selection) end
+  if options.dry_run then
+    if selection.ids then ids, passed = fitting(verb, options, ids) end
+    return dry_run(verb, ids, passed)
+  end
   if not selection.ids and not options.yes and #ids > 0 and not agreed(verb, #ids) then
     output.say(("nothing was %s"):format(ACTS[verb].done))
     return store.FAILED
   end
-  client.heed_interrupts()
-  local ok, interrupted = pcall(work, self, selection, options, pace)
-  if ok and not interrupted then
-    if bulk then output.say(describe(self)) end
-    return self.status
-  end
-  if bulk or self.handled > 0 then
-    output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self),
-      #ids - self.handled, #ids))
-  end
-  if not ok then error(interrupted, 0) end
-  return INTERRUPTED
+  local self = { verb = verb, ids = ids, handled = 0, counts = {}, passed = passed, status = DONE,
+                 line = progress.new() }
+  return carry_out(self, selection, options, pace)
 end
 
 return many

@@ -36,12 +36,12 @@ function progress:bar(doing, done, total)
   self:say("%s %s%s %d of %d", doing, ("█"):rep(full), ("░"):rep(BAR - full), done, total)
 end
 
----Takes the line away.
+---Takes the line away, so that something else can be written.
 function progress:over()
-  if self.shown then
-    client.show("")
-    client.show()
-  end
+  if not self.shown then return end
+  client.show("")
+  client.show()
+  self.shown = false
 end
 
 return progress

@@ -296,15 +296,16 @@ local function path_to_selected(id, selected)
   return nil
 end
 
----Those of the runs that no other one takes along: what stands below another one goes with it, unless it was let go.
+---Those of the runs that no other one takes along: what stands below another one goes with it.
 ---@param ids string[]
+---@param whole boolean? also what was let go, as a detached child is
 ---@return string[] topmost in their order
-function selector.topmost(ids)
+function selector.topmost(ids, whole)
   local selected, paths, asked, wanted = {}, {}, {}, {}
   for _, id in ipairs(ids) do selected[id] = true end
   for _, id in ipairs(ids) do
     paths[id] = path_to_selected(id, selected)
-    for _, run in ipairs(paths[id] or {}) do
+    for _, run in ipairs(not whole and paths[id] or {}) do
       if not wanted[run] then asked[#asked + 1], wanted[run] = run, true end
     end
   end
