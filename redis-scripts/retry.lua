@@ -1,8 +1,8 @@
 -- retry: another attempt. The effect is a run's own: its code failed and it has attempts left. The verb is for people:
 -- an ended run begins again.
 -- args   the effect: delay_ms  error
---        the verb: n  (run  turn  again)×n      from the topmost run down to the one that is meant, each below the one
---        before it; `turn` as it was looked at; `again`: what it is to forget, see README.md
+--        the verb: n  (run  turn  again)×n      the topmost run first, then runs below it; `turn` as it was looked at;
+--        `again`: what it is to forget, see README.md
 -- moves  the effect: running -> retrying         the verb: completed | failed | cancelled -> ready, the first of them
 -- reply  the verb: retried       the others begin again when the run above asks for them
 --                  changed run   it is not what was looked at, nothing was written

@@ -2,7 +2,7 @@
 -- before any of its code runs; the command line says so beforehand. Pure.
 --
 --   rule       what failed and led to nothing; what the run left unfinished
---   only⇥ID    that operation, and what was left unfinished
+--   only⇥ID…   those operations, each behind a tab, and what was left unfinished
 --   from⇥ID    that one, and all that began after it
 --   scratch    everything
 --
@@ -98,7 +98,7 @@ function forgetting.choose(ended, again)
     if mode == "scratch" then marks[operation.id] = "anew" end
   end
   if mode == "only" then
-    marks[named] = "again"
+    for id in named:gmatch("[^\t]+") do marks[id] = "again" end
   elseif mode == "from" and ended.graph then
     marks[named] = "anew"
   elseif mode == "from" then

@@ -116,6 +116,24 @@ return { pay,
     assert.equal("completed", store:state "s/pay")
   end)
 
+  it("for several children goes on in each of them, when they are retried together", function()
+    begin [[
+return { pay, weir.workflow { id = "all", run = function(ctx, data)
+  local futures = {}
+  for i = 1, 3 do futures[i] = ctx:spawn { id = "pay-" .. i, workflow = "pay", data = data } end
+  return ctx:all(futures)
+end } }
+]]
+    support.write(folder .. "/declined", "")
+    store:start("all", "all", data())
+    assert.equal("failed", store:ended("all").state)
+    support.remove(folder .. "/declined")
+    local reply = weir("retry", "--workflow", "pay", "--state", "failed", "--yes")
+    assert.same({ 0, "retried 3\n" }, { reply.status, reply.stderr })
+    assert.equal('["paid","paid","paid"]', store:ended("all").result)
+    assert.same({ reserve = 3, charge = 6 }, notes())
+  end)
+
   it("is refused with a sentence that says what to do instead", function()
     begin(SHOP)
     store:start("s", "shop", data())

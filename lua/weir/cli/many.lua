@@ -186,7 +186,7 @@ end
 -- Goes through all; true when it was interrupted.
 local function work(self, selection, options, pace)
   local module = require("weir.cli." .. self.verb)
-  local size = not pace and module.acts and BATCH or 1
+  local size = not pace and module.acts and (module.BATCH or BATCH) or 1
   while self.handled < #self.ids do
     if wait_for_turn(self, pace) then return true end
     local batch = table.move(self.ids, self.handled + 1, math.min(self.handled + size, #self.ids), 1, {})

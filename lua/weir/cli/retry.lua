@@ -8,6 +8,9 @@ local store = require "weir.cli.store"
 
 local retry = {}
 
+---Runs in one call.
+retry.BATCH = 200
+
 local NAMED = 5 -- operations named in a sentence
 local TRIES = 3 -- what was looked at may have moved
 
@@ -25,7 +28,8 @@ local function ended(run)
   return { operations = operations, barren = run.barren, graph = run.graph }
 end
 
-local function fault(status, sentence) return nil, { word = "refused", sentence = sentence, status = status } end
+-- What `act` says of a run to which nothing was done.
+local function fault(status, sentence, word) return nil, { word or "refused", sentence, status } end
 
 local function refused(format, ...) return fault(store.FAILED, format:format(...)) end
 
@@ -79,18 +83,38 @@ local function check_parent(parent, child)
   return operation
 end
 
--- The runs that begin again, from the topmost down, each with what it is to forget.
-local function chain_of(run, options)
+-- A node of a graph that was never begun is no run yet.
+local function missing(look, id)
+  local parent_id, key = id:match("^(.*)/([^/]*)$")
+  local parent = parent_id and look(parent_id)
+  local node = parent and parent.graph and operation_of(parent, key)
+  for _, need in ipairs(node and node.depends_on or {}) do
+    local operation = operation_of(parent, need)
+    if operation.state ~= "completed" then
+      return refused("%s was not begun: it depends on %s/%s, which is %s%s", id, parent_id, need, operation.state,
+        operation.number and ("; weir retry %s/%s"):format(parent_id, need) or "")
+    end
+  end
+  return fault(store.NO_INPUT, ('there is no run "%s"; weir list shows those there are'):format(id), "missing")
+end
+
+-- The runs that begin again so that one does, from the topmost down, each with what it is to forget.
+local function chain_of(look, id, options)
+  local run = look(id)
+  if not run then return missing(look, id) end
+  if not record.ENDED[run.state] then
+    return fault(store.FAILED, ("run %s is %s: it can be retried when it has ended"):format(id, run.state), "live")
+  end
   local mode, why_not = mode_of(run, options)
   if not mode then return nil, why_not end
   local chain, below = { { run = run, again = mode } }, run
   while below.parent and not below.detached do
-    local parent = store.inspect({ below.parent })[below.parent]
+    local parent = look(below.parent)
     if not parent then break end
     local operation
     operation, why_not = check_parent(parent, below)
     if not operation then return nil, why_not end
-    table.insert(chain, 1, { run = parent, again = "only\t" .. operation.id })
+    table.insert(chain, 1, { run = parent, again = "only", child = operation.id })
     below = parent
   end
   return chain
@@ -126,40 +150,82 @@ local function sentence_of(chain)
   return text
 end
 
-local function try(id, options)
-  local run = store.inspect({ id })[id]
-  if not run then
-    return "missing", ('there is no run "%s"; weir list shows those there are'):format(id), store.NO_INPUT
+-- Chains with the same topmost run are one: it begins again for all of them.
+local function merge(trees, chain)
+  local top = chain[1].run.id
+  local tree = trees[top]
+  if not tree then
+    tree = { by_id = {} }
+    trees[top], trees[#trees + 1] = tree, tree
   end
-  if not record.ENDED[run.state] then
-    return "live", ("run %s is %s: it can be retried when it has ended"):format(id, run.state), store.FAILED
+  for _, link in ipairs(chain) do
+    local there = tree.by_id[link.run.id]
+    if not there then
+      there = { run = link.run, again = link.again }
+      tree.by_id[link.run.id], tree[#tree + 1] = there, there
+    end
+    if link.child and not (there.again .. "\t"):find("\t" .. link.child .. "\t", 1, true) then
+      there.again = there.again .. "\t" .. link.child
+    end
   end
-  local chain, why_not = chain_of(run, options)
-  if not chain then return why_not.word, why_not.sentence, why_not.status end
-  local group = { "retry", #chain }
-  for _, one in ipairs(chain) do
-    for _, value in ipairs { one.run.id, one.run.turn, one.again } do group[#group + 1] = value end
-  end
-  local reply = store.call(group)[1]
-  if reply[1] == "retried" then return "retried", sentence_of(chain), 0 end
-  return nil
 end
 
----Lets one run begin again.
----@param id string
+local function group_of(tree)
+  local group = { "retry", #tree }
+  for _, one in ipairs(tree) do
+    for _, value in ipairs { one.run.id, one.run.turn, one.again } do group[#group + 1] = value end
+  end
+  return group
+end
+
+-- Tries all whose result is not known. What has moved since it was looked at is left.
+local function try(ids, options, results)
+  local runs, chains, trees = {}, {}, {}
+  local function look(id)
+    if runs[id] == nil then runs[id] = store.inspect({ id })[id] or false end
+    return runs[id] or nil
+  end
+  for i, id in ipairs(ids) do
+    if not results[i] then
+      local chain, why_not = chain_of(look, id, options)
+      results[i], chains[i] = why_not, chain
+      if chain then merge(trees, chain) end
+    end
+  end
+  local groups, retried = {}, {}
+  for i, tree in ipairs(trees) do groups[i] = group_of(tree) end
+  for i, reply in ipairs(groups[1] and store.call(table.unpack(groups)) or {}) do
+    retried[trees[i][1].run.id] = reply[1] == "retried"
+  end
+  for i, chain in pairs(chains) do
+    if retried[chain[1].run.id] then results[i] = { "retried", sentence_of(chain), 0 } end
+  end
+end
+
+---Lets runs begin again, with one call.
+---@param ids string[] at most BATCH
 ---@param options { from: string?, scratch: boolean? }
----@return string word retried, live, missing, refused
----@return string sentence
----@return integer status
-function retry.act(id, options)
+---@return table[] for each id a word, a sentence, an exit status
+function retry.acts(ids, options)
   if options.from and options.scratch then
     store.fault(store.USAGE, "--from and --scratch exclude each other: --scratch forgets everything")
   end
-  for _ = 1, TRIES do
-    local word, sentence, status = try(id, options)
-    if word then return word, sentence, status end
+  local results = {}
+  for _ = 1, TRIES do try(ids, options, results) end
+  for i, id in ipairs(ids) do
+    results[i] = results[i] or { "refused", ("run %s does not stand still; weir show %s"):format(id, id), store.FAILED }
   end
-  return "refused", ("run %s does not stand still; look at it with weir show %s"):format(id, id), store.FAILED
+  return results
+end
+
+---@param id string
+---@param options { from: string?, scratch: boolean? }
+---@return "retried"|"live"|"missing"|"refused" word
+---@return string sentence
+---@return integer status
+function retry.act(id, options)
+  local result = retry.acts({ id }, options)[1]
+  return result[1], result[2], result[3]
 end
 
 return retry
