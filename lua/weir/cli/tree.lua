@@ -201,7 +201,8 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Draw
 
-local ORDER = { "completed", "failed", "cancelled", "running", "waiting", "retrying", "ready", "scheduled" }
+local ORDER = { "completed", "failed", "cancelled", "running", "waiting", "retrying", "ready", "scheduled",
+                "pending" }
 
 ---"3 completed, 1 running"
 ---@param counts table<string, integer>
