@@ -123,12 +123,14 @@ function terminal.number(n)
   return (tostring(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
 end
 
+local PLURALS = { child = "children" }
+
 ---A count with its noun: "1 run", "12,000 runs".
 ---@param n integer
 ---@param noun string
 ---@return string
 function terminal.count(n, noun)
-  return ("%s %s%s"):format(terminal.number(n), noun, n == 1 and "" or "s")
+  return ("%s %s"):format(terminal.number(n), n == 1 and noun or PLURALS[noun] or noun .. "s")
 end
 
 ---How much is done, as so many columns: "[####------]".

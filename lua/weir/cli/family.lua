@@ -1,6 +1,6 @@
 -- A run and what it invoked, kept up to date: what has ended is read once, what goes on is read again
 -- when something in Redis has changed. Reads no more runs than it was told to; those that go on come
--- first.
+-- first. Of a graph its nodes are read, and nothing below them.
 
 local record = require "weir.record"
 local store = require "weir.cli.store"
@@ -47,8 +47,9 @@ function family:refresh()
   self.now = now
   if commit == self.commit then return false end
   self.commit = commit
-  local level, left = { self.root }, self.at_most
-  while #level > 0 and left > 0 do
+  local level, left, depth = { self.root }, self.at_most, 0
+  while #level > 0 and left > 0 and not (depth > 1 and self.runs[self.root].graph) do
+    depth = depth + 1
     level = table.move(level, 1, math.min(#level, left), 1, {})
     left = left - #level
     local wanted = {}

@@ -1,11 +1,16 @@
--- Waiting for the end of a run. The outcome itself ends the wait; what is shown meanwhile, a tree that
--- moves on a terminal or lines that tell of changes, looks at Redis only when something was written.
+-- Waiting for the end of a run. The outcome itself ends the wait; what is shown meanwhile, a tree or a
+-- graph that moves on a terminal with a bar below it, or lines that tell of changes, is read only when
+-- something was written. A run of many operations is only counted: there is a bar and no more.
 
+local bar = require "weir.cli.bar"
 local client = require "weir.native.client"
 local family = require "weir.cli.family"
+local graph = require "weir.cli.graph"
 local output = require "weir.cli.output"
+local picture = require "weir.cli.picture"
 local record = require "weir.record"
 local store = require "weir.cli.store"
+local tally = require "weir.cli.tally"
 local terminal = require "weir.terminal"
 local tree = require "weir.cli.tree"
 
@@ -15,40 +20,63 @@ local GRACE_MS = 120 -- a run that is over sooner shows no tree that moves
 local FRAME_MS, LINES_MS = 100, 250
 local RELATION = 10 -- looking may take a tenth of the time
 local WATCHED, REMEMBERED = 120, 1000 -- runs looked at, while it goes on and at the end
+local MANY = 1000 -- operations; a run of more is counted, not read
 local FINAL_ROWS = 200
 local LINES = 20 -- told at once
+local COUNTED_MS = 1000 -- between lines that tell how far it has come
 
 -- ------------------------------------------------------------------------------------------------
 -- A tree that moves
-
--- "5 children: 2 completed, 3 running"; nothing where the tree itself says as much.
-local function summary_of(root)
-  local counts, n = {}, 0
-  for _, row in ipairs(root.rows) do
-    if row.is_run then
-      n = n + 1
-      counts[row.state] = (counts[row.state] or 0) + 1
-    end
-  end
-  return n > 1 and ("%d children: %s"):format(n, tree.counted(counts)) or nil
-end
 
 -- Every line is wiped behind its text, so that a shorter one leaves nothing of the one before.
 local function show(lines)
   client.show(table.concat(lines, "\27[K\n") .. "\27[K\n")
 end
 
+local function is_large(self) return math.max(self.tally.nodes or 0, self.tally.size) > MANY end
+
+-- The graph may have begun since it was counted.
+local function read_family(self)
+  self.family:refresh()
+  local run = self.family.runs[self.id]
+  if run.graph then self.tally.nodes = #run.graph.nodes end
+end
+
+-- Of a graph its nodes, of any other run its children so far.
+local function counts_of(self)
+  if is_large(self) then return self.tally:counts() end
+  local run = self.family.runs[self.id]
+  local counts = { noun = run.graph and "node" or "child", total = 0, running = 0, completed = 0, failed = 0,
+                   cancelled = 0 }
+  for _, operation in ipairs(run.operations) do
+    if operation.kind == "invoke" then
+      counts.total = counts.total + 1
+      if counts[operation.state] then counts[operation.state] = counts[operation.state] + 1 end
+    end
+  end
+  return counts
+end
+
+-- What of the run is drawn is thought out anew only when it changed; its clocks go on all the same.
+local function draw_run(self, style, now, changed)
+  local run, rows = self.family.runs[self.id], math.max(1, style.rows - 4)
+  if run.graph then
+    return picture.live(graph.view(run, now, self.family.runs), { style = style, now = now, rows = rows })
+  end
+  if changed or style.rows ~= self.rows then
+    self.rows = style.rows
+    self.pruned = tree.prune(tree.plant(self.id, self.family.runs), rows)
+  end
+  return tree.draw(self.pruned, { style = style, now = now })
+end
+
 local function draw_live(self, changed)
   local style = output.style_of_messages()
-  if changed or style.rows ~= self.rows then
-    local root = tree.plant(self.id, self.family.runs)
-    self.rows, self.summary = style.rows, summary_of(root)
-    self.pruned = tree.prune(root, math.max(1, style.rows - 3))
-  end
-  local now = self.family.now + client.now_ms() - self.looked_at
-  local lines = tree.draw(self.pruned, { style = style, now = now })
-  if self.summary then
-    lines[#lines + 1] = terminal.paint(style, "dim", terminal.clip(self.summary, style.columns - 1))
+  local now = self.tally.now + client.now_ms() - self.looked_at
+  local lines = is_large(self) and {} or draw_run(self, style, now, changed)
+  local counts = counts_of(self)
+  if is_large(self) or counts.total > 1 then
+    lines[#lines + 1] = bar.draw(style, counts, now - self.tally.begins_at)
   end
   show(lines)
 end
@@ -60,7 +88,7 @@ end
 local function changes(self, root)
   local rows = {}
   local function look(row, path)
-    if self.told[path] ~= row.state then
+    if row.state ~= "pending" and self.told[path] ~= row.state then
       self.told[path] = row.state
       rows[#rows + 1] = { path = path, row = row }
     end
@@ -72,7 +100,15 @@ local function changes(self, root)
   return rows
 end
 
+local function tell_count(self)
+  if client.now_ms() < self.tell_at then return end
+  self.tell_at = client.now_ms() + COUNTED_MS
+  local elapsed = terminal.span(self.tally.now - self.tally.begins_at)
+  output.say(("%s  %s"):format(terminal.pad(elapsed, 7, true), bar.text(self.tally:counts())))
+end
+
 local function tell_changes(self)
+  if is_large(self) then return tell_count(self) end
   local style = output.style_of_messages()
   local root = tree.plant(self.id, self.family.runs)
   local rows, lines = changes(self, root), {}
@@ -82,7 +118,7 @@ local function tell_changes(self)
     lines[i] = ("%s %s  %s%s"):format(tree.mark(style, row.state), terminal.plain(path), row.state, took)
   end
   if #rows > LINES then lines[LINES + 1] = ("… and %d more"):format(#rows - LINES) end
-  local elapsed = terminal.pad(terminal.span(self.family.now - root.began), 7, true)
+  local elapsed = terminal.pad(terminal.span(self.tally.now - root.began), 7, true)
   for _, line in ipairs(lines) do output.say(elapsed .. "  " .. line) end
 end
 
@@ -94,9 +130,9 @@ end
 local function look(self)
   local began, changed = client.now_ms(), false
   if began >= self.look_again_at then
-    changed = self.family:refresh()
+    changed = self.tally:refresh()
+    if changed and not is_large(self) then read_family(self) end
     self.looked_at = client.now_ms()
-    if not self.family.runs[self.id] then store.no_such_run(self.id) end
   end
   if self.how == "tree" then
     draw_live(self, changed)
@@ -105,7 +141,7 @@ local function look(self)
     tell_changes(self)
   end
   if self.looked_at >= began then self.look_again_at = began + RELATION * (client.now_ms() - began) end
-  return record.ENDED[self.family.runs[self.id].state]
+  return record.ENDED[self.tally.state] and not self.tally.behind
 end
 
 local function is_over(id)
@@ -133,18 +169,31 @@ local function await(self, deadline)
 end
 
 -- The whole run as it ended, below everything that was said before.
-local function show_final(self, most)
+local function final_lines(self, style, most)
+  if is_large(self) then return { bar.draw(style, self.tally:counts(), self.tally.now - self.tally.begins_at) } end
   local all = family.new(self.id, REMEMBERED)
   all:refresh()
-  local style = output.style_of_messages()
-  local root = tree.prune(tree.plant(self.id, all.runs), most or math.max(1, style.rows - 3))
-  local lines = tree.draw(root, { style = style, now = all.now })
+  local rows, run = most or math.max(1, style.rows - 3), all.runs[self.id]
+  if run.graph then
+    return picture.live(graph.view(run, all.now, all.runs), { style = style, now = all.now, rows = rows })
+  end
+  return tree.draw(tree.prune(tree.plant(self.id, all.runs), rows), { style = style, now = all.now })
+end
+
+local function show_final(self, most)
+  repeat self.tally:refresh() until not self.tally.behind
+  local lines = final_lines(self, output.style_of_messages(), most)
   if output.is_live() then
     show(lines)
     client.show()
   else
     output.say(table.concat(lines, "\n"))
   end
+end
+
+local function new(id, how)
+  return { id = id, family = family.new(id, WATCHED), tally = tally.new(id), told = {}, shown = false, looked_at = 0,
+           look_again_at = 0, tell_at = 0, how = how }
 end
 
 ---@class weir.WaitOptions
@@ -156,9 +205,7 @@ end
 ---@param options weir.WaitOptions
 ---@return weir.Record? run nil: the time was over first
 function wait.until_over(id, options)
-  local self = { id = id, family = family.new(id, WATCHED), told = {}, shown = false,
-                 looked_at = 0, look_again_at = 0 }
-  self.how = output.is_live() and "tree" or options.tells and "lines" or nil
+  local self = new(id, output.is_live() and "tree" or options.tells and "lines" or nil)
   local deadline = options.timeout_ms and client.now_ms() + options.timeout_ms
   local over = await(self, deadline)
   if over and (self.shown or options.tells) then
@@ -168,6 +215,16 @@ function wait.until_over(id, options)
   end
   if not over then return nil end
   return (store.run(id))
+end
+
+---Shows how a run goes until it has ended, and takes away what it showed.
+---@param id string
+function wait.watch(id)
+  local self = new(id, "tree")
+  await(self)
+  if not self.shown then return end
+  client.show("")
+  client.show()
 end
 
 return wait
