@@ -83,12 +83,7 @@ commands["wait"] = function(options)
 end
 
 function commands.show(options)
-  if options.json then
-    output.print(record.json((store.run(options[1]))))
-  else
-    output.print(require("weir.cli.show").text(options[1]))
-  end
-  return DONE
+  return require("weir.cli.show").main(options)
 end
 
 function commands.list(options)

@@ -1,16 +1,22 @@
--- `weir show`: one run, with what it did and what it did it with.
+-- `weir show`: one run, with what it did and what it did it with; a graph as a picture.
 
+local client = require "weir.native.client"
+local dot = require "weir.cli.dot"
 local family = require "weir.cli.family"
+local graph = require "weir.cli.graph"
 local output = require "weir.cli.output"
+local picture = require "weir.cli.picture"
 local record = require "weir.record"
 local store = require "weir.cli.store"
 local terminal = require "weir.terminal"
 local tree = require "weir.cli.tree"
+local wait = require "weir.cli.wait"
 
 local show = {}
 
 local REMEMBERED = 1000 -- runs of which the tree tells more than that they were invoked
 local LABEL = 10
+local STAGES = 40 -- lines of a graph that is listed instead of drawn
 
 local function state_text(style, run, now)
   local words = { ("%s %s"):format(tree.mark(style, run.state), run.state) }
@@ -47,13 +53,26 @@ local function facts(style, run, now)
   return list
 end
 
+local function read(id)
+  local all = family.new(id, REMEMBERED)
+  all:refresh()
+  return all, all.runs[id] or store.no_such_run(id)
+end
+
+local function draw_operations(style, all, run)
+  if run.graph then
+    return picture.draw(graph.view(run, all.now, all.runs), { style = style, now = all.now, rows = STAGES })
+  end
+  local root = tree.plant(run.id, all.runs)
+  root.failed = nil -- told above
+  return tree.draw(root, { style = style, now = all.now, origin = root.began })
+end
+
 ---@param id string
 ---@return string text
 function show.text(id)
   local style = output.style()
-  local all = family.new(id, REMEMBERED)
-  all:refresh()
-  local run = all.runs[id] or store.no_such_run(id)
+  local all, run = read(id)
   local workflow = terminal.paint(style, "dim", terminal.plain(run.workflow))
   local lines = { terminal.paint(style, "bold", terminal.plain(id)) .. "  " .. workflow, "" }
   for _, fact in ipairs(facts(style, run, all.now)) do
@@ -64,15 +83,50 @@ function show.text(id)
       lines[#lines + 1] = (" "):rep(LABEL) .. terminal.clip(line, math.max(40, style.columns - LABEL))
     end
   end
-  if #run.operations > 0 then
+  if #run.operations > 0 or run.graph then
     lines[#lines + 1] = ""
-    local root = tree.plant(id, all.runs)
-    root.failed = nil -- told above
-    for _, line in ipairs(tree.draw(root, { style = style, now = all.now, origin = root.began })) do
-      lines[#lines + 1] = line
-    end
+    local drawn = draw_operations(style, all, run)
+    table.move(drawn, 1, #drawn, #lines + 1, lines)
   end
   return table.concat(lines, "\n")
+end
+
+---@param id string
+---@return string text in the language of Graphviz
+function show.dot(id)
+  local all, run = read(id)
+  if run.graph then return dot.graph(id, graph.view(run, all.now, all.runs), all.now) end
+  return dot.tree(tree.plant(id, all.runs), all.now)
+end
+
+-- Shown anew in place until the run has ended, then once more where it stays.
+local function watch(id)
+  if not client.is_terminal(1) or not output.is_live() then
+    store.fault(store.USAGE, "show --watch needs a terminal; use weir wait %s", id)
+  end
+  wait.watch(id)
+  output.print(show.text(id))
+end
+
+---@param options { [1]: string, json: boolean, dot: boolean, watch: boolean }
+---@return integer status
+function show.main(options)
+  local id = options[1]
+  if options.json and options.dot then
+    store.fault(store.USAGE, "--json and --dot are two forms of the same; leave one out")
+  elseif options.watch and (options.json or options.dot) then
+    store.fault(store.USAGE, "--watch draws on a terminal; leave out %s", options.json and "--json" or "--dot")
+  end
+  if options.watch then
+    watch(id)
+  elseif options.dot then
+    output.print(show.dot(id))
+  elseif options.json then
+    output.print(record.json((store.run(id))))
+  else
+    output.print(show.text(id))
+  end
+  return 0
 end
 
 return show

@@ -1,6 +1,8 @@
 -- `weir why`: one sentence of truth about what a run, or everything, is waiting for; since when; and
 -- what would unblock it.
 
+local deps = require "weir.cli.deps"
+local graph = require "weir.cli.graph"
 local json = require "weir.json"
 local output = require "weir.cli.output"
 local record = require "weir.record"
@@ -80,6 +82,16 @@ local function of_operation(operation, now, depth)
     operation.line)
 end
 
+local function of_graph(run, now, first, depth)
+  local counts = graph.counts(graph.view(run, now).nodes)
+  local goes_on = counts.running or 0
+  return ("%s of %s completed%s%s; it waits for %s%s: %s"):format(counts.completed or "none",
+    terminal.count(#run.graph.nodes, "node"),
+    counts.failed and (", %d failed"):format(counts.failed) or "",
+    counts.pending and (", %d not started"):format(counts.pending) or "", first.run,
+    goes_on > 1 and (" and %s"):format(terminal.count(goes_on - 1, "other")) or "", sentence_of(first.run, depth + 1))
+end
+
 local function of_waiting(run, now, depth)
   local open = {}
   for _, operation in ipairs(run.operations) do
@@ -89,6 +101,7 @@ local function of_waiting(run, now, depth)
   if #open == 0 then
     return ending .. "it waits for children that it has timed out on, or that it has not awaited, to end"
   end
+  if run.graph then return ending .. of_graph(run, now, open[1], depth) end
   local among = #open > 1 and ("of %s, the first: "):format(terminal.count(#open, "open operation")) or ""
   return ending .. among .. of_operation(open[1], now, depth)
 end
@@ -115,13 +128,39 @@ local function of_running(glance, run, now)
   return ("worker %s runs its Lua, and has recorded nothing for %s"):format(glance.holder, span(last, now))
 end
 
+-- ------------------------------------------------------------------------------------------------
+-- A node of a graph that is no run yet
+
+local function of_pending(node, view, run)
+  local obstacle, blocker = graph.obstacle(view, node)
+  if record.ENDED[run.state] and not blocker then
+    return ("it was not started before graph %s ended: that is %s"):format(run.id, run.state)
+  end
+  if not obstacle then return ("it is not started yet: graph %s starts it as soon as it has room"):format(run.id) end
+  if not blocker then
+    return ("it is not started: it depends on %s, which is %s (weir why %s)"):format(obstacle.run, obstacle.state,
+      obstacle.run)
+  end
+  local because = blocker ~= obstacle and (" because %s"):format(blocker.run) or ""
+  local verb = blocker.state == "cancelled" and "was cancelled" or "failed"
+  return ("it is not started: it depends on %s, which %s%s%s: %s; weir retry %s goes on"):format(obstacle.run,
+    blocker ~= obstacle and "is not started either" or verb, because, because ~= "" and " " .. verb or "",
+    blocker.failed or "nobody knows why", blocker.run)
+end
+
+local function of_no_run(id)
+  local node, view, run = deps.locate(id)
+  if node and node.state == "pending" then return of_pending(node, view, run) end
+  return deps.no_such_run(id, view)
+end
+
 ---@param id string
 ---@param depth integer
 ---@return string
 function sentence_of(id, depth)
   local found, now = store.glance { id }
   local glance = found[id]
-  if not glance then return depth == 0 and store.no_such_run(id) or "there is no trace of it; see weir doctor" end
+  if not glance then return depth == 0 and of_no_run(id) or "there is no trace of it; see weir doctor" end
   if depth > DEEPEST then return "see weir why " .. id end
   local state = glance.state
   if record.ENDED[state] then
