@@ -91,7 +91,8 @@ local function missing(look, id)
   for _, need in ipairs(node and node.depends_on or {}) do
     local operation = operation_of(parent, need)
     if operation.state ~= "completed" then
-      return refused("%s was not begun: it depends on %s/%s, which is %s%s", id, parent_id, need, operation.state,
+      local state = operation.state == "failed" and "has failed" or "is " .. operation.state
+      return refused("%s was not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,
         operation.number and ("; weir retry %s/%s"):format(parent_id, need) or "")
     end
   end
