@@ -1,8 +1,8 @@
 -- Runs a graph: begins each node when those it depends on have ended as it wants them to, until nothing is under way
 -- and nothing can begin. A node is an invoke like any other; what is told, recorded and replayed is the journal's.
 --
--- One branch conducts all nodes. It begins what can begin, in the order in which the nodes were given, as many as go
--- in a turn, then waits for one outcome. So what it does follows from the outcomes delivered alone: in a replay every
+-- One branch conducts all nodes. It begins what can begin, in the order in which it became able to, as many as go in
+-- a turn, then waits for one outcome. So what it does follows from the outcomes delivered alone: in a replay every
 -- node that is recorded is begun again no later than it was then. Of one that has ended only its outcome's text stays.
 
 local branches = require "weir.branches"
@@ -10,7 +10,6 @@ local context = require "weir.context"
 local deps = require "weir.deps"
 local failure = require "weir.failure"
 local graph = require "weir.graph"
-local heap = require "weir.heap"
 local json = require "weir.json"
 local verb = require "weir.verb"
 
@@ -30,7 +29,10 @@ local MOST_NAMED = 10 -- in its message
 ---@field states integer[]
 ---@field missing integer[] how many dependencies have to end before the node can begin, or never can
 ---@field texts table<integer, string> node -> JSON of its result or failure
----@field ready table heap of nodes that can begin
+---@field ready integer[] nodes that can begin, from `first` to `last`: in the order in which they became able to, those
+---  that did so together in the order in which they were given
+---@field first integer
+---@field last integer
 ---@field under_way integer
 ---@field failures integer[] nodes whose failure fails the graph, in the order in which it came
 local Conductor = {}
@@ -75,8 +77,9 @@ end
 
 local function new(run, definition, plan, input)
   local self = setmetatable({
-    run = run, plan = plan, input = input, states = {}, missing = {}, texts = {}, ready = heap.new(), under_way = 0,
-    failures = {}, line = definition.line > 0 and ("%s:%d"):format(definition.file, definition.line) or definition.file,
+    run = run, plan = plan, input = input, states = {}, missing = {}, texts = {}, ready = {}, first = 1, last = 0,
+    under_way = 0, failures = {},
+    line = definition.line > 0 and ("%s:%d"):format(definition.file, definition.line) or definition.file,
   }, Conductor)
   for i = 1, plan.count do
     self.states[i], self.missing[i] = WAITING, plan.first_need[i + 1] - plan.first_need[i]
@@ -88,8 +91,8 @@ end
 -- Begin
 
 function Conductor:make_ready(i)
-  self.states[i] = READY
-  self.ready:push(i, i)
+  self.states[i], self.last = READY, self.last + 1
+  self.ready[self.last] = i
 end
 
 local function keys_of_needs(plan, i)
@@ -143,16 +146,16 @@ function Conductor:begin(i)
   self.under_way = self.under_way + 1
 end
 
--- Begin what can begin, in the order of the nodes. True when more could than should in this turn.
+-- Begin what can begin. True when more could than should in this turn.
 function Conductor:begin_ready()
   local run, ready, keys = self.run, self.ready, self.plan.keys
   local journal = run.journal
-  local i = ready:peek()
-  while i do
+  while self.first <= self.last do
+    local i = ready[self.first]
     if not journal.recorded[keys[i]] and (run:is_full() or journal:cancelling()) then return true end
-    ready:pop()
+    ready[self.first] = nil
+    self.first = self.first + 1
     self:begin(i)
-    i = ready:peek()
   end
   return false
 end
@@ -176,7 +179,7 @@ local DECIDE = {
 -- Tell those that depend on a node that it has ended, or never can begin; and so on, without recursion.
 function Conductor:tell_users(first, completed)
   local plan, states, missing = self.plan, self.states, self.missing
-  local list, at = { first }, 0
+  local list, at, ready = { first }, 0, {}
   while at < #list do
     at = at + 1
     local i = list[at]
@@ -185,7 +188,8 @@ function Conductor:tell_users(first, completed)
       missing[user] = missing[user] - 1
       local decided = states[user] == WAITING and DECIDE[plan.when[user] or "all"](completed, missing[user])
       if decided == READY then
-        self:make_ready(user)
+        states[user] = READY
+        ready[#ready + 1] = user
       elseif decided == NEVER then
         states[user] = NEVER
         list[#list + 1] = user
@@ -193,6 +197,8 @@ function Conductor:tell_users(first, completed)
     end
     completed = false -- the others never begin
   end
+  if at > 1 then table.sort(ready) end -- of one node they are in order
+  for _, user in ipairs(ready) do self:make_ready(user) end
 end
 
 function Conductor:settle(operation)
