@@ -629,6 +629,20 @@ describe("a limit", function()
     assert.equal(1, view.attempt)
   end)
 
+  it("of deaths: one child is tried apart, then all go in its turns again", function()
+    local made = driver.new { workflows = {
+      workflow("echo", function(_, data) return data end),
+      workflow("w", function(ctx)
+        for i = 1, 200 do ctx:invoke { id = "i" .. i, workflow = "echo" } end
+      end),
+    } }
+    made:start("w", nil, { id = "r" })
+    made:step()
+    made:crash "r"
+    assert.equal("completed", made:finish("r").state)
+    assert.is_true(made.turns < 20, made.turns)
+  end)
+
   it("of deaths: it is lost, its children end, its code runs no more", function()
     local ran, deaths = 0, 0
     local made = driver.new { max_deaths = 3, fused = false, workflows = { nap, careful, workflow("w", function(ctx)

@@ -323,6 +323,7 @@ function Run:turn(now, outcomes, recorded_at)
   self:say_rest()
   local log = self.journal
   log:recorded_at(recorded_at or now)
+  if recorded_at then self.deaths = 0 end -- so it is in the store
   log:learn(outcomes)
   if log.lost and not self.ended then self:give_up("lost", log.lost.value) end
   if log.at_once and not self.cut then self:cut_short() end
