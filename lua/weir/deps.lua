@@ -13,13 +13,8 @@ local verb = require "weir.verb"
 
 local deps = {}
 
----@class weir.Dep
----@field ok boolean whether it completed
----@field value any its result
----@field error weir.Failure? of one that ended otherwise
-
 -- What a face keeps stands under a key that authors cannot name:
--- keys (of the dependencies, in order), read (position, walking -> weir.Dep), positions (key -> position, when asked).
+-- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, when asked).
 local STATE = setmetatable({}, { __name = "weir.deps" })
 
 local SHOWN = 8 -- keys that a refusal names
@@ -72,7 +67,7 @@ function metatable.__newindex(_, key)
 end
 
 ---@param keys string[]
----@param read fun(position: integer, walking: boolean?): weir.Dep
+---@param read fun(position: integer, walking: boolean?): weir.Settled
 function deps.new(keys, read)
   return setmetatable({ [STATE] = { keys = keys, read = read } }, metatable)
 end
@@ -83,7 +78,7 @@ end
 ---What became of a node, out of the texts of its outcome.
 ---@param ok boolean? nil: nothing yet
 ---@param text string?
----@return weir.Dep
+---@return weir.Settled
 function deps.decode(ok, text)
   if ok then return { ok = true, value = json.decode(text) } end
   return { ok = false, error = text and failure.decode(text) }

@@ -1,7 +1,7 @@
 ---@meta weir.types
 -- Shapes for the editor: what a workflow gets and gives, in units and defaults. Never loaded.
--- weir.WorkflowFields, weir.RetryFields and weir.ErrorFields stand in init.lua, weir.Failure in
--- failure.lua, weir.Future and weir.Settled in futures.lua.
+-- weir.WorkflowFields, weir.GraphFields, weir.Node, weir.RetryFields and weir.ErrorFields stand in init.lua,
+-- weir.Failure in failure.lua, weir.Future and weir.Settled in futures.lua.
 
 ---"250ms" "30s" "5m" "2h" "1d", or a number of seconds.
 ---@alias weir.Duration string|number
@@ -13,6 +13,7 @@
 ---@class weir.Context
 ---@field run weir.RunInfo
 ---@field log weir.Log
+---@field deps weir.Deps of a graph's node; an error in any other run
 local ctx = {}
 
 ---@class weir.RunInfo
@@ -24,6 +25,13 @@ local ctx = {}
 ---@field depth integer runs above this one
 ---@field bundle string hash of the sources this attempt runs on
 ---@field created_at integer ms since 1970
+
+---What became of the nodes that a node depends on. `deps.extract` is the result of the one that is called so, nil when
+---it did not complete; `deps("extract")` tells how it ended; `pairs(deps)` goes over those that completed, in the order
+---of depends_on. Each is read when it is asked for, once. Another key is an error.
+---@class weir.Deps
+---@field [string] any
+---@overload fun(key: string): weir.Settled
 
 ---Lines for people, silent while a run replays. Fields must be JSON.
 ---@class weir.Log
