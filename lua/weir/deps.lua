@@ -14,7 +14,8 @@ local verb = require "weir.verb"
 local deps = {}
 
 -- What a face keeps stands under a key that authors cannot name:
--- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, when asked).
+-- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, once
+-- they are asked for).
 local STATE = setmetatable({}, { __name = "weir.deps" })
 
 local SHOWN = 8 -- keys that a refusal names

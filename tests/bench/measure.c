@@ -9,6 +9,7 @@
 #include "xmalloc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 // From when the first of some runs began to when the last one ended, in ms.
 static int64_t span_of(const Span *spans, int count) {
@@ -25,6 +26,7 @@ static int64_t span_of(const Span *spans, int count) {
 enum { PARENTS = 200, SEQUENCE = 10, BURSTS = 10, ROUNDS = 5 };
 
 static const char *const one_worker[] = {"--workers", "1", NULL};
+static const char *const default_queue[] = {"--queues", "default", NULL};
 
 // Invokes a second by Redis' clock, from when the first parent began to when the last one ended.
 // In bursts: a backlog would put more than these in flight, for a parent that waits makes room.
@@ -168,14 +170,76 @@ static void growth(void) {
     rig_close(rig);
 }
 
+// ---- graph: nodes that only compute, and one that depends on all of them
+// -------------------------
+
+enum { MANY_NODES = 100000, GRAPH_TURNS = 5 };
+
+// The same graph as data.
+static char *graph_data(int count) {
+    size_t size = 64 + (size_t)count * 64, length = 0;
+    char *text = xmalloc(size);
+    length += (size_t)snprintf(text + length, size - length, "{\"name\":\"fan-in\",\"nodes\":[");
+    for (int i = 1; i <= count; i++)
+        length += (size_t)snprintf(text + length, size - length,
+                                   "{\"key\":\"n%d\",\"workflow\":\"no-op\"},", i);
+    length += (size_t)snprintf(text + length, size - length,
+                               "{\"key\":\"join\",\"workflow\":\"no-op\",\"depends_on\":[");
+    for (int i = 1; i <= count; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s\"n%d\"", i > 1 ? "," : "", i);
+    snprintf(text + length, size - length, "]}]}");
+    return text;
+}
+
+static double graph_s(Rig *rig, const char *prefix, int turn, const char *workflow,
+                      const char *data) {
+    Span span;
+    start_runs(rig, prefix, turn, 1, workflow, data);
+    read_spans(rig, prefix, turn, 1, "", &span);
+    return (double)(span.finished_at - span.started_at) / 1000;
+}
+
+static void measure_graph(Rig *rig, const char *workflow, const char *data, const char *how) {
+    double took[GRAPH_TURNS];
+    char prefix[32], what[80];
+    snprintf(prefix, sizeof prefix, "%s-", workflow);
+    for (int i = 0; i < GRAPH_TURNS; i++) took[i] = graph_s(rig, prefix, i + 1, workflow, data);
+    snprintf(what, sizeof what, "graph of 10,000 nodes into one, %s, s", how);
+    row(what, AT_MOST, median(took, GRAPH_TURNS), 2, "%.2f s", median(took, GRAPH_TURNS));
+}
+
+static void measure_many_nodes(const char *workflow, const char *data, const char *how) {
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, default_queue);
+    double took = graph_s(rig, "many-", 1, workflow, data);
+    double host = (double)peak_bytes(rig->host_pid) / (1 << 20);
+    double redis = (double)info_integer(rig, "used_memory_peak") / (1 << 20);
+    rig_close(rig);
+    char what[80];
+    snprintf(what, sizeof what, "the same of 100,000, %s, MiB", how);
+    row(what, AT_MOST, host + redis, 1024, "host %.0f MiB, Redis %.0f MiB, %.1f s", host, redis,
+        took);
+}
+
+static void graph(void) {
+    char *data = graph_data(CHILDREN), *more_data = graph_data(MANY_NODES);
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, one_worker);
+    measure_graph(rig, "fan-in", "{\"count\":10000}", "in Lua");
+    measure_graph(rig, "weir.graph", data, "as data");
+    rig_close(rig);
+    measure_many_nodes("fan-in", "{\"count\":100000}", "in Lua");
+    measure_many_nodes("weir.graph", more_data, "as data");
+    free(data);
+    free(more_data);
+}
+
 // ---- memory: runs that wait ---------------------------------------------------------------------
 
 enum { WAITING = 100000, BULK = 2000, IDLE_MS = 5000, SETTLE_MS = 2000 };
 
 // 20 bytes
 #define PAYLOAD "{\"order\":1234567890}"
-
-static const char *const default_queue[] = {"--queues", "default", NULL};
 
 static void measure_waiting(const char *workflow, const char *how, double target_bytes) {
     Rig *rig = rig_open("everysec");
@@ -251,6 +315,7 @@ const Measurement measurements[] = {
     {"steps", "the same with children that are not fused", steps},
     {"latency", "one parent alone", latency},
     {"growth", "a parent with 10,000 children", growth},
+    {"graph", "10,000 and 100,000 nodes into one", graph},
     {"memory", "100,000 runs that wait", memory},
     {"cold", "runs resumed from their journal", cold},
     {"first", "weir run from start to answer", first},

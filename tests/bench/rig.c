@@ -126,6 +126,17 @@ int64_t resident_bytes(pid_t pid) {
     return pages * sysconf(_SC_PAGESIZE);
 }
 
+int64_t peak_bytes(pid_t pid) {
+    char path[64], line[128];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) give_up("cannot read %s", path);
+    while (!kib && fgets(line, sizeof line, file)) sscanf(line, "VmHWM: %ld", &kib);
+    fclose(file);
+    return (int64_t)kib * 1024;
+}
+
 // ---- Redis --------------------------------------------------------------------------------------
 
 static redisReply *take_reply(void) {

@@ -45,6 +45,9 @@ double now_s(void);
 double cpu_s(pid_t pid);
 int64_t resident_bytes(pid_t pid);
 
+// The most that it was ever resident with.
+int64_t peak_bytes(pid_t pid);
+
 // Runs `words` to its end; the seconds until its first byte on stdout.
 double first_byte_s(const char *const *words);
 

@@ -30,6 +30,18 @@ return {
       ctx:all(futures)
     end,
   },
+  weir.graph {
+    id = "fan-in",
+    nodes = function(data)
+      local nodes, keys = {}, {}
+      for i = 1, data.count do
+        keys[i] = "n" .. i
+        nodes[i] = { key = keys[i], workflow = "no-op" }
+      end
+      nodes[#nodes + 1] = { key = "join", workflow = "no-op", depends_on = keys }
+      return nodes
+    end,
+  },
   weir.workflow { id = "sleeper", run = function(ctx) ctx:sleep("30d") end },
   weir.workflow {
     id = "waiter",
