@@ -70,9 +70,11 @@ function commands.run(options)
 end
 
 function commands.start(options)
-  if not options[1] then store.fault(store.USAGE, "say what to start: weir start WORKFLOW; see weir help start") end
-  if options.each then return require("weir.cli.each").run(options[1], options) end
-  local id = start.run(options[1], options)
+  if not options[1] and not options.graph then
+    store.fault(store.USAGE, "say what to start: weir start WORKFLOW; see weir help start")
+  end
+  if options.each and not options.graph then return require("weir.cli.each").run(options[1], options) end
+  local id = options.graph and require("weir.cli.start_graph").start(options) or start.run(options[1], options)
   if options.wait then return await(id, options, false) end
   output.print(options.json and record.json((store.run(id))) or id)
   return DONE

@@ -206,3 +206,71 @@ describe("dedupe", function()
     assert.equal(64, weir("start", "slow", "--dedupe", "").status)
   end)
 end)
+
+describe("weir start --graph", function()
+  local GRAPH = [[
+{ "name": "one / two", "nodes": [
+    { "key": "a", "workflow": "echo", "data": { "n": 1 } },
+    { "key": "b", "workflow": "echo", "data": { "n": 2 }, "depends_on": ["a"] } ] }
+]]
+
+  it("starts it under its name, and the same again is the same", function()
+    local reply = weir("start", "--graph", file(GRAPH))
+    assert.same({ 0, "one-two\n", "" }, { reply.status, reply.stdout, reply.stderr })
+    local run = host:wait_for("one-two", "completed")
+    assert.same({ "weir.graph", "completed", "completed" },
+      { run.workflow, run.operations[1].state, run.operations[2].state })
+    assert.equal("one-two\n", weir("start", "--graph", "-", { stdin = GRAPH }).stdout)
+    reply = weir("start", "--graph", file((GRAPH:gsub('"n": 2', '"n": 3'))))
+    assert.equal(64, reply.status)
+    assert.truthy(reply.stderr:find "duplicate_id", reply.stderr)
+    reply = weir("start", "--graph", file(GRAPH), "--id", "other", "--wait", "--tag", "k=v")
+    assert.same({ 0, '{"b":{"n":2}}\n' }, { reply.status, reply.stdout })
+    assert.same({ k = "v" }, host:run("other").tags)
+  end)
+
+  local function refused(status, text, ...)
+    local reply = weir("start", "--graph", "-", { stdin = text })
+    assert.same({ status, "" }, { reply.status, reply.stdout }, reply.stderr)
+    for _, words in ipairs { ... } do assert.truthy(reply.stderr:find(words, 1, true), reply.stderr) end
+    assert.equal("", weir("list").stdout)
+  end
+
+  it("names every fault, and starts nothing", function()
+    local function two(a, b)
+      return ('{"nodes":[{"key":"a","workflow":"echo","depends_on":["%s"]},'
+        .. '{"key":"b","workflow":"echo","depends_on":["%s"]}]}'):format(a, b)
+    end
+    refused(64, two("c", "b"), 'node "a" depends on "c", which is no node', 'node "b" depends on itself')
+    refused(64, two("b", "a"), "a -> b -> a")
+    refused(64, '{"nodes":{}}', "nodes")
+    refused(64, "[]", "must be an object")
+    refused(64, '{"nodes":[', "stdin is no JSON")
+    refused(64, "", "stdin is empty")
+  end)
+
+  it("names the workflows that nobody has announced, with the nearest", function()
+    refused(66, '{"nodes":[{"key":"a","workflow":"ecko"},{"key":"b","workflow":"nothing-like-it"}]}',
+      'node "a" runs workflow "ecko" (did you mean "echo"?)', 'node "b" runs workflow "nothing-like-it"')
+    local reply = weir("start", "--graph", "-", "--any", "--id", "x",
+      { stdin = '{"nodes":[{"key":"a","workflow":"ecko"}]}' })
+    assert.same({ 0, "x\n" }, { reply.status, reply.stdout })
+  end)
+
+  it("takes 10,000 nodes", function()
+    local nodes = {}
+    for i = 1, 10000 do
+      nodes[i] = ('{"key":"n%d","workflow":"echo","data":{"n":%d}%s}'):format(i, i,
+        i > 1 and (',"depends_on":["n%d"]'):format(i // 2) or "")
+    end
+    local path = file('{"name":"big","nodes":[' .. table.concat(nodes, ",") .. "]}")
+    local reply = weir("start", "--graph", path, "--wait")
+    assert.equal(0, reply.status, reply.stderr)
+  end)
+
+  it("refuses what goes with a workflow", function()
+    for _, words in ipairs { { "echo" }, { "--data", "{}" }, { "--each", "-" } } do
+      assert.equal(64, weir("start", "--graph", file(GRAPH), table.unpack(words)).status)
+    end
+  end)
+end)

@@ -274,7 +274,6 @@ end
 
 local REFUSED = {
   wait = "--wait is for one run", data = "--data is for one run", dedupe = "--dedupe is for one run",
-  graph = "--graph starts one run",
 }
 
 ---Starts a run for each line, and says how many there were.

@@ -19,34 +19,40 @@ local PAYLOAD_BYTES = start.PAYLOAD_BYTES
 -- ------------------------------------------------------------------------------------------------
 -- What was asked for
 
----@param given string? JSON, @FILE or -
----@return string text
----@return any value
-local function read_data(given)
-  if not given then return "{}", {} end
-  local text, origin = given, "--data"
-  local path = given == "-" and "-" or given:match("^@(.+)$")
-  if path then
-    text, origin = client.read(path), path == "-" and "stdin" or path
-  end
+local function decode(text, origin, hint)
   text = text:match("^%s*(.-)%s*$")
   if #text > PAYLOAD_BYTES then
     store.fault(store.USAGE, "payload_too_large: %s has %d bytes; %d are allowed", origin, #text, PAYLOAD_BYTES)
   end
   if text == "" then store.fault(store.USAGE, "%s is empty; JSON is wanted, at least {}", origin) end
   local value, message = json.try_decode(text)
-  if message then
-    local hint = text:find("^[%w_./-]+%.json$") and ("; a file is given as --data @%s"):format(text)
-      or [[; quote it for the shell: --data '{"key":"value"}']]
-    store.fault(store.USAGE, "%s is no JSON: %s%s", origin, message, path and "" or hint)
-  end
+  if message then store.fault(store.USAGE, "%s is no JSON: %s%s", origin, message, hint or "") end
   return text, value
+end
+
+---What is in a file.
+---@param path string or -
+---@return string text
+---@return any value
+function start.read(path) return decode(client.read(path), path == "-" and "stdin" or path) end
+
+---@param given string? JSON, @FILE or -
+---@return string text
+---@return any value
+local function read_data(given)
+  if not given then return "{}", {} end
+  local path = given == "-" and "-" or given:match("^@(.+)$")
+  if path then return start.read(path) end
+  return decode(given, "--data", given:find("^[%w_./-]+%.json$") and ("; a file is given as --data @%s"):format(given)
+    or [[; quote it for the shell: --data '{"key":"value"}']])
 end
 
 local DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 
--- Short enough to be read out, long enough that no two runs ever get the same.
-local function make_id(workflow)
+---Short enough to be read out, long enough that no two runs ever get the same.
+---@param workflow string
+---@return string
+function start.make_id(workflow)
   local bits, digits = host.seed(), {}
   for i = 1, 12 do
     local digit = bits & 31
@@ -164,12 +170,24 @@ end
 ---What was asked for of one run, or of many alike.
 ---@class weir.Asked
 ---@field workflow string
+---@field registry table<string, weir.RegisteredWorkflow>
+---@field queue string? that was asked for
 ---@field any "1"|""
 ---@field folder string? of `weir run`: nothing else is served
 ---@field check fun(value: any): string? says what is wrong with data
 ---@field options string[] name, value, … as `start` takes them
 local Asked = {}
 Asked.__index = Asked
+
+local WITHIN_MS = 60 * 60 * 1000
+
+local function check_key(options)
+  if options.within_ms and not options.dedupe then
+    store.fault(store.USAGE, "--within says how long a key counts: it goes with --dedupe KEY")
+  end
+  local fault = options.dedupe and identifier.key_fault(options.dedupe)
+  if fault then store.fault(store.USAGE, "--dedupe%s", fault) end
+end
 
 ---Checks what is the same for all runs that a command starts, and warns of what will make them wait.
 ---@param workflow string
@@ -181,10 +199,12 @@ function start.ask(workflow, options, folder)
   check_name("--id", options.id)
   local fault = options.queue and identifier.queue_fault(options.queue)
   if fault then store.fault(store.USAGE, "--queue%s", fault) end
+  check_key(options)
 
-  local entry = store.registry()[workflow]
+  local registry = store.registry()
+  local entry = registry[workflow]
   local asked = setmetatable({
-    workflow = workflow, entry = entry, queue = options.queue, any = options.any and "1" or "", folder = folder,
+    workflow = workflow, registry = registry, queue = options.queue, any = options.any and "1" or "", folder = folder,
     check = checker(workflow, entry), options = {},
   }, Asked)
   if not entry and not options.any then asked:refuse() end
@@ -192,6 +212,10 @@ function start.ask(workflow, options, folder)
   asked:set("priority", options.priority)
   asked:set("delay_ms", options.delay_ms)
   asked:set("tags", read_tags(options.tag))
+  if options.dedupe then
+    asked:set("dedupe", options.dedupe)
+    asked:set("within_ms", options.within_ms or WITHIN_MS)
+  end
   return asked
 end
 
@@ -205,8 +229,9 @@ function Asked:refuse() unknown_workflow(self.workflow, store.registry(), self.f
 
 ---Says what will make the runs wait.
 function Asked:warn()
-  if self.entry or self.queue then
-    warn_of_queue(self.queue or self.entry.queue)
+  local entry = self.registry[self.workflow]
+  if entry or self.queue then
+    warn_of_queue(self.queue or entry.queue)
   else
     output.warn('no host knows workflow "%s"; the run waits until one announces it', self.workflow)
   end
@@ -218,45 +243,35 @@ function Asked:group(id, text)
   return { "start", id, self.workflow, text, host.seed(), self.any, #self.options // 2, table.unpack(self.options) }
 end
 
-local WITHIN_MS = 60 * 60 * 1000
-
-local function check_key(options)
-  if options.within_ms and not options.dedupe then
-    store.fault(store.USAGE, "--within says how long a key counts: it goes with --dedupe KEY")
+---Starts one of them, or finds the one that was started so before, or that stands for it.
+---@param id string
+---@param text string
+---@param value any
+---@return string id
+function Asked:start(id, text, value)
+  local fault = self.check(value)
+  if fault then store.fault(store.USAGE, "%s", fault) end
+  local reply = store.call(self:group(id, text))[1]
+  if reply[1] == "unknown" then self:refuse() end
+  if reply[1] == "earlier" then
+    output.say(("weir: %s was started with that key before; no other was started"):format(terminal.plain(reply[2])))
+    return reply[2]
   end
-  local fault = options.dedupe and identifier.key_fault(options.dedupe)
-  if fault then store.fault(store.USAGE, "--dedupe%s", fault) end
+  fault = reply[1] == "exists" and start.difference(self, id, value, reply)
+  if fault then store.fault(store.USAGE, "%s", fault) end
+  if reply[1] == "started" then self:warn() end
+  return id
 end
 
----Starts a run, or finds the one that was started so before, or that stands for it.
+---Starts the run that a command names.
 ---@param workflow string
 ---@param options table of the command
 ---@param folder string?
 ---@return string id
 function start.run(workflow, options, folder)
   check_name("workflow", workflow)
-  check_key(options)
   local text, value = read_data(options.data)
-  local asked = start.ask(workflow, options, folder)
-  local fault = asked.check(value)
-  if fault then store.fault(store.USAGE, "%s", fault) end
-
-  if options.dedupe then
-    asked:set("dedupe", options.dedupe)
-    asked:set("within_ms", options.within_ms or WITHIN_MS)
-  end
-
-  local id = options.id or make_id(workflow)
-  local reply = store.call(asked:group(id, text))[1]
-  if reply[1] == "earlier" then
-    output.say(('weir: %s was started with that key before; no other was started'):format(terminal.plain(reply[2])))
-    return reply[2]
-  end
-  if reply[1] == "unknown" then asked:refuse() end
-  fault = reply[1] == "exists" and start.difference(asked, id, value, reply)
-  if fault then store.fault(store.USAGE, "%s", fault) end
-  if reply[1] == "started" then asked:warn() end
-  return id
+  return start.ask(workflow, options, folder):start(options.id or start.make_id(workflow), text, value)
 end
 
 return start

@@ -1,0 +1,71 @@
+-- `weir start --graph FILE|-`: a graph that another program made, as JSON. All that can be wrong with it is said here,
+-- before anything is started; what is started is the text of the file, byte for byte.
+
+local conductor = require "weir.conductor"
+local graph = require "weir.graph"
+local nearest = require "weir.nearest"
+local start = require "weir.cli.start"
+local store = require "weir.cli.store"
+
+local start_graph = {}
+
+local LONGEST_ID = 64 -- bytes of a name that is made an id
+local TOLD = 10 -- unknown workflows
+
+local function check(origin, data)
+  local ok, nodes = pcall(conductor.nodes_of_data, data)
+  if not ok then store.fault(store.USAGE, "%s: %s", origin, nodes.message) end
+  local plan, _, faults = graph.compile(nodes)
+  if plan then return plan end
+  local messages = {}
+  for i, fault in ipairs(faults) do messages[i] = fault.message end
+  return store.fault(store.USAGE, "%s is no graph: %s", origin, table.concat(messages, "; "))
+end
+
+-- Workflows that nobody has announced, each with the first node that runs it.
+local function check_workflows(origin, plan, registry)
+  local names, faults, seen = {}, {}, {}
+  for name in pairs(registry) do names[#names + 1] = name end
+  table.sort(names)
+  for i = 1, plan.count do
+    local workflow = plan.workflows[i]
+    if not registry[workflow] and not seen[workflow] then
+      seen[workflow] = true
+      local near = nearest.find(workflow, names)
+      faults[#faults + 1] = ('node "%s" runs workflow "%s"%s'):format(plan.keys[i], workflow,
+        near and (' (did you mean "%s"?)'):format(near) or "")
+    end
+  end
+  if #faults == 0 then return end
+  local more = #faults > TOLD and ("; and %d more"):format(#faults - TOLD) or ""
+  store.fault(store.NO_INPUT, "%s: no host has announced what it runs: %s%s (--any starts it all the same)", origin,
+    table.concat(faults, "; ", 1, math.min(#faults, TOLD)), more)
+end
+
+-- The same graph again is the same run. A name is text that people chose: what no id may hold becomes "-".
+local function id_of(name)
+  if not name or name == "" then return start.make_id("graph") end
+  local id = name:gsub("[%s%c/~]+", "-"):gsub("\xC2[\x80-\x9F]", "-")
+  if #id > LONGEST_ID then id = id:sub(1, utf8.offset(id, 0, LONGEST_ID + 1) - 1) end
+  return id
+end
+
+---Starts the graph that a file holds.
+---@param options table of the command
+---@return string id
+function start_graph.start(options)
+  for _, other in ipairs { "data", "each" } do
+    if options[other] then store.fault(store.USAGE, "--%s and --graph: the file is all there is to start", other) end
+  end
+  if options[1] then
+    store.fault(store.USAGE, "start %s or the graph (--graph %s), not both", options[1], options.graph)
+  end
+  local origin = options.graph == "-" and "stdin" or options.graph
+  local text, data = start.read(options.graph)
+  local plan = check(origin, data)
+  local asked = start.ask(graph.WORKFLOW, options)
+  if not options.any then check_workflows(origin, plan, asked.registry) end
+  return asked:start(options.id or id_of(data.name), text, data)
+end
+
+return start_graph
