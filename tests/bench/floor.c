@@ -12,6 +12,9 @@
 //
 // As with 200 parents in flight, a call writes for 100 parents and the next one for another 100;
 // each parent invokes 10 times, in 10 calls of its own. All keys are fresh.
+//
+// And those of one run that is started, claimed and completed, 250 runs in a call: 1, 4, 5, 6 and 7
+// of a root, which also gets its place among the roots.
 #include "floor.h"
 
 #include "measure.h"
@@ -19,7 +22,7 @@
 
 #include <stdio.h>
 
-enum { IN_A_CALL = 100, SEQUENCE = 10, CALLS = 400, ROUND_TRIPS = 2000 };
+enum { IN_A_CALL = 100, RUNS_IN_A_CALL = 250, SEQUENCE = 10, CALLS = 400, ROUND_TRIPS = 2000 };
 
 static const char WRITES[] =
     "local call, prefix, now = redis.call, KEYS[1], ARGV[1]\n"
@@ -39,6 +42,26 @@ static const char WRITES[] =
     "  call('HSET', parent, number, operation .. '\\tcompleted\\t' .. now .. '\\t1\\t1',\n"
     "       'state', 'running')\n"
     "  call('ZREM', delayed, id)\n"
+    "end\n"
+    "return 1\n";
+
+static const char RUNS[] =
+    "local call, prefix, now = redis.call, KEYS[1], ARGV[1]\n"
+    "local ready, places, roots = prefix .. 'ready:default', {}, {}\n"
+    "for i = 2, #ARGV do\n"
+    "  local run = prefix .. 'r:' .. ARGV[i]\n"
+    "  call('HSET', run, 'state', 'ready', 'workflow', 'no-op', 'data', '{\"n\":1}', 'seed',\n"
+    "       '7244605811453713', 'created_at', now)\n"
+    "  roots[#roots + 1], roots[#roots + 2] = now, ARGV[i]\n"
+    "  places[#places + 1], places[#places + 2] = i, ARGV[i]\n"
+    "end\n"
+    "call('ZADD', prefix .. 'roots', unpack(roots))\n"
+    "call('ZADD', ready, unpack(places))\n"
+    "call('ZPOPMIN', ready, #ARGV - 1)\n"
+    "for i = 2, #ARGV do\n"
+    "  local run = prefix .. 'r:' .. ARGV[i]\n"
+    "  call('HSET', run, 'state', 'running', 'holder', '1.1', 'started_at', now)\n"
+    "  call('HSET', run, 'state', 'completed', 'result', '1', 'finished_at', now)\n"
     "end\n"
     "return 1\n";
 
@@ -67,14 +90,25 @@ static void write_call(Rig *rig, const char *sha, int number) {
     redisAppendCommandArgv(rig->redis, 5 + 4 * IN_A_CALL, words, NULL);
 }
 
-double floor_invokes(Rig *rig) {
+static void write_runs(Rig *rig, const char *sha, int number) {
+    static char ids[RUNS_IN_A_CALL][32];
+    const char *words[5 + RUNS_IN_A_CALL] = {"EVALSHA", sha, "1", "floor:{0}:", "1790000000000"};
+    for (int i = 0; i < RUNS_IN_A_CALL; i++) {
+        snprintf(ids[i], sizeof ids[i], "no-op-%016d", number * RUNS_IN_A_CALL + i);
+        words[5 + i] = ids[i];
+    }
+    redisAppendCommandArgv(rig->redis, 5 + RUNS_IN_A_CALL, words, NULL);
+}
+
+// Calls a second of this script, in a database of its own.
+static double measure(Rig *rig, const char *text, void (*write)(Rig *, const char *, int)) {
     char sha[41];
     redisReply *reply;
-    load(rig, WRITES, sha);
+    load(rig, text, sha);
     freeReplyObject(command(rig, "SELECT 1"));
     double begin = now_s();
     for (int i = 0; i < CALLS; i++) {
-        write_call(rig, sha, i);
+        write(rig, sha, i);
         if (redisGetReply(rig->redis, (void **)&reply) != REDIS_OK ||
             reply->type != REDIS_REPLY_INTEGER)
             give_up("Redis does not take the floor's writes");
@@ -83,7 +117,15 @@ double floor_invokes(Rig *rig) {
     double took = now_s() - begin;
     freeReplyObject(command(rig, "FLUSHDB"));
     freeReplyObject(command(rig, "SELECT 0"));
-    return CALLS * IN_A_CALL / took;
+    return CALLS / took;
+}
+
+double floor_invokes(Rig *rig) {
+    return IN_A_CALL * measure(rig, WRITES, write_call);
+}
+
+double floor_runs(Rig *rig) {
+    return RUNS_IN_A_CALL * measure(rig, RUNS, write_runs);
 }
 
 double floor_round_trip(Rig *rig) {

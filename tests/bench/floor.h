@@ -9,6 +9,10 @@
 // Invokes a second. In a database of its own, emptied afterwards.
 double floor_invokes(Rig *rig);
 
+// Runs a second that are started and run to their end, with the bare writes of that. In a database
+// of its own, emptied afterwards.
+double floor_runs(Rig *rig);
+
 // Seconds of an EVALSHA of `return 1`: the median.
 double floor_round_trip(Rig *rig);
 

@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 // From when the first of some runs began to when the last one ended, in ms.
 static int64_t span_of(const Span *spans, int count) {
@@ -298,6 +300,70 @@ static void cold(void) {
         "%.0f/s, each with 10 outcomes and a child to run", rate);
 }
 
+// ---- each: a run for each line of a file --------------------------------------------------------
+
+enum { LINES = 100000, EACH_TURNS = 3 };
+
+static void write_lines(const char *path, int turn) {
+    FILE *file = fopen(path, "w");
+    for (int i = 0; file && i < LINES; i++) fprintf(file, "{\"order\":%d,\"turn\":%d}\n", i, turn);
+    if (!file || fclose(file) != 0) give_up("cannot write %s", path);
+}
+
+// What a script calls is logged, too, if it is not too fast for that.
+enum { CALLS_KEPT = 20000, SLOW_US = 200, AT_VERB = 7 };
+
+// How long all but a hundredth of the calls that start runs keep Redis from others at most. The
+// longest are as long as the machine had something else to do.
+static double start_call_ms(Rig *rig) {
+    static double took[CALLS_KEPT];
+    size_t count = 0;
+    redisReply *calls = command(rig, "SLOWLOG GET %d", CALLS_KEPT);
+    for (size_t i = 0; i < calls->elements; i++) {
+        redisReply **call = calls->element[i]->element; // number, at, us, words
+        const redisReply *words = call[3];
+        if (words->elements > AT_VERB && strcmp(words->element[AT_VERB]->str, "start_each") == 0)
+            took[count++] = (double)call[2]->integer / 1000;
+    }
+    freeReplyObject(calls);
+    if (count == 0) give_up("Redis saw no start_each");
+    return quantile(took, count, 0.99);
+}
+
+// Beside a host that runs them as they come: both want Redis.
+static void each(void) {
+    double took[EACH_TURNS], all[EACH_TURNS], ratios[EACH_TURNS], floors[EACH_TURNS];
+    double calls[EACH_TURNS];
+    char path[] = "/tmp/weir-bench-lines-XXXXXX";
+    int descriptor = mkstemp(path);
+    if (descriptor < 0) give_up("cannot make %s", path);
+    close(descriptor);
+    for (int i = 0; i < EACH_TURNS; i++) {
+        Rig *rig = rig_open("everysec");
+        rig_serve(rig, one_worker);
+        write_lines(path, i);
+        floors[i] = floor_runs(rig);
+        freeReplyObject(command(rig, "CONFIG SET slowlog-max-len %d", CALLS_KEPT));
+        freeReplyObject(command(rig, "CONFIG SET slowlog-log-slower-than %d", SLOW_US));
+        const char *const words[] = {rig_weir(), "start",   "no-op",   "--each",
+                                     path,       "--redis", rig_url(), NULL};
+        double begin = now_s();
+        took[i] = run_s(words);
+        wait_standing(rig, "ready:default", 0);
+        all[i] = now_s() - begin;
+        ratios[i] = LINES / all[i] / floors[i];
+        calls[i] = start_call_ms(rig);
+        rig_close(rig);
+    }
+    unlink(path);
+    row("100,000 lines started by --each, s", AT_MOST, median(took, EACH_TURNS), 5,
+        "%.2f s, all of them run after %.2f s", median(took, EACH_TURNS), median(all, EACH_TURNS));
+    row("  started and run, of the floor", NO_TARGET, median(ratios, EACH_TURNS), 0, "floor %.0f/s",
+        median(floors, EACH_TURNS));
+    row("  a call that starts 100 of them, p99, ms", AT_MOST, median(calls, EACH_TURNS), 10,
+        "%.1f ms", median(calls, EACH_TURNS));
+}
+
 // ---- first: from nothing to an answer -----------------------------------------------------------
 
 static void first(void) {
@@ -318,6 +384,7 @@ const Measurement measurements[] = {
     {"graph", "10,000 and 100,000 nodes into one", graph},
     {"memory", "100,000 runs that wait", memory},
     {"cold", "runs resumed from their journal", cold},
+    {"each", "a run for each of 100,000 lines", each},
     {"first", "weir run from start to answer", first},
 };
 const size_t measurement_count = sizeof measurements / sizeof *measurements;

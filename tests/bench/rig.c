@@ -96,6 +96,10 @@ const char *rig_weir(void) {
     return weir;
 }
 
+const char *rig_url(void) {
+    return address.url;
+}
+
 // ---- clocks -------------------------------------------------------------------------------------
 
 static double seconds_of(clockid_t clock) {
@@ -286,6 +290,23 @@ double first_byte_s(const char *const *words) {
     char last[512] = "it said nothing";
     says_ready(last, sizeof last);
     if (!answered || status != 0) give_up("%s %s: %s", words[0], words[1], last);
+    return end - begin;
+}
+
+double run_s(const char *const *words) {
+    int log = open(log_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    pid_t parent = getpid();
+    double begin = now_s();
+    pid_t pid = fork();
+    if (pid == 0) become(words, log, log, parent);
+    close(log);
+    if (pid < 0) give_up("cannot fork: %s", strerror(errno));
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) check_interrupted();
+    double end = now_s();
+    char last[512] = "it said nothing";
+    says_ready(last, sizeof last);
+    if (status != 0) give_up("%s %s: %s", words[0], words[1], last);
     return end - begin;
 }
 

@@ -51,8 +51,12 @@ int64_t peak_bytes(pid_t pid);
 // Runs `words` to its end; the seconds until its first byte on stdout.
 double first_byte_s(const char *const *words);
 
-// The binary given to rig_setup.
+// Runs `words` to its end; the seconds that took. A status other than 0 ends the benchmark.
+double run_s(const char *const *words);
+
+// The binary given to rig_setup; where the Redis of the rig is.
 const char *rig_weir(void);
+const char *rig_url(void);
 
 // One Redis command in the format of hiredis; the caller frees the reply.
 redisReply *command(Rig *rig, const char *format, ...);
