@@ -364,6 +364,84 @@ static void each(void) {
         "%.1f ms", median(calls, EACH_TURNS));
 }
 
+// ---- cancel: a tree that waits ------------------------------------------------------------------
+
+enum { CANCEL_TURNS = 3, LONGEST_MS = 20 };
+
+// A row with the longest of weir's calls since they were forgotten.
+static void row_longest(const char *what, double ms, int over) {
+    row(what, AT_MOST, ms, LONGEST_MS, "%.1f ms, %d over %d ms", ms, over, LONGEST_MS);
+}
+
+static void keep_longest(Rig *rig, double *longest, int *over) {
+    int more;
+    double ms = longest_call_ms(rig, LONGEST_MS, &more);
+    if (ms > *longest) *longest = ms;
+    *over += more;
+}
+
+static void cancel(void) {
+    double took[CANCEL_TURNS], ratios[CANCEL_TURNS], begin_longest = 0, longest = 0;
+    int begin_over = 0, over = 0;
+    char id[64], data[64];
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, one_worker);
+    snprintf(data, sizeof data, "{\"child\":\"sleeper\",\"count\":%d}", CHILDREN);
+    for (int i = 0; i < CANCEL_TURNS; i++) {
+        snprintf(id, sizeof id, "tree-%d", i + 1);
+        forget_calls(rig);
+        start_runs(rig, "tree-", i + 1, 1, "parallel", data);
+        wait_standing(rig, "delayed", CHILDREN + 1);
+        keep_longest(rig, &begin_longest, &begin_over);
+        forget_calls(rig);
+        double begin = now_s();
+        cancel_run(rig, id);
+        wait_cancelled(rig, id);
+        took[i] = now_s() - begin;
+        keep_longest(rig, &longest, &over);
+        ratios[i] = took[i] * floor_invokes(rig) / CHILDREN;
+    }
+    rig_close(rig);
+    double ratio = median(ratios, CANCEL_TURNS), seconds = median(took, CANCEL_TURNS);
+    row_longest("10,000 children begin to wait, longest call", begin_longest, begin_over);
+    row("10,000 waiting children cancelled, s", AT_MOST, seconds, 2,
+        "%.2f s, %.1f times the floor of 10,000 invokes", seconds, ratio);
+    row_longest("  longest call", longest, over);
+}
+
+// ---- journal: a long one, whose worker dies -----------------------------------------------------
+
+enum { OUTCOMES = 100000 };
+
+static void journal(void) {
+    static const char *const begin_flags[] = {
+        "--workers", "1", "--node", "bench", "--queues", "default", "--max-memory", "1GiB", NULL};
+    static const char *const end_flags[] = {"--workers",    "1",    "--node", "bench",
+                                            "--max-memory", "1GiB", NULL};
+    char data[64];
+    double longest = 0;
+    int over = 0;
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, begin_flags);
+    snprintf(data, sizeof data, "{\"child\":\"no-op\",\"count\":%d}", OUTCOMES);
+    start_runs(rig, "long-", 1, 1, "sequence-then-later", data);
+    wait_standing(rig, "ready:later", 1);
+    rig_kill_host(rig);
+    double begin = now_s();
+    freeReplyObject(command(rig, "HGETALL weir:{0}:r:long-1"));
+    double whole = now_s() - begin;
+    forget_calls(rig);
+    rig_serve(rig, end_flags);
+    begin = now_s();
+    wait_completed(rig, "long-1");
+    double took = now_s() - begin;
+    keep_longest(rig, &longest, &over);
+    rig_close(rig);
+    row("100,000 outcomes, taken up cold, s", NO_TARGET, took, 0,
+        "%.2f s, %.1f times one HGETALL of its hash", took, took / whole);
+    row_longest("  longest call", longest, over);
+}
+
 // ---- first: from nothing to an answer -----------------------------------------------------------
 
 static void first(void) {
@@ -385,6 +463,8 @@ const Measurement measurements[] = {
     {"memory", "100,000 runs that wait", memory},
     {"cold", "runs resumed from their journal", cold},
     {"each", "a run for each of 100,000 lines", each},
+    {"cancel", "a parent with 10,000 waiting children ends", cancel},
+    {"journal", "a journal of 100,000 outcomes whose worker dies", journal},
     {"first", "weir run from start to answer", first},
 };
 const size_t measurement_count = sizeof measurements / sizeof *measurements;

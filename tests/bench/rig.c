@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -219,6 +220,33 @@ redisReply *call(Rig *rig, Batch *batch, redisReply **groups) {
     return reply;
 }
 
+// ---- slow calls ---------------------------------------------------------------------------------
+
+enum { SLOW_US = 1000, SLOW_KEPT = 100000 };
+
+void forget_calls(Rig *rig) {
+    freeReplyObject(command(rig, "CONFIG SET slowlog-log-slower-than %d", SLOW_US));
+    freeReplyObject(command(rig, "CONFIG SET slowlog-max-len %d", SLOW_KEPT));
+    freeReplyObject(command(rig, "SLOWLOG RESET"));
+}
+
+// An entry is {id, at, microseconds, {command, argument…}, …}.
+double longest_call_ms(Rig *rig, double over_ms, int *over) {
+    enum { MICROSECONDS = 2, WORDS = 3 };
+    double longest = 0;
+    redisReply *reply = command(rig, "SLOWLOG GET -1");
+    *over = 0;
+    for (size_t i = 0; i < reply->elements; i++) {
+        redisReply *const *entry = reply->element[i]->element;
+        if (strcasecmp(entry[WORDS]->element[0]->str, "EVALSHA") != 0) continue;
+        double ms = (double)entry[MICROSECONDS]->integer / 1000;
+        if (ms > longest) longest = ms;
+        if (ms > over_ms) ++*over;
+    }
+    freeReplyObject(reply);
+    return longest;
+}
+
 // ---- the host -----------------------------------------------------------------------------------
 
 // In the child.
@@ -265,6 +293,11 @@ void rig_stop_host(Rig *rig) {
     (void)rig;
     end_host(SIGTERM);
     check_interrupted();
+}
+
+void rig_kill_host(Rig *rig) {
+    (void)rig;
+    end_host(SIGKILL);
 }
 
 double first_byte_s(const char *const *words) {
@@ -338,6 +371,15 @@ void start_runs(Rig *rig, const char *prefix, int first, int count, const char *
     freeReplyObject(reply);
 }
 
+void cancel_run(Rig *rig, const char *id) {
+    Batch *batch = batch_new(0);
+    batch_group(batch, "cancel", 2, NULL, NULL);
+    batch_text(batch, id);
+    batch_text(batch, "cancelled by the benchmark");
+    redisReply *groups, *reply = call(rig, batch, &groups);
+    freeReplyObject(reply);
+}
+
 // Not through weir's script: to look must cost next to nothing of what is measured.
 static void read_state(Rig *rig, const char *id, char state[16]) {
     redisReply *reply = command(rig, "HGET " KEY "r:%s state", id);
@@ -346,18 +388,27 @@ static void read_state(Rig *rig, const char *id, char state[16]) {
 }
 
 static bool has_ended(const char *state) {
-    return strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+    return strcmp(state, "completed") == 0 || strcmp(state, "failed") == 0 ||
+           strcmp(state, "cancelled") == 0;
 }
 
-void wait_completed(Rig *rig, const char *id) {
+static void wait_ended(Rig *rig, const char *id, const char *wanted) {
     char state[16] = "";
     double end = now_s() + RUN_PATIENCE_S;
     for (;;) {
         read_state(rig, id, state);
-        if (strcmp(state, "completed") == 0) return;
+        if (strcmp(state, wanted) == 0) return;
         if (has_ended(state) || now_s() > end) give_up("run %s is %s", id, state);
         rest_ms(POLL_MS);
     }
+}
+
+void wait_completed(Rig *rig, const char *id) {
+    wait_ended(rig, id, "completed");
+}
+
+void wait_cancelled(Rig *rig, const char *id) {
+    wait_ended(rig, id, "cancelled");
 }
 
 void wait_standing(Rig *rig, const char *set, int64_t count) {

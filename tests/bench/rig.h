@@ -48,6 +48,9 @@ int64_t resident_bytes(pid_t pid);
 // The most that it was ever resident with.
 int64_t peak_bytes(pid_t pid);
 
+// Ends it as a crash would.
+void rig_kill_host(Rig *rig);
+
 // Runs `words` to its end; the seconds until its first byte on stdout.
 double first_byte_s(const char *const *words);
 
@@ -66,6 +69,14 @@ int64_t info_integer(Rig *rig, const char *field);
 // is the caller's; `groups` is the part with a reply for each.
 redisReply *call(Rig *rig, Batch *batch, redisReply **groups);
 
+// Forgets which calls were slow; the longest of weir's own since then, in ms, and how many of them
+// took longer than `over_ms`.
+void forget_calls(Rig *rig);
+double longest_call_ms(Rig *rig, double over_ms, int *over);
+
+// Records the end of a run from outside, as the command line does.
+void cancel_run(Rig *rig, const char *id);
+
 // ---- runs ---------------------------------------------------------------------------------------
 
 // Starts runs `<prefix><first>` and up, in one call: none is claimed before all are there.
@@ -74,6 +85,9 @@ void start_runs(Rig *rig, const char *prefix, int first, int count, const char *
 
 // Waits until this run has completed; one that ended otherwise ends the benchmark.
 void wait_completed(Rig *rig, const char *id);
+
+// The same for a run that has to end cancelled.
+void wait_cancelled(Rig *rig, const char *id);
 
 // Waits until so many runs stand in a sorted set: "delayed" (they wait), "ready:<queue>".
 void wait_standing(Rig *rig, const char *set, int64_t count);
