@@ -273,6 +273,22 @@ describe("data", function()
     assert.equal(400, made:run("w").result)
     for _, turn in ipairs(made.told) do assert.is_true(#turn.effects <= 2600) end
   end)
+
+  it("of many children is cancelled in parts", function()
+    for _, always_replay in ipairs { false, true } do
+      local made = driver.new { always_replay = always_replay, workflows = { nap, workflow("w", function(ctx)
+        local futures = {}
+        for i = 1, 600 do futures[i] = ctx:spawn { workflow = "nap", data = {} } end
+        return #ctx:all(futures)
+      end) } }
+      made:start("w", nil, { id = "r" })
+      made:advance(1000)
+      made:cancel("r")
+      assert.equal("cancelled", made:finish("r").state)
+      for i = 1, 600 do assert.equal("cancelled", made:state("r/invoke#" .. i)) end
+      for _, turn in ipairs(made.told) do assert.is_true(#turn.effects <= 2600 and #driver.split(turn.effects) <= 250) end
+    end
+  end)
 end)
 
 describe("a run that fails", function()

@@ -264,10 +264,13 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Cancel
 
--- A cancel is recorded: the children end first, then it is delivered.
+-- A cancel is recorded: the children end first, then it is delivered. Those begun since it was told last are looked at,
+-- for this is asked with each child that ends.
 function Run:await_cancel()
   local log = self.journal
   if self.undoing then return end -- it ends already; what it takes back is to be taken back
+  if log.opened == self.ending and not self.abandoned[1] then return end
+  self.ending = log.opened
   self:cancel_children("", "cancelled: " .. log.cancel.value)
   for _, operation in ipairs(self.abandoned) do
     log:cancel_child(operation, "cancelled: " .. log.cancel.value)
@@ -362,6 +365,7 @@ function Run:advance()
     if cancelling then
       self.another = nil
       self:await_cancel()
+      if log:overflows() then return end
     elseif self.another then
       if self.unsaid then return end -- the reply to what was foreseen brings us back
       return log:close("retry", self.another, failure.encode(self.failure))

@@ -51,9 +51,12 @@ function journal.new(fields, attempt)
     young = {}, -- timers begun in this turn: when they began, the store will say
     open = {}, -- children that have not ended: id of the operation -> operation
     open_count = 0,
+    opened = 0, -- how many there ever were
     effects = {}, -- what the store must be told, flat
     marks = {}, -- where in `effects` each of them begins
-    bytes = 0, -- of the payloads in `effects`
+    payloads = {}, -- how many bytes of payload each of them brings, if any
+    bytes = 0, -- of all those not taken yet
+    taken = 0, -- how many of them were told in turns before
     foreseen = false, -- whether they stand on outcomes that are not recorded yet
     inseparable = 0, -- how many of them go in one turn: up to the last whose outcome was foreseen
     uncertain = false, -- whether they bring outcomes whose numbers the store decides
@@ -131,15 +134,6 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Effects
 
-local function bytes_of(list, from, to)
-  local bytes = 0
-  for i = from, to do
-    local value = list[i]
-    if type(value) == "string" then bytes = bytes + #value end
-  end
-  return bytes
-end
-
 local SHORT = 14
 
 ---Tell the store something, when this turn ends.
@@ -158,8 +152,10 @@ function journal:tell(...)
   return first
 end
 
----A payload of so many bytes was told.
+---A payload of so many bytes was told with the last effect.
 function journal:weigh(bytes)
+  local last = #self.marks
+  self.payloads[last] = (self.payloads[last] or 0) + bytes
   self.bytes = self.bytes + bytes
 end
 
@@ -169,39 +165,52 @@ function journal:close(...)
   self.closed = true
 end
 
-local LARGEST, LARGEST_BYTES = 2500, 2 * 1024 * 1024
+-- What a turn carries, for the store does it in one go while others wait: an effect costs it about as much as EACH
+-- arguments, and each argument a little more.
+local LARGEST, EACH, LARGEST_BYTES = 2500, 8, 2 * 1024 * 1024
 
 ---Whether there is more to tell than one turn should carry. Then it is not closed: the reply to the
 ---first part brings the next turn.
 function journal:overflows()
-  return #self.effects > LARGEST or self.bytes > LARGEST_BYTES and #self.marks > 1
+  local waiting = #self.marks - self.taken
+  if waiting < 2 then return false end
+  local arguments = #self.effects - self.marks[self.taken + 1] + 1
+  return arguments + EACH * waiting > LARGEST or self.bytes > LARGEST_BYTES
 end
 
 ---What this turn tells: everything, or as much as one turn should carry.
 ---@return table effects
 ---@return boolean all
 function journal:take_effects()
-  local effects, marks = self.effects, self.marks
+  local effects, marks, taken = self.effects, self.marks, self.taken
   local overflows = not self.closed and self:overflows()
-  self.takes = self.takes + 1
-  self.effects, self.marks, self.bytes, self.closed = {}, {}, 0, false
   local inseparable = self.inseparable
+  self.takes, self.closed = self.takes + 1, false
   self.foreseen, self.uncertain, self.inseparable = false, overflows, 0 -- what is left over may bring outcomes too
-  if not overflows then return effects, true end
+  local last = overflows and self:part(inseparable) or #marks
+  local from, to = marks[taken + 1] or 1, (marks[last + 1] or #effects + 1) - 1
+  if last < #marks then
+    self.taken = last
+  else
+    self.effects, self.marks, self.payloads, self.bytes, self.taken = {}, {}, {}, 0, 0
+  end
+  if from > 1 or last < #marks then effects = table.move(effects, from, to, 1, {}) end
+  return effects, last == #marks
+end
 
-  local cut, bytes = 1, 0
-  repeat -- one goes always, however large
-    local to = (marks[cut + 1] or #effects + 1) - 1
-    bytes = bytes + bytes_of(effects, marks[cut], to)
-    if cut > 1 and cut > inseparable and (to > LARGEST or bytes > LARGEST_BYTES) then break end
-    cut = cut + 1
-  until not marks[cut]
-  local from = marks[cut] or #effects + 1
-  table.move(effects, from, #effects, 1, self.effects)
-  for i = cut, #marks do self.marks[#self.marks + 1] = marks[i] - from + 1 end
-  self.bytes = bytes_of(effects, from, #effects)
-  for i = #effects, from, -1 do effects[i] = nil end
-  return effects, self.effects[1] == nil
+-- The last effect that goes with this turn: one goes always, however large, and those that stand on what was foreseen.
+function journal:part(inseparable)
+  local marks, payloads, taken = self.marks, self.payloads, self.taken
+  local first, last, bytes = marks[taken + 1], taken, 0
+  repeat
+    last = last + 1
+    bytes = bytes + (payloads[last] or 0)
+    local arguments = (marks[last + 2] or #self.effects + 1) - first
+    local next_bytes = bytes + (payloads[last + 1] or 0)
+    local full = arguments + EACH * (last + 1 - taken) > LARGEST or next_bytes > LARGEST_BYTES
+  until last == #marks or full and last >= inseparable
+  self.bytes = self.bytes - bytes
+  return last
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -330,7 +339,7 @@ function journal:open_child(operation, child_id)
   if operation.outcome then return end
   operation.open, operation.told_in, operation.mark = true, self.takes, #self.marks
   self.open[operation.id] = operation
-  self.open_count = self.open_count + 1
+  self.open_count, self.opened = self.open_count + 1, self.opened + 1
 end
 
 ---The run does not wait for this child any more.
