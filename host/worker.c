@@ -15,9 +15,10 @@
 #include <stdio.h>
 
 enum {
-    UNDER_WAY = 2,     // batches
-    TURNS = 100,       // in a batch, while another one may be sent
-    FULL_GROUPS = 500, // in a batch that waits to be sent
+    UNDER_WAY = 2,    // batches
+    CLAIMED = 50,     // runs that one of them may bring
+    FULL_COST = 1000, // of a batch: about 3 ms of Redis, which answers nobody else then
+    GROUP_COST = 8,   // in arguments
     FULL_BYTES = 4 * 1024 * 1024,
     STACK_BYTES = 8 * 1024 * 1024
 };
@@ -63,7 +64,8 @@ static int64_t share(const Worker *worker) {
 static int64_t room(const Worker *worker) {
     if (worker->stopping) return 0;
     int64_t left = share(worker) - (int64_t)worker->runs.active - worker->asked_for;
-    return left > 0 ? (left + 1) / 2 : 0;
+    int64_t half = left > 0 ? (left + 1) / 2 : 0;
+    return half < CLAIMED ? half : CLAIMED;
 }
 
 static bool must_ask(const Worker *worker) {
@@ -140,7 +142,8 @@ static void keep_light(Worker *worker) {
 
 static bool full(const Worker *worker) {
     const Batch *batch = worker->runs.batch;
-    return batch->group_count >= FULL_GROUPS || batch_weight(batch) > FULL_BYTES;
+    size_t cost = batch->arguments + GROUP_COST * batch->group_count;
+    return cost >= FULL_COST || batch_weight(batch) > FULL_BYTES;
 }
 
 static bool has_turns(const Worker *worker) {
@@ -156,7 +159,7 @@ static void on_idled(uv_idle_t *idle) {
 static void on_prepared(uv_prepare_t *prepare) {
     Worker *worker = prepare->data;
     Runs *runs = &worker->runs;
-    for (int turns = 0; turns < TURNS && has_turns(worker); turns++) {
+    while (has_turns(worker)) {
         runs_turn(runs);
         keep_light(worker);
     }

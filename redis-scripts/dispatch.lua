@@ -42,6 +42,12 @@ local function run_groups()
 end
 run_groups()
 
+local function write_chunks(command, hash, list)
+  for from = 1, #list, CHUNK do
+    call(command, hash, unpack(list, from, math.min(from + CHUNK - 1, #list)))
+  end
+end
+
 -- ---------------------------------------------------------------------------------------------------------------
 -- Claims: which ready runs go to the caller, which to a queue
 
@@ -125,15 +131,11 @@ end
 
 local function enqueue(queue, entries)
   if #entries == 0 then return end
-  local args = {}
+  local members = {}
   for i, entry in ipairs(entries) do
-    args[#args + 1] = string.format("%.0f", entry.score)
-    args[#args + 1] = entry.id
-    if #args >= CHUNK or i == #entries then
-      call("ZADD", key("ready:" .. queue), unpack(args))
-      args = {}
-    end
+    members[2 * i - 1], members[2 * i] = string.format("%.0f", entry.score), entry.id
   end
+  write_chunks("ZADD", key("ready:" .. queue), members)
   call("SADD", key("queues"), queue)
   wake_for(queue, #entries)
 end
@@ -147,7 +149,7 @@ end
 -- Then the runs that became ready in this batch: to the worker that holds the coroutine, the others to their queue.
 local placed, by_queue = 0, {}
 local function place_woken()
-  local fresh = {}
+  local fresh, for_holder = {}, {}
   while placed < #plan.woken do
     placed = placed + 1
     local run = plan.woken[placed]
@@ -159,11 +161,16 @@ local function place_woken()
       claim(run)
     else
       lib.set(run, "known", run.known)
-      call("ZADD", key("ready:@" .. run.holder), now, run.id)
-      read_idle()
-      if idle[run.holder] then wake(run.holder) end
+      local entries = for_holder[run.holder] or {}
+      for_holder[run.holder] = entries
+      entries[#entries + 1], entries[#entries + 2] = now, run.id
     end
     if run then run.placed = true end
+  end
+  for holder, entries in pairs(for_holder) do
+    write_chunks("ZADD", key("ready:@" .. holder), entries)
+    read_idle()
+    if idle[holder] then wake(holder) end
   end
   if #fresh == 0 then return end
   local sequence = call("HINCRBY", key("meta"), "sequence", #fresh) - #fresh
@@ -236,12 +243,6 @@ end
 -- Write
 
 local INFINITE = { [math.huge] = "+inf" }
-
-local function write_chunks(command, hash, list)
-  for from = 1, #list, CHUNK do
-    call(command, hash, unpack(list, from, math.min(from + CHUNK - 1, #list)))
-  end
-end
 
 local COMPACT, ELSEWHERE = lib.COMPACT, lib.ELSEWHERE
 local near = {}

@@ -286,7 +286,7 @@ describe("data", function()
       made:cancel("r")
       assert.equal("cancelled", made:finish("r").state)
       for i = 1, 600 do assert.equal("cancelled", made:state("r/invoke#" .. i)) end
-      for _, turn in ipairs(made.told) do assert.is_true(#turn.effects <= 2600 and #driver.split(turn.effects) <= 250) end
+      for _, turn in ipairs(made.told) do assert.is_true(#driver.split(turn.effects) <= 120) end
     end
   end)
 end)

@@ -153,7 +153,7 @@ describe("effects", function()
     repeat
       local part, all = made:take_effects()
       assert.equal(0, #part % 3)
-      assert.is_true(#part <= 3 * 227) -- an effect weighs more than its arguments
+      assert.is_true(#part <= 3 * 113) -- an effect weighs more than its arguments
       table.move(part, 1, #part, #told + 1, told)
     until all
     assert.equal(6000, #told)
@@ -205,7 +205,7 @@ describe("effects", function()
 
   it("that are left over may bring outcomes: nothing can be foreseen beside them", function()
     local made = new()
-    for i = 1, 200 do made:resolve(begin(made, "s" .. i, "sleep"), "completed", 1, "null") end
+    for i = 1, 150 do made:resolve(begin(made, "s" .. i, "sleep"), "completed", 1, "null") end
     made:take_effects()
     assert.is_true(made.uncertain)
     made:take_effects()
@@ -215,7 +215,7 @@ describe("effects", function()
   -- A suspension or an end that is left over would be followed by what the next turn tells.
   it("leave room for how the run goes on", function()
     local made = new()
-    for i = 1, 227 do made:tell("cancel", "c" .. i, "why") end
+    for i = 1, 113 do made:tell("cancel", "c" .. i, "why") end
     assert.is_false(made:overflows())
     made:close("suspend", "", "")
     local _, all = made:take_effects()

@@ -167,7 +167,7 @@ end
 
 -- What a turn carries, for the store does it in one go while others wait: an effect costs it about as much as EACH
 -- arguments, and each argument a little more.
-local LARGEST, EACH, LARGEST_BYTES = 2500, 8, 2 * 1024 * 1024
+local LARGEST, EACH, LARGEST_BYTES = 1250, 8, 2 * 1024 * 1024
 
 ---Whether there is more to tell than one turn should carry. Then it is not closed: the reply to the
 ---first part brings the next turn.
