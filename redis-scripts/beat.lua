@@ -5,14 +5,14 @@
 -- moves  running -> ready, for the runs of dead hosts, each of which counts one death
 -- reply  beat reaped more("1"|"0") | lost
 
-local RELIEVED = 200 -- runs of a worker, a call
 local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
 
 local function relieve(host)
   local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
   for thread = 1, threads do
     local stale = redis.call("ZRANGEBYSCORE", lib.key("ready:@" .. host .. "." .. thread), "-inf",
-      lib.now() - STALE_MS, "LIMIT", 0, RELIEVED)
+      lib.now() - STALE_MS, "LIMIT", 0, lib.to_sweep())
+    lib.swept(#stale)
     for _, id in ipairs(stale) do
       local run = lib.load(id)
       if run and run.state == "ready" then lib.give_up(run) end
@@ -49,10 +49,11 @@ function verbs.beat()
   end
   for _, queue in ipairs(redis.call("SMEMBERS", lib.key("queues"))) do
     local workflow = string.match(queue, "^%?(.*)$")
-    if workflow and lib.registered(workflow) and lib.adopt(workflow) == 0 then lib.write("SREM", "queues", queue) end
+    if workflow and lib.registered(workflow) and lib.adopt(workflow) then lib.write("SREM", "queues", queue) end
   end
   lib.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "beat_at", now)
+  more = more or lib.to_sweep() == 0
   return { "beat", reaped, more and "1" or "0" }
 end

@@ -184,7 +184,7 @@ end
 place_woken()
 
 -- True when it may have more: what stood first had ended or expired. There may be many of those, and each is a write.
-local PASSED_OVER = 500 -- runs a call
+local PASSED_OVER = 100 -- runs a call
 local passed_over = 0
 local function claim_from(queue)
   local asked = capacity

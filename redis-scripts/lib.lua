@@ -98,6 +98,7 @@ function lib.key(name) return PREFIX .. name end
 
 local plan, records, registry
 local earliest -- "<workflow>\t<key>" -> "<expires_at>\t<run>", as read or planned; false: none
+local SWEPT = 100 -- runs a call, in all sweeps: what is more waits for the next call
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
 function lib.begin()
@@ -113,6 +114,7 @@ function lib.begin()
     failed = {}, -- run -> finished_at, false: not in the set
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
+    to_sweep = SWEPT, -- how many runs may still be looked at that nobody named
   }
   lib.plan = plan
 end
@@ -126,6 +128,12 @@ function lib.not_foreseen()
   lib.wrong = true
   error("stale", 0)
 end
+
+--- A sweep takes up to so many runs.
+function lib.to_sweep() return plan.to_sweep end
+
+--- It took so many.
+function lib.swept(count) plan.to_sweep = plan.to_sweep - count end
 
 --- Plan a write that is none of the above. The key is given without the prefix.
 function lib.write(command, key, ...)
@@ -696,24 +704,23 @@ function lib.serves(queue)
   return false
 end
 
-local ADOPTED = 500 -- runs a call
-
---- A workflow is known now: runs that waited for that go to their queue, a bounded number a call. Returns how many.
+--- A workflow is known now: runs that waited for that go to their queue, a bounded number a call. True when that was all.
 function lib.adopt(workflow)
   local unknown = "ready:?" .. workflow
-  local waiting = call("ZRANGE", PREFIX .. unknown, 0, ADOPTED - 1)
+  local waiting = call("ZRANGE", PREFIX .. unknown, 0, lib.to_sweep()) -- one more tells whether there is more
+  local all = #waiting <= lib.to_sweep()
+  if not all then waiting[#waiting] = nil end
+  lib.swept(#waiting)
   for _, id in ipairs(waiting) do
     local run = lib.load(id)
     lib.write("ZREM", unknown, id)
     if run and run.state == "ready" then push(plan.woken, run) end
   end
-  return #waiting
+  return all
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Taking back what a worker held
-
-local REAPED = 200 -- runs a call
 
 -- A ready run leaves its worker's own queue for everybody's.
 function lib.give_up(run)
@@ -750,8 +757,8 @@ function lib.reap(host, counts, max_deaths)
   for thread = 1, threads do
     local worker = host .. "." .. thread
     lib.write("HDEL", "idle", worker)
-    if reaped < REAPED then
-      for _, id in ipairs(call("SRANDMEMBER", PREFIX .. "held:" .. worker, REAPED - reaped)) do
+    if lib.to_sweep() > reaped then
+      for _, id in ipairs(call("SRANDMEMBER", PREFIX .. "held:" .. worker, lib.to_sweep() - reaped)) do
         local run = lib.load(id)
         if run and run.holder == worker then
           take_back(run, counts and (not alone or alone == id), max_deaths)
@@ -762,7 +769,8 @@ function lib.reap(host, counts, max_deaths)
       end
     end
   end
-  if reaped > 0 then return false, reaped end
+  lib.swept(reaped)
+  if reaped > 0 or lib.to_sweep() == 0 then return false, reaped end
   forget(host)
   return true, 0
 end

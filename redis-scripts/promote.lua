@@ -4,8 +4,6 @@
 --        an ended one with more waiters than one call can tell tells the next of them
 -- reply  promoted count
 
-local PROMOTED = 200
-
 -- The turn counts on: should the one that failed be sent again, it is not taken for one of the new attempt.
 local function next_attempt(run)
   run.turn = run.turn + 1
@@ -17,7 +15,8 @@ end
 
 function verbs.promote()
   lib.want_due = true
-  local due = redis.call("ZRANGEBYSCORE", lib.key("delayed"), "-inf", lib.now(), "LIMIT", 0, PROMOTED)
+  local due = redis.call("ZRANGEBYSCORE", lib.key("delayed"), "-inf", lib.now(), "LIMIT", 0, lib.to_sweep())
+  lib.swept(#due)
   for _, id in ipairs(due) do
     local run = lib.load(id)
     if run then lib.expire(run) end

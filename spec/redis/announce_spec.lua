@@ -58,12 +58,12 @@ describe("announce", function()
 
   it("brings a bounded number of them a call, the others with each beat", function()
     local host = store:enlist "node"
-    for i = 1, 600 do store:start("r" .. i, "w") end
-    store:announce { w = {} }
-    assert.equal(500, store:call("ZCARD", "ready:default"))
-    store:beat(host)
-    assert.equal(600, store:call("ZCARD", "ready:default"))
-    store:beat(host)
+    for i = 1, 80 do store:start("r" .. i, "w") end
+    for i = 1, 80 do store:start("s" .. i, "v") end
+    store:announce { v = {}, w = {} }
+    assert.equal(100, store:call("ZCARD", "ready:default"))
+    assert.same({ "beat", 0, "0" }, store:beat(host))
+    assert.equal(160, store:call("ZCARD", "ready:default"))
     assert.same({ "default" }, store:call("SMEMBERS", "queues"))
     assert.same({}, store:faults())
   end)

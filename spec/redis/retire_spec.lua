@@ -31,7 +31,7 @@ describe("retire", function()
     store.a:claim(300)
     local main, calls = store:worker(store.host .. ".0"), 0
     repeat calls = calls + 1 until main:say("retire", store.host)[2] == "0"
-    assert.equal(3, calls)
+    assert.equal(4, calls)
     assert.same({}, store:faults())
     store:enlist "next"
     assert.equal(250, #store:worker("2.1"):claim(300))
