@@ -4,9 +4,9 @@
 //                |                                      |
 //                +---- its bundle is not here           +---- its coroutine is not here
 //                |          |                           |          |
-//                |      FETCHING -- sources came --> LOADING <-----+
+//                |      FETCHING -- sources came --> LOADING <-----+-- a page came, not the last
 //                |                                   |  |
-//                |  +------- its record came --------+  |
+//                |  +------ all of it has come ------+  |
 //                v  v                                   v
 //              READY <------------------------------ WAITING
 //               |  ^                                    ^
@@ -49,7 +49,7 @@ struct Run {
     UT_hash_handle hh;
     Run *prev, *next; // in `ready` or `waiting`
     Runs *runs;
-    VmRun *lua;   // NULL when LOADING or FETCHING
+    VmRun *lua;   // when LOADING: the pages that came, NULL: none; NULL when FETCHING
     Fetch *fetch; // when FETCHING
     RunState state;
     int64_t turn;        // as Redis counts the turns of this run
@@ -68,7 +68,7 @@ struct Fetch {
     char hash[];
 };
 
-static void load(Run *run);
+static const char FIRST_PAGE[] = "0";
 
 // ---- bookkeeping --------------------------------------------------------------------------------
 
@@ -113,31 +113,47 @@ static void know(Run *run, int64_t number) {
 }
 
 // ---- claim --------------------------------------------------------------------------------------
-// {"cold", id, turn, deaths, bundle, field, value, …}   {"warm", id, turn, outcome, …}
+// {"cold", id, turn, deaths, bundle, number, cursor, field, value, …}
+// {"warm", id, turn, outcome, …}
 
-enum { CLAIM_WORD, CLAIM_ID, CLAIM_TURN, WARM_OUTCOMES, COLD_DEATHS = 3, COLD_BUNDLE, COLD_FIELDS };
-
-// A record holds every outcome there is: `number` is that of the last, also when that is forgotten.
-static void know_fields(Run *run, const Reply *claim) {
-    for (size_t i = COLD_FIELDS; i + 1 < reply_count(claim); i += 2) {
-        if (reply_is(reply_at(claim, i), "number"))
-            know(run, reply_integer(reply_at(claim, i + 1)));
-    }
-}
+enum {
+    CLAIM_WORD,
+    CLAIM_ID,
+    CLAIM_TURN,
+    WARM_OUTCOMES,
+    COLD_DEATHS = 3,
+    COLD_BUNDLE,
+    COLD_NUMBER,
+    COLD_CURSOR,
+    COLD_FIELDS
+};
 
 static void fetch(Run *run, const char *hash);
+static void load(Run *run, const char *cursor);
 
+// A page of a run's record came: the next one is asked for, or it begins. Outcomes that came after
+// the first page are not known, though a later page may show some: the first turn is told them.
 static void begin(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
+    const char *cursor = reply_text(reply_at(claim, COLD_CURSOR));
     run->turn = reply_integer(reply_at(claim, CLAIM_TURN));
     run->deaths = reply_integer(reply_at(claim, COLD_DEATHS));
     if (!vm_has_bundle(runs->vm, hash)) {
         fetch(run, hash);
         return;
     }
-    know_fields(run, claim);
-    run->lua = vm_begin(runs->vm, run->id, hash, claim, COLD_FIELDS, runs->now_ms);
+    const VmPage page = {.reply = claim, .skip = COLD_FIELDS, .last = !*cursor};
+    if (run->lua) {
+        vm_more(runs->vm, run->lua, run->id, &page);
+    } else {
+        run->known = reply_integer(reply_at(claim, COLD_NUMBER));
+        run->lua = vm_begin(runs->vm, run->id, hash, run->known, &page);
+    }
+    if (!page.last) {
+        load(run, cursor);
+        return;
+    }
     if (run->cautious) vm_caution(runs->vm, run->lua);
     make_ready(run);
 }
@@ -173,7 +189,7 @@ void runs_claim(Runs *runs, const Reply *claim) {
     if (run) forget(run); // Redis had given up that this worker holds it
     run = add(runs, id);
     if (warm)
-        load(run);
+        load(run, FIRST_PAGE);
     else
         begin(run, claim);
 }
@@ -182,7 +198,7 @@ void runs_adopt(Runs *runs, const char *id) {
     Run *run = find(runs, id);
     if (run && run->state != RUN_WAITING) return;
     if (run) forget(run); // its outcomes went with the reply that was lost
-    load(add(runs, id));
+    load(add(runs, id), FIRST_PAGE);
 }
 
 // ---- load: its record, when the coroutine is not here -------------------------------------------
@@ -196,11 +212,12 @@ static void on_loaded(void *about, const Reply *reply) {
         forget(run); // it is somebody else's
 }
 
-static void load(Run *run) {
+static void load(Run *run, const char *cursor) {
     Batch *batch = run->runs->batch;
     run->state = RUN_LOADING;
-    batch_group(batch, "load", 1, on_loaded, run);
+    batch_group(batch, "load", 2, on_loaded, run);
     batch_text(batch, run->id);
+    batch_text(batch, cursor);
 }
 
 // ---- fetch: the sources of its bundle -----------------------------------------------------------
@@ -234,7 +251,7 @@ static void on_fetched(void *about, const Reply *reply) {
         if (run->fetch != done) continue;
         run->fetch = NULL;
         if (reply)
-            load(run);
+            load(run, FIRST_PAGE);
         else
             forget(run);
     }
@@ -415,7 +432,7 @@ static void reload(Run *run) {
     run->cautious = true;
     vm_forget(run->runs->vm, run->lua);
     run->lua = NULL;
-    load(run);
+    load(run, FIRST_PAGE);
 }
 
 // ---- suspended ----------------------------------------------------------------------------------
@@ -457,7 +474,8 @@ void runs_describe(Runs *runs) {
     Run *run, *next;
     HASH_ITER(hh, runs->by_id, run, next) {
         if (run->state == RUN_WAITING) continue;
-        char *text = run->lua ? vm_describe(runs->vm, run->lua) : xstrdup("");
+        bool begun = run->lua && run->state != RUN_LOADING;
+        char *text = begun ? vm_describe(runs->vm, run->lua) : xstrdup("");
         log_info("run %s %s%s%s", run->id, state_names[run->state], *text ? ": " : "", text);
         free(text);
     }

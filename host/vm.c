@@ -225,37 +225,14 @@ typedef struct {
     Vm *vm;
     VmRun *run;
     const char *id, *hash;      // begin
-    const Reply *list;          // begin, deliver
+    int64_t known;              // begin
+    const VmPage *page;         // begin, more; NULL: there is nothing of its record
+    const Reply *list;          // deliver
     size_t skip;                // likewise
-    int64_t now_ms;             // begin, turn
+    int64_t now_ms;             // turn
     int64_t recorded_ms;        // turn
     const char *code, *message; // doom
 } RunCall;
-
-static int begin_in_lua(lua_State *L) {
-    RunCall *call = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->runs);
-    push_module_function(L, "weir.executor", "begin");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->bundles);
-    lua_getfield(L, -1, call->hash);
-    lua_replace(L, -2); // runs, begin, bundle
-    int bundle = lua_gettop(L);
-    lua_getfield(L, bundle, "fault");
-    lua_insert(L, 2);
-    lua_pushstring(L, call->id);
-    push_rest(L, call->list, call->skip);
-    lua_pushinteger(L, call->now_ms);
-    lua_call(L, 4, 1); // fault, runs, run
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, call->run);
-    if (lua_isnil(L, 2)) return 0;
-    lua_getfield(L, -1, "doom");
-    lua_insert(L, -2);
-    lua_pushliteral(L, "error");
-    lua_pushvalue(L, 2);
-    lua_call(L, 3, 0);
-    return 0;
-}
 
 // Pushes the run object and one of its methods.
 static void push_method(lua_State *L, const RunCall *call, const char *name) {
@@ -264,6 +241,41 @@ static void push_method(lua_State *L, const RunCall *call, const char *name) {
     lua_getfield(L, -1, name);
     lua_insert(L, -2);
     lua_remove(L, -3);
+}
+
+static void push_page(lua_State *L, const VmPage *page) {
+    push_rest(L, page ? page->reply : NULL, page ? page->skip : 0);
+    lua_pushboolean(L, !page || page->last);
+}
+
+// Stack: run object. Keeps it.
+static void keep_run(lua_State *L, const RunCall *call) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->runs);
+    lua_insert(L, -2);
+    lua_rawsetp(L, -2, call->run);
+}
+
+static int begin_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    push_module_function(L, "weir.executor", "begin");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->bundles);
+    lua_getfield(L, -1, call->hash);
+    lua_replace(L, -2);
+    lua_pushstring(L, call->id);
+    lua_pushinteger(L, call->known);
+    push_page(L, call->page);
+    lua_call(L, 5, 1);
+    keep_run(L, call);
+    return 0;
+}
+
+static int more_in_lua(lua_State *L) {
+    RunCall *call = lua_touserdata(L, 1);
+    push_method(L, call, "more");
+    push_page(L, call->page);
+    lua_call(L, 3, 1);
+    keep_run(L, call);
+    return 0;
 }
 
 static int doom_in_lua(lua_State *L) {
@@ -353,20 +365,23 @@ static bool doom(RunCall *call) {
     return go(call, doom_in_lua, 0);
 }
 
-VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, size_t skip,
-                int64_t now_ms) {
-    RunCall call = {.vm = vm,
-                    .run = new_account(vm),
-                    .id = id,
-                    .hash = hash,
-                    .list = fields,
-                    .skip = skip,
-                    .now_ms = now_ms};
-    if (go(&call, begin_in_lua, 0)) return call.run;
-    RunCall bare = {.vm = vm, .run = call.run, .id = id, .hash = "", .now_ms = now_ms};
-    account_lift(call.run);
-    if (go(&bare, begin_in_lua, 0)) doom(&call);
+// It cannot be begun: without its record, it can only fail.
+static void begin_bare(RunCall *call) {
+    RunCall bare = {.vm = call->vm, .run = call->run, .id = call->id, .hash = ""};
+    account_lift(call->run);
+    if (go(&bare, begin_in_lua, 0)) doom(call);
+}
+
+VmRun *vm_begin(Vm *vm, const char *id, const char *hash, int64_t known, const VmPage *page) {
+    RunCall call = {
+        .vm = vm, .run = new_account(vm), .id = id, .hash = hash, .known = known, .page = page};
+    if (!go(&call, begin_in_lua, 0)) begin_bare(&call);
     return call.run; // one that is not even there fails its turn
+}
+
+void vm_more(Vm *vm, VmRun *run, const char *id, const VmPage *page) {
+    RunCall call = {.vm = vm, .run = run, .id = id, .page = page};
+    if (!go(&call, more_in_lua, 0)) begin_bare(&call);
 }
 
 void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip) {

@@ -3,7 +3,7 @@
 // Everything that may raise runs protected; what a run allocates is charged to that run, and a run
 // that passes a limit is doomed: its code is stopped and forgotten, and its next turn ends it with
 // that failure. So no run can stop another. C knows of Lua only what executor.lua offers: begin,
-// turn, doom.
+// more, turn, doom.
 #ifndef WEIR_VM_H
 #define WEIR_VM_H
 
@@ -27,10 +27,19 @@ int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault);
 bool vm_has_bundle(Vm *vm, const char *hash);
 
-// A run out of its record: `fields` is a claim, of which the first `skip` elements are not fields.
-// Never fails: a run that cannot begin is doomed.
-VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, size_t skip,
-                int64_t now_ms);
+// A page of a run's record: fields and values, the elements of `reply` from `skip` on.
+typedef struct {
+    const Reply *reply;
+    size_t skip;
+    bool last;
+} VmPage;
+
+// A run out of its record, of which this is the first page; `known` is the number of the last
+// outcome then. Only after the last page it may have a turn. Never fails: a run that cannot begin
+// is doomed.
+VmRun *vm_begin(Vm *vm, const char *id, const char *hash, int64_t known, const VmPage *page);
+// The pages that follow.
+void vm_more(Vm *vm, VmRun *run, const char *id, const VmPage *page);
 
 // Outcomes (the elements of `reply` from `skip` on) for its next turn.
 void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip);

@@ -326,7 +326,7 @@ for i, run in ipairs(claims) do
   if run.warm then
     given[i] = lib.outcomes(run, run.known, { "warm", run.id, run.turn })
   else
-    given[i] = lib.cold(run)
+    given[i] = lib.cold(run, "0")
   end
 end
 

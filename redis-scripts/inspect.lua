@@ -1,11 +1,13 @@
--- inspect: read a run whole.
--- args   run
--- reply  run (field value)… | missing
+-- inspect: read a run, a page a call.
+-- args   run  [cursor]        cursor: "0", or none, then that of the page before
+-- reply  run cursor version (field value)… | missing
+--        cursor "": that was all. A page whose version is not that of the first shows a run that has gone on
 
 function verbs.inspect()
-  local id = lib.take()
-  local fields = lib.fields(id)
-  if #fields == 0 then return { "missing" } end
-  table.insert(fields, 1, "run")
-  return fields
+  local id, cursor = lib.take(), lib.more() and lib.take() or "0"
+  local run = lib.load(id)
+  if not run then return { "missing" } end
+  local reply = { "run", "", run.state .. " " .. run.turn .. " " .. run.number }
+  reply[2] = lib.page(id, cursor, reply)
+  return reply
 end

@@ -20,7 +20,7 @@ end
 setmetatable(verbs, { __index = define })
 setmetatable(effects, { __index = define })
 
-local call, unpack, find, match = redis.call, unpack, string.find, string.match
+local call, unpack, find, match, concat = redis.call, unpack, string.find, string.match, table.concat
 local PREFIX = KEYS[1]
 local INFINITY = math.huge
 local COMPACT = 64 -- bytes; a longer value moves to v:<run>, so that r:<run> stays a listpack
@@ -98,7 +98,10 @@ function lib.key(name) return PREFIX .. name end
 
 local plan, records, registry
 local earliest -- "<workflow>\t<key>" -> "<expires_at>\t<run>", as read or planned; false: none
-local SWEPT = 100 -- runs a call, in all sweeps: what is more waits for the next call
+-- What is more waits for the next call.
+local SWEPT = 100 -- runs a call, in all sweeps
+local TOLD, TOLD_BYTES = 2000, 1024 * 1024 -- fields and outcomes a call
+local PAGE = 1000 -- of them that are read at once
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
 function lib.begin()
@@ -115,6 +118,7 @@ function lib.begin()
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
     to_sweep = SWEPT, -- how many runs may still be looked at that nobody named
+    to_tell = TOLD, to_tell_bytes = TOLD_BYTES, -- how much the replies may still bring
   }
   lib.plan = plan
 end
@@ -134,6 +138,16 @@ function lib.to_sweep() return plan.to_sweep end
 
 --- It took so many.
 function lib.swept(count) plan.to_sweep = plan.to_sweep - count end
+
+-- Whether the call may tell one more field or outcome; the first is told whatever its size.
+local function may_tell(bytes)
+  return plan.to_tell > 0 and plan.to_tell_bytes > bytes
+end
+
+local function tell(bytes)
+  plan.to_tell = plan.to_tell - 1
+  plan.to_tell_bytes = plan.to_tell_bytes - bytes
+end
 
 --- Plan a write that is none of the above. The key is given without the prefix.
 function lib.write(command, key, ...)
@@ -326,10 +340,13 @@ function lib.record_outcome(record, operation, state, attempts, value, stamp, ro
   return true
 end
 
---- What has come for a run after `known`: one text for each outcome, lowest number first.
+--- What has come for a run after `known`: one text for each outcome, lowest number first. At least one, and no more than
+--- the call may still tell: a worker that was not told all is told the rest in reply to its next turn, for until then
+--- nothing that its run says of how it goes on has any effect.
 function lib.outcomes(record, known, into)
-  for from = known + 1, record.number, CHUNK do
-    local to = math.min(from + CHUNK - 1, record.number)
+  local told = 0
+  for from = known + 1, record.number, PAGE do
+    local to = math.min(from + PAGE - 1, record.number)
     local fields, wanted = {}, 0
     for number = from, to do
       if record.changed[TEXT[number]] == nil then
@@ -346,7 +363,12 @@ function lib.outcomes(record, known, into)
         outcome = stored[next_stored]
         if outcome == ELSEWHERE then outcome = call("HGET", PREFIX .. "v:" .. record.id, number) end
       end
-      if outcome then into[#into + 1] = TEXT[number] .. "\t" .. outcome end
+      if outcome then
+        if told > 0 and not may_tell(#outcome) then return into end
+        told = told + 1
+        tell(#outcome)
+        into[#into + 1] = TEXT[number] .. "\t" .. outcome
+      end
     end
   end
   return into
@@ -780,26 +802,49 @@ end
 
 lib.COMPACT, lib.ELSEWHERE = COMPACT, ELSEWHERE
 
---- All fields of a run as stored, values in place: { field, value, … }; empty when there is no such run.
-function lib.fields(id)
-  local fields = call("HGETALL", PREFIX .. "r:" .. id)
-  local far
-  for i = 2, #fields, 2 do
-    if fields[i] == ELSEWHERE then
-      if not far then
-        far = {}
-        local stored = call("HGETALL", PREFIX .. "v:" .. id)
-        for j = 1, #stored, 2 do far[stored[j]] = stored[j + 1] end
-      end
-      fields[i] = far[fields[i - 1]] or ""
-    end
-  end
-  return fields
+-- Adds a field whose value is elsewhere, if the call may still tell it.
+local function tell_far(id, field, into)
+  local value = may_tell(0) and (call("HGET", PREFIX .. "v:" .. id, field) or "")
+  if not value then return false end
+  tell(#value)
+  into[#into + 1], into[#into + 2] = field, value
+  return true
 end
 
---- A run for a worker that goes on from its journal: { "cold", run, turn, deaths, bundle, field, value, … }.
-function lib.cold(run)
-  local reply = { "cold", run.id, run.turn, run.deaths or 0, get(run, "bundle") or "" }
+--- A page of a run's fields as stored, values in place: field, value, … are added to `into`, as many as the call may
+--- still tell, which may be none. Returns the cursor of the next page; it is "0" for the first, "" after the last. A
+--- cursor is that of HSCAN, empty when that is through, and the fields that HSCAN showed and that were too much.
+function lib.page(id, cursor, into)
+  if not may_tell(0) then return cursor end
+  local hash = PREFIX .. "r:" .. id
+  local scan, owed = match(cursor, "^(%d*)(.*)$")
+  local left, fields = {}, {}
+  if owed ~= "" then
+    for field in string.gmatch(owed, "[^\t]+") do
+      if not tell_far(id, field, into) then push(left, field) end
+    end
+  elseif scan == "0" and call("HLEN", hash) <= PAGE then
+    scan, fields = "", call("HGETALL", hash)
+  else
+    local shown = call("HSCAN", hash, scan, "COUNT", PAGE)
+    scan, fields = shown[1] ~= "0" and shown[1] or "", shown[2]
+  end
+  for i = 1, #fields, 2 do
+    local field, value = fields[i], fields[i + 1]
+    if value ~= ELSEWHERE then
+      tell(#value)
+      into[#into + 1], into[#into + 2] = field, value
+    elseif not tell_far(id, field, into) then
+      push(left, field)
+    end
+  end
+  return left[1] and scan .. "\t" .. concat(left, "\t") or scan
+end
+
+--- A page of a run for a worker that goes on from its journal: { "cold", run, turn, deaths, bundle, number, cursor,
+--- field, value, … }.
+function lib.cold(run, cursor)
+  local reply = { "cold", run.id, run.turn, run.deaths or 0, get(run, "bundle") or "", run.number, "" }
   if run.fresh then
     -- Created in this batch: all there is of it is what was planned.
     for field, value in pairs(run.changed) do
@@ -809,7 +854,6 @@ function lib.cold(run)
     end
     return reply
   end
-  local fields = lib.fields(run.id)
-  for i = 1, #fields do reply[5 + i] = fields[i] end
+  reply[7] = lib.page(run.id, cursor, reply)
   return reply
 end

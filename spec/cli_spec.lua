@@ -188,7 +188,7 @@ describe("the commands", function()
   end
 
   local function fields(extra)
-    local list = { "run", "workflow", "work", "data", "{}", "seed", "1", "created_at", "90000" }
+    local list = { "run", "", "version", "workflow", "work", "data", "{}", "seed", "1", "created_at", "90000" }
     for field, value in pairs(extra) do list[#list + 1], list[#list + 2] = field, value end
     return list
   end
@@ -342,7 +342,21 @@ weir: run a failed: Child execution failed: declined
     answers.inspect = list
     local status, out = run("show", "a", { json = true })
     assert.equal(0, status)
-    assert.equal(record.json(record.read("a", table.move(list, 2, #list, 1, {}))) .. "\n", out)
+    assert.equal(record.json(record.read("a", table.move(list, 4, #list, 1, {}))) .. "\n", out)
+  end)
+
+  it("show reads a long run page by page, and again when it went on meanwhile", function()
+    local asked, state = {}, "running"
+    answers.inspect = function(_, cursor)
+      asked[#asked + 1] = cursor
+      if cursor == "0" then return { "run", "17", state, "state", state, "workflow", "w", "created_at", "90000" } end
+      state = "completed"
+      return { "run", "", state, "data", "{}", "result", "[]" }
+    end
+    local status, out = run("show", "a", { json = true })
+    assert.equal(0, status)
+    assert.same({ "0", "17", "0", "17" }, asked)
+    assert.equal("completed", json.decode(out).state)
   end)
 
   it("cancel goes through all, and the worst decides", function()

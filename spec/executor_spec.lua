@@ -686,7 +686,7 @@ end)
 describe("a run without its code", function()
   it("fails with what it was doomed by", function()
     local executor = require "weir.executor"
-    local run = executor.begin(nil, "r", {})
+    local run = executor.begin(nil, "r", 0, {}, true)
     run:doom("error", "bundle b7 cannot be loaded")
     local effects = driver.split(run:turn(1790000000000, {}))
     assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))

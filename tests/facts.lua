@@ -92,8 +92,14 @@ end
 ---@param id string
 ---@return weir.Record?
 function Facts:run(id)
-  local answer = self:say("inspect", id)
-  return answer[1] == "run" and record.read(id, table.move(answer, 2, #answer, 1, {})) or nil
+  local list, cursor = {}, "0"
+  repeat
+    local answer = self:say("inspect", id, cursor)
+    if answer[1] ~= "run" then return nil end
+    cursor = answer[2]
+    table.move(answer, 4, #answer, #list + 1, list)
+  until cursor == ""
+  return record.read(id, list)
 end
 
 ---Ids of all runs, or of those whose id begins so.

@@ -1,7 +1,7 @@
 -- One attempt of one run, from its record to its end. Sans-IO: outcomes come in, effects go out; who
 -- drives it (the host on Redis, weir.testing in memory) only carries them.
 --
---   begin    a record becomes a run; nothing of the author's runs yet
+--   begin    a record becomes a run, page by page; nothing of the author's runs yet
 --   turn     outcomes in; the author's code runs until every branch waits; effects out
 --   doom     the author's code is not to run any more (a limit was hit); the run ends with that failure
 --
@@ -54,15 +54,42 @@ end
 -- For a run whose code cannot be loaded: it can only fail.
 local NO_BUNDLE = { name = "", workflows = {} }
 
+-- A run whose record has not come whole.
+local Record = {}
+Record.__index = Record
+
 ---@param bundle table? what the run's attempt is served by
 ---@param id string
----@param list string[] the record: field, value, field, value …
----@return table run
-function executor.begin(bundle, id, list)
-  local fields = {}
-  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
-  return executor.from_fields(bundle or NO_BUNDLE, id, fields)
+---@param known integer the number of its last outcome
+---@param list string[] its record, or the first page: field, value, field, value …
+---@param last boolean whether that is all
+---@return table run to be asked for `more` until the last page has come
+function executor.begin(bundle, id, known, list, last)
+  local read = setmetatable({ bundle = bundle or NO_BUNDLE, id = id, known = known, fields = {} }, Record)
+  return read:more(list, last)
 end
+
+---A page of the record. It may show an outcome that came after the first page was read: that one is left out, for
+---others with lower numbers may be missing, and the first turn's reply brings them all.
+---@param list string[]
+---@param last boolean
+---@return table run
+function Record:more(list, last)
+  local fields, known = self.fields, self.known
+  for i = 1, #list, 2 do
+    local field = list[i]
+    local number = field:find("^%d+$") and tonumber(field)
+    if not number or number <= known then fields[field] = list[i + 1] end
+  end
+  if not last then return self end
+  fields.number = tostring(known)
+  local run = executor.from_fields(self.bundle, self.id, fields)
+  if self.bundle.fault then run:doom("error", self.bundle.fault) end
+  return run
+end
+
+-- It was doomed while its record was read.
+function Run:more() return self end
 
 ---@param fields table<string, string>
 function executor.from_fields(bundle, id, fields)

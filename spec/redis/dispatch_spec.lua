@@ -62,6 +62,33 @@ describe("hand-over", function()
     store:say("cancel", "p", "by hand")
     assert.same({ "warm p 1:d=completed 2:c=failed 3:cancelled" }, a:claim(5))
   end)
+
+  it("tells as much as one call should bring, the rest in reply to the next turn", function()
+    local large = '"' .. ("x"):rep(300000) .. '"'
+    local group = {}
+    for i = 1, 9 do group[i] = redis.invoke { operation = "c" .. i, child = "p/c" .. i } end
+    a:turn("p", table.unpack(group))
+    a:turn("p", redis.suspend)
+    b:claim(9)
+    for i = 1, 9 do b:turn("p/c" .. i, redis.complete(large)) end
+    assert.same({ "warm p 1:c1=completed 2:c2=completed 3:c3=completed" }, a:claim(1))
+    assert.equal("running 4:c4=completed 5:c5=completed 6:c6=completed", a:turn("p", redis.suspend))
+    assert.equal("running 7:c7=completed 8:c8=completed 9:c9=completed", a:turn("p", redis.suspend))
+    assert.equal("suspended", a:turn("p", redis.suspend))
+    assert.same({}, store:faults())
+  end)
+
+  it("tells every run at least one, however much the others were told", function()
+    local large = '"' .. ("x"):rep(900000) .. '"'
+    for _, id in ipairs { "q", "r" } do store:start(id) end
+    a:claim(2)
+    for _, id in ipairs { "p", "q", "r" } do
+      a:turn(id, redis.invoke { operation = "c", child = id .. "/c" }, redis.suspend)
+    end
+    b:claim(3)
+    for _, id in ipairs { "p", "q", "r" } do b:turn(id .. "/c", redis.complete(large)) end
+    assert.same({ "warm p 1:c=completed", "warm q 1:c=completed", "warm r 1:c=completed" }, a:claim(3))
+  end)
 end)
 
 describe("claim", function()
@@ -109,18 +136,29 @@ describe("claim", function()
     local long = '"' .. ("x"):rep(100) .. '"'
     store:say("start", "r", "w", long, "7", "", 0)
     local claim = store.a:ask(1).claims[1]
-    assert.same({ "cold", "r", 0, 0, store.bundle }, { table.unpack(claim, 1, 5) })
+    assert.same({ "cold", "r", 0, 0, store.bundle, 0, "" }, { table.unpack(claim, 1, 7) })
     local fields = {}
-    for i = 6, #claim, 2 do fields[claim[i]] = claim[i + 1] end
+    for i = 8, #claim, 2 do fields[claim[i]] = claim[i + 1] end
     assert.same(store:run "r", fields)
     assert.equal(long, fields.data)
+  end)
+
+  it("gives the records of many runs as far as one call should bring them", function()
+    local long = '"' .. ("x"):rep(400000) .. '"'
+    for i = 1, 4 do store:say("start", "r" .. i, "w", long, "7", "", 0) end
+    local claims, cursors = store.a:ask(4).claims, {}
+    for i, claim in ipairs(claims) do cursors[i] = claim[7] end
+    assert.same({ "", "", "", "0" }, cursors)
+    assert.equal(7, #claims[4]) -- it is loaded
+    assert.equal("", store.a:say("load", "r4", "0")[7])
+    assert.same({}, store:faults())
   end)
 
   it("gives the record of a run begun in the same call just so", function()
     local long = '"' .. ("x"):rep(100) .. '"'
     local claim = store.a:ask(1, { "start", "r", "w", long, "7", "", 1, "priority", 3 }).claims[1]
     local fields = {}
-    for i = 6, #claim, 2 do fields[claim[i]] = claim[i + 1] end
+    for i = 8, #claim, 2 do fields[claim[i]] = claim[i + 1] end
     assert.same(store:run "r", fields)
   end)
 

@@ -32,7 +32,7 @@ describe("held", function()
     store:start "p"
     store:batch(a.name, 1, {})
     assert.same({ "p" }, all(a))
-    a:say("load", "p")
+    a:say("load", "p", "0")
     assert.equal("done", a:turn("p", redis.complete()))
     assert.same({}, all(a))
   end)

@@ -125,6 +125,20 @@ describe("turn", function()
     assert.equal("listpack", store.redis:call("OBJECT", "ENCODING", store.prefix .. "r:p"))
   end)
 
+  it("brings a bounded number of outcomes, and the run goes on until it was told all", function()
+    local effects = {}
+    for i = 1, 4500 do effects[i] = { "resolve", "s" .. i, "completed", 1, "{}", "step" } end
+    effects[4501] = redis.suspend
+    assert.equal(2001, #a:ask(0, a:turn_of("p", table.unpack(effects))).groups[1])
+    assert.equal(2000, a.known.p)
+    assert.equal(2001, #a:ask(0, a:turn_of("p", redis.suspend)).groups[1])
+    local again = a:turn_of("p", redis.suspend)
+    assert.equal(501, #a:ask(0, again).groups[1])
+    assert.equal(501, #store:unchanged(function() return a:ask(0, again).groups[1] end))
+    assert.equal(4500, a.known.p)
+    assert.equal("suspended", a:turn("p", redis.suspend))
+  end)
+
   it("takes a journal of ten thousand operations", function()
     for round = 0, 9 do
       local effects = {}
@@ -134,7 +148,7 @@ describe("turn", function()
       assert.equal(1001, #a:ask(0, a:turn_of("p", table.unpack(effects))).groups[1])
     end
     a.known.p = 0
-    a:say("load", "p")
+    a:say("load", "p", "0")
     assert.equal(10000, a.known.p)
     assert.same({}, store:faults())
   end)

@@ -544,7 +544,7 @@ local function hold(self, record)
   list[#list + 1], list[#list + 2] = "deaths", tostring(record.deaths)
   executor.host, executor.limits = self.host, self.limits
   live = { known = record.number, reply = {}, cold = true,
-           run = executor.begin(self.bundles[record.fields.bundle], record.id, list) }
+           run = executor.begin(self.bundles[record.fields.bundle], record.id, record.number, list, true) }
   self.live[record.id] = live
   table.insert(self.live_order, record.id)
   return live

@@ -86,10 +86,7 @@ local function take_claim(worker, claim)
   local id = claim[2]
   worker.turns[id] = claim[3]
   if claim[1] == "cold" then
-    worker.known[id] = 0
-    for i = 6, #claim, 2 do
-      if claim[i] == "number" then worker.known[id] = math.tointeger(tonumber(claim[i + 1])) end
-    end
+    worker.known[id] = claim[6]
   else
     know(worker, id, claim, 4)
   end
@@ -275,10 +272,13 @@ end
 ---All fields of a run, or nil.
 ---@return table<string, string>?
 function Store:run(id)
-  local answer = self:say("inspect", id)
-  if answer[1] == "missing" then return nil end
-  local fields = {}
-  for i = 2, #answer, 2 do fields[answer[i]] = answer[i + 1] end
+  local fields, cursor = {}, "0"
+  repeat
+    local answer = self:say("inspect", id, cursor)
+    if answer[1] == "missing" then return nil end
+    cursor = answer[2]
+    for i = 4, #answer, 2 do fields[answer[i]] = answer[i + 1] end
+  until cursor == ""
   return fields
 end
 

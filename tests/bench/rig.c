@@ -20,7 +20,7 @@
 #define KEY "weir:{0}:"
 #define WORKFLOWS "tests/bench/workflows"
 
-enum { READY_MS = 10000, POLL_MS = 5, RUN_PATIENCE_S = 60, CALL_GROUPS = 500 };
+enum { READY_MS = 10000, POLL_MS = 5, RUN_PATIENCE_S = 60 };
 
 static const char *weir;
 static Rig rig_;
@@ -424,36 +424,14 @@ void wait_standing(Rig *rig, const char *set, int64_t count) {
     }
 }
 
-// A field of {"run", field, value…}, or NULL.
-static const char *field_of(const redisReply *run, const char *field) {
-    for (size_t i = 1; i + 1 < run->elements; i += 2)
-        if (strcmp(run->element[i]->str, field) == 0) return run->element[i + 1]->str;
-    return NULL;
-}
-
-static int64_t integer_of(const redisReply *run, const char *field) {
-    const char *text = field_of(run, field);
-    if (!text) give_up("a run's record has no %s", field);
-    return strtoll(text, NULL, 10);
-}
-
-static void read_page(Rig *rig, const char *prefix, int first, int count, const char *suffix,
-                      Span *spans) {
-    Batch *batch = batch_new(0);
-    for (int i = 0; i < count; i++) {
-        batch_group(batch, "inspect", 1, NULL, NULL);
-        write_id(batch, prefix, first + i, suffix);
-    }
-    redisReply *groups, *reply = call(rig, batch, &groups);
-    for (int i = 0; i < count; i++) {
-        const redisReply *run = groups->element[i];
-        const char *state = field_of(run, "state");
-        if (!state || strcmp(state, "completed") != 0)
-            give_up("run %s%d%s is %s", prefix, first + i, suffix, state ? state : "missing");
-        spans[i].started_at = integer_of(run, "started_at");
-        spans[i].finished_at = integer_of(run, "finished_at");
-    }
-    freeReplyObject(reply);
+static void read_span(Rig *rig, const char *id, Span *span) {
+    redisReply *run = command(rig, "HMGET " KEY "r:%s state started_at finished_at", id);
+    const char *state = run->element[0]->str;
+    if (!state || strcmp(state, "completed") != 0)
+        give_up("run %s is %s", id, state ? state : "missing");
+    span->started_at = strtoll(run->element[1]->str, NULL, 10);
+    span->finished_at = strtoll(run->element[2]->str, NULL, 10);
+    freeReplyObject(run);
 }
 
 void read_spans(Rig *rig, const char *prefix, int first, int count, const char *suffix,
@@ -464,20 +442,17 @@ void read_spans(Rig *rig, const char *prefix, int first, int count, const char *
         snprintf(id, sizeof id, "%s%d%s", prefix, first + i, suffix);
         wait_completed(rig, id);
     }
-    for (int i = 0; i < count; i += CALL_GROUPS) {
-        int page = count - i < CALL_GROUPS ? count - i : CALL_GROUPS;
-        read_page(rig, prefix, first + i, page, suffix, spans + i);
+    for (int i = 0; i < count; i++) {
+        snprintf(id, sizeof id, "%s%d%s", prefix, first + i, suffix);
+        read_span(rig, id, &spans[i]);
     }
 }
 
-void read_operations(Rig *rig, const char *id, int count, int64_t *started_at) {
-    memset(started_at, 0, (size_t)count * sizeof *started_at);
-    Batch *batch = batch_new(0);
-    batch_group(batch, "inspect", 1, NULL, NULL);
-    batch_text(batch, id);
-    redisReply *groups, *reply = call(rig, batch, &groups);
-    const redisReply *run = groups->element[0];
-    for (size_t i = 1; i + 1 < run->elements; i += 2) {
+// Entries in one of a run's two hashes: "r" and, if they are long, "v".
+static void read_entries(Rig *rig, const char *hash, const char *id, int count,
+                         int64_t *started_at) {
+    redisReply *run = command(rig, "HGETALL " KEY "%s:%s", hash, id);
+    for (size_t i = 0; i + 1 < run->elements; i += 2) {
         const char *field = run->element[i]->str;
         if (strncmp(field, "o:i", 3) != 0) continue;
         int number = atoi(field + 3);
@@ -485,7 +460,13 @@ void read_operations(Rig *rig, const char *id, int count, int64_t *started_at) {
         if (number >= 1 && number <= count && tab)
             started_at[number - 1] = strtoll(tab + 1, NULL, 10);
     }
-    freeReplyObject(reply);
+    freeReplyObject(run);
+}
+
+void read_operations(Rig *rig, const char *id, int count, int64_t *started_at) {
+    memset(started_at, 0, (size_t)count * sizeof *started_at);
+    read_entries(rig, "r", id, count, started_at);
+    read_entries(rig, "v", id, count, started_at);
     for (int i = 0; i < count; i++)
         if (!started_at[i]) give_up("run %s has no operation i%d", id, i + 1);
 }

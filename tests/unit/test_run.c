@@ -38,11 +38,16 @@ void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
     has_bundle = true;
 }
 
-VmRun *vm_begin(Vm *vm, const char *id, const char *hash, const Reply *fields, size_t skip,
-                int64_t now_ms) {
-    (void)vm, (void)hash, (void)now_ms;
-    say("begin:%s:%lld", id, (int64_t)(reply_count(fields) - skip));
+VmRun *vm_begin(Vm *vm, const char *id, const char *hash, int64_t known, const VmPage *page) {
+    (void)vm, (void)hash, (void)known;
+    say("begin:%s:%lld", id, (int64_t)(reply_count(page->reply) - page->skip));
     return &lua_run;
+}
+
+void vm_more(Vm *vm, VmRun *run, const char *id, const VmPage *page) {
+    (void)vm, (void)run;
+    say(page->last ? "last:%s:%lld" : "more:%s:%lld", id,
+        (int64_t)(reply_count(page->reply) - page->skip));
 }
 
 void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip) {
@@ -140,7 +145,7 @@ static void expect_said(const char *words) {
 
 static void test_a_cold_run_is_begun_and_has_its_turn(void **state) {
     (void)state;
-    claim("(cold r 4 0 b1 state running 1 one 12 twelve)");
+    claim("(cold r 4 0 b1 12 '' state running 1 one 12 twelve)");
     expect_said("begin:r:6");
     assert_int_equal(runs.active, 1);
     runs_turn(&runs);
@@ -154,7 +159,7 @@ static void test_a_cold_run_is_begun_and_has_its_turn(void **state) {
 
 static void test_what_came_meanwhile_goes_into_the_next_turn_at_once(void **state) {
     (void)state;
-    claim("(cold r 0 0 b1)");
+    claim("(cold r 0 0 b1 0 '')");
     runs_turn(&runs);
     answer("((running 1\tpay 3\tship))");
     assert_non_null(runs.ready);
@@ -165,7 +170,7 @@ static void test_what_came_meanwhile_goes_into_the_next_turn_at_once(void **stat
 
 static void test_a_suspended_run_stays_warm_until_it_is_claimed(void **state) {
     (void)state;
-    claim("(cold r 0 0 b1)");
+    claim("(cold r 0 0 b1 0 '')");
     runs_turn(&runs);
     answer("((suspended 5000))");
     assert_int_equal(runs.active, 0);
@@ -180,9 +185,9 @@ static void test_a_suspended_run_stays_warm_until_it_is_claimed(void **state) {
 
 static void test_the_earliest_wake_up_counts(void **state) {
     (void)state;
-    claim("(cold a 0 0 b1)");
-    claim("(cold b 0 0 b1)");
-    claim("(cold c 0 0 b1)");
+    claim("(cold a 0 0 b1 0 '')");
+    claim("(cold b 0 0 b1 0 '')");
+    claim("(cold c 0 0 b1 0 '')");
     for (int i = 0; i < 3; i++) runs_turn(&runs);
     answer("((suspended 5000) (suspended 4000) (suspended ))");
     assert_int_equal(runs.warm, 3);
@@ -192,12 +197,35 @@ static void test_the_earliest_wake_up_counts(void **state) {
 static void test_a_warm_run_that_is_not_here_is_loaded(void **state) {
     (void)state;
     claim("(warm r 3 2\tpay)");
-    expect_groups("load 1 r");
+    expect_groups("load 2 r 0");
     assert_null(runs.ready);
-    answer("((cold r 3 0 b1 1 one 2 two))");
+    answer("((cold r 3 0 b1 2 '' 1 one 2 two))");
     expect_said("begin:r:4");
     runs_turn(&runs);
     expect_groups("turn 5 r 3 2 effect 7");
+}
+
+static void test_a_long_record_comes_in_pages_which_belong_to_the_first(void **state) {
+    (void)state;
+    claim("(cold r 3 0 b1 2 17 1 one)");
+    expect_said("begin:r:2");
+    assert_null(runs.ready);
+    expect_groups("load 2 r 17");
+    answer("((cold r 3 0 b1 4 9\tfar 2 two 4 four))");
+    expect_said("more:r:4");
+    expect_groups("load 2 r 9\tfar");
+    answer("((cold r 3 0 b1 4 '' far x))");
+    expect_said("last:r:2");
+    runs_turn(&runs);
+    expect_groups("turn 5 r 3 2 effect 7"); // what came since is told in reply
+}
+
+static void test_a_run_that_is_lost_between_two_pages_is_forgotten(void **state) {
+    (void)state;
+    claim("(cold r 3 0 b1 2 17 1 one)");
+    answer("((lost))");
+    expect_said("begin:r:2 forget:0");
+    assert_null(runs.by_id);
 }
 
 static void test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten(void **state) {
@@ -210,29 +238,29 @@ static void test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten(void
 static void test_a_missing_bundle_is_fetched_once(void **state) {
     (void)state;
     has_bundle = false;
-    claim("(cold a 0 0 b1)");
-    claim("(cold b 0 0 b1)");
+    claim("(cold a 0 0 b1 0 '')");
+    claim("(cold b 0 0 b1 0 '')");
     expect_groups("sources 1 b1");
     answer("((sources a.lua return))");
     expect_said("load:b1:1");
-    expect_groups("load 1 a load 1 b");
-    answer("((cold a 0 0 b1) (cold b 0 0 b1))");
+    expect_groups("load 2 a 0 load 2 b 0");
+    answer("((cold a 0 0 b1 0 '') (cold b 0 0 b1 0 ''))");
     expect_said("begin:a:0 begin:b:0");
 }
 
 static void test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same(void **state) {
     (void)state;
     has_bundle = false;
-    claim("(cold a 0 0 b1)");
+    claim("(cold a 0 0 b1 0 '')");
     answer("((missing))");
     expect_said("refuse:b1:0");
-    answer("((cold a 0 0 b1))");
+    answer("((cold a 0 0 b1 0 ''))");
     expect_said("begin:a:0");
 }
 
 static void test_a_turn_that_redis_refuses_is_followed_by_its_end(void **state) {
     (void)state;
-    claim("(cold r 2 0 b1)");
+    claim("(cold r 2 0 b1 0 '')");
     runs_turn(&runs);
     answer("((error no))");
     expect_said("begin:r:0 turn::1000 doom:error:0");
@@ -244,7 +272,7 @@ static void test_a_turn_that_redis_refuses_is_followed_by_its_end(void **state) 
 
 static void test_a_run_whose_end_cannot_be_told_is_left(void **state) {
     (void)state;
-    claim("(cold r 0 0 b1)");
+    claim("(cold r 0 0 b1 0 '')");
     turn_code = UV_EPROTO;
     runs_turn(&runs);
     expect_groups("");
@@ -254,8 +282,8 @@ static void test_a_run_whose_end_cannot_be_told_is_left(void **state) {
 static void test_the_least_recently_suspended_run_is_released(void **state) {
     (void)state;
     config.warm = 1;
-    claim("(cold a 0 0 b1)");
-    claim("(cold b 0 0 b1)");
+    claim("(cold a 0 0 b1 0 '')");
+    claim("(cold b 0 0 b1 0 '')");
     runs_turn(&runs);
     runs_turn(&runs);
     answer("((suspended ) (suspended ))");
@@ -266,31 +294,31 @@ static void test_the_least_recently_suspended_run_is_released(void **state) {
 
 static void test_a_run_given_by_a_lost_reply_is_adopted(void **state) {
     (void)state;
-    claim("(cold a 0 0 b1)");
-    claim("(cold b 0 0 b1)");
+    claim("(cold a 0 0 b1 0 '')");
+    claim("(cold b 0 0 b1 0 '')");
     runs_turn(&runs);
     runs_turn(&runs);
     answer("((suspended ) (running ))");
     runs_adopt(&runs, "a"); // waits here, runs there: the claim was lost
     runs_adopt(&runs, "b"); // in flight
     runs_adopt(&runs, "c"); // never heard of
-    expect_groups("load 1 a load 1 c");
+    expect_groups("load 2 a 0 load 2 c 0");
 }
 
 static void test_a_claim_of_a_run_in_flight_changes_nothing(void **state) {
     (void)state;
-    claim("(cold r 0 0 b1)");
-    claim("(cold r 0 0 b1)");
+    claim("(cold r 0 0 b1 0 '')");
+    claim("(cold r 0 0 b1 0 '')");
     expect_said("begin:r:0");
     assert_int_equal(runs.active, 1);
 }
 
 static void test_a_cold_claim_replaces_a_coroutine(void **state) {
     (void)state;
-    claim("(cold r 0 0 b1)");
+    claim("(cold r 0 0 b1 0 '')");
     runs_turn(&runs);
     answer("((suspended ))");
-    claim("(cold r 5 0 b1 1 one)");
+    claim("(cold r 5 0 b1 1 '' 1 one)");
     assert_int_equal(runs.warm, 0);
     runs_turn(&runs);
     expect_groups("turn 5 r 5 1 effect 7");
@@ -314,6 +342,8 @@ int main(void) {
         TEST(test_a_suspended_run_stays_warm_until_it_is_claimed),
         TEST(test_the_earliest_wake_up_counts),
         TEST(test_a_warm_run_that_is_not_here_is_loaded),
+        TEST(test_a_long_record_comes_in_pages_which_belong_to_the_first),
+        TEST(test_a_run_that_is_lost_between_two_pages_is_forgotten),
         TEST(test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten),
         TEST(test_a_missing_bundle_is_fetched_once),
         TEST(test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same),

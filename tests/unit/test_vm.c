@@ -41,9 +41,8 @@ static VmRun *begin(const char *body) {
              "run = function(ctx, data) %s end }",
              body);
     assert_int_equal(load(hash, text, &faults), 0);
-    Reply *claim =
-        unit_reply("(cold r 0 0 - state running workflow w data {} seed 1 created_at 1000)");
-    VmRun *run = vm_begin(vm, "r", hash, claim, 5, 1000);
+    Reply *claim = unit_reply("(state running workflow w data {} seed 1 created_at 1000)");
+    VmRun *run = vm_begin(vm, "r", hash, 0, &(VmPage){.reply = claim, .last = true});
     freeReplyObject(claim);
     return run;
 }
@@ -88,7 +87,7 @@ static void test_a_file_with_a_fault_names_its_line(void **state) {
     assert_memory_equal(faults, "w.lua:2: ", 9);
     free(faults);
     assert_true(vm_has_bundle(vm, "bad")); // its runs are doomed
-    VmRun *run = vm_begin(vm, "r", "bad", NULL, 0, 1000);
+    VmRun *run = vm_begin(vm, "r", "bad", 0, &(VmPage){.last = true});
     assert_turn_says(run, "bundle bad cannot be loaded: w.lua:2: ");
     vm_forget(vm, run);
 }

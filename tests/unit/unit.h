@@ -14,14 +14,16 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 
-// A reply as Redis would send it: words between blanks, "(" and ")" for a list. "(running 1\tx)" is
-// an array of two texts.
+// A reply as Redis would send it: words between blanks, "(" and ")" for a list, two quotes for an
+// empty text. "(running 1\tx)" is an array of two texts.
 static inline size_t unit_write_reply(char *resp, const char **text) {
     size_t length = 0;
     while (**text == ' ') (*text)++;
     if (**text != '(') {
         size_t size = strcspn(*text, " ()");
-        length = (size_t)sprintf(resp, "$%zu\r\n%.*s\r\n", size, (int)size, *text);
+        bool empty = size == 2 && strncmp(*text, "''", 2) == 0;
+        length = (size_t)sprintf(resp, "$%zu\r\n%.*s\r\n", empty ? 0 : size, empty ? 0 : (int)size,
+                                 *text);
         *text += size;
         return length;
     }

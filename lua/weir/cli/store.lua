@@ -41,23 +41,46 @@ local function instant(text)
   return text and math.floor(tonumber(text) --[[@as number]])
 end
 
+local READINGS = 3 -- of a run that goes on while it is read
+
+-- Takes one page of a run. True when that was the last. A run that went on between two pages is read again: what the
+-- first page shows and what the last one shows may not belong together.
+local function take_page(reading, reply)
+  local cursor, version = reply[2], reply[3]
+  reading.version = reading.version or version
+  table.move(reply, 4, #reply, #reading.list + 1, reading.list)
+  reading.cursor = cursor
+  if cursor ~= "" then return false end
+  if version == reading.version or reading.count == READINGS then return true end
+  reading.cursor, reading.version, reading.list, reading.count = "0", nil, {}, reading.count + 1
+  return false
+end
+
 ---@param ids string[]
 ---@return table<string, weir.Record> runs those that there are
 ---@return integer now_ms
 ---@return integer commit of the last page
 function store.inspect(ids)
   local runs, now, commit = {}, 0, 0
-  for from = 1, #ids, PAGE do
-    local groups = {}
-    for at = from, math.min(from + PAGE - 1, #ids) do groups[#groups + 1] = { "inspect", ids[at] } end
+  local readings = {}
+  for i, id in ipairs(ids) do readings[i] = { id = id, cursor = "0", list = {}, count = 1 } end
+  local from = 1
+  while readings[from] do
+    local groups, to = {}, math.min(from + PAGE - 1, #readings)
+    for at = from, to do groups[#groups + 1] = { "inspect", readings[at].id, readings[at].cursor } end
     local replies
     replies, now, commit = store.call(table.unpack(groups))
     for i, reply in ipairs(replies) do
+      local reading = readings[from + i - 1]
       if reply[1] == "run" then
-        local id = groups[i][2]
-        runs[id] = record.read(id, table.move(reply, 2, #reply, 1, {}))
+        if take_page(reading, reply) then
+          runs[reading.id] = record.read(reading.id, reading.list)
+        else
+          readings[#readings + 1] = reading
+        end
       end
     end
+    from = to + 1
   end
   return runs, now, commit
 end
