@@ -368,21 +368,28 @@ static void each(void) {
 
 enum { CANCEL_TURNS = 3, LONGEST_MS = 20 };
 
-// A row with the longest of weir's calls since they were forgotten.
-static void row_longest(const char *what, double ms, int over) {
-    row(what, AT_MOST, ms, LONGEST_MS, "%.1f ms, %d over %d ms", ms, over, LONGEST_MS);
+typedef struct {
+    double ms;
+    int over; // how many were longer than LONGEST_MS
+} Longest;
+
+// Looks at the calls since they were forgotten, and forgets them.
+static void keep_longest(Rig *rig, Longest *longest) {
+    int over;
+    double ms = longest_call_ms(rig, LONGEST_MS, &over);
+    if (ms > longest->ms) longest->ms = ms;
+    longest->over += over;
+    forget_calls(rig);
 }
 
-static void keep_longest(Rig *rig, double *longest, int *over) {
-    int more;
-    double ms = longest_call_ms(rig, LONGEST_MS, &more);
-    if (ms > *longest) *longest = ms;
-    *over += more;
+static void row_longest(const char *what, Longest longest) {
+    row(what, AT_MOST, longest.ms, LONGEST_MS, "%.1f ms, %d over %d ms", longest.ms, longest.over,
+        LONGEST_MS);
 }
 
 static void cancel(void) {
-    double took[CANCEL_TURNS], ratios[CANCEL_TURNS], begin_longest = 0, longest = 0;
-    int begin_over = 0, over = 0;
+    double took[CANCEL_TURNS], ratios[CANCEL_TURNS];
+    Longest beginning = {0}, cancelling = {0};
     char id[64], data[64];
     Rig *rig = rig_open("everysec");
     rig_serve(rig, one_worker);
@@ -392,37 +399,36 @@ static void cancel(void) {
         forget_calls(rig);
         start_runs(rig, "tree-", i + 1, 1, "parallel", data);
         wait_standing(rig, "delayed", CHILDREN + 1);
-        keep_longest(rig, &begin_longest, &begin_over);
-        forget_calls(rig);
+        keep_longest(rig, &beginning);
         double begin = now_s();
         cancel_run(rig, id);
         wait_cancelled(rig, id);
         took[i] = now_s() - begin;
-        keep_longest(rig, &longest, &over);
+        keep_longest(rig, &cancelling);
         ratios[i] = took[i] * floor_invokes(rig) / CHILDREN;
     }
     rig_close(rig);
     double ratio = median(ratios, CANCEL_TURNS), seconds = median(took, CANCEL_TURNS);
-    row_longest("10,000 children begin to wait, longest call", begin_longest, begin_over);
+    row_longest("10,000 children begin to wait, longest call", beginning);
     row("10,000 waiting children cancelled, s", AT_MOST, seconds, 2,
         "%.2f s, %.1f times the floor of 10,000 invokes", seconds, ratio);
-    row_longest("  longest call", longest, over);
+    row_longest("  longest call", cancelling);
 }
 
 // ---- journal: a long one, whose worker dies -----------------------------------------------------
 
 enum { OUTCOMES = 100000 };
 
+static const char *const named[] = {"--workers", "1", "--node", "bench", NULL};
+static const char *const named_default[] = {"--workers", "1",       "--node", "bench",
+                                            "--queues",  "default", NULL};
+
+// What it invokes last stays in its queue until the host that takes it up is there.
 static void journal(void) {
-    static const char *const begin_flags[] = {
-        "--workers", "1", "--node", "bench", "--queues", "default", "--max-memory", "1GiB", NULL};
-    static const char *const end_flags[] = {"--workers",    "1",    "--node", "bench",
-                                            "--max-memory", "1GiB", NULL};
+    Longest cold = {0}, shown = {0};
     char data[64];
-    double longest = 0;
-    int over = 0;
     Rig *rig = rig_open("everysec");
-    rig_serve(rig, begin_flags);
+    rig_serve(rig, named_default);
     snprintf(data, sizeof data, "{\"child\":\"no-op\",\"count\":%d}", OUTCOMES);
     start_runs(rig, "long-", 1, 1, "sequence-then-later", data);
     wait_standing(rig, "ready:later", 1);
@@ -431,15 +437,20 @@ static void journal(void) {
     freeReplyObject(command(rig, "HGETALL weir:{0}:r:long-1"));
     double whole = now_s() - begin;
     forget_calls(rig);
-    rig_serve(rig, end_flags);
+    rig_serve(rig, named);
     begin = now_s();
     wait_completed(rig, "long-1");
     double took = now_s() - begin;
-    keep_longest(rig, &longest, &over);
+    keep_longest(rig, &cold);
+    const char *const show[] = {rig_weir(), "show", "long-1", "--json", "--redis", rig_url(), NULL};
+    double showing = first_byte_s(show);
+    keep_longest(rig, &shown);
     rig_close(rig);
     row("100,000 outcomes, taken up cold, s", NO_TARGET, took, 0,
         "%.2f s, %.1f times one HGETALL of its hash", took, took / whole);
-    row_longest("  longest call", longest, over);
+    row_longest("  longest call", cold);
+    row("  weir show --json, s", NO_TARGET, showing, 0, "%.2f s", showing);
+    row_longest("  longest call", shown);
 }
 
 // ---- first: from nothing to an answer -----------------------------------------------------------

@@ -61,6 +61,9 @@ double run_s(const char *const *words);
 const char *rig_weir(void);
 const char *rig_url(void);
 
+// The URL of the rig's Redis.
+const char *rig_url(void);
+
 // One Redis command in the format of hiredis; the caller frees the reply.
 redisReply *command(Rig *rig, const char *format, ...);
 int64_t info_integer(Rig *rig, const char *field);
