@@ -87,12 +87,10 @@ static void on_watch(uv_timer_t *timer) {
 
 static void on_enlisted(void *owner, int64_t number) {
     Host *host = owner;
-    bool first = host->state == HOST_STARTING;
-    if (host->state > HOST_SERVING) return;
+    if (host->state != HOST_STARTING) return;
     host->state = HOST_SERVING;
-    if (first) start_workers(host);
+    start_workers(host);
     for (int i = 0; i < host->worker_count; i++) worker_enlist(host->workers[i], number);
-    if (!first) return;
     uv_timer_start(&host->watch, on_watch, WATCH_MS, WATCH_MS);
     if (host->events.on_ready) host->events.on_ready(host->events.owner);
 }

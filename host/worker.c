@@ -207,8 +207,10 @@ static void on_connected(void *owner) {
 // ---- the lease ----------------------------------------------------------------------------------
 
 // What was under way is of no interest any more, and what is held may be somebody else's by now.
-static void drop_all(Worker *worker) {
+// The host ends for that; until then nothing more is said.
+static void lose(Worker *worker) {
     Runs *runs = &worker->runs;
+    int64_t host = worker->host;
     worker->host = 0;
     store_abandon(worker->store);
     batch_settle(runs->batch, NULL);
@@ -216,17 +218,13 @@ static void drop_all(Worker *worker) {
     runs->batch = store_batch(worker->store);
     runs_clear(runs);
     uv_timer_stop(&worker->due);
-}
-
-static void lose(Worker *worker) {
-    int64_t host = worker->host;
-    drop_all(worker);
     worker->events.on_lost(worker->events.owner, host);
 }
 
+// Once: a host that loses its lease ends, it gets no other number.
 static void enlist(Worker *worker, int64_t host) {
     char name[2 * INTEGER_TEXT];
-    if (worker->host) drop_all(worker);
+    assert(!worker->host);
     snprintf(name, sizeof name, "%lld.%d", (long long)host, worker->number);
     store_name(worker->store, name);
     worker->host = worker->seen = host;
