@@ -505,22 +505,30 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- The end of a run
 
+-- What was told to end last most likely lives longest, and there may be thousands: the search begins there, and does not
+-- read what it needs not.
+local function find_alive(from, to)
+  for i = to, from, -1 do
+    local id = arguments[i]
+    local record = records[id]
+    local state = record and record.state or call("HGET", PREFIX .. "r:" .. id, "state")
+    if state and not ENDED[state] then return lib.load(id) end
+  end
+end
+
 --- The children that a run named have ended, or it waits: the one that lives wakes its parent when it ends.
 function lib.linger(run)
-  local alive = false
-  for _ = 1, tonumber(lib.take()) do
-    local child = lib.load(lib.take())
-    if child and not ENDED[child.state] and not alive then
-      alive = true
-      set_special(child, "lingers", "1")
-    end
-  end
+  local n = tonumber(lib.take())
+  at = at + n
+  if at > last then error("too few arguments", 0) end
+  local alive = find_alive(at - n + 1, at)
+  if alive then set_special(alive, "lingers", "1") end
   if alive and run.number <= run.told then
     move(run, "waiting")
     run.known = run.number
     lib.delay(run, INFINITY)
   end
-  return alive
+  return alive ~= nil
 end
 
 --- A run ends. Its outcome is kept, delivered to its waiter, and told to whoever watches.

@@ -478,22 +478,20 @@ function effects.retry(self, record, take)
   self:delay(record, self.now + delay_ms)
 end
 
--- Whether one of the children that a run names as it ends is alive: then the run waits for it.
+-- Whether one of the children that a run names as it ends is alive: then the run waits for the last of them.
 local function linger(self, record, take)
-  local alive = false
+  local alive
   for _ = 1, take() do
     local child = self.records[take()]
-    if child and not ENDED[child.state] and not alive then
-      alive = true
-      child.lingers = true
-    end
+    if child and not ENDED[child.state] then alive = child end
   end
+  if alive then alive.lingers = true end
   if alive and record.number <= record.told then
     move(record, "waiting")
     record.known = record.number
     self:delay(record, math.huge)
   end
-  return alive
+  return alive ~= nil
 end
 
 function effects.complete(self, record, take)

@@ -121,7 +121,7 @@ function act.finish(self, run, told, state, children)
   local alive
   for _, id in ipairs(children) do
     local child = self.runs[id]
-    if not alive and child and not ended(child) then alive = child end
+    if child and not ended(child) then alive = child end -- the last
   end
   if alive then
     alive.lingers = true
