@@ -99,8 +99,8 @@ function lib.key(name) return PREFIX .. name end
 local plan, records, registry
 local earliest -- "<workflow>\t<key>" -> "<expires_at>\t<run>", as read or planned; false: none
 -- What is more waits for the next call.
-local SWEPT = 100 -- runs a call, in all sweeps
-local TOLD, TOLD_BYTES = 2000, 1024 * 1024 -- fields and outcomes a call
+local SWEEP = 100 -- runs a call, in all sweeps
+local REPLY, REPLY_BYTES = 2000, 1024 * 1024 -- fields and outcomes a call
 local PAGE = 1000 -- of them that are read at once
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
@@ -117,8 +117,8 @@ function lib.begin()
     failed = {}, -- run -> finished_at, false: not in the set
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
-    to_sweep = SWEPT, -- how many runs may still be looked at that nobody named
-    to_tell = TOLD, to_tell_bytes = TOLD_BYTES, -- how much the replies may still bring
+    to_sweep = SWEEP, -- how many runs may still be looked at that nobody named
+    to_tell = REPLY, to_tell_bytes = REPLY_BYTES, -- how much the replies may still bring
   }
   lib.plan = plan
 end
@@ -340,9 +340,9 @@ function lib.record_outcome(record, operation, state, attempts, value, stamp, ro
   return true
 end
 
---- What has come for a run after `known`: one text for each outcome, lowest number first. At least one, and no more than
---- the call may still tell: a worker that was not told all is told the rest in reply to its next turn, for until then
---- nothing that its run says of how it goes on has any effect.
+--- What has come for a run after `known`: one text for each outcome, lowest number first. At least one, but no more
+--- than the call may still tell: a worker that was not told all is told the rest in reply to its next turn, for until
+--- then nothing that its run says of how it goes on has any effect.
 function lib.outcomes(record, known, into)
   local told = 0
   for from = known + 1, record.number, PAGE do
@@ -505,8 +505,8 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- The end of a run
 
--- What was told to end last most likely lives longest, and there may be thousands: the search begins there, and does not
--- read what it needs not.
+-- What was told to end last most likely lives longest, and there may be thousands: the search begins there, and reads
+-- no more than it needs.
 local function find_alive(from, to)
   for i = to, from, -1 do
     local id = arguments[i]
@@ -734,7 +734,7 @@ function lib.serves(queue)
   return false
 end
 
---- A workflow is known now: runs that waited for that go to their queue, a bounded number a call. True when that was all.
+--- A workflow is known now: runs that waited for that go to their queue, a bounded number a call. True: that was all.
 function lib.adopt(workflow)
   local unknown = "ready:?" .. workflow
   local waiting = call("ZRANGE", PREFIX .. unknown, 0, lib.to_sweep()) -- one more tells whether there is more

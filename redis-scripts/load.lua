@@ -3,8 +3,8 @@
 -- reply  cold run turn deaths bundle number cursor (field value)… | lost
 --        number: of the last outcome; cursor "": that was all
 -- A claim that is cold brings the first page in the same words. From one page to the next outcomes may come, nothing
--- else, for the run says nothing while it is loaded. So the reader keeps to the number of the first page: outcomes after
--- that, of which a later page may show some, are left out, and its first turn is told them.
+-- else, for the run says nothing while it is loaded. So the reader keeps to the number of the first page: outcomes
+-- after that, of which a later page may show some, are left out, and its first turn is told them.
 
 function verbs.load()
   local run, cursor = lib.load(lib.take()), lib.take()
