@@ -173,7 +173,9 @@ static void test_sources_are_announced_with_their_workflows(void **state) {
     batch_group(batch, "announce", count, NULL, NULL);
     vm_take_effects(vm, batch);
     char expected[512];
-    snprintf(expected, sizeof expected, "announce 10 1 w.lua %s 1 w q 0 2000 604800000 ", text);
+    snprintf(expected, sizeof expected,
+             "announce 16 1 w.lua %s 2 w q 0 2000 604800000  weir.graph default 0  604800000 ",
+             text);
     assert_string_equal(unit_groups(batch), expected);
     batch_free(batch);
 }
