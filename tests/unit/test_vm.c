@@ -2,6 +2,7 @@
 #include "vm.h"
 
 #include "unit.h"
+#include "xmalloc.h"
 
 #include <lua.h>
 #include <stdlib.h>
@@ -70,6 +71,49 @@ static void test_a_run_returns(void **state) {
     (void)state;
     VmRun *run = begin("return { n = 1 }");
     assert_turn_says(run, "complete {\"n\":1}");
+    vm_forget(vm, run);
+}
+
+static VmRun *begin_page(const char *hash, const char *page) {
+    char *faults = NULL;
+    assert_int_equal(load(hash,
+                          "return require('weir').workflow { id = 'w', run = function(ctx) return "
+                          "ctx:invoke { id = 'a', workflow = 'w' } end }",
+                          &faults),
+                     0);
+    Reply *fields = unit_reply(page);
+    VmRun *run = vm_begin(vm, "r", hash, 0, &(VmPage){.reply = fields});
+    freeReplyObject(fields);
+    return run;
+}
+
+static void test_a_record_comes_in_pages_without_what_came_after_the_first(void **state) {
+    (void)state;
+    VmRun *run = begin_page("paged", "(state running workflow w data {} 1 a\tcompleted\t1\t1\t1)");
+    Reply *fields = unit_reply("(seed 1 created_at 1000 started_at 1000 o:a "
+                               "1\t1000\tinvoke\t0\t1\tw.lua:1\tw\t number 1)");
+    vm_more(vm, run, "r", &(VmPage){.reply = fields, .last = true});
+    freeReplyObject(fields);
+    assert_turn_says(run, "suspend"); // outcome 1 will be told in reply
+    vm_forget(vm, run);
+}
+
+static void test_a_record_that_takes_too_much_memory_ends_its_run(void **state) {
+    (void)state;
+    VmRun *run = begin_page("large", "(state running workflow w)");
+    char *page = xmalloc(8 << 20);
+    for (int i = 0; i < 6; i++) {
+        memset(page, 'x', 8 << 20);
+        char field[8];
+        size_t length = (size_t)snprintf(field, sizeof field, "data%d", i);
+        Reply name = {.type = REDIS_REPLY_STRING, .str = field, .len = length};
+        Reply value = {.type = REDIS_REPLY_STRING, .str = page, .len = 8 << 20};
+        Reply *elements[] = {&name, &value};
+        Reply fields = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = elements};
+        vm_more(vm, run, "r", &(VmPage){.reply = &fields, .last = i == 5});
+    }
+    free(page);
+    assert_turn_says(run, "\"code\":\"memory\"");
     vm_forget(vm, run);
 }
 
@@ -184,6 +228,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_vm, close_vm)
     const struct CMUnitTest tests[] = {
         TEST(test_a_run_returns),
+        TEST(test_a_record_comes_in_pages_without_what_came_after_the_first),
+        TEST(test_a_record_that_takes_too_much_memory_ends_its_run),
         TEST(test_a_fault_of_the_author_is_its_own),
         TEST(test_a_file_with_a_fault_names_its_line),
         TEST(test_a_file_that_loops_while_it_loads_is_a_fault),
