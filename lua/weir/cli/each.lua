@@ -16,7 +16,7 @@ local terminal = require "weir.terminal"
 
 local each = {}
 
-local LINES, BYTES = 100, 256 * 1024 -- of a call, so that none keeps Redis from others for long
+local LINES, BYTES = 250, 256 * 1024 -- of a call, so that none keeps Redis from others for long
 local UNDER_WAY = 2 -- Redis works at one and has the next
 local COMPARED = 50 -- runs that are there otherwise, before they are looked at
 local TOLD = 10 -- lines refused that are told one by one
