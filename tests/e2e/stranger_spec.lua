@@ -66,7 +66,16 @@ describe("a file that cannot be right", function()
     { "a colon for a dot", 'return weir:workflow { id = "x", run = print }',
       "weir.workflow: call it with a dot: weir.workflow { … }" },
     { "a mistyped function of weir", "return weir.workflo { }", "weir has no workflo; did you mean workflow?" },
-    { "what is not there yet", "return weir.graph { }", "weir.graph is not there yet" },
+    { "what is not there yet", "return weir.http { }", "weir.http is not there yet" },
+    { "a graph that goes round", 'return weir.graph { id = "g", nodes = { '
+      .. '{ key = "a", workflow = "x", depends_on = { "b" } }, { key = "b", workflow = "x", depends_on = { "a" } } } }',
+      'graph "g": nodes depend on each other in a cycle: a -> b -> a' },
+    { "a mistyped key of a node", 'return weir.graph { id = "g", nodes = { '
+      .. '{ key = "extract", workflow = "x" }, { key = "load", workflow = "x", depends_on = { "extrat" } } } }',
+      'graph "g": node "load" depends on "extrat", which is no node (did you mean "extract"?)' },
+    { "a node of a workflow that is not there", 'return { weir.workflow { id = "load", run = print }, '
+      .. 'weir.graph { id = "g", nodes = { { key = "a", workflow = "laod" } } } }',
+      'graph "g": node "a" runs workflow "laod", which no file here defines (did you mean "load"?)' },
     { "io while it loads", 'io.open("/etc/passwd")',
       "io.open does not work while a file loads: call it in a ctx:step" },
     { "a module that is nowhere", 'require "weird"',
