@@ -131,6 +131,7 @@ describe("the README", function()
         local path = block.before:match "Save this as `([%w_/.-]+)`[^`]*$"
         if block.language == "lua" and path then support.write(folder .. "/" .. path, block.body) end
         if block.language == "console" and block.before:find "`weir dev flows`" then
+          if host then host:stop "TERM" end
           host = support.process { "sh", "-c", ("cd '%s' && exec '%s/weir' dev flows"):format(folder, build) }
           support.wait_until("dev to be ready", function() return host:stderr():find "weir start" end)
         end

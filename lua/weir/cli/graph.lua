@@ -135,12 +135,17 @@ local function find_decider(node, blockers)
   return chosen
 end
 
+-- Of two that ended in the same millisecond the one that came after more others.
+local function ended_later(node, other)
+  return node.ended > other.ended or node.ended == other.ended and node.stage > other.stage
+end
+
 -- What goes on longest decides while the graph goes on; what ended last, once it has ended.
 local function find_last(view)
   local running, ended
   for _, node in ipairs(view.nodes) do
     if node.ended then
-      if not ended or node.ended > ended.ended then ended = node end
+      if not ended or ended_later(node, ended) then ended = node end
     elseif node.began and (not running or node.began < running.began) then
       running = node
     end
