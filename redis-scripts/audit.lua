@@ -35,7 +35,10 @@ local function faults_of(id, into)
     return
   end
   local parent = lib.load(parent_id)
-  if not parent then return fault("its parent is gone") end
+  if not parent then
+    if not lib.deleting_above(id) then fault("its parent is gone") end
+    return
+  end
   if lib.ended(parent) and not lib.ended(run) and not run.detached then
     local _, operation = lib.parent_of(id)
     local entry = lib.get(parent, "o:" .. operation)

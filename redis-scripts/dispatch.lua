@@ -315,6 +315,12 @@ for _, name in ipairs({ "roots", "failed" }) do
   write_members("ZREM", name, gone)
 end
 
+for at, ids in pairs(plan.going) do
+  local stamp = string.format("%d", at)
+  write_members("RPUSH", "going:" .. stamp, ids)
+  call("ZADD", key("going"), at, stamp)
+end
+
 for _, write in ipairs(plan.calls) do call(unpack(write)) end
 for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
 

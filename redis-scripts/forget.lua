@@ -24,5 +24,5 @@ function effects.forget(run)
   lib.set(run, "c:" .. operation, nil)
   if mark ~= "anew" then return end
   local child = lib.load(run.id .. "/" .. operation .. (round and "~" .. round or ""))
-  if child and not lib.ended(child) then lib.set_special(child, "detached", "1") end -- its end is nobody's outcome now
+  if child and not lib.ended(child) then lib.let_go(child, "detached") end -- its end is nobody's outcome now
 end

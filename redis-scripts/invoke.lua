@@ -44,8 +44,10 @@ end
 -- it failed, or was to begin again by hand; else what it comes to is the outcome.
 local function attach(run, operation, child, round, options)
   if options.detached then
+    if not lib.ended(child) then lib.let_go(child, "detached") end
     return lib.record_outcome(run, operation, "completed", 1, cjson.encode(child.id), nil, round)
   end
+  lib.await(child)
   if not lib.ended(child) then return end
   local state, again = child.state, options.again and lib.get(child, "again")
   if again or options.again and state ~= "completed" then
@@ -54,6 +56,7 @@ local function attach(run, operation, child, round, options)
   end
   local value = lib.get(child, state == "completed" and "result" or "error")
   lib.record_outcome(run, operation, state, child.attempt, value, nil, round)
+  lib.may_go(child)
 end
 
 -- Another run stands for the child. Whoever began that one is its parent: this run only waits for it.
@@ -82,7 +85,9 @@ function effects.invoke(run)
   if bundle ~= "" and (run.foreseen or 0) > 0 then
     run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
     local others = run.number ~= run.told -- an outcome that came in this turn has the number it took
-    if others or too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
+    if others or too_deep or lib.load(id) or lib.being_deleted(id) or not may_be_fused(workflow, bundle) then
+      lib.not_foreseen()
+    end
   end
   lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then
@@ -101,7 +106,7 @@ function effects.invoke(run)
   end
   local child, round = lib.load(id), string.match(id, "~%d+$")
   if child and options.again and not same(child, workflow, data) then
-    if not lib.ended(child) then lib.set_special(child, "detached", "1") end -- its end is nobody's outcome now
+    if not lib.ended(child) then lib.let_go(child, "detached") end -- its end is nobody's outcome now
     round = "~" .. options.again
     id, child = run.id .. "/" .. operation .. round, nil
   end
@@ -109,6 +114,11 @@ function effects.invoke(run)
   if round then lib.set(run, "c:" .. operation, string.sub(round, 2)) end
   if child then
     attach(run, operation, child, round, options)
+    return
+  end
+  if lib.being_deleted(id) then
+    local message = "not started: the run that had the id " .. id .. " is still being deleted; retry when it is gone"
+    lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "duplicate_id", message = message }))
     return
   end
   if options.dedupe then
@@ -127,7 +137,7 @@ function effects.invoke(run)
   if options.retry then lib.set(child, "retry", options.retry) end
   if options.deps then lib.set(child, "deps", options.deps) end
   if options.detached then
-    lib.set_special(child, "detached", "1")
+    lib.let_go(child, "detached")
     lib.record_outcome(run, operation, "completed", 1, cjson.encode(id), nil, round)
   end
   lib.begin_run(child, workflow, data, seed, {

@@ -20,6 +20,9 @@ end
 setmetatable(verbs, { __index = define })
 setmetatable(effects, { __index = define })
 
+--- Load what only a few verbs need of the library: `<name>.lua` adds it to lib.
+function lib.need(name) define({}, name) end
+
 local call, unpack, find, match, concat = redis.call, unpack, string.find, string.match, table.concat
 local PREFIX = KEYS[1]
 local INFINITY = math.huge
@@ -97,6 +100,8 @@ function lib.key(name) return PREFIX .. name end
 -- The plan
 
 local plan, records, registry
+local going_of -- workflow -> the list in `plan.going` of its runs that end now
+local deletions -- how many trees are being deleted, read once a batch
 local earliest -- "<workflow>\t<key>" -> "<expires_at>\t<run>", as read or planned; false: none
 -- What is more waits for the next call.
 local SWEEP = 100 -- runs a call, in all sweeps
@@ -105,7 +110,7 @@ local PAGE = 1000 -- of them that are read at once
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
 function lib.begin()
-  records, registry, earliest = {}, {}, {}
+  records, registry, going_of, earliest = {}, {}, {}, {}
   lib.tellings = 0
   plan = {
     changed = {}, -- runs with changed fields, in order
@@ -115,6 +120,8 @@ function lib.begin()
     woken = {}, -- runs that became ready in this batch, in order
     roots = {}, -- root -> created_at
     failed = {}, -- run -> finished_at, false: not in the set
+    going = {}, -- instant in ms -> runs that go then
+    deleting = {}, -- run -> true: there is more below it to delete | false: all is gone
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
     to_sweep = SWEEP, -- how many runs may still be looked at that nobody named
@@ -159,7 +166,8 @@ end
 
 -- The fields that decide what may happen to a run. The rest is read where it is needed.
 -- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
-local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters" }
+local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters",
+                  "abandoned", "loose" }
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
 --- field that will be asked for.
@@ -214,6 +222,9 @@ function lib.create(id)
   records[id] = record
   return record
 end
+
+--- A run is not there any more, as far as this batch goes.
+function lib.forget(id) records[id] = false end
 
 --- Plan one field of a run; nil takes it away.
 function lib.set(record, field, value)
@@ -278,6 +289,7 @@ local NEXT = {
 local ENDED = { completed = true, failed = true, cancelled = true }
 
 function lib.ended(record) return ENDED[record.state] == true end
+function lib.is_end(state) return ENDED[state] == true end
 
 --- Change the state of a run: the only writer of `state`.
 local function move(record, to)
@@ -372,6 +384,96 @@ function lib.outcomes(record, known, into)
     end
   end
   return into
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Retention: what has ended goes by itself, its workflow's `retain` later. Here it is noted; retention.lua deletes.
+
+local RETAIN_MS = 7 * 86400000 -- of a workflow that nobody has announced
+local LISTS = 64 -- how many hold the runs that one `retain` keeps
+
+function lib.retain_of(workflow)
+  local entry = lib.registered(workflow)
+  return entry and entry.retain_ms or RETAIN_MS
+end
+
+-- Runs that go at about the same time share a list: its instant is a multiple of a power of two of seconds.
+local function instant_of(due, retain_ms)
+  if retain_ms == 0 then return due - due % 1000 end
+  local width = 1000
+  while 2 * width * LISTS <= retain_ms do width = 2 * width end
+  return math.ceil(due / width) * width
+end
+
+--- Note that a run goes when `retain_ms` have passed since `ended_at`.
+function lib.note_going(id, ended_at, retain_ms)
+  local instant = instant_of(ended_at + retain_ms, retain_ms)
+  plan.going[instant] = plan.going[instant] or {}
+  push(plan.going[instant], id)
+end
+
+--- Note that a run of this workflow, which ends now, goes by itself.
+local function goes(id, workflow)
+  local list = going_of[workflow]
+  if not list then
+    local retain_ms = lib.retain_of(workflow)
+    local instant = instant_of(NOW + retain_ms, retain_ms)
+    list = plan.going[instant] or {}
+    plan.going[instant], going_of[workflow] = list, list
+  end
+  list[#list + 1] = id
+end
+
+--- Note that a run goes if it does so by itself: a root in any state, a child that completed. Other children stay with
+--- their root. Nothing goes while something below it lives.
+function lib.may_go(record)
+  if not ENDED[record.state] or record.loose or record.waiters then return end
+  if record.state == "completed" or not find(record.id, "/", 1, true) then
+    goes(record.id, get(record, "workflow"))
+  end
+end
+
+-- A child lives that nobody waits for: what is above it stays for as long. `change`: 1 when it begins, -1 at its end.
+local function count_loose(child, change)
+  local id = lib.parent_of(child.id)
+  while id do
+    local above = lib.load(id)
+    if above then
+      local count = (above.loose or 0) + change
+      set_special(above, "loose", count > 0 and count or nil)
+      lib.may_go(above)
+    end
+    id = lib.parent_of(id)
+  end
+end
+
+--- Nobody waits any longer for a child that lives. `how`: "detached" or "abandoned".
+function lib.let_go(child, how)
+  if not child.detached and not child.abandoned then count_loose(child, 1) end
+  set_special(child, how, "1")
+end
+
+--- Somebody waits for a child again.
+function lib.await(child)
+  if not child.detached and not child.abandoned then return end
+  if not ENDED[child.state] then count_loose(child, -1) end
+  set_special(child, "detached", nil)
+  set_special(child, "abandoned", nil)
+end
+
+--- Whether the tree below this run is being deleted, by this batch or by those before it.
+function lib.being_deleted(id)
+  if plan.deleting[id] ~= nil then return true end
+  deletions = deletions or call("ZCARD", PREFIX .. "deleting")
+  return deletions > 0 and call("ZSCORE", PREFIX .. "deleting", id) ~= false
+end
+
+--- The run that is being deleted with all below it, this one among them; nil when there is none.
+function lib.deleting_above(id)
+  while id do
+    if lib.being_deleted(id) then return id end
+    id = lib.parent_of(id)
+  end
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -496,7 +598,10 @@ function lib.tell_waiters(record, value)
     end
   end
   lib.tellings = lib.tellings + #paths
-  if not more then return set_special(record, "waiters", nil) end
+  if not more then
+    set_special(record, "waiters", nil)
+    return lib.may_go(record)
+  end
   plan.delayed[record.id] = NOW
   push(plan.published, "due")
   push(plan.published, NOW)
@@ -545,7 +650,12 @@ function lib.finish(record, state, value)
     push(plan.published, state)
   end
   resolve(record, state, value)
-  if record.waiters then lib.tell_waiters(record, value) end
+  if record.detached or record.abandoned then count_loose(record, -1) end
+  if record.waiters then
+    lib.tell_waiters(record, value)
+  else
+    lib.may_go(record)
+  end
 end
 
 -- An outcome of no operation: what ends the run.
@@ -599,6 +709,7 @@ function lib.reopen(record, again)
   if state == "failed" then plan.failed[record.id] = false end
   local entry = lib.registered(get(record, "workflow"))
   if entry and entry.timeout_ms then set_special(record, "deadline", NOW + entry.timeout_ms) end
+  if record.detached or record.abandoned then count_loose(record, 1) end
   make_ready(record)
 end
 
@@ -717,6 +828,7 @@ function lib.begin_fused(id, workflow, data, seed, bundle, result, stamp, deps)
     deps = ELSEWHERE
   end
   records[id] = nil
+  goes(id, workflow)
   push(plan.calls, {
     "HSET", PREFIX .. "r:" .. id, "state", "completed", "workflow", workflow, "data", data, "seed", seed,
     "created_at", stamp, "started_at", stamp, "finished_at", stamp, "bundle", bundle, "result", result,

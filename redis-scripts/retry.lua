@@ -30,7 +30,7 @@ function verbs.retry()
   for i = 1, tonumber(lib.take()) do
     local id, turn, again = lib.take_many(3)
     local run = lib.load(id)
-    if not run then return { "missing", id } end
+    if not run or lib.deleting_above(id) then return { "missing", id } end
     asked[i] = { run = run, again = again }
     if i == 1 and lib.get(run, "retried_at") == turn then return { "retried" } end -- sent again
     if not lib.ended(run) or run.turn ~= tonumber(turn) then return { "changed", id } end

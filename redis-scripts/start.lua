@@ -4,6 +4,7 @@
 -- moves  (none) -> ready | scheduled
 -- reply  started             exists workflow data state             unknown: nobody has announced the workflow
 --        earlier run         that one stands for what is asked for with this key
+--        deleting            the tree that had this id is not gone yet; a step of that was done: ask again
 
 function verbs.start()
   local id, workflow, data, seed, any = lib.take_many(5)
@@ -11,6 +12,11 @@ function verbs.start()
 
   local run = lib.load(id)
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
+  if lib.being_deleted(id) then
+    lib.need "retention"
+    lib.go_on_deleting(id)
+    return { "deleting" }
+  end
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
   if options.dedupe then

@@ -25,7 +25,9 @@ function verbs.start_each()
   local started, there, reply = 0, 0, { "started", 0, 0 }
   for i, id in ipairs(ids) do
     local run = lib.load(id)
-    if not run then
+    if not run and lib.being_deleted(id) then
+      reply[#reply + 1] = i - 1 -- what had this id is on its way out
+    elseif not run then
       lib.begin_run(lib.create(id), workflow, texts[i], seeds[i], options)
       started = started + 1
     elseif is_same(run, workflow, texts[i]) then

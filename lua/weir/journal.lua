@@ -357,6 +357,12 @@ function journal:cancel_child(operation, message)
   if operation.other_child then self:tell("cancel", operation.other_child, message, now) end
 end
 
+---Nothing is awaited any more of the child of an operation, and it goes on.
+function journal:abandon_child(operation)
+  self:tell("abandon", operation.child)
+  if operation.other_child then self:tell("abandon", operation.other_child) end
+end
+
 ---The open children, in the order of their ids.
 function journal:open_children()
   local ids = {}

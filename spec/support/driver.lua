@@ -460,6 +460,9 @@ function effects.tag(_, record, take)
   record.fields.tags = take()
 end
 
+-- What is kept, and how long, is the store's business.
+function effects.abandon(_, _, take) take() end
+
 function effects.suspend(self, record, take)
   local wake, wake_in = take(), take()
   if record.number > record.told then return end
@@ -840,7 +843,7 @@ function Driver:state(id) return self.records[id] and self.records[id].state end
 local ARGUMENTS = {
   foresee = { 3 }, graph = { 1 }, deps = { 3, 1 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 3 },
   resolve = { 5 }, invoke = { 11, 2 }, complete = { 2, 1 }, fail = { 4, 1 }, forget = { 2 }, afresh = { 0 },
-  tag = { 1 },
+  tag = { 1 }, abandon = { 1 },
 }
 
 ---The effects of a turn, each as a list of its own: { name, argument, … }.

@@ -230,7 +230,7 @@ function Store:beat(host, deaths)
   return self:worker(host .. ".0"):say("beat", host, redis.LEASE_MS, deaths or 5)
 end
 
----@param workflows table<string, table> name -> { queue, priority, timeout_ms }
+---@param workflows table<string, table> name -> { queue, priority, timeout_ms, retain_ms }
 ---@param sources table<string, string>?
 ---@return string bundle
 function Store:announce(workflows, sources)
@@ -251,7 +251,7 @@ function Store:announce(workflows, sources)
     add(fields.queue or "default")
     add(fields.priority or 0)
     add(fields.timeout_ms or "")
-    add(604800000)
+    add(fields.retain_ms or 604800000)
     add ""
   end
   return self:say(table.unpack(group))[2]
@@ -267,6 +267,18 @@ function Store:start(id, workflow, options)
     list[#list + 1] = value
   end
   return self:say("start", id, workflow or "w", "{}", "7", "1", #list // 2, table.unpack(list))[1]
+end
+
+---Sweeps until nothing more is due.
+---@return integer looked_at how many runs
+function Store:sweep()
+  local looked_at = 0
+  repeat
+    self:pass(20)
+    local answer = self:worker(self.host .. ".0"):say "sweep"
+    looked_at = looked_at + answer[2]
+  until answer[3] == "0"
+  return looked_at
 end
 
 ---All fields of a run, or nil.
@@ -309,6 +321,7 @@ local READERS = {
   hash = function(self, key) return self.redis:call("HGETALL", key), 2 end,
   zset = function(self, key) return self.redis:call("ZRANGE", key, 0, -1, "WITHSCORES"), 2 end,
   set = function(self, key) return self.redis:call("SMEMBERS", key), 1 end,
+  list = function(self, key) return self.redis:call("LRANGE", key, 0, -1), 1 end,
   string = function(self, key) return { self.redis:call("GET", key) }, 1 end,
 }
 

@@ -1,0 +1,275 @@
+local redis = require "spec.support.redis"
+
+describe("retention", function()
+  local store = redis.store()
+  local a
+
+  before_each(function()
+    a = store.a
+    store:announce { w = { retain_ms = 60000 }, brief = { retain_ms = 1000 }, gone = { retain_ms = 0 } }
+  end)
+
+  -- A run of `workflow` that says these effects at once.
+  local function perform(id, workflow, ...)
+    store:start(id, workflow)
+    a:claim(1)
+    a:turn(id, ...)
+  end
+
+  -- `parent` has invoked `child` and waits for it; the child is claimed.
+  local function begin_child(child, options)
+    local parent, operation = child:match "^(.*)/(.*)$"
+    store:start(parent, "w")
+    a:claim(1)
+    a:turn(parent, redis.invoke { operation = operation, child = child, workflow = "brief", options = options },
+      redis.suspend)
+    a:claim(1)
+  end
+
+  -- What is left of runs: keys but for those that stay.
+  local function left()
+    local names = {}
+    for name in pairs(store:dump()) do
+      if name:find "^[rvd]:" or name:find "^going" or name:find "^deleting" or name == "roots" or name == "failed" then
+        names[#names + 1] = name
+      end
+    end
+    table.sort(names)
+    return names
+  end
+
+  describe("of a root", function()
+    it("is its workflow's, whatever its state", function()
+      perform("completed", "w", redis.complete())
+      perform("failed", "w", redis.fail())
+      store:start("cancelled", "w")
+      store:say("cancel", "cancelled", "by hand")
+      store:pass(60000 - 40)
+      assert.equal(0, store:sweep())
+      store:pass(1000)
+      assert.equal(3, store:sweep())
+      assert.same({}, left())
+      assert.same({}, store:faults())
+    end)
+
+    it("is a week where nobody has announced the workflow", function()
+      store:start("r", "unheard-of")
+      store:say("cancel", "r", "by hand")
+      store:pass(7 * 86400000 - 20)
+      assert.equal(0, store:sweep())
+      store:pass(86400000 // 8)
+      assert.equal(1, store:sweep())
+    end)
+
+    it("of 0 ends with the next sweep", function()
+      perform("r", "gone", redis.complete())
+      assert.equal(1, store:sweep())
+      assert.is_nil(store:run "r")
+    end)
+
+    it("takes its values, its journal and its children along", function()
+      begin_child "r/a"
+      a:turn("r/a", redis.fail(('{"code":"error","message":"%s"}'):format(("x"):rep(100))))
+      a:claim(1)
+      a:turn("r", redis.complete(('"%s"'):format(("x"):rep(100))))
+      store:pass(70000)
+      store:sweep()
+      assert.same({}, left())
+    end)
+
+    it("counts from its last end", function()
+      perform("r", "w", redis.complete())
+      store:pass(50000)
+      store:call("HSET", "r:r", "finished_at", store.now) -- it was retried
+      store:pass(15000)
+      store:sweep()
+      assert.equal("completed", store:state "r")
+      store:pass(50000)
+      store:sweep()
+      assert.is_nil(store:run "r")
+    end)
+
+    it("grows when its workflow is announced with a longer one", function()
+      perform("r", "brief", redis.complete())
+      store:announce { brief = { retain_ms = 60000 } }
+      store:pass(3000)
+      store:sweep()
+      assert.equal("completed", store:state "r")
+      store:pass(60000)
+      store:sweep()
+      assert.same({}, left())
+    end)
+  end)
+
+  it("keeps what lives under the id of one that ended", function()
+    perform("r", "brief", redis.complete())
+    store:say("delete", "r")
+    perform("r", "brief", redis.suspend)
+    store:pass(3000)
+    store:sweep()
+    assert.equal("waiting", store:state "r")
+  end)
+
+  it("ends with nothing written while nothing is due", function()
+    perform("r", "w", redis.complete())
+    store:unchanged(function() return store:say "sweep" end)
+  end)
+
+  it("leaves Redis to others between two steps", function()
+    perform("r", "gone", redis.complete())
+    store:call("HSET", "meta", "swept_at", store.now - 5)
+    assert.same({ "swept", 0, "1" }, store:unchanged(function() return store:say "sweep" end))
+  end)
+
+  describe("of a child", function()
+    it("is its own once its parent has its outcome", function()
+      begin_child "r/a"
+      a:turn("r/a", redis.complete())
+      store:pass(3000)
+      store:sweep()
+      assert.is_nil(store:run "r/a")
+      assert.equal("ready", store:state "r")
+      assert.same({}, store:faults())
+    end)
+
+    it("is that of a fused one too", function()
+      local bundle = store:announce({ brief = { retain_ms = 1000 } }, { ["w.lua"] = "" })
+      perform("r", "w", redis.invoke { operation = "a", child = "r/a", workflow = "brief", bundle = bundle,
+                                       result = "1" })
+      assert.equal("completed", store:state "r/a")
+      store:pass(3000)
+      assert.equal(1, store:sweep())
+      assert.is_nil(store:run "r/a")
+    end)
+
+    it("is its root's when it failed", function()
+      begin_child "r/a"
+      a:turn("r/a", redis.fail())
+      store:pass(3000)
+      store:sweep()
+      assert.equal("failed", store:state "r/a")
+      a:claim(1)
+      a:turn("r", redis.complete())
+      store:pass(62000)
+      store:sweep()
+      assert.same({}, left())
+    end)
+
+    it("is its root's when its parent had given it up", function()
+      begin_child "r/a"
+      store:say("cancel", "r", "by hand") -- wakes it
+      a:claim(1)
+      a:turn("r", { "resolve", "a", "timeout", 0, "{}", "" })
+      a:turn("r/a", redis.complete())
+      store:pass(3000)
+      store:sweep()
+      assert.equal("completed", store:state "r/a")
+    end)
+
+    it("ends for all below it at once", function()
+      begin_child "r/a"
+      a:turn("r/a", redis.invoke { operation = "b", child = "r/a/b", workflow = "w" }, redis.suspend)
+      a:claim(1)
+      a:turn("r/a/b", redis.fail())
+      a:claim(1)
+      a:turn("r/a", redis.complete())
+      store:pass(3000)
+      store:sweep()
+      assert.is_nil(store:run "r/a")
+      assert.is_nil(store:run "r/a/b")
+      assert.same({}, store:faults())
+    end)
+  end)
+
+  describe("while something below lives that nobody waits for", function()
+    -- r ended; r/d is detached and running.
+    local function detach()
+      store:start("r", "brief")
+      a:claim(1)
+      a:turn("r", redis.invoke { operation = "d", child = "r/d", workflow = "w", options = { detached = "1" } },
+        redis.complete())
+      a:claim(1)
+    end
+
+    it("does not end, and begins when that has ended", function()
+      detach()
+      assert.equal("1", store:run("r").loose)
+      store:pass(10000)
+      store:sweep()
+      assert.equal("completed", store:state "r")
+      a:turn("r/d", redis.fail())
+      assert.is_nil(store:run("r").loose)
+      store:pass(3000)
+      store:sweep()
+      assert.same({}, left())
+    end)
+
+    it("counts those below a detached one", function()
+      detach()
+      a:turn("r/d", redis.invoke { operation = "e", child = "r/d/e", options = { detached = "1" } }, redis.complete())
+      a:claim(1)
+      assert.equal("1", store:run("r").loose)
+      store:pass(70000)
+      store:sweep()
+      assert.equal("completed", store:state "r/d")
+      a:turn("r/d/e", redis.complete())
+      store:pass(70000)
+      store:sweep()
+      assert.same({}, left())
+    end)
+
+    it("keeps a completed child above it, and not its siblings", function()
+      store:start("r", "w")
+      a:claim(1)
+      a:turn("r", redis.invoke { operation = "a", child = "r/a", workflow = "brief" },
+        redis.invoke { operation = "b", child = "r/b", workflow = "brief" }, redis.suspend)
+      a:claim(2)
+      a:turn("r/a", redis.invoke { operation = "d", child = "r/a/d", options = { detached = "1" } }, redis.complete())
+      a:turn("r/b", redis.complete())
+      store:pass(3000)
+      store:sweep()
+      assert.equal("completed", store:state "r/a")
+      assert.is_nil(store:run "r/b")
+    end)
+
+    it("counts an abandoned child until it ends", function()
+      begin_child "r/a"
+      store:say("cancel", "r", "by hand")
+      a:claim(1)
+      local turn = a:turn_of("r", { "resolve", "a", "timeout", 0, "{}", "" }, { "abandon", "r/a" },
+        { "fail", "cancelled", "{}", 0 })
+      a:ask(0, turn)
+      assert.equal("1", store:run("r").loose)
+      store:unchanged(function() a:ask(0, turn) end)
+      store:pass(70000)
+      store:sweep()
+      assert.equal("cancelled", store:state "r")
+      a:turn("r/a", redis.complete())
+      assert.is_nil(store:run("r").loose)
+      store:pass(70000)
+      store:sweep()
+      assert.same({}, left())
+    end)
+
+    it("takes no notice of an abandoned child that was faster", function()
+      begin_child "r/a"
+      a:turn("r/a", redis.complete())
+      a:claim(1)
+      a:turn("r", { "abandon", "r/a" })
+      assert.is_nil(store:run("r").loose)
+    end)
+  end)
+
+  it("deletes many in bounded calls", function()
+    for i = 1, 1000 do
+      store:start("r" .. i, "gone")
+      store:say("cancel", "r" .. i, "by hand")
+    end
+    store:pass(20)
+    local answer = store:say "sweep"
+    assert.equal("1", answer[3])
+    assert.is_true(answer[2] <= 200)
+    assert.equal(1000 - answer[2], store:sweep())
+    assert.same({}, left())
+  end)
+end)
