@@ -18,6 +18,7 @@
 enum {
     LEASE_MS = 1200,
     BEAT_MS = 300,
+    SWEEP_MS = 20,  // between two steps of a sweep: Redis has time for others
     ABORT_MS = 3000 // what telling Redis whom to blame may take
 };
 
@@ -40,8 +41,9 @@ struct Upkeep {
     Store *listener; // of the present host number
     Batch *announcement;
     uv_timer_t beat;
-    uv_timer_t due;  // the next wake-up of any run
-    uv_timer_t wait; // for a lease to run out
+    uv_timer_t sweep; // the next step, when there is more to delete
+    uv_timer_t due;   // the next wake-up of any run
+    uv_timer_t wait;  // for a lease to run out
     size_t open_timers;
 
     int64_t host;
@@ -52,6 +54,7 @@ struct Upkeep {
     bool reached;         // Redis has answered once
     bool beating;
     bool promoting;
+    bool sweeping;
 };
 
 static void enlist(Upkeep *upkeep, int64_t takeover);
@@ -220,7 +223,7 @@ static void subscribe(Upkeep *upkeep) {
     upkeep->listener = store_listen(upkeep->loop, upkeep->config, events, channels, 2);
 }
 
-// ---- beat and promote ---------------------------------------------------------------------------
+// ---- beat, sweep and promote --------------------------------------------------------------------
 
 static void send_beat(Upkeep *upkeep);
 
@@ -249,8 +252,31 @@ static void send_beat(Upkeep *upkeep) {
     call(upkeep, batch);
 }
 
+static void send_sweep(Upkeep *upkeep);
+
+static void on_sweep(uv_timer_t *timer) {
+    send_sweep(timer->data);
+}
+
+// {"swept", runs, "1" when there is more}
+static void on_swept(void *about, const Reply *reply) {
+    Upkeep *upkeep = about;
+    upkeep->sweeping = false;
+    if (upkeep->state == UPKEEP_SERVING && reply_is(reply_at(reply, 2), "1"))
+        uv_timer_start(&upkeep->sweep, on_sweep, SWEEP_MS, 0);
+}
+
+static void send_sweep(Upkeep *upkeep) {
+    if (upkeep->sweeping || upkeep->state != UPKEEP_SERVING) return;
+    upkeep->sweeping = true;
+    Batch *batch = store_batch(upkeep->store);
+    batch_group(batch, "sweep", 0, on_swept, upkeep);
+    call(upkeep, batch);
+}
+
 static void on_beat(uv_timer_t *timer) {
     send_beat(timer->data);
+    send_sweep(timer->data);
 }
 
 static void on_promoted(void *about, const Reply *reply) {
@@ -390,12 +416,12 @@ Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, UpkeepEvents events) 
     upkeep->identity = supervisor_identity();
     upkeep->store = store_open(
         loop, config, (StoreEvents){.owner = upkeep, .on_lost = on_away, .on_back = on_back});
-    uv_timer_t *timers[] = {&upkeep->beat, &upkeep->due, &upkeep->wait};
-    for (size_t i = 0; i < 3; i++) {
+    uv_timer_t *timers[] = {&upkeep->beat, &upkeep->sweep, &upkeep->due, &upkeep->wait};
+    upkeep->open_timers = sizeof timers / sizeof *timers;
+    for (size_t i = 0; i < upkeep->open_timers; i++) {
         uv_timer_init(loop, timers[i]);
         timers[i]->data = upkeep;
     }
-    upkeep->open_timers = 3;
     return upkeep;
 }
 
@@ -419,6 +445,7 @@ void upkeep_close(Upkeep *upkeep) {
     if (upkeep->listener) store_close(upkeep->listener);
     batch_free(upkeep->announcement);
     uv_close((uv_handle_t *)&upkeep->beat, on_closed);
+    uv_close((uv_handle_t *)&upkeep->sweep, on_closed);
     uv_close((uv_handle_t *)&upkeep->due, on_closed);
     uv_close((uv_handle_t *)&upkeep->wait, on_closed);
 }

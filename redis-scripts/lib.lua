@@ -194,7 +194,7 @@ function lib.load(id, also)
     record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
     record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
     record.watch, record.detached, record.lingers, record.now = v[5], v[6], v[7], v[8]
-    record.waiters = v[9]
+    record.waiters, record.abandoned, record.loose = v[9], v[10], v[11] and tonumber(v[11])
   end
   records[id] = record
   return record

@@ -89,7 +89,7 @@ end
 -- True when the whole stack is gone.
 local function work(id, stack)
   local gone = { keys = {}, failed = {} }
-  while #stack > 0 and lib.steps_left() > 0 do step(stack, gone) end
+  repeat step(stack, gone) until #stack == 0 or lib.steps_left() <= 0 -- at once out of sight, whatever else was deleted
   write_chunks(pack(stack), "RPUSH", lib.key("deleting:" .. id))
   write_chunks(gone.keys, "UNLINK")
   write_chunks(gone.failed, "ZREM", lib.key("failed"))

@@ -132,7 +132,7 @@ describe("the commands", function()
   local OWN = { "weir.cli", "weir.cli.output", "weir.cli.start", "weir.cli.store", "weir.cli.wait",
                 "weir.cli.family", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.cli.selector",
                 "weir.cli.list", "weir.cli.deps", "weir.cli.tally", "weir.cli.many", "weir.cli.cancel",
-                "weir.cli.progress", "weir.native.client", "weir.native.host" }
+                "weir.cli.delete", "weir.cli.progress", "weir.native.client", "weir.native.host" }
 
   local function forget()
     for _, name in ipairs(OWN) do
@@ -258,6 +258,28 @@ describe("the commands", function()
       assert.equal(0, (run("start", "process-order", { id = "o1", data = '{"id":"a","n":5}' })))
     end)
 
+    it("asks again while what had its id is being deleted", function()
+      local calls = 0
+      answers.start = function()
+        calls = calls + 1
+        return { calls < 3 and "deleting" or "started" }
+      end
+      assert.equal(0, (run("start", "process-order", { id = "o1", data = '{"id":"a"}' })))
+      assert.equal(3, calls)
+    end)
+
+    it("gives up when that takes too long", function()
+      local now = 0
+      client.now_ms = function()
+        now = now + 1000
+        return now
+      end
+      answers.start = { "deleting" }
+      local status, _, err = run("start", "process-order", { id = "o1", data = '{"id":"a"}' })
+      assert.equal(75, status)
+      assert.equal("weir: the run that had the id o1 is still being deleted; start it again in a moment\n", err)
+    end)
+
     it("refuses an id that another run has", function()
       answers.start = { "exists", "process-order", '{"id":"b"}', "running" }
       local status, _, err = run("start", "process-order", { id = "o1", data = '{"id":"a"}' })
@@ -367,6 +389,39 @@ weir: run a failed: Child execution failed: declined
     assert.equal(1, (run("cancel", "b", "a")))
     assert.equal(66, (run("cancel", "c", "b", "a")))
     assert.equal("weir: run b has ended: it is completed\n", said[1])
+  end)
+
+  describe("delete", function()
+    it("calls until all is gone, and takes nothing that was begun meanwhile", function()
+      local said_to_delete = {}
+      answers.delete = function(...)
+        said_to_delete[#said_to_delete + 1] = table.concat({ ... }, " ")
+        return { #said_to_delete < 3 and "deleting" or "deleted" }
+      end
+      assert.same({ 0, "", "" }, { run("delete", "r") })
+      assert.same({ "r", "r on", "r on" }, said_to_delete)
+    end)
+
+    local function says(status, text, ...)
+      local answer = { ... }
+      it("says " .. text, function()
+        answers.delete = answer
+        assert.same({ status, "", "weir: " .. text .. "\n" }, { run("delete", "r/a") })
+      end)
+    end
+
+    says(66, 'there is no run "r/a"; weir list shows those there are', "missing")
+    says(1, "run r/a is waiting; cancel it first: weir cancel r/a", "live", "waiting")
+    says(1, "a run below r/a still goes on, detached or abandoned; wait for it or cancel it: weir show r/a", "below")
+    says(1, "run r/a is failed, and a retry of r would go on with it; delete the whole tree: weir delete r", "needed",
+      "failed")
+    says(1, "run r has not taken the result of r/a; delete the whole tree: weir delete r", "needed", "completed")
+
+    it("goes through all, and the worst decides", function()
+      answers.delete = function(id) return { id == "a" and "missing" or "deleted" } end
+      assert.equal(66, (run("delete", "a", "b")))
+      assert.equal(64, (run "delete"))
+    end)
   end)
 
   describe("list", function()

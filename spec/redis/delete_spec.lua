@@ -40,7 +40,7 @@ describe("delete", function()
   -- Until it is done; how many calls that took.
   local function delete(id)
     for calls = 1, 1000 do
-      local answer = word("delete", id)
+      local answer = word("delete", id, calls > 1 and "on" or nil)
       if answer ~= "deleting" then
         assert.equal("deleted", answer)
         return calls
@@ -156,6 +156,13 @@ describe("delete", function()
       assert.same({}, store:faults())
       assert.is_true(delete "r" >= N // 200)
       assert.same({}, runs_left())
+    end)
+
+    it("takes no run that was begun under its id meanwhile", function()
+      word("delete", "r")
+      store:sweep()
+      perform("r", redis.complete())
+      assert.equal("deleted", store:unchanged(function() return word("delete", "r", "on") end))
     end)
 
     it("is finished by any host", function()

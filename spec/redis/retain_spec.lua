@@ -237,7 +237,7 @@ describe("retention", function()
       store:say("cancel", "r", "by hand")
       a:claim(1)
       local turn = a:turn_of("r", { "resolve", "a", "timeout", 0, "{}", "" }, { "abandon", "r/a" },
-        { "fail", "cancelled", "{}", 0 })
+        { "fail", "cancelled", "{}", "", 0 })
       a:ask(0, turn)
       assert.equal("1", store:run("r").loose)
       store:unchanged(function() a:ask(0, turn) end)

@@ -148,6 +148,8 @@ local function lines_of(stats)
   end
   add("runs", ("%s started, %s failed, %s waiting or to start later"):format(
     terminal.count(stats.runs.roots, "root"), stats.runs.failed, stats.runs.delayed))
+  add("retained", ("at most %s to go by themselves, %d due now, %s being deleted"):format(
+    terminal.count(stats.runs.going, "ended run"), stats.runs.due, terminal.count(stats.runs.deleting, "tree")))
   add("workflows", tostring(stats.workflows))
   for i, queue in ipairs(stats.queues) do
     add(i == 1 and "queues" or "", ("%s: %d ready%s"):format(terminal.plain(queue.queue), queue.ready,

@@ -194,6 +194,7 @@ function Each:compare()
 end
 
 function Each:note(line, reply)
+  if reply[1] == "deleting" then reply = store.start(self.asked:group(line.id, line.text)) end
   if reply[1] == "started" then -- it was deleted in between
     self.started = self.started + 1
     return

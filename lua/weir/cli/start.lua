@@ -251,7 +251,7 @@ end
 function Asked:start(id, text, value)
   local fault = self.check(value)
   if fault then store.fault(store.USAGE, "%s", fault) end
-  local reply = store.call(self:group(id, text))[1]
+  local reply = store.start(self:group(id, text))
   if reply[1] == "unknown" then self:refuse() end
   if reply[1] == "earlier" then
     output.say(("weir: %s was started with that key before; no other was started"):format(terminal.plain(reply[2])))

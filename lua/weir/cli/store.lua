@@ -36,6 +36,24 @@ function store.call(...)
   return reply[4], reply[2], reply[3]
 end
 
+local DELETION_MS = 5000 -- how long the deletion of what had the same id may take
+
+---Starts a run. What had its id may still be on its way out: each call does a step of that.
+---@param group (string|integer)[]
+---@return table reply
+function store.start(group)
+  local reply = store.call(group)[1]
+  local deadline = reply[1] == "deleting" and client.now_ms() + DELETION_MS
+  while reply[1] == "deleting" do
+    if client.now_ms() > deadline then
+      store.fault(store.TIMED_OUT, "the run that had the id %s is still being deleted; start it again in a moment",
+        group[2])
+    end
+    reply = store.call(group)[1]
+  end
+  return reply
+end
+
 ---@param text string? ms, as Redis prints a score
 local function instant(text)
   return text and math.floor(tonumber(text) --[[@as number]])
