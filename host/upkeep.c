@@ -18,7 +18,7 @@
 enum {
     LEASE_MS = 1200,
     BEAT_MS = 300,
-    SWEEP_MS = 20,  // between two steps of a sweep: Redis has time for others
+    SWEEP_MS = 10,  // between two steps of a sweep: Redis has time for others
     ABORT_MS = 3000 // what telling Redis whom to blame may take
 };
 

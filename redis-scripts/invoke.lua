@@ -85,9 +85,7 @@ function effects.invoke(run)
   if bundle ~= "" and (run.foreseen or 0) > 0 then
     run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
     local others = run.number ~= run.told -- an outcome that came in this turn has the number it took
-    if others or too_deep or lib.load(id) or lib.being_deleted(id) or not may_be_fused(workflow, bundle) then
-      lib.not_foreseen()
-    end
+    if others or too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
   end
   lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then
@@ -117,6 +115,7 @@ function effects.invoke(run)
     return
   end
   if lib.being_deleted(id) then
+    if stamp then lib.not_foreseen() end
     local message = "not started: the run that had the id " .. id .. " is still being deleted; retry when it is gone"
     lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "duplicate_id", message = message }))
     return

@@ -6,7 +6,7 @@
 -- finds it. Whether a tree may go is decided before; a run in it that lives all the same is left alone.
 
 local call, match, find = redis.call, string.match, string.find
-local STEPS = 200 -- a call; a run is one, and so are 64 fields of its journal
+local STEPS = 100 -- a call; a run is one, and so are 64 fields of its journal
 local PAGE = 200 -- fields of a journal, at least
 local FIELDS_A_STEP = 64
 
