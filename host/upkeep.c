@@ -225,6 +225,29 @@ static void subscribe(Upkeep *upkeep) {
 
 // ---- beat, sweep and promote --------------------------------------------------------------------
 
+static void on_sweep(uv_timer_t *timer);
+
+// {"swept", runs, "1" when there is more}
+static void on_swept(void *about, const Reply *reply) {
+    Upkeep *upkeep = about;
+    upkeep->sweeping = false;
+    if (upkeep->state == UPKEEP_SERVING && reply_is(reply_at(reply, 2), "1"))
+        uv_timer_start(&upkeep->sweep, on_sweep, SWEEP_MS, 0);
+}
+
+static void sweep(Upkeep *upkeep, Batch *batch) {
+    upkeep->sweeping = true;
+    batch_group(batch, "sweep", 0, on_swept, upkeep);
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    Upkeep *upkeep = timer->data;
+    if (upkeep->sweeping || upkeep->state != UPKEEP_SERVING) return;
+    Batch *batch = store_batch(upkeep->store);
+    sweep(upkeep, batch);
+    call(upkeep, batch);
+}
+
 static void send_beat(Upkeep *upkeep);
 
 // {"beat", reaped, "1" when there is more to reap} | {"lost"}
@@ -249,34 +272,12 @@ static void send_beat(Upkeep *upkeep) {
     batch_integer(batch, upkeep->host);
     batch_integer(batch, LEASE_MS);
     batch_integer(batch, upkeep->config->deaths);
-    call(upkeep, batch);
-}
-
-static void send_sweep(Upkeep *upkeep);
-
-static void on_sweep(uv_timer_t *timer) {
-    send_sweep(timer->data);
-}
-
-// {"swept", runs, "1" when there is more}
-static void on_swept(void *about, const Reply *reply) {
-    Upkeep *upkeep = about;
-    upkeep->sweeping = false;
-    if (upkeep->state == UPKEEP_SERVING && reply_is(reply_at(reply, 2), "1"))
-        uv_timer_start(&upkeep->sweep, on_sweep, SWEEP_MS, 0);
-}
-
-static void send_sweep(Upkeep *upkeep) {
-    if (upkeep->sweeping || upkeep->state != UPKEEP_SERVING) return;
-    upkeep->sweeping = true;
-    Batch *batch = store_batch(upkeep->store);
-    batch_group(batch, "sweep", 0, on_swept, upkeep);
+    if (!upkeep->sweeping && upkeep->state == UPKEEP_SERVING) sweep(upkeep, batch);
     call(upkeep, batch);
 }
 
 static void on_beat(uv_timer_t *timer) {
     send_beat(timer->data);
-    send_sweep(timer->data);
 }
 
 static void on_promoted(void *about, const Reply *reply) {
