@@ -10,10 +10,13 @@
 
 function effects.cancel(run)
   local id, message, now = lib.take_many(3)
-  local _, operation = lib.parent_of(id)
-  if lib.stop_waiting(run, operation, message) then return end
   local child = lib.load(id)
-  if child then lib.cancel(child, "cancelled", message, now == "1") end
+  if child and not lib.ended(child) then
+    lib.cancel(child, "cancelled", message, now == "1")
+  else -- none was started, or one of an earlier round is left
+    local _, operation = lib.parent_of(id)
+    lib.stop_waiting(run, operation, message)
+  end
 end
 
 function verbs.cancel()
