@@ -102,7 +102,7 @@ function effects.invoke(run)
     lib.record_outcome(run, operation, "refused", 0, unknown)
     return
   end
-  local child, round = lib.load(id), string.match(id, "~%d+$")
+  local child, round = lib.load(id), string.find(id, "~", 1, true) and string.match(id, "~%d+$")
   if child and options.again and not same(child, workflow, data) then
     if not lib.ended(child) then lib.let_go(child, "detached") end -- its end is nobody's outcome now
     round = "~" .. options.again

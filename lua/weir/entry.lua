@@ -48,12 +48,11 @@ end
 ---@param text string
 ---@return weir.Outcome
 function entry.read_outcome(text)
-  local number, operation, round, state, finished_at, attempts, value =
-    text:match("^(%d+)\t([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t([^\t]*)\t(.*)$")
-  local tries, run = attempts:match("^(%d+) ?(.*)$")
+  local number, operation, round, state, finished_at, attempts, run, value =
+    text:match("^(%d+)\t([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$")
   return {
     number = math.tointeger(tonumber(number)), operation = operation, state = state,
-    finished_at = math.tointeger(tonumber(finished_at)), attempts = math.tointeger(tonumber(tries)),
+    finished_at = math.tointeger(tonumber(finished_at)), attempts = math.tointeger(tonumber(attempts)),
     run = run ~= "" and run or nil, value = value, round = round ~= "" and math.tointeger(tonumber(round)) or nil,
   }
 end
