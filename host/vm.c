@@ -486,14 +486,10 @@ static int open_host(lua_State *L) {
 
 // ---- open and close -----------------------------------------------------------------------------
 
-static void preload(lua_State *L) {
-    static const luaL_Reg modules[] = {{"weir.native.host", open_host},
-                                       {"weir.native.json", luaopen_weir_native_json},
-                                       {"weir.native.order", luaopen_weir_native_order},
-                                       {"cjson", luaopen_cjson},
-                                       {NULL, NULL}};
+static void preload(lua_State *L, const char *module, lua_CFunction open) {
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    luaL_setfuncs(L, modules, 0);
+    lua_pushcfunction(L, open);
+    lua_setfield(L, -2, module);
     lua_pop(L, 1);
 }
 
@@ -528,6 +524,13 @@ static void require(lua_State *L, const char *module) {
     lua_call(L, 1, 1);
 }
 
+void vm_furnish(lua_State *L, const Config *config) {
+    preload(L, "weir.native.json", luaopen_weir_native_json);
+    preload(L, "weir.native.order", luaopen_weir_native_order);
+    preload(L, "cjson", luaopen_cjson);
+    set_package(L, config);
+}
+
 // Stack: the executor. What runs may ask for, and their limits.
 static void lend(lua_State *L, const Config *config) {
     require(L, "weir.native.host");
@@ -544,8 +547,8 @@ static int open_in_lua(lua_State *L) {
     Vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
     limit_install(L);
-    preload(L);
-    set_package(L, vm->config);
+    vm_furnish(L, vm->config);
+    preload(L, "weir.native.host", open_host);
     int *const tables[] = {&vm->runs, &vm->inboxes, &vm->bundles};
     for (size_t i = 0; i < 3; i++) {
         lua_newtable(L);

@@ -21,6 +21,9 @@ void vm_close(Vm *vm);
 // The state itself, for those who run no workflows in it (the command line tool).
 struct lua_State *vm_lua(Vm *vm);
 
+// Gives another state weir's own modules, those in C too, and the paths that flags name.
+void vm_furnish(struct lua_State *L, const Config *config);
+
 // 0, or UV_EINVAL with one fault on each line of `faults` (to be freed). Runs of a bundle that
 // could not be loaded can be begun all the same: they are doomed.
 int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults);
