@@ -1,0 +1,121 @@
+-- `weir test --coverage`: which lines of workflow files the specs did not run, as text. Counted are
+-- the files of bundles, and other files here that are no specs; a line counts that has code.
+-- Changes nothing in what runs: it listens.
+
+local bundle = require "weir.bundle"
+local bytecode = require "weir.cli.bytecode"
+local native = require "weir.native.tester"
+
+local coverage = {}
+coverage.__index = coverage
+
+local function read(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read "a"
+end
+
+-- A file that is no workflow's and no module's.
+local function is_foreign(path)
+  return path:find "^/" or path:find "^%.%./" or path:find "_spec%.lua$" or path:find "^%.?/?spec/"
+    or path:find "/spec/" or not path:find "%.lua$"
+end
+
+---Notes lines from now on.
+---@return table coverage
+function coverage.begin()
+  local self = setmetatable({ sources = {} }, coverage)
+  local load = bundle.load
+  function bundle.load(name, files)
+    for path, source in pairs(files) do self.sources[path] = self.sources[path] or source end
+    return load(name, files)
+  end
+  native.cover()
+  return self
+end
+
+-- As a bundle compiles it: a mark of its encoding and a line for the shell are no Lua.
+local function plain(source)
+  return (source:gsub("^\xEF\xBB\xBF", ""):gsub("^#", "--#"))
+end
+
+---Numbers as ranges, where nothing lies between them that ran.
+---@param missing table<integer, true>
+---@param lines integer[] all lines, in order
+---@return string
+function coverage.ranges(missing, lines)
+  local texts, first = {}, nil
+  for i, line in ipairs(lines) do
+    if missing[line] then
+      first = first or line
+      if not missing[lines[i + 1]] then
+        texts[#texts + 1] = first == line and tostring(line) or ("%d-%d"):format(first, line)
+        first = nil
+      end
+    end
+  end
+  return table.concat(texts, ", ")
+end
+
+---@class weir.Coverage
+---@field path string
+---@field ran integer
+---@field all integer
+---@field missing string ranges of lines
+
+---@param path string
+---@param source string
+---@param ran table<integer, true>
+---@return weir.Coverage? nil for a file without code
+function coverage.of(path, source, ran)
+  local lines, missing, count = {}, {}, 0
+  for line in pairs(bytecode.lines(plain(source)) or {}) do
+    lines[#lines + 1] = line
+    if ran[line] then count = count + 1 else missing[line] = true end
+  end
+  if #lines == 0 then return nil end
+  table.sort(lines)
+  return { path = path, ran = count, all = #lines, missing = coverage.ranges(missing, lines) }
+end
+
+-- Rounded down: what is not whole is never said to be.
+local function percent(file) return file.ran * 100 // file.all end
+
+---The worst first, then the total.
+---@param files weir.Coverage[]
+---@return string
+function coverage.text(files)
+  table.sort(files, function(a, b)
+    local left, right = a.ran * b.all, b.ran * a.all
+    if left ~= right then return left < right end
+    return a.path < b.path
+  end)
+  local total = { path = "total", ran = 0, all = 0, missing = "" }
+  local width = #total.path
+  for _, file in ipairs(files) do
+    total.ran, total.all = total.ran + file.ran, total.all + file.all
+    width = math.max(width, #file.path)
+  end
+  local rows = table.move(files, 1, #files, 1, {})
+  rows[#rows + 1] = total
+  for i, file in ipairs(rows) do
+    local missing = file.missing ~= "" and "  not run: " .. file.missing or ""
+    rows[i] = ("%-" .. width .. "s  %3d%%  (%d of %d lines)%s\n")
+      :format(file.path, percent(file), file.ran, file.all, missing)
+  end
+  return table.concat(rows)
+end
+
+function coverage:print()
+  local files = {}
+  for path, ran in pairs(native.covered()) do
+    local source = self.sources[path] or not is_foreign(path) and read(path)
+    if source then files[#files + 1] = coverage.of((path:gsub("^%./", "")), source, ran) end
+  end
+  if #files == 0 then
+    print "\nno workflow file was run: no coverage"
+  else
+    io.stdout:write("\n", coverage.text(files))
+  end
+end
+
+return coverage
