@@ -1,0 +1,60 @@
+-- Which specs a saved file touches.
+
+local rerun = require "weir.cli.rerun"
+
+describe("what a saved file touches", function()
+  local known, disk
+
+  before_each(function()
+    known = {
+      texts = {},
+      reads = {
+        ["spec/a_spec.lua"] = { ["workflows/order.lua"] = true, ["spec/golden.json"] = true },
+        ["spec/b_spec.lua"] = { ["workflows/order.lua"] = true, ["workflows/pay.lua"] = true },
+      },
+    }
+    disk = {}
+    for _, path in ipairs { "spec/a_spec.lua", "spec/b_spec.lua", "workflows/order.lua", "spec/golden.json" } do
+      disk[path] = "as it was"
+    end
+  end)
+
+  local function choose(...)
+    return (rerun.choose(known, { ... }, function(path) return disk[path] end))
+  end
+
+  it("is a spec itself", function() assert.same({ "spec/a_spec.lua" }, choose "spec/a_spec.lua") end)
+
+  it("is all that read it", function()
+    assert.same({ "spec/a_spec.lua", "spec/b_spec.lua" }, choose "workflows/order.lua")
+    assert.same({ "spec/a_spec.lua" }, choose "spec/golden.json")
+  end)
+
+  it("is what read it when it is gone", function()
+    assert.same({ "spec/b_spec.lua" }, choose "workflows/pay.lua")
+  end)
+
+  it("is everything when nobody read it and it is Lua, or the settings of busted", function()
+    disk["workflows/new.lua"], disk[".busted"] = "new", "new"
+    assert.same({}, choose "workflows/new.lua")
+    assert.same({}, choose ".busted")
+  end)
+
+  it("is nothing when nobody read it, and it is none of these", function()
+    disk["notes.txt"], disk["spec/.#a_spec.lua"] = "new", "new"
+    assert.is_nil(choose("notes.txt", "spec/.#a_spec.lua", "spec/4913.lua"))
+  end)
+
+  it("is nothing when it was saved as it was", function()
+    assert.truthy(choose "spec/golden.json")
+    assert.is_nil(choose "spec/golden.json")
+    disk["spec/golden.json"] = "changed"
+    assert.truthy(choose "spec/golden.json")
+  end)
+
+  it("is no spec that is gone", function()
+    disk["spec/b_spec.lua"] = nil
+    assert.is_nil(choose "spec/b_spec.lua")
+    assert.same({ "spec/a_spec.lua" }, choose "workflows/order.lua")
+  end)
+end)
