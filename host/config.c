@@ -237,21 +237,31 @@ static bool read_command_flag(Config *config, const char *word, const char *comm
     return true;
 }
 
+// `test` passes on to busted what is no flag of its own.
+static bool passes_on(const char *command, const char *word) {
+    if (!command || strcmp(command, command_rows[COMMAND_TEST].name) != 0) return false;
+    if (strncmp(word, "--", 2) != 0) return true;
+    const Flag *flag = flag_find(word + 2, strcspn(word + 2, "="));
+    return !flag || !flag_taken(flag, COMMAND_TEST);
+}
+
 static int read_arguments(Load *load, int argc, char **argv) {
     Config *config = load->config;
     const char *command = NULL;
     bool flags_over = false;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
-        if (!flags_over && strcmp(word, "--") == 0)
-            flags_over = true;
-        else if (!flags_over && word[0] == '-' && word[1]) {
-            if (read_command_flag(config, word, command)) return STATUS_DONE;
+        bool is_flag = !flags_over && word[0] == '-' && word[1];
+        if (is_flag && read_command_flag(config, word, command)) return STATUS_DONE;
+        if (is_flag && strcmp(word, "--") == 0) flags_over = true;
+        if (is_flag && passes_on(command, word))
+            append(&config->arguments, word);
+        else if (is_flag && !flags_over) {
             int status = read_flag(load, argc, argv, &i);
             if (status != STATUS_DONE) return status;
-        } else if (!command)
+        } else if (!is_flag && !command)
             command = word;
-        else
+        else if (!is_flag)
             append(&config->arguments, word);
     }
 
@@ -433,7 +443,7 @@ static int load_all(Load *load, int argc, char **argv) {
 }
 
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]) {
-    *config = (Config){0};
+    *config = (Config){.words = argv};
     if (!asset_find("lua/weir/duration.lua", NULL) || !asset_find("lua/weir/nearest.lua", NULL))
         return fail(fault, EX_CONFIG, "WEIR_ROOT=%s is no source tree of weir",
                     getenv("WEIR_ROOT"));

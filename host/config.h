@@ -29,6 +29,7 @@ typedef enum {
     COMMAND_RETRY,
     COMMAND_DELETE,
     COMMAND_CHECK,
+    COMMAND_TEST,
     COMMAND_DOCTOR,
     COMMAND_STATS,
     COMMAND_VERSION,
@@ -50,6 +51,7 @@ typedef struct {
 typedef struct {
     Command command;
     TextList arguments; // of the command, flags taken out
+    char **words;       // the command line as it was given
     RedisAddress redis; // of run and dev: filled in when their private redis-server is up
     bool redis_found;   // a flag, a variable, a file or a .weir folder named it; else the default
     const char *prefix;
@@ -91,6 +93,7 @@ typedef struct {
     bool any;
     bool dot;
     bool watch;
+    bool coverage;
     bool now;
     bool scratch;
 

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "log.h"
 #include "supervisor.h"
+#include "tester.h"
 #include "vm.h"
 #include "xmalloc.h"
 
@@ -198,6 +199,10 @@ static int help(Config *config) {
     return status == STATUS_DONE ? status : complain(status, fault);
 }
 
+static int test(Config *config) {
+    return tester_run(config);
+}
+
 static int client(Config *config) {
     return client_run(config);
 }
@@ -205,12 +210,12 @@ static int client(Config *config) {
 int main(int argc, char **argv) {
     static int (*const commands[COMMAND_COUNT])(Config *) = {
         // ORDER COMMAND
-        [COMMAND_RUN] = run,         [COMMAND_DEV] = dev,       [COMMAND_SERVE] = serve,
-        [COMMAND_START] = client,    [COMMAND_SHOW] = client,   [COMMAND_WAIT] = client,
-        [COMMAND_LIST] = client,     [COMMAND_DEPS] = client,   [COMMAND_WHY] = client,
-        [COMMAND_CANCEL] = client,   [COMMAND_RETRY] = client,  [COMMAND_DELETE] = client,
-        [COMMAND_CHECK] = check,     [COMMAND_DOCTOR] = client, [COMMAND_STATS] = client,
-        [COMMAND_VERSION] = version, [COMMAND_HELP] = help,
+        [COMMAND_RUN] = run,       [COMMAND_DEV] = dev,         [COMMAND_SERVE] = serve,
+        [COMMAND_START] = client,  [COMMAND_SHOW] = client,     [COMMAND_WAIT] = client,
+        [COMMAND_LIST] = client,   [COMMAND_DEPS] = client,     [COMMAND_WHY] = client,
+        [COMMAND_CANCEL] = client, [COMMAND_RETRY] = client,    [COMMAND_DELETE] = client,
+        [COMMAND_CHECK] = check,   [COMMAND_TEST] = test,       [COMMAND_DOCTOR] = client,
+        [COMMAND_STATS] = client,  [COMMAND_VERSION] = version, [COMMAND_HELP] = help,
     };
     static Config config; // its texts are never freed: reachable to the end
     char fault[CONFIG_FAULT_SIZE];

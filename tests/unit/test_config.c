@@ -121,6 +121,20 @@ static void test_flags_before_the_command_and_words_after_two_dashes(void **stat
     assert_string_equal(config.arguments.items[0], "--odd-id");
 }
 
+static void test_what_a_command_passes_on(void **state) {
+    (void)state;
+    static const char *const words[] = {"-o",         "TAP", "--tags=slow", "--json",
+                                        "a_spec.lua", "--",  "--coverage"};
+    assert_int_equal(load("test -o TAP --tags=slow --watch --json a_spec.lua -- --coverage"),
+                     STATUS_DONE);
+    assert_int_equal(config.arguments.count, sizeof words / sizeof *words);
+    for (int i = 0; i < config.arguments.count; i++)
+        assert_string_equal(config.arguments.items[i], words[i]);
+    assert_true(config.watch);
+    assert_false(config.coverage);
+    refuses("stats -o TAP", EX_USAGE, "there is no flag -o");
+}
+
 static void test_flag_over_variable_over_file(void **state) {
     (void)state;
     write_file("config.lua",
@@ -235,6 +249,7 @@ int main(void) {
         IN_A_FOLDER(test_flags),
         IN_A_FOLDER(test_a_selector),
         IN_A_FOLDER(test_flags_before_the_command_and_words_after_two_dashes),
+        IN_A_FOLDER(test_what_a_command_passes_on),
         IN_A_FOLDER(test_flag_over_variable_over_file),
         IN_A_FOLDER(test_a_config_file_is_data),
         IN_A_FOLDER(test_faults_of_the_command_line),

@@ -1,0 +1,13 @@
+// tester: the command `weir test`: busted, in a Lua state of its own.
+//
+// Specs are trusted and run in plain Lua, without the limits and hooks that runs have. What is to
+// be run and said is Lua (lua/weir/cli/test.lua); this file gives it the module weir.native.tester.
+#ifndef WEIR_TESTER_H
+#define WEIR_TESTER_H
+
+#include "config.h"
+
+// Runs the command; its exit status.
+int tester_run(const Config *config);
+
+#endif
