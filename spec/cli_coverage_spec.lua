@@ -65,4 +65,10 @@ total           99%  (203 of 205 lines)
       { path = "pay.lua", ran = 1, all = 2, missing = "2" },
     })
   end)
+
+  it("leaves the column to a name that is too long for it", function()
+    local long = ("deep/"):rep(30) .. "a.lua"
+    assert.equal(long .. "  100%  (1 of 1 lines)\ntotal  100%  (1 of 1 lines)\n",
+      (coverage.text { { path = long, ran = 1, all = 1, missing = "" } }:gsub("total +", "total  ")))
+  end)
 end)

@@ -9,6 +9,8 @@ local native = require "weir.native.tester"
 local coverage = {}
 coverage.__index = coverage
 
+local WIDEST = 60 -- a name that lines up with the others
+
 local function read(path)
   local file <close> = io.open(path, "rb")
   return file and file:read "a"
@@ -93,14 +95,15 @@ function coverage.text(files)
   local width = #total.path
   for _, file in ipairs(files) do
     total.ran, total.all = total.ran + file.ran, total.all + file.all
-    width = math.max(width, #file.path)
+    width = math.max(width, math.min(#file.path, WIDEST))
   end
   local rows = table.move(files, 1, #files, 1, {})
   rows[#rows + 1] = total
   for i, file in ipairs(rows) do
     local missing = file.missing ~= "" and "  not run: " .. file.missing or ""
-    rows[i] = ("%-" .. width .. "s  %3d%%  (%d of %d lines)%s\n")
-      :format(file.path, percent(file), file.ran, file.all, missing)
+    local space = (" "):rep(width - #file.path)
+    rows[i] = ("%s%s  %3d%%  (%d of %d lines)%s\n")
+      :format(file.path, space, percent(file), file.ran, file.all, missing)
   end
   return table.concat(rows)
 end
