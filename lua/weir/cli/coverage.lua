@@ -2,7 +2,6 @@
 -- the files of bundles, and other files here that are no specs; a line counts that has code.
 -- Changes nothing in what runs: it listens.
 
-local bundle = require "weir.bundle"
 local bytecode = require "weir.cli.bytecode"
 local native = require "weir.native.tester"
 
@@ -22,15 +21,27 @@ local function is_foreign(path)
     or path:find "/spec/" or not path:find "%.lua$"
 end
 
+-- Keeps the sources of each bundle. Only once somebody asks for that module, and each time that it is
+-- loaded: busted gives every file modules of its own, and none may be there before.
+local function listen(sources)
+  local search = package.searchers[2] -- what finds weir's own
+  package.preload["weir.bundle"] = function(name)
+    local chunk, path = search(name)
+    local bundle = chunk(name, path)
+    local load = bundle.load
+    function bundle.load(hash, files)
+      for file, source in pairs(files) do sources[file] = sources[file] or source end
+      return load(hash, files)
+    end
+    return bundle
+  end
+end
+
 ---Notes lines from now on.
 ---@return table coverage
 function coverage.begin()
   local self = setmetatable({ sources = {} }, coverage)
-  local load = bundle.load
-  function bundle.load(name, files)
-    for path, source in pairs(files) do self.sources[path] = self.sources[path] or source end
-    return load(name, files)
-  end
+  listen(self.sources)
   native.cover()
   return self
 end
