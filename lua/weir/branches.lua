@@ -37,6 +37,7 @@ function branches.new(journal)
     runnable = {}, first = 1, last = 0, -- branches that can go on, in order
     steps = {}, -- waits for what was told to be recorded, in order: a step runs then, a graph begins more
     current = nil,
+    dry = false, -- whether no step may run
   }, branches)
 end
 
@@ -273,7 +274,7 @@ end
 function branches:next_step()
   while self.steps[1] do
     local wait = table.remove(self.steps, 1)
-    if wait.branch.wait == wait then return wait end
+    if wait.branch.wait == wait and not (wait.step and self.dry) then return wait end
   end
 end
 

@@ -110,7 +110,8 @@ local function unknown_workflow(run, workflow)
   local near = nearest.find(workflow, names)
   return failure.encode(failure.new {
     code = "unknown_workflow", retryable = false,
-    message = ('no workflow "%s"%s'):format(workflow, near and (' (did you mean "%s"?)'):format(near) or ""),
+    message = ('no workflow "%s"%s%s'):format(workflow, near and (' (did you mean "%s"?)'):format(near) or "",
+      run.host.advise and run.host.advise(workflow) or ""),
   })
 end
 
@@ -312,6 +313,7 @@ local function invoke(state, run, name, options)
 end
 
 ---Take over the children that earlier attempts began and this one did not: they too end before the run.
+---@return string[] ids
 function context.adopt(run)
   local journal, ids = run.journal, {}
   for id in pairs(journal.recorded) do ids[#ids + 1] = id end
@@ -328,6 +330,7 @@ function context.adopt(run)
       end
     end
   end
+  return ids
 end
 
 ---Run a child, wait for it, return its result, or raise its failure.

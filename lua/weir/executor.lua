@@ -25,7 +25,8 @@ local executor = {}
 ---Limits of every run, set by the driver.
 executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
 
----What the driver provides: log, limit, seed. In the host that is a module in C.
+---What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C; weir.testing adds
+---mocked_step and advise.
 executor.host = package.preload["weir.native.host"] and require "weir.native.host"
 
 -- Failures of the run's own code that no attempt would cure.
@@ -405,8 +406,7 @@ function Run:advance()
     elseif following then
       all:settle(following)
     elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
-      self.adopted = true
-      context.adopt(self)
+      self.adopted = context.adopt(self)
       if self.failure or log.cancel then self:cancel_children("", "cancelled: the run failed") end
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       if self.unsaid then return end
@@ -463,7 +463,8 @@ local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many ar
 ---@param invoke weir.Invoke
 ---@param first integer where the invoke begins in the effects
 function Run:may_fuse(operation, definition, invoke, seed, first)
-  if self.deaths > 0 or definition.timeout_ms or definition.graph or definition.queue ~= self.queue then return end
+  if self.dry or self.deaths > 0 or definition.timeout_ms or definition.graph then return end
+  if definition.queue ~= self.queue then return end
   local spared = patience[definition]
   if spared and spared > 0 then
     patience[definition] = spared - 1

@@ -38,7 +38,8 @@ local function try_step(run, operation, options, failures)
   if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
-  local ok, value = xpcall(options.run, function(raised)
+  local body = host.mocked_step and host.mocked_step(run, operation) or options.run
+  local ok, value = xpcall(body, function(raised)
     return failure.from(raised, branches.traceback())
   end, about)
   local late = operation.timeout_ms and host.limit(nil)

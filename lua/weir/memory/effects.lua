@@ -1,0 +1,250 @@
+-- What runs tell the store in memory: each effect does what it does in redis-scripts/ (README.md there has the list).
+-- Each takes the store, the record of the run that tells it, and its arguments with `take`.
+
+local entry = require "weir.entry"
+local json = require "weir.json"
+local record_of = require "weir.record"
+local Store = require "weir.memory.store"
+
+local ENDED, parent_of = record_of.ENDED, Store.parent_of
+
+local effects = {}
+
+local function untold_cancel(record) return record.cancel and record.cancel > record.told end
+
+function effects.record(self, record, take)
+  local operation, text = take(), take()
+  self:begin_operation(record, operation, text)
+end
+
+function effects.resolve(self, record, take)
+  local operation, state, attempts, value, text = take(), take(), take(), take(), take()
+  if text ~= "" then self:begin_operation(record, operation, text) end
+  self:record_outcome(record, operation, state, attempts, value)
+end
+
+local function chain_of(self, id)
+  local names = {}
+  while id do
+    table.insert(names, 1, self.records[id].workflow)
+    id = parent_of(id)
+  end
+  return table.concat(names, " > ")
+end
+
+---Whether the store takes a child that its parent's worker ran already.
+function Store:may_be_fused(workflow, name)
+  local registered = self.registry[workflow]
+  return self.options.fused ~= false and registered and registered.bundle == name
+end
+
+-- The child that is there goes on, or its end is the outcome.
+local function attach(self, record, operation, child, round, options)
+  if not ENDED[child.state] then return end
+  local again = options.again and child.fields.again
+  if again or options.again and child.state ~= "completed" then
+    child.fields.retry = options.retry or child.fields.retry
+    return self:reopen(child, again or "rule")
+  end
+  local value = child.fields[child.state == "completed" and "result" or "error"]
+  self:record_outcome(record, operation, child.state, child.attempt, value, nil, round)
+end
+
+-- The run that stands for what is asked for with this key.
+local function earlier_run(self, workflow, key)
+  local one = self.dedupe[workflow .. "\t" .. key]
+  local run = one and one.expires_at > self.now and self.records[one.run]
+  return run and run.state ~= "failed" and run.state ~= "cancelled" and run or nil
+end
+
+local function share(self, record, operation, other, detached)
+  if not detached and not ENDED[other.state] and (record.id .. "/"):sub(1, #other.id + 1) == other.id .. "/" then
+    self:record_outcome(record, operation, "refused", 0, json.encode {
+      code = "cycle",
+      message = ("waiting for %s, which waits for this run: %s"):format(other.id, chain_of(self, record.id)),
+    })
+    return
+  end
+  record.fields["w:" .. operation] = other.id
+  if not detached and not ENDED[other.state] then
+    table.insert(other.waiters, { run = record.id, operation = operation })
+    return
+  end
+  self:record_outcome(record, operation, "completed", detached and 1 or other.attempt,
+    detached and json.encode(other.id) or other.fields.result, nil, nil, other.id)
+end
+
+function effects.invoke(self, record, take)
+  local operation, text, id, workflow, data = take(), take(), take(), take(), take()
+  local seed, max_depth, unknown, name, result = take(), take(), take(), take(), take()
+  local options = {}
+  for _ = 1, take() do
+    local option = take()
+    options[option] = take()
+  end
+  local foreseen_at
+  if name ~= "" and record.foreseen > 0 then
+    record.foreseen, foreseen_at = record.foreseen - 1, record.foreseen_at
+  end
+  self:begin_operation(record, operation, text, foreseen_at)
+  if untold_cancel(record) then
+    self:record_outcome(record, operation, "refused", 0, json.encode {
+      code = "cancelled", message = "not started: its run is being cancelled",
+    })
+    return
+  end
+  local _, depth = id:gsub("/", "")
+  if depth > max_depth then
+    self:record_outcome(record, operation, "refused", 0, json.encode {
+      code = "cycle",
+      message = ("invoking %s goes deeper than %d runs: %s"):format(workflow, max_depth,
+        chain_of(self, record.id)),
+    })
+    return
+  end
+  if unknown ~= "" and not self.registry[workflow] then
+    self:record_outcome(record, operation, "refused", 0, unknown)
+    return
+  end
+  local child, round = self.records[id], id:match("~%d+$")
+  if child and options.again and (child.workflow ~= workflow or child.fields.data ~= data) then
+    if not ENDED[child.state] then child.detached = "1" end
+    round = "~" .. options.again
+    id, child = record.id .. "/" .. operation .. round, nil
+  end
+  if options.again then record.fields["x:" .. operation] = nil end
+  if round then record.fields["c:" .. operation] = round:sub(2) end
+  if child then return attach(self, record, operation, child, round, options) end
+  if options.dedupe then
+    local earlier = earlier_run(self, workflow, options.dedupe)
+    if earlier then return share(self, record, operation, earlier, options.detached) end
+    self.dedupe[workflow .. "\t" .. options.dedupe] = { run = id, expires_at = self.now + options.within_ms }
+  end
+  if name ~= "" and self:may_be_fused(workflow, name) then
+    local at = foreseen_at or self.now
+    child = self:add_record(id, workflow, data, seed, options, at)
+    child.state, child.finished_at, child.was_fused = "completed", at, true
+    child.fields.result, child.fields.started_at, child.fields.bundle = result, tostring(at), name
+    self:note_call(child)
+    self:note(child, "completed", nil, at)
+    self:record_outcome(record, operation, "completed", 1, result, foreseen_at, round)
+    if foreseen_at then record.told = record.number end
+    return
+  end
+  if options.detached then
+    self:record_outcome(record, operation, "completed", 1, json.encode(id), nil, round)
+  end
+  self:begin_run(id, workflow, data, seed, options)
+end
+
+function effects.graph(_, record, take) record.fields.graph = take() end
+
+local DEPS_BYTES = 1024 * 1024
+
+function effects.deps(self, record, take)
+  local operation, text = take(), take()
+  local parent = self.records[parent_of(record.id)]
+  local states, bytes = {}, 0
+  for i = 1, take() do
+    local number = (parent.fields["o:" .. take()] or ""):match("^%d+")
+    local state = '{"ok":false}'
+    if number then
+      local outcome = entry.read_outcome(number .. "\t" .. parent.fields[number])
+      state = (outcome.state == "completed" and '{"ok":true,"value":%s}' or '{"ok":false,"error":%s}')
+        :gsub("%%s", function() return outcome.value end)
+    end
+    bytes = bytes + #state
+    if i == #states + 1 and (i == 1 or bytes <= DEPS_BYTES) then states[i] = state end
+  end
+  self:begin_operation(record, operation, text)
+  self:record_outcome(record, operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
+end
+
+function effects.cancel(self, record, take)
+  local id, message, now = take(), take(), take()
+  local _, operation = parent_of(id)
+  if record.fields["w:" .. operation]
+    and self:record_outcome(record, operation, "cancelled", 0, json.encode { code = "cancelled", message = message })
+  then
+    return
+  end
+  if self.records[id] then self:cancel_run(self.records[id], "cancelled", message, now == "1") end
+end
+
+function effects.forget(self, record, take)
+  local operation, mark = take(), take()
+  local fields = record.fields
+  if operation == "" then
+    fields[mark] = nil
+    return
+  end
+  local text = fields["o:" .. operation]
+  if not text then return end
+  local number, round = text:match("^%d+"), fields["c:" .. operation]
+  if number then fields[number] = nil end
+  fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
+  if mark == "" then return end
+  fields["x:" .. operation] = (round or "1") .. (mark == "anew" and "+" or "")
+  local child = self.records[record.id .. "/" .. operation .. (round and "~" .. round or "")]
+  if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
+end
+
+function effects.afresh(_, record)
+  record.fields.again, record.fields.barren = nil, nil
+end
+
+function effects.tag(_, record, take)
+  record.fields.tags = take()
+end
+
+-- What is kept, and how long, is the store's business.
+function effects.abandon(_, _, take) take() end
+
+function effects.suspend(self, record, take)
+  local wake, wake_in = take(), take()
+  if record.number > record.told then return end
+  wake = wake ~= "" and wake or math.huge
+  if wake_in ~= "" then wake = math.min(wake, self.now + wake_in) end
+  self:move(record, "waiting")
+  record.known = record.number
+  self:delay(record, wake)
+end
+
+function effects.retry(self, record, take)
+  local delay_ms, text = take(), take()
+  if untold_cancel(record) then return end
+  self:move(record, "retrying")
+  record.fields.error, record.call.error = text, text
+  self:delay(record, self.now + delay_ms)
+end
+
+-- Whether one of the children that a run names as it ends is alive: then the run waits for the last of them.
+local function linger(self, record, take)
+  local alive
+  for _ = 1, take() do
+    local child = self.records[take()]
+    if child and not ENDED[child.state] then alive = child end
+  end
+  if alive then alive.lingers = true end
+  if alive and record.number <= record.told then
+    self:move(record, "waiting")
+    record.known = record.number
+    self:delay(record, math.huge)
+  end
+  return alive ~= nil
+end
+
+function effects.complete(self, record, take)
+  local result = take()
+  if linger(self, record, take) or untold_cancel(record) then return end
+  self:finish_run(record, "completed", result)
+end
+
+function effects.fail(self, record, take)
+  local state, text, barren = take(), take(), take()
+  if linger(self, record, take) or untold_cancel(record) then return end
+  if barren ~= "" then record.fields.barren = barren end
+  self:finish_run(record, state, text)
+end
+
+return effects

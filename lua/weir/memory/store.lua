@@ -1,0 +1,307 @@
+-- What memory.lua keeps, and the moves within it: the records of runs, their states, outcomes and ends, as lib.lua of
+-- redis-scripts/ has them. Knows no coroutine and no event.
+-- Invariant: all that outlives a coroutine stands in `records`, as the texts that Redis would hold.
+
+local json = require "weir.json"
+local recorded = require "weir.record"
+
+local ENDED = recorded.ENDED
+local NEXT = { -- the legal moves, as in lib.lua
+  [""] = { scheduled = true, ready = true },
+  scheduled = { ready = true, cancelled = true, failed = true },
+  ready = { running = true, cancelled = true, failed = true },
+  running = { waiting = true, retrying = true, ready = true, completed = true, failed = true, cancelled = true },
+  waiting = { ready = true },
+  retrying = { ready = true },
+  completed = { ready = true }, failed = { ready = true }, cancelled = { ready = true },
+}
+
+---@class weir.MemoryStore
+---@field now integer ms; stands still until it is moved
+---@field records table<string, weir.MemoryRecord>
+---@field order string[] ids of runs, as they came
+---@field ready string[] ids of runs that can be claimed, the first one first
+---@field delayed table<string, number> id -> when it is to be woken
+---@field open table<string, integer> root -> how many of its tree have not ended
+---@field registry table<string, { bundle: string, definition: weir.Definition }>
+---@field dedupe table<string, { run: string, expires_at: integer }>
+---@field chronicle weir.Happening[]? all that happened, in order, if somebody wants it
+---@field calls weir.MemoryCall[] attempts that began, in order
+---@field options weir.MemoryOptions
+local Store = {}
+Store.__index = Store
+
+---@class weir.MemoryRecord
+---@field id string
+---@field root string
+---@field state string
+---@field attempt integer
+---@field turn integer
+---@field number integer of the last outcome
+---@field fields table<string, string> as in Redis
+---@field begun string[] operations, one for each try
+
+---@class weir.Happening
+---@field at integer ms
+---@field run string
+---@field operation string? nil: the run itself
+---@field state string "begun" or that of the outcome; of a run that which it moved to
+
+---@class weir.MemoryCall an attempt of a run
+---@field record weir.MemoryRecord
+---@field attempt integer
+---@field at integer ms
+---@field error string? JSON, of one that was followed by another
+
+---Something happened.
+---@param record weir.MemoryRecord
+---@param state string
+---@param operation string?
+---@param at integer?
+function Store:note(record, state, operation, at)
+  local chronicle = self.chronicle
+  if chronicle then
+    chronicle[#chronicle + 1] = { at = at or self.now, run = record.id, operation = operation, state = state }
+  end
+end
+
+---An attempt begins.
+function Store:note_call(record)
+  local call = { record = record, attempt = record.attempt, at = self.now }
+  record.call = call
+  self.calls[#self.calls + 1] = call
+end
+
+-- The parent, the operation there, and the round: "" or "~<n>".
+function Store.parent_of(id)
+  local parent, operation = id:match("^(.*)/([^/]*)$")
+  if not parent then return nil end
+  return parent, operation:gsub("~%d+$", ""), operation:match("~%d+$") or ""
+end
+
+---A copy of a record after a change, if specs want it.
+function Store:keep(record)
+  if not self.options.history then return end
+  local copy = {}
+  for field, value in pairs(record.fields) do copy[field] = value end
+  copy.started_at = copy.started_at or tostring(self.now)
+  copy.attempt, copy.turn, copy.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
+  copy.state = record.state
+  table.insert(record.history, copy)
+end
+
+---The only writer of states.
+function Store:move(record, to)
+  assert(NEXT[record.state][to],
+    ("illegal move of %s from %s to %s"):format(record.id, record.state, to))
+  local open = (ENDED[to] and 0 or 1) - ((ENDED[record.state] or record.state == "") and 0 or 1)
+  if open ~= 0 then self.open[record.root] = (self.open[record.root] or 0) + open end
+  record.state = to
+  self:note(record, to)
+end
+
+function Store:enqueue(record)
+  self.sequence = self.sequence + 1
+  record.place = (100 - (record.priority or 0)) * 2 ^ 45 + self.sequence
+  local at = #self.ready + 1
+  while at > 1 and self.records[self.ready[at - 1]].place > record.place do at = at - 1 end
+  table.insert(self.ready, at, record.id)
+end
+
+function Store:make_ready(record)
+  self:move(record, "ready")
+  self.delayed[record.id] = record.deadline
+  self:enqueue(record)
+end
+
+function Store:delay(record, wake)
+  if record.deadline and record.deadline < wake then wake = record.deadline end
+  self.delayed[record.id] = wake
+end
+
+-- `at`: when it is taken to have been, if that is not now.
+function Store:begin_operation(record, operation, text, at)
+  record.fields["o:" .. operation] = "\t" .. (at or self.now) .. "\t" .. text
+  table.insert(record.begun, operation)
+  self:note(record, "begun", operation, at)
+end
+
+---The outcome of an operation, unless it has one.
+---@return boolean recorded
+function Store:record_outcome(record, operation, state, attempts, value, at, round, shared)
+  local field = "o:" .. operation
+  local text = record.fields[field]
+  if not text or text:byte() ~= 9 then return false end
+  record.number = record.number + 1
+  record.fields[field] = record.number .. text
+  record.fields[tostring(record.number)] =
+    ("%s\t%s\t%d\t%d%s\t%s"):format(operation .. (round or ""), state, at or self.now, attempts,
+      shared and " " .. shared or "", value)
+  self:keep(record)
+  self:note(record, state, operation, at)
+  return true
+end
+
+---Texts of the outcomes after `known`.
+function Store.outcomes_of(record, known)
+  local list = {}
+  for number = known + 1, record.number do
+    local outcome = record.fields[tostring(number)] -- some are forgotten
+    if outcome then list[#list + 1] = number .. "\t" .. outcome end
+  end
+  return list
+end
+
+---A run that has no state yet.
+---@return weir.MemoryRecord
+function Store:add_record(id, workflow, data, seed, options, at)
+  local record = {
+    id = id, root = id:match("^[^/]*"), state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
+    deaths = 0, waiters = {}, detached = options.detached, workflow = workflow, created_at = at,
+    fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(at),
+               retry = options.retry, deps = options.deps, tags = options.tags },
+  }
+  self.records[id] = record
+  table.insert(self.order, id)
+  return record
+end
+
+---A run begins, or will.
+---@param id string
+---@param workflow string
+---@param data string JSON
+---@param seed integer
+---@param options { delay_ms: integer?, priority: integer?, queue: string?, tags: string? } and those of an invoke
+---@return weir.MemoryRecord
+function Store:begin_run(id, workflow, data, seed, options)
+  local registered = self.registry[workflow]
+  local definition = registered and registered.definition
+  local record = self:add_record(id, workflow, data, seed, options, self.now)
+  record.priority = options.priority or definition and definition.priority or 0
+  local queue = options.queue or definition and definition.queue
+  if queue ~= "default" then record.fields.queue = queue end
+  local delay_ms = options.delay_ms or 0
+  if definition and definition.timeout_ms then
+    record.deadline = self.now + delay_ms + definition.timeout_ms
+  end
+  if delay_ms > 0 then
+    self:move(record, "scheduled")
+    self.delayed[id] = self.now + delay_ms
+  elseif registered then
+    self:make_ready(record)
+  else
+    self:move(record, "ready") -- stands in a queue of its own until somebody announces the workflow
+  end
+  return record
+end
+
+-- What waits for a run that is no child of its own.
+function Store:tell_waiters(record, value)
+  for _, waiter in ipairs(record.waiters) do
+    local run, operation = self.records[waiter.run], waiter.operation
+    if not ENDED[run.state] and run.fields["w:" .. operation] == record.id
+      and self:record_outcome(run, operation, record.state, record.attempt, value, nil, nil, record.id)
+      and run.state == "waiting" then
+      self:make_ready(run)
+    end
+  end
+  record.waiters = {}
+end
+
+---A run ends; those who wait for it are told.
+function Store:finish_run(record, state, value)
+  self:move(record, state)
+  record.fields[state == "completed" and "result" or "error"] = value
+  if state == "completed" then record.fields.error = nil end
+  record.finished_at = self.now
+  self.delayed[record.id] = nil
+  self:tell_waiters(record, value)
+  local parent_id, operation, round = Store.parent_of(record.id)
+  local parent = parent_id and not record.detached and self.records[parent_id]
+  if not parent or ENDED[parent.state] then return end
+  if self:record_outcome(parent, operation, state, record.attempt, value, nil, round) or record.lingers then
+    if parent.state == "waiting" then self:make_ready(parent) end
+  end
+end
+
+function Store:record_end(record, code, message)
+  record.number = record.number + 1
+  record.fields[tostring(record.number)] = ("\t%s\t%d\t0\t%s"):format(code, self.now, message)
+  self:keep(record)
+  self:note(record, code, "")
+end
+
+---A run is told to end. What never began has ended.
+function Store:cancel_run(record, code, message, now)
+  if ENDED[record.state] or record.cancel and (not now or record.cut) then return end
+  local state = record.state
+  if (state == "ready" or state == "scheduled") and not record.fields.started_at then
+    self:finish_run(record, code == "cancelled" and "cancelled" or "failed",
+      json.encode { code = code, message = message, run = record.id })
+    return
+  end
+  if not record.cancel then
+    self:record_end(record, code, message)
+    record.cancel = record.number
+  end
+  if now then
+    self:record_end(record, "now", message)
+    record.cut = true
+  end
+  if state == "waiting" or state == "retrying" then self:make_ready(record) end
+end
+
+-- An ended run begins again: see lib.reopen.
+function Store:reopen(record, again)
+  local fields, registered = record.fields, self.registry[record.workflow]
+  fields.again, fields["bundle@" .. record.attempt], fields.bundle = again, fields.bundle, nil
+  fields.spent = tostring(record.attempt)
+  record.attempt = record.attempt + 1
+  fields.error, fields.result, record.finished_at = nil, nil, nil
+  record.cancel, record.cut, record.lingers, record.deaths = nil, nil, nil, 0
+  local timeout_ms = registered and registered.definition.timeout_ms
+  record.deadline = timeout_ms and self.now + timeout_ms
+  self:make_ready(record)
+end
+
+function Store:expire(record)
+  if record.deadline and record.deadline <= self.now and not record.cancel
+    and not ENDED[record.state] then
+    record.deadline = nil
+    self:cancel_run(record, "expired", "the run timed out")
+  end
+end
+
+---The flat record of a run, as Redis would tell it.
+---@param record weir.MemoryRecord
+---@return string[] field, value, field, value …
+function Store.flat(record)
+  local list = {}
+  for field, value in pairs(record.fields) do
+    list[#list + 1], list[#list + 2] = field, value
+  end
+  for _, field in ipairs { "attempt", "turn", "number" } do
+    list[#list + 1], list[#list + 2] = field, tostring(record[field])
+  end
+  return list
+end
+
+---A run as people see it.
+---@param id string
+---@return weir.Record? nil: there is none
+function Store:read(id)
+  local record = self.records[id]
+  if not record then return nil end
+  local list = Store.flat(record)
+  local function add(field, value)
+    if value then list[#list + 1], list[#list + 2] = field, tostring(value) end
+  end
+  add("state", record.state)
+  add("finished_at", record.finished_at)
+  add("detached", record.detached)
+  add("deadline", record.deadline)
+  if record.priority and record.priority ~= 0 then add("priority", record.priority) end
+  return recorded.read(id, list)
+end
+
+return Store
