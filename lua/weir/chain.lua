@@ -1,0 +1,160 @@
+-- What begins again so that one ended run does: the run itself, and those above it that ended because of it, each with
+-- what it is to forget, as the runs themselves will find it (forgetting.lua). Or why it cannot. Pure; `weir retry` and
+-- weir.testing act on it.
+
+local forgetting = require "weir.forgetting"
+local nearest = require "weir.nearest"
+local record = require "weir.record"
+
+local chain = {}
+
+local NAMED = 5 -- operations named in a sentence
+
+---@class weir.Link
+---@field run weir.Record
+---@field again string what it is to forget: rule, only, from, scratch
+---@field child string? the operation that it is to ask for again
+
+-- An ended run as `forgetting` wants it.
+local function ended(run)
+  local operations = {}
+  for _, operation in ipairs(run.operations) do
+    if operation.state ~= "pending" then
+      operations[#operations + 1] = {
+        id = operation.id, kind = operation.kind, number = operation.number, after = operation.after,
+        failed = operation.number ~= nil and operation.state ~= "completed",
+      }
+    end
+  end
+  return { operations = operations, barren = run.barren, graph = run.graph }
+end
+
+local function refused(format, ...) return nil, "refused", format:format(...) end
+
+local function operation_of(run, id)
+  for _, operation in ipairs(run.operations) do
+    if operation.id == id then return operation end
+  end
+end
+
+local function no_such_operation(run, id)
+  local names = {}
+  for i, operation in ipairs(run.operations) do names[i] = operation.id end
+  local near = nearest.find(id, names)
+  local advice = near and ('did you mean "%s"?'):format(near) or ("weir show %s lists them"):format(run.id)
+  return nil, "no_operation", ('run %s has no operation "%s"; %s'):format(run.id, id, advice)
+end
+
+-- What the run itself is to forget.
+local function mode_of(run, options)
+  if options.scratch then return "scratch" end
+  if not options.from then
+    if run.state ~= "completed" then return "rule" end
+    return refused("run %s has completed: there is nothing to retry; --from OPERATION or --scratch does it again",
+      run.id)
+  end
+  if not operation_of(run, options.from) then return no_such_operation(run, options.from) end
+  return "from\t" .. options.from
+end
+
+-- Whether a run may be asked again for one of its children.
+local function check_parent(parent, child)
+  local operation
+  for _, one in ipairs(parent.operations) do
+    if one.run == child.id then operation = one end
+  end
+  if not operation then
+    return refused("run %s does not ask for %s any more; weir retry %s", parent.id, child.id, parent.id)
+  end
+  if not record.ENDED[parent.state] then
+    return refused("run %s is below %s, which is %s: retry it when that has ended", child.id, parent.id, parent.state)
+  end
+  if parent.graph then return operation end
+  if parent.state == "completed" then
+    return refused("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
+      parent.id, parent.id, operation.id)
+  end
+  if not forgetting.choose(ended(parent), "rule")[operation.id] then
+    return refused("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
+      parent.id, parent.id, operation.id)
+  end
+  return operation
+end
+
+-- A node of a graph that was never begun is no run yet.
+local function missing(look, id)
+  local parent_id, key = id:match("^(.*)/([^/]*)$")
+  local parent = parent_id and look(parent_id)
+  local node = parent and parent.graph and operation_of(parent, key)
+  for _, need in ipairs(node and node.depends_on or {}) do
+    local operation = operation_of(parent, need)
+    if operation.state ~= "completed" then
+      local state = operation.state == "failed" and "has failed" or "is " .. operation.state
+      return refused("%s was not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,
+        operation.number and ("; weir retry %s/%s"):format(parent_id, need) or "")
+    end
+  end
+  return nil, "missing", ('there is no run "%s"; weir list shows those there are'):format(id)
+end
+
+---The runs that begin again so that one does, from the topmost down.
+---@param look fun(id: string): weir.Record?
+---@param id string
+---@param options { from: string?, scratch: boolean? }
+---@return weir.Link[]? links
+---@return "refused"|"live"|"missing"|"no_operation"|nil word why there are none
+---@return string? sentence the same, for people
+function chain.of(look, id, options)
+  local run = look(id)
+  if not run then return missing(look, id) end
+  if not record.ENDED[run.state] then
+    return nil, "live", ("run %s is %s: it can be retried when it has ended"):format(id, run.state)
+  end
+  local mode, word, sentence = mode_of(run, options)
+  if not mode then return nil, word, sentence end
+  local links, below = { { run = run, again = mode } }, run
+  while below.parent and not below.detached do
+    local parent = look(below.parent)
+    if not parent then break end
+    local operation
+    operation, word, sentence = check_parent(parent, below)
+    if not operation then return nil, word, sentence end
+    table.insert(links, 1, { run = parent, again = "only", child = operation.id })
+    below = parent
+  end
+  return links
+end
+
+local function named(ids)
+  local text = table.concat(ids, ", ", 1, math.min(#ids, NAMED))
+  return #ids > NAMED and ("%s and %d more"):format(text, #ids - NAMED) or text
+end
+
+---What was forgotten and what was kept, and whether it will end the same way.
+---@param links weir.Link[]
+---@return string
+function chain.sentence(links)
+  local run, again = links[#links].run, links[#links].again
+  local marks = forgetting.choose(ended(run), again)
+  local forgotten, kept = {}, {}
+  for _, operation in ipairs(run.operations) do
+    local into = marks[operation.id] and forgotten or operation.state ~= "pending" and kept
+    if into then into[#into + 1] = operation.id end
+  end
+  local text = ("run %s begins again: %s; %s"):format(run.id,
+    #forgotten > 0 and "forgot " .. named(forgotten) or "nothing is forgotten",
+    #kept > 0 and "kept " .. named(kept) or "nothing is kept")
+  if #links > 1 then
+    local above = {}
+    for i = #links - 1, 1, -1 do above[#above + 1] = links[i].run.id end
+    text = text .. "; so does " .. named(above) .. ", for its sake"
+  end
+  local culprit = run.error and run.error.operation
+  if culprit and not marks[culprit] and operation_of(run, culprit) then
+    text = text .. ('; it will end the same way, as the failure of "%s" led to more: weir retry %s --from %s'):format(
+      culprit, run.id, culprit)
+  end
+  return text
+end
+
+return chain
