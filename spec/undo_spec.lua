@@ -73,6 +73,25 @@ describe("a run that fails", function()
     end)
   end)
 
+  it("goes on with an undo that invokes after its coroutine was lost", function()
+    each_mode(function(ctx)
+      ctx:undo("pay", function(own)
+        own:invoke { id = "refund", workflow = "leaf", data = { name = "refund" } }
+        own:step("tell", function() act "told" end)
+      end)
+      error "no"
+    end, function(made)
+      while made:step() do
+        local child = made.records["r/undo:pay:refund"]
+        if child and child.state == "running" then made:drop "r" end
+      end
+      assert.equal("failed", made:state "r")
+      assert.equal("completed", made:state "r/undo:pay:refund")
+      assert.same({ "refund", "told" }, done)
+      assert.equal(0, #made.logs)
+    end)
+  end)
+
   it("undoes the others when one cannot be undone, and keeps its own failure", function()
     each_mode(function(ctx)
       book(ctx, "flight")

@@ -245,7 +245,7 @@ local function tell_invoke(run, operation, given, again)
   option("again", again)
   option("dedupe", given.dedupe and given.dedupe.key)
   option("within_ms", given.dedupe and given.dedupe.within_ms)
-  local seed = run.host.seed()
+  local seed = run.host.seed(operation.child)
   local first = journal:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
     definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
   journal:weigh(#given.data + (given.deps and #given.deps or 0))
@@ -312,25 +312,29 @@ local function invoke(state, run, name, options)
   return operation
 end
 
+-- What an undo began, it will ask for again itself; where no undo runs any more, nobody does.
+local function is_of_undo(run, id) return id:find("^undo:") ~= nil and not run.given_up end
+
 ---Take over the children that earlier attempts began and this one did not: they too end before the run.
 ---@return string[] ids
 function context.adopt(run)
-  local journal, ids = run.journal, {}
+  local journal, ids, adopted = run.journal, {}, {}
   for id in pairs(journal.recorded) do ids[#ids + 1] = id end
   table.sort(ids)
   for _, id in ipairs(ids) do
     local held = entry.read(journal.recorded[id])
-    if held.kind == "invoke" then
+    if held.kind == "invoke" and not is_of_undo(run, id) then
       local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
       if not arguments.detached then
         local operation = journal:begin("invoke", id, held.subject, held.line)
         name_child(run, operation, false)
         operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
         watch(run, operation)
+        adopted[#adopted + 1] = id
       end
     end
   end
-  return ids
+  return adopted
 end
 
 ---Run a child, wait for it, return its result, or raise its failure.
