@@ -7,8 +7,10 @@
 -- What stands in the store is in memory/store.lua, what runs tell it in memory/effects.lua.
 
 local bundle = require "weir.bundle"
+local chance = require "weir.chance"
 local effects = require "weir.memory.effects"
 local executor = require "weir.executor"
+local failure = require "weir.failure"
 local replay = require "weir.replay"
 local sandbox = require "weir.sandbox"
 local Store = require "weir.memory.store"
@@ -62,10 +64,7 @@ local function host_of(self)
     end,
     elapsed_ms = function() return 0 end,
     overrun = function() over = true end, -- the limit has come: what a step says for itself
-    seed = function()
-      self.seeds = self.seeds + 1
-      return self.seeds * 0x9e3779b97f4a7c15 + (self.options.seed or 0)
-    end,
+    seed = function(id) return chance.bits(self.options.seed or 0, id, 1) end, -- the same after a crash
     mocked_step = self.options.mocked_step,
     advise = self.options.advise,
   }
@@ -79,8 +78,8 @@ function memory.new(options)
   local self = setmetatable({
     options = options, now = options.now or memory.BEGINNING_MS, random = options.random,
     records = {}, order = {}, ready = {}, pending = {}, live = {}, live_order = {}, delayed = {}, open = {},
-    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, stale = 0, seeds = 0,
-    logs = {}, calls = {}, chronicle = options.chronicle and {} or nil, crash_at = options.crash_at,
+    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, stale = 0,
+    logs = {}, calls = {}, ended = {}, chronicle = options.chronicle and {} or nil, crash_at = options.crash_at,
     max_events = options.max_events or MAX_EVENTS,
     limits = options.limits or { payload_bytes = 16 * 1024 * 1024, depth = 64 },
   }, Memory)
@@ -195,7 +194,10 @@ local function check_determinism(record, live)
   local poison = live.run.journal.poisoned
   local fault = poison and poison.code == "replay_mismatch" and poison.message
     or live.cold and replay.divergence(live.run, record.fields)
-  if fault then error(('workflow "%s" is not deterministic: %s'):format(record.workflow, fault), 0) end
+  if not fault then return end
+  error(failure.new {
+    code = "replay_mismatch", message = ('workflow "%s" is not deterministic: %s'):format(record.workflow, fault),
+  }, 0)
 end
 
 -- A run's Lua runs. What it told is not yet applied.
@@ -280,6 +282,7 @@ function Memory:crash(id)
   if not self:drop(id) or not was_running then return end
   record.deaths = record.deaths + 1
   if record.deaths >= (self.options.max_deaths or 5) then
+    record.lost = true
     record.number = record.number + 1
     record.fields[tostring(record.number)] =
       ("\tlost\t%d\t0\tlost: %d processes died while they ran it"):format(self.now, record.deaths)
@@ -315,6 +318,7 @@ function Memory:step()
   if live and record.state == "running" then table.insert(self.pending, record.id) end
   if self.options.on_event then self.options.on_event(self, record.id, event == apply) end
   if self.events == self.crash_at then
+    self.crashed = true
     for i = #self.live_order, 1, -1 do self:crash(self.live_order[i]) end
   end
   if self.events > self.max_events then

@@ -291,6 +291,9 @@ function record.json(run)
     priority = run.priority, bundle = or_null(run.bundle), tags = decoded(run.tags, {}),
     created_at = run.created_at, started_at = or_null(run.started_at),
     finished_at = or_null(run.finished_at), operations = operations,
+    cancel = run.cancel and {
+      number = run.cancel.number, state = run.cancel.state, at = run.cancel.finished_at, message = run.cancel.value,
+    },
   }
 end
 

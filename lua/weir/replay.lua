@@ -3,6 +3,7 @@
 
 local entry = require "weir.entry"
 local executor = require "weir.executor"
+local failure = require "weir.failure"
 
 local replay = {}
 
@@ -69,7 +70,7 @@ local function waits_of(run)
 end
 
 ---@class weir.Replayed
----@field effects table what the run told, flat; the last one says how it goes on
+---@field run table
 ---@field fault string? why it does not go on as the journal says
 
 ---Replays a run.
@@ -87,7 +88,7 @@ function replay.dry(bundle, id, fields, options)
   executor.host = setmetatable({ log = silent }, { __index = options.host })
   local run = executor.from_fields(bundle, id, fields)
   run.dry, run.branches.dry = true, true
-  local effects = run:turn(options.now, {})
+  run:turn(options.now, {})
   executor.host, executor.limits = host, limits
 
   local poison = run.journal.poisoned
@@ -97,7 +98,32 @@ function replay.dry(bundle, id, fields, options)
     local waits = waits_of(run)
     fault = "it does not come to its end: it waits for " .. (waits ~= "" and waits or "what never came")
   end
-  return { effects = effects, fault = fault }
+  return { run = run, fault = fault }
+end
+
+local function same_failure(made, there)
+  return made.code == there.code and made.message == there.message
+end
+
+---How a run that was replayed to its end ends otherwise than it did.
+---@param run table
+---@param state string in which it ended
+---@param fields table<string, string>
+---@return string? fault
+function replay.difference(run, state, fields)
+  if run.given_up or run.journal.cancel then return nil end
+  local before = state == "completed" and "it returned " .. fields.result
+    or "it failed with " .. failure.decode(fields.error).message
+  local made = run.failure
+  if state == "completed" and not made then
+    return run.result ~= fields.result and ("%s, replayed it returned %s"):format(before, run.result) or nil
+  elseif state == "completed" then
+    return ("%s, replayed it failed with %s"):format(before, made.message)
+  elseif not made then
+    return ("%s, replayed it returned %s"):format(before, run.result)
+  end
+  return not same_failure(made, failure.decode(fields.error)) and ("%s, replayed with %s"):format(before, made.message)
+    or nil
 end
 
 return replay

@@ -50,13 +50,6 @@ local function attach(self, record, operation, child, round, options)
   self:record_outcome(record, operation, child.state, child.attempt, value, nil, round)
 end
 
--- The run that stands for what is asked for with this key.
-local function earlier_run(self, workflow, key)
-  local one = self.dedupe[workflow .. "\t" .. key]
-  local run = one and one.expires_at > self.now and self.records[one.run]
-  return run and run.state ~= "failed" and run.state ~= "cancelled" and run or nil
-end
-
 local function share(self, record, operation, other, detached)
   if not detached and not ENDED[other.state] and (record.id .. "/"):sub(1, #other.id + 1) == other.id .. "/" then
     self:record_outcome(record, operation, "refused", 0, json.encode {
@@ -116,9 +109,9 @@ function effects.invoke(self, record, take)
   if round then record.fields["c:" .. operation] = round:sub(2) end
   if child then return attach(self, record, operation, child, round, options) end
   if options.dedupe then
-    local earlier = earlier_run(self, workflow, options.dedupe)
+    local earlier = self:earlier_run(workflow, options.dedupe)
     if earlier then return share(self, record, operation, earlier, options.detached) end
-    self.dedupe[workflow .. "\t" .. options.dedupe] = { run = id, expires_at = self.now + options.within_ms }
+    self:know_by(workflow, options.dedupe, options.within_ms, id)
   end
   if name ~= "" and self:may_be_fused(workflow, name) then
     local at = foreseen_at or self.now
@@ -126,7 +119,7 @@ function effects.invoke(self, record, take)
     child.state, child.finished_at, child.was_fused = "completed", at, true
     child.fields.result, child.fields.started_at, child.fields.bundle = result, tostring(at), name
     self:note_call(child)
-    self:note(child, "completed", nil, at)
+    self:note(child, "completed", nil, result, at)
     self:record_outcome(record, operation, "completed", 1, result, foreseen_at, round)
     if foreseen_at then record.told = record.number end
     return
@@ -213,7 +206,7 @@ end
 function effects.retry(self, record, take)
   local delay_ms, text = take(), take()
   if untold_cancel(record) then return end
-  self:move(record, "retrying")
+  self:move(record, "retrying", text)
   record.fields.error, record.call.error = text, text
   self:delay(record, self.now + delay_ms)
 end

@@ -16,6 +16,8 @@ local NEXT = { -- the legal moves, as in lib.lua
   completed = { ready = true }, failed = { ready = true }, cancelled = { ready = true },
 }
 
+local PASSING = { ready = true, running = true, waiting = true } -- nobody wants to be told each time
+
 ---@class weir.MemoryStore
 ---@field now integer ms; stands still until it is moved
 ---@field records table<string, weir.MemoryRecord>
@@ -27,6 +29,7 @@ local NEXT = { -- the legal moves, as in lib.lua
 ---@field dedupe table<string, { run: string, expires_at: integer }>
 ---@field chronicle weir.Happening[]? all that happened, in order, if somebody wants it
 ---@field calls weir.MemoryCall[] attempts that began, in order
+---@field ended weir.MemoryRecord[] runs that ended, in order
 ---@field options weir.MemoryOptions
 local Store = {}
 Store.__index = Store
@@ -46,6 +49,7 @@ Store.__index = Store
 ---@field run string
 ---@field operation string? nil: the run itself
 ---@field state string "begun" or that of the outcome; of a run that which it moved to
+---@field text string? of an operation that began, its entry; of an outcome or an end, its value
 
 ---@class weir.MemoryCall an attempt of a run
 ---@field record weir.MemoryRecord
@@ -57,12 +61,14 @@ Store.__index = Store
 ---@param record weir.MemoryRecord
 ---@param state string
 ---@param operation string?
+---@param text string?
 ---@param at integer?
-function Store:note(record, state, operation, at)
+function Store:note(record, state, operation, text, at)
   local chronicle = self.chronicle
-  if chronicle then
-    chronicle[#chronicle + 1] = { at = at or self.now, run = record.id, operation = operation, state = state }
-  end
+  if not chronicle then return end
+  chronicle[#chronicle + 1] = {
+    at = at or self.now, run = record.id, operation = operation, state = state, text = text,
+  }
 end
 
 ---An attempt begins.
@@ -70,6 +76,7 @@ function Store:note_call(record)
   local call = { record = record, attempt = record.attempt, at = self.now }
   record.call = call
   self.calls[#self.calls + 1] = call
+  self:note(record, "begun")
 end
 
 -- The parent, the operation there, and the round: "" or "~<n>".
@@ -91,13 +98,16 @@ function Store:keep(record)
 end
 
 ---The only writer of states.
-function Store:move(record, to)
+---@param record weir.MemoryRecord
+---@param to string
+---@param text string? the result or the failure that comes with it
+function Store:move(record, to, text)
   assert(NEXT[record.state][to],
     ("illegal move of %s from %s to %s"):format(record.id, record.state, to))
   local open = (ENDED[to] and 0 or 1) - ((ENDED[record.state] or record.state == "") and 0 or 1)
   if open ~= 0 then self.open[record.root] = (self.open[record.root] or 0) + open end
   record.state = to
-  self:note(record, to)
+  if not PASSING[to] then self:note(record, to, nil, text) end
 end
 
 function Store:enqueue(record)
@@ -123,7 +133,7 @@ end
 function Store:begin_operation(record, operation, text, at)
   record.fields["o:" .. operation] = "\t" .. (at or self.now) .. "\t" .. text
   table.insert(record.begun, operation)
-  self:note(record, "begun", operation, at)
+  self:note(record, "begun", operation, text, at)
 end
 
 ---The outcome of an operation, unless it has one.
@@ -138,7 +148,7 @@ function Store:record_outcome(record, operation, state, attempts, value, at, rou
     ("%s\t%s\t%d\t%d%s\t%s"):format(operation .. (round or ""), state, at or self.now, attempts,
       shared and " " .. shared or "", value)
   self:keep(record)
-  self:note(record, state, operation, at)
+  self:note(record, state, operation, value, at)
   return true
 end
 
@@ -210,10 +220,11 @@ end
 
 ---A run ends; those who wait for it are told.
 function Store:finish_run(record, state, value)
-  self:move(record, state)
+  self:move(record, state, value)
   record.fields[state == "completed" and "result" or "error"] = value
   if state == "completed" then record.fields.error = nil end
   record.finished_at = self.now
+  table.insert(self.ended, record)
   self.delayed[record.id] = nil
   self:tell_waiters(record, value)
   local parent_id, operation, round = Store.parent_of(record.id)
@@ -228,7 +239,7 @@ function Store:record_end(record, code, message)
   record.number = record.number + 1
   record.fields[tostring(record.number)] = ("\t%s\t%d\t0\t%s"):format(code, self.now, message)
   self:keep(record)
-  self:note(record, code, "")
+  self:note(record, code, "", message)
 end
 
 ---A run is told to end. What never began has ended.
@@ -272,6 +283,19 @@ function Store:expire(record)
   end
 end
 
+---The run that stands for what is asked for with this key.
+---@return weir.MemoryRecord?
+function Store:earlier_run(workflow, key)
+  local one = self.dedupe[workflow .. "\t" .. key]
+  local run = one and one.expires_at > self.now and self.records[one.run]
+  return run and run.state ~= "failed" and run.state ~= "cancelled" and run or nil
+end
+
+---From now on this run stands for what is asked for with the key.
+function Store:know_by(workflow, key, within_ms, id)
+  self.dedupe[workflow .. "\t" .. key] = { run = id, expires_at = self.now + within_ms }
+end
+
 ---The flat record of a run, as Redis would tell it.
 ---@param record weir.MemoryRecord
 ---@return string[] field, value, field, value …
@@ -286,12 +310,10 @@ function Store.flat(record)
   return list
 end
 
----A run as people see it.
----@param id string
----@return weir.Record? nil: there is none
-function Store:read(id)
-  local record = self.records[id]
-  if not record then return nil end
+---The same, with what stands beside the fields here, as people are told it.
+---@param record weir.MemoryRecord
+---@return string[]
+function Store.flat_view(record)
   local list = Store.flat(record)
   local function add(field, value)
     if value then list[#list + 1], list[#list + 2] = field, tostring(value) end
@@ -301,7 +323,15 @@ function Store:read(id)
   add("detached", record.detached)
   add("deadline", record.deadline)
   if record.priority and record.priority ~= 0 then add("priority", record.priority) end
-  return recorded.read(id, list)
+  return list
+end
+
+---A run as people see it.
+---@param id string
+---@return weir.Record? nil: there is none
+function Store:read(id)
+  local record = self.records[id]
+  return record and recorded.read(id, Store.flat_view(record))
 end
 
 return Store

@@ -1,0 +1,458 @@
+-- weir.testing: what authors test workflows with, in plain Lua and busted. The same code that hosts run, on a store in
+-- memory under a virtual clock: sleeps, timeouts, retries take no time, nothing goes to a Redis.
+--
+-- `run` and `retry` let the clock jump to whatever is due until the run and all below it have ended, or wait for what
+-- never comes. `start` and `cancel` let happen what can happen now; `advance` moves the clock.
+
+local chain = require "weir.chain"
+local crashing = require "weir.testing.crashing"
+local definition = require "weir.definition"
+local duration = require "weir.duration"
+local failure = require "weir.failure"
+local folder = require "weir.folder"
+local golden = require "weir.testing.golden"
+local identifier = require "weir.id"
+local json = require "weir.json"
+local memory = require "weir.memory"
+local mocks = require "weir.testing.mocks"
+local nearest = require "weir.nearest"
+local replay = require "weir.replay"
+local result = require "weir.testing.result"
+local retry = require "weir.retry"
+local verb = require "weir.verb"
+
+local misuse = verb.misuse -- with the line of the spec
+
+local testing = { after = mocks.after, sequence = mocks.sequence }
+
+---@class weir.testing.Options
+---@field dir? string a folder of workflows, loaded as a host loads it; or
+---@field workflows? weir.Definition[] what weir.workflow and weir.graph made; or
+---@field files? table<string, string> path -> source
+---@field always_replay? boolean each suspension replays, which proves the workflow deterministic; true unless given
+---@field crash_at? integer the process dies after this event
+---@field now? integer ms, when the clock begins
+---@field seed? integer of all chance
+---@field limits? { payload_bytes: integer?, depth: integer? }
+
+---@class weir.testing.RunOptions
+---@field id? string
+---@field tags? table<string, string>
+---@field delay? weir.Duration
+---@field priority? integer
+---@field queue? string
+---@field dedupe? string|weir.DedupeOptions
+---@field retry? weir.RetryFields instead of the workflow's own
+
+---@class weir.testing.Runner
+---@field memory weir.Memory
+---@field mocks weir.testing.Mocks
+---@field options weir.testing.Options
+---@field code { workflows: weir.Definition[]?, files: table<string, string>? }
+local Runner = {}
+Runner.__index = Runner
+
+local SEED = 42
+local PAYLOAD_BYTES, DEPTH = 16 * 1024 * 1024, 64
+local MESSAGE = "cancelled by weir cancel" -- as a host says it
+local WITHIN = "1h" -- of a key, unless the spec says otherwise
+
+-- ------------------------------------------------------------------------------------------------
+-- Options
+
+local function check_names(what, given, known)
+  if given ~= nil and type(given) ~= "table" then
+    misuse(("%s takes a table of options, not a %s"):format(what, type(given)))
+  end
+  for name in pairs(given or {}) do
+    local is_known = false
+    for _, one in ipairs(known) do is_known = is_known or one == name end
+    if not is_known then
+      local near = nearest.find(tostring(name), known)
+      misuse(("%s has no option %s; %s"):format(what, tostring(name), near and ("did you mean %s?"):format(near)
+        or "it has " .. table.concat(known, ", ")))
+    end
+  end
+end
+
+local OPTIONS = { "always_replay", "crash_at", "dir", "files", "limits", "now", "seed", "workflows" }
+
+local function check_workflows(list)
+  if type(list) ~= "table" or definition.is(list) then
+    misuse("testing.new: workflows is a list of what weir.workflow and weir.graph make")
+  end
+  local there = {}
+  for i, one in ipairs(list) do
+    if not definition.is(one) then misuse(("testing.new: workflows[%d] is no workflow"):format(i)) end
+    if there[one.id] then misuse(('testing.new: workflow "%s" is there twice'):format(one.id)) end
+    there[one.id] = true
+  end
+end
+
+local function code_of(options)
+  local count = (options.dir and 1 or 0) + (options.workflows and 1 or 0) + (options.files and 1 or 0)
+  if count ~= 1 then
+    misuse('testing.new takes one of dir = "workflows", workflows = { … } and files = { ["a.lua"] = "…" }')
+  end
+  if options.workflows then check_workflows(options.workflows) end
+  if not options.dir then return { workflows = options.workflows, files = options.files } end
+  local files, fault = folder.read(options.dir)
+  if not files then misuse("testing.new: " .. fault) end
+  return { files = files }
+end
+
+local function limits_of(given)
+  given = given or {}
+  return { payload_bytes = given.payload_bytes or PAYLOAD_BYTES, depth = given.depth or DEPTH }
+end
+
+-- A runner that has run nothing yet.
+---@param options weir.testing.Options
+---@param code table
+---@return weir.testing.Runner? runner
+---@return string[]? faults
+local function make(options, code)
+  local always_replay = options.always_replay ~= false
+  local self = setmetatable({ options = options, code = code, mocks = mocks.new(), verified = 0, roots = {} }, Runner)
+  local made, faults = memory.new {
+    files = code.files, workflows = code.workflows, now = options.now, seed = options.seed or SEED,
+    always_replay = always_replay, strict = true, fused = not always_replay, crash_at = options.crash_at,
+    chronicle = true, limits = limits_of(options.limits),
+    mocked_step = function(run, operation) return self.mocks:step_body(run, operation) end,
+    advise = function(workflow) return ('; mock it: runner:mock("%s", …)'):format(workflow) end,
+  }
+  if not made then return nil, faults end
+  self.memory, self.mocks.memory = made, made
+  return self
+end
+
+---A runner: a store of its own, its clock, its mocks.
+---@param options weir.testing.Options
+---@return weir.testing.Runner
+function testing.new(options)
+  check_names("testing.new", options, OPTIONS)
+  local runner, faults = make(options, code_of(options or {}))
+  if not runner then misuse("the workflows do not load:\n  " .. table.concat(faults, "\n  ")) end
+  return runner
+end
+
+---Milliseconds of a duration.
+---@param span weir.Duration
+---@return integer
+function testing.duration(span)
+  local ms, fault = duration.ms(span)
+  return ms or misuse("testing.duration: " .. fault)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Start
+
+local function unknown(what, name, names)
+  table.sort(names)
+  local near = nearest.find(tostring(name), names)
+  misuse(('there is no %s "%s"; %s'):format(what, tostring(name), near and ('did you mean "%s"?'):format(near)
+    or names[1] and "there are " .. table.concat(names, ", ", 1, math.min(#names, 8)) or "there are none"))
+end
+
+function Runner:check_workflow(workflow)
+  if self.memory.registry[workflow] then return end
+  local names = {}
+  for name in pairs(self.memory.registry) do
+    if not identifier.is_own(name) then names[#names + 1] = name end
+  end
+  unknown("workflow", workflow, names)
+end
+
+function Runner:find(id)
+  local record = self.memory.records[id]
+  if record then return record end
+  unknown("run", id, table.move(self.memory.order, 1, #self.memory.order, 1, {}))
+end
+
+local RUN_OPTIONS = { "dedupe", "delay", "id", "priority", "queue", "retry", "tags" }
+
+local function read_dedupe(given)
+  if given == nil then return nil end
+  local key, within = given, nil
+  if type(given) == "table" then key, within = given.key, given.within end
+  local fault = identifier.key_fault(key)
+  if fault then misuse("dedupe: key" .. fault) end
+  local within_ms, message = duration.ms(within or WITHIN)
+  if not within_ms then misuse("dedupe: within: " .. message) end
+  return { key = key, within_ms = within_ms }
+end
+
+-- What the store takes of the options, checked as `weir start` checks them.
+local function read_options(what, given)
+  check_names(what, given, RUN_OPTIONS)
+  given = given or {}
+  local read = { dedupe = read_dedupe(given.dedupe), priority = given.priority, queue = given.queue }
+  local function check(name, message)
+    if message then misuse(("%s: %s%s"):format(what, name, message)) end
+  end
+  check("id", given.id ~= nil and identifier.fault(given.id) or nil)
+  check("queue", given.queue ~= nil and identifier.queue_fault(given.queue) or nil)
+  if given.delay ~= nil then
+    local ms, message = duration.ms(given.delay)
+    check("delay: ", message)
+    read.delay_ms = ms
+  end
+  if given.retry ~= nil then
+    local policy, message = retry.policy(given.retry)
+    check("", message)
+    read.retry = json.encode(policy)
+  end
+  if given.priority ~= nil and not (math.type(given.priority) == "integer" and math.abs(given.priority) <= 100) then
+    check("priority", " must be an integer from -100 to 100")
+  end
+  if given.tags then
+    local tags = {}
+    for key, value in pairs(given.tags) do tags[key] = tostring(value) end
+    read.tags = json.encode(tags)
+  end
+  return read
+end
+
+-- The same asked for again is the same run.
+local function check_same(record, workflow, text)
+  if record.workflow == workflow and record.fields.data == text then return end
+  misuse(('duplicate_id: there is a run "%s" already, of %s; take another id'):format(record.id,
+    record.workflow ~= workflow and ('another workflow, "%s"'):format(record.workflow) or "other data"))
+end
+
+function Runner:begin(what, workflow, data, options)
+  self:check_workflow(workflow)
+  local read = read_options(what, options)
+  local text, fault = json.try_encode(data == nil and {} or data)
+  if fault then misuse(("%s: the data cannot be written as JSON: %s"):format(what, fault)) end
+  local store, id = self.memory, options and options.id
+  if id and store.records[id] then
+    check_same(store.records[id], workflow, text)
+    return id
+  end
+  local dedupe = read.dedupe
+  local earlier = dedupe and store:earlier_run(workflow, dedupe.key)
+  if earlier then return earlier.id end
+  if not id then
+    self.roots[workflow] = (self.roots[workflow] or 0) + 1
+    id = ("%s-%d"):format(workflow, self.roots[workflow])
+  end
+  if dedupe then store:know_by(workflow, dedupe.key, dedupe.within_ms, id) end
+  store:begin_run(id, workflow, text, store.host.seed(id), read)
+  return id
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Go on
+
+-- Whether what has ended ends the same when it is replayed from its whole journal.
+local function check_end(self, record)
+  local fields = record.fields
+  if not fields.started_at or #record.begun == 0 or record.cut or record.lost then return end
+  local flat = self.memory.flat(record)
+  local copy = {}
+  for i = 1, #flat, 2 do copy[flat[i]] = flat[i + 1] end
+  local done = replay.dry(self.memory.bundles[fields.bundle], record.id, copy, {
+    now = record.finished_at, limits = self.memory.limits, host = self.memory.host, ended = true,
+    is_meant = function(held) return held.attempt == record.attempt end,
+  })
+  local fault = done.fault or replay.difference(done.run, record.state, fields)
+  return fault and ('workflow "%s" is not deterministic: %s'):format(record.workflow, fault)
+end
+
+local function failure_or_trace(raised)
+  return failure.is_failure(raised) and raised or debug.traceback(tostring(raised))
+end
+
+-- Lets things happen. What is wrong with the spec or with the code is raised, though the runs may have survived it.
+function Runner:act(act, ...)
+  local ok, raised = xpcall(act, failure_or_trace, self.memory, ...)
+  if not ok and not failure.is_failure(raised) then error(raised, 0) end
+  local fault = self.mocks.fault or not ok and raised.message
+  local ended = self.memory.ended
+  while not fault and self.options.always_replay ~= false and self.verified < #ended do
+    self.verified = self.verified + 1
+    fault = check_end(self, ended[self.verified])
+  end
+  if fault then misuse(fault) end
+end
+
+function Runner:settle(id)
+  self:act(self.memory.settle)
+  return result.new(self.memory, id)
+end
+
+function Runner:finish(id)
+  local store, root = self.memory, id:match("^[^/]*")
+  self:act(store.finish, function() return store.open[root] == 0 end)
+  return result.new(store, id)
+end
+
+---Runs a workflow until it and all below it have ended, or wait for what never comes.
+---@param workflow string
+---@param data any {} unless given
+---@param options? weir.testing.RunOptions
+---@return weir.testing.Result
+function Runner:run(workflow, data, options)
+  return self:finish(self:begin("runner:run", workflow, data, options))
+end
+
+---Starts a workflow, and lets happen what needs no time.
+---@param workflow string
+---@param data any {} unless given
+---@param options? weir.testing.RunOptions
+---@return string id of the run
+function Runner:start(workflow, data, options)
+  local id = self:begin("runner:start", workflow, data, options)
+  self:settle(id)
+  return id
+end
+
+---Moves the clock.
+---@param span weir.Duration
+function Runner:advance(span)
+  local ms, fault = duration.ms(span)
+  if not ms then misuse("runner:advance: " .. fault) end
+  self:act(self.memory.advance, ms)
+end
+
+---@return integer ms, by the clock of the runner
+function Runner:now() return self.memory.now end
+
+---@param id string
+---@return weir.testing.Result as the run stands now
+function Runner:result(id)
+  self:find(id)
+  return result.new(self.memory, id)
+end
+
+---Cancels a run and all below it, as `weir cancel` does; clean-up that takes time goes on when the clock moves.
+---@param id string
+---@param options? { now: boolean? } now: without clean-up
+---@return weir.testing.Result as it stands
+function Runner:cancel(id, options)
+  check_names("runner:cancel", options, { "now" })
+  local record = self:find(id)
+  if record.finished_at then misuse(("run %s has ended: it is %s"):format(id, record.state)) end
+  self.memory:cancel(id, MESSAGE, options and options.now)
+  return self:settle(id)
+end
+
+---Lets an ended run begin again, as `weir retry` does, and runs it to its end.
+---@param id string
+---@param options? { from: string?, scratch: boolean? }
+---@return weir.testing.Result
+---@return string sentence what was forgotten and what was kept
+function Runner:retry(id, options)
+  check_names("runner:retry", options, { "from", "scratch" })
+  options = options or {}
+  if options.from and options.scratch then
+    misuse("runner:retry: from and scratch exclude each other: scratch forgets everything")
+  end
+  local links, _, fault = chain.of(function(one) return self.memory:read(one) end, id, options)
+  if not links then misuse(fault) end
+  local sentence, list = chain.sentence(links), {}
+  for _, link in ipairs(links) do
+    list[#list + 1] = link.run.id
+    list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again
+  end
+  self.memory:retry(table.unpack(list))
+  return self:finish(id), sentence
+end
+
+for _, name in ipairs { "signal", "resolve", "reject" } do
+  Runner[name] = function() misuse(("runner:%s is not there yet"):format(name)) end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Mocks and spies
+
+---From now on children of this workflow are answered: with what a function of (data, call) returns or raises, a value,
+---an error (weir.error, weir.fatal), testing.sequence { … }, or testing.after("1h", …).
+---@param workflow string
+---@param answer any|fun(data: any, call: weir.testing.Call): any
+function Runner:mock(workflow, answer) self.mocks:mock(workflow, answer) end
+
+---Children of this workflow run for real again.
+---@param workflow string
+function Runner:unmock(workflow) self.mocks:unmock(workflow) end
+
+---From now on a step is answered as a mocked child is; a function gets what the step's own would.
+---@param workflow string whose step it is
+---@param id string of the operation, scopes included; "*" stands for anything
+---@param answer any|fun(about: weir.StepAbout): any
+function Runner:mock_step(workflow, id, answer) self.mocks:mock_step(workflow, id, answer) end
+
+---@class weir.testing.Spied an attempt of a run
+---@field id string of the operation; of a run that was started, its own
+---@field run string
+---@field attempt integer
+---@field data any
+---@field state string
+---@field result any
+---@field error weir.Failure?
+---@field at_ms integer when it began
+
+local function spied(call)
+  local record = call.record
+  local fields, is_last = record.fields, call.attempt == record.attempt
+  local outcome = is_last and fields.error or call.error
+  local data, value = json.decode(fields.data), is_last and fields.result and json.decode(fields.result)
+  return {
+    id = record.id:match("[^/]*$"):gsub("~%d+$", ""), run = record.id, attempt = call.attempt, data = data,
+    state = is_last and record.state or "failed", result = value ~= json.null and value or nil,
+    error = outcome and failure.decode(outcome), at_ms = call.at,
+  }
+end
+
+---The attempts of a workflow's runs, mocked or not, in the order in which they began.
+---@param workflow string
+---@return weir.testing.Spied[]
+function Runner:calls(workflow)
+  local list = {}
+  for _, call in ipairs(self.memory.calls) do
+    if call.record.workflow == workflow then list[#list + 1] = spied(call) end
+  end
+  if not list[1] then self:check_workflow(workflow) end
+  return list
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Crashes, golden journals
+
+---Runs `act` on runners like this one whose process dies after the first event, the second, … until none is left, and
+---fails where what came of it differs from what comes of it without a crash.
+---@param act fun(runner: weir.testing.Runner)
+---@return integer crashes
+function Runner:crash_everywhere(act)
+  return crashing.everywhere(function(crash_at)
+    local options = {}
+    for name, value in pairs(self.options) do options[name] = value end
+    options.crash_at = crash_at
+    local runner = assert(make(options, self.code))
+    runner.mocks = self.mocks:copy_for(runner.memory)
+    return runner
+  end, act)
+end
+
+---Writes the journals of all runs to a file. One that is there is compared instead, unless WEIR_RECORD=1.
+---@param path string
+function Runner:record(path)
+  local fault = golden.record(self.memory, self.mocks, path)
+  if fault then misuse(fault) end
+end
+
+---Fails if a run in the file could not go on, on the present code, as its journal says. Nothing is executed.
+---@param path string made by `record`, or by `weir show RUN --json`
+---@return integer runs that were replayed
+function Runner:replays(path)
+  local count, fault = golden.replays(self.memory, self.mocks, path)
+  if fault then misuse(fault) end
+  return count
+end
+
+testing.is_result = result.is
+package.loaded["weir.testing"] = testing
+if pcall(require, "luassert") then require "weir.testing.asserts" end
+
+return testing

@@ -1,0 +1,265 @@
+-- What stands in for children and steps under weir.testing. A mocked child is a child like any other: it is started,
+-- retried, timed out and cancelled as the real one would be; only what it does is said by the spec.
+--
+-- Each attempt of a child, and each try of a step, is answered once, however often it is replayed.
+
+local branches = require "weir.branches"
+local duration = require "weir.duration"
+local failure = require "weir.failure"
+local frozen = require "weir.frozen"
+local identifier = require "weir.id"
+local nearest = require "weir.nearest"
+local verb = require "weir.verb"
+local weir = require "weir"
+
+local mocks = {}
+
+local SEQUENCE = { __name = "testing.sequence" }
+local AFTER = { __name = "testing.after" }
+
+---@class weir.testing.Mock
+---@field name string for messages
+---@field answer any
+---@field calls integer so far; of a sequence, how many of its answers were given
+
+---@class weir.testing.Given what one call was answered with
+---@field value any
+---@field raised any non-nil: it failed
+---@field after_ms integer?
+
+---@class weir.testing.Call what a mock's function is told of the call
+---@field id string of the operation
+---@field run string the child's
+---@field workflow string
+---@field attempt integer
+---@field parent string
+---@field number integer the how-manieth call of this mock
+
+---@class weir.testing.Mocks
+---@field memory weir.Memory
+---@field workflows table<string, weir.testing.Mock>
+---@field steps table[] the latest last
+---@field real table<string, weir.Definition|false> what is mocked: the workflow that was there, if one was
+---@field given table<string, weir.testing.Given> each attempt or try -> its answer
+---@field fault string? a mistake of the spec
+local Mocks = {}
+Mocks.__index = Mocks
+
+---@return weir.testing.Mocks
+function mocks.new()
+  return setmetatable({ workflows = {}, steps = {}, real = {}, given = {} }, Mocks)
+end
+
+---One answer for each call, in order.
+---@param list any[]
+function mocks.sequence(list)
+  if type(list) ~= "table" or #list == 0 then verb.misuse("testing.sequence takes a list of answers: { a, b, c }") end
+  return setmetatable({ list = list }, SEQUENCE)
+end
+
+---An answer that takes its (virtual) time.
+---@param span weir.Duration
+---@param answer any
+function mocks.after(span, answer)
+  local ms, fault = duration.ms(span)
+  if not ms then verb.misuse("testing.after: " .. fault) end
+  return setmetatable({ ms = ms, answer = answer }, AFTER)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Answers
+
+local function traced(raised) return failure.from(raised, branches.traceback()) end
+
+-- The spec is wrong, not the workflow: the run fails here, and the runner raises it.
+function Mocks:misuse(text)
+  self.fault = self.fault or text
+  return { raised = failure.new { message = text, retryable = false } }
+end
+
+function Mocks:resolve(mock, answer, ...)
+  local kind = getmetatable(answer)
+  if kind == SEQUENCE then
+    local one = answer.list[mock.calls]
+    if one == nil then
+      return self:misuse(("the sequence of %s has %d answers; this is call %d"):format(mock.name, #answer.list,
+        mock.calls))
+    end
+    return self:resolve(mock, one, ...)
+  elseif kind == AFTER then
+    local given = self:resolve(mock, answer.answer, ...)
+    given.after_ms = (given.after_ms or 0) + answer.ms
+    return given
+  elseif failure.is_failure(answer) then
+    return { raised = answer }
+  elseif type(answer) == "function" then
+    local ok, value = xpcall(answer, traced, ...)
+    if not ok then return { raised = value } end
+    if type(value) == "function" then return { value = value } end -- no JSON: the run says so
+    return self:resolve(mock, value)
+  end
+  return { value = answer }
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Children
+
+function Mocks:answer_child(mock, data, about)
+  local key = about.id .. "\t" .. about.attempt
+  local given = self.given[key]
+  if given then return given end
+  mock.calls = mock.calls + 1
+  given = self:resolve(mock, mock.answer, data, {
+    id = about.id:match("[^/]*$"):gsub("~%d+$", ""), run = about.id, workflow = about.workflow,
+    attempt = about.attempt, parent = about.parent, number = mock.calls,
+  })
+  self.given[key] = given
+  return given
+end
+
+-- The definition that stands in for `real`. A run that the spec itself starts is the real one.
+function Mocks:definition(workflow, mock, real)
+  local made = {}
+  local function run(ctx, data)
+    local about = ctx.run
+    if real and not about.parent then return real.run(ctx, data) end
+    local given = self:answer_child(mock, data, about)
+    if given.after_ms then ctx:sleep { id = "mock", duration = given.after_ms / 1000 } end
+    if given.raised ~= nil then error(given.raised, 0) end
+    return given.value
+  end
+  local like = real or weir.workflow { id = workflow, run = run }
+  for field, value in pairs(frozen.members(like) or like) do made[field] = value end
+  made.run, made.graph = run, nil
+  return made
+end
+
+function Mocks:install(workflow, definition)
+  local memory = self.memory
+  local bundle = memory.bundles[#memory.bundles]
+  bundle.workflows[workflow] = definition
+  memory.registry[workflow] = definition and { bundle = bundle.name, definition = definition }
+end
+
+---@param workflow string
+---@param answer any
+function Mocks:mock(workflow, answer)
+  local fault = identifier.fault(workflow)
+  if fault then verb.misuse("runner:mock: workflow" .. fault) end
+  local real = self.real[workflow]
+  if real == nil then
+    local there = self.memory.registry[workflow]
+    real = there and there.definition or false
+    self.real[workflow] = real
+  end
+  local mock = { name = ('the mock of "%s"'):format(workflow), answer = answer, calls = 0 }
+  self.workflows[workflow] = mock
+  self:install(workflow, self:definition(workflow, mock, real))
+end
+
+---@param workflow string
+function Mocks:unmock(workflow)
+  if not self.workflows[workflow] then
+    local names = {}
+    for name in pairs(self.workflows) do names[#names + 1] = name end
+    table.sort(names)
+    verb.misuse(('"%s" is not mocked; %s'):format(tostring(workflow),
+      names[1] and "mocked are " .. table.concat(names, ", ") or "nothing is"))
+  end
+  self:install(workflow, self.real[workflow] or nil)
+  self.workflows[workflow], self.real[workflow] = nil, nil
+end
+
+---Whether what this run did was said by a spec.
+---@param id string
+---@param workflow string
+function Mocks:stands_for(id, workflow)
+  return self.workflows[workflow] ~= nil and id:find("/", 1, true) ~= nil
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Steps
+
+-- "*" stands for anything.
+local function pattern_of(id)
+  return "^" .. id:gsub("%p", "%%%0"):gsub("%%%*", ".*") .. "$"
+end
+
+---@param workflow string
+---@param id string of the operation, scopes included; "*" stands for anything
+---@param answer any
+function Mocks:mock_step(workflow, id, answer)
+  local registry = self.memory.registry
+  if not registry[workflow] then
+    local names = {}
+    for name in pairs(registry) do names[#names + 1] = name end
+    table.sort(names)
+    local near = nearest.find(tostring(workflow), names)
+    verb.misuse(('runner:mock_step: there is no workflow "%s"%s'):format(tostring(workflow),
+      near and ('; did you mean "%s"?'):format(near) or ""))
+  end
+  if type(id) ~= "string" or id == "" then
+    verb.misuse('runner:mock_step: name the step, as in "charge" or "ship:*"')
+  end
+  table.insert(self.steps, {
+    workflow = workflow, pattern = pattern_of(id), answer = answer, calls = 0,
+    name = ('the mocked step "%s" of "%s"'):format(id, workflow),
+  })
+end
+
+-- No clock moves while a step runs: what takes long can only be too late.
+function Mocks:spend(mock, operation, given)
+  if not given.after_ms then return given end
+  if not operation.timeout_ms then
+    return self:misuse(mock.name .. ": a step takes no virtual time; testing.after says whether its timeout is over, "
+      .. "and it has none")
+  end
+  if given.after_ms >= operation.timeout_ms then self.memory.host.overrun() end
+  return given
+end
+
+function Mocks:answer_step(mock, run, about)
+  local key = ("%s\t%d\t%d"):format(about.key, run.attempt, about.attempt)
+  local given = self.given[key]
+  if not given then
+    mock.calls = mock.calls + 1
+    given = self:resolve(mock, mock.answer, about)
+    self.given[key] = given
+  end
+  return given
+end
+
+---What runs in place of a step's body; nil: the body itself.
+---@param run table
+---@param operation weir.Operation
+---@return (fun(about: weir.StepAbout): any)?
+function Mocks:step_body(run, operation)
+  for i = #self.steps, 1, -1 do
+    local mock = self.steps[i]
+    if mock.workflow == run.workflow and operation.id:find(mock.pattern) then
+      return function(about)
+        local given = self:spend(mock, operation, self:answer_step(mock, run, about))
+        if given.raised ~= nil then error(given.raised, 0) end
+        return given.value
+      end
+    end
+  end
+end
+
+---The same mocks, unused, for other runs.
+---@param memory weir.Memory
+---@return weir.testing.Mocks
+function Mocks:copy_for(memory)
+  local copy = mocks.new()
+  copy.memory = memory
+  for workflow, mock in pairs(self.workflows) do copy:mock(workflow, mock.answer) end
+  for _, mock in ipairs(self.steps) do
+    local fresh = {}
+    for field, value in pairs(mock) do fresh[field] = value end
+    fresh.calls = 0
+    table.insert(copy.steps, fresh)
+  end
+  return copy
+end
+
+return mocks

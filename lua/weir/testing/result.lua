@@ -1,0 +1,205 @@
+-- A run as a spec looks at it: where it stood when it was asked for. Payloads are decoded, failures have `is`; printed,
+-- it is the tree that `weir show` draws.
+
+local duration = require "weir.duration"
+local entry = require "weir.entry"
+local failure = require "weir.failure"
+local json = require "weir.json"
+local nearest = require "weir.nearest"
+local record = require "weir.record"
+local terminal = require "weir.terminal"
+local tree = require "weir.cli.tree"
+local verb = require "weir.verb"
+
+local result = {}
+
+local STYLE = { colours = false, columns = 100, rows = math.maxinteger }
+
+---@class weir.testing.Operation
+---@field id string
+---@field kind "invoke"|"step"|"sleep"|"deps"
+---@field state "pending"|"running"|"completed"|"failed"|"cancelled"
+---@field number integer? of its outcome
+---@field after integer? number of the last outcome that was delivered before it began
+---@field run string? the child's
+---@field workflow string? the child's
+---@field arguments table
+---@field line string? where it was asked for
+---@field result any
+---@field error weir.Failure?
+---@field attempts integer
+---@field started_at integer? ms
+---@field finished_at integer? ms
+
+---@class weir.testing.Line
+---@field level "debug"|"info"|"warn"|"error"
+---@field text string
+---@field fields table?
+---@field at_ms integer
+
+---@class weir.testing.Result
+---@field id string
+---@field workflow string
+---@field state string
+---@field result any nil unless it completed
+---@field error weir.Failure?
+---@field attempts integer
+---@field tags table<string, string>
+---@field created_at integer ms
+---@field started_at integer? ms
+---@field finished_at integer? ms
+---@field operations weir.testing.Operation[] in the order in which they began
+---@field children table<string, weir.testing.Result> by the id of the operation
+---@field log weir.testing.Line[] what the run itself said
+local Result = {}
+
+-- Nothing is null in Lua as it is in JSON.
+local function decoded(text)
+  local value = text and json.decode(text)
+  if value ~= json.null then return value end
+end
+
+local lazy = {}
+
+function lazy.operations(self)
+  local list = {}
+  for i, operation in ipairs(self.read.operations) do
+    local shown = {}
+    for field, value in pairs(operation) do shown[field] = value end
+    shown.arguments = decoded(operation.arguments) or {}
+    shown.result = decoded(operation.result)
+    shown.error = operation.error and failure.restore(operation.error)
+    list[i] = shown
+  end
+  return list
+end
+
+function lazy.children(self)
+  local children = {}
+  for _, operation in ipairs(self.read.operations) do
+    if operation.run and self.memory.records[operation.run] then
+      children[operation.id] = result.new(self.memory, operation.run)
+    end
+  end
+  return children
+end
+
+function lazy.log(self)
+  local lines = {}
+  for _, line in ipairs(self.memory.logs) do
+    if line.run == self.id then
+      lines[#lines + 1] = {
+        level = line.level, text = line.text, fields = line.fields and json.decode(line.fields), at_ms = line.at_ms,
+      }
+    end
+  end
+  return lines
+end
+
+-- What is made when it is first asked for stands on what the run was when the result was made.
+local private = setmetatable({}, { __mode = "k" })
+
+local metatable = { __name = "weir.testing.Result" }
+
+function metatable.__index(self, key)
+  local method = Result[key]
+  if method then return method end
+  local make = lazy[key]
+  if not make then return nil end
+  local inside = private[self]
+  inside.read = inside.read or record.read(inside.id, inside.flat)
+  local value = make(inside)
+  rawset(self, key, value)
+  return value
+end
+
+---@param memory weir.Memory
+---@param id string
+---@return weir.testing.Result
+function result.new(memory, id)
+  local kept = memory.records[id]
+  local fields = kept.fields
+  local self = {
+    id = id, workflow = kept.workflow, state = kept.state, attempts = kept.attempt,
+    result = decoded(fields.result), error = fields.error and failure.decode(fields.error) or nil,
+    tags = fields.tags and json.decode(fields.tags) or {}, created_at = kept.created_at,
+    started_at = math.tointeger(tonumber(fields.started_at)), finished_at = kept.finished_at,
+  }
+  private[self] = { memory = memory, id = id, flat = memory.flat_view(kept) }
+  return setmetatable(self, metatable)
+end
+
+---@param value any
+---@return boolean
+function result.is(value) return private[value] ~= nil end
+
+-- ------------------------------------------------------------------------------------------------
+-- Methods
+
+---An operation by its full id; an error that says which there are when it is none of them.
+---@param id string
+---@return weir.testing.Operation
+function Result:operation(id)
+  local names = {}
+  for i, operation in ipairs(self.operations) do
+    if operation.id == id then return operation end
+    names[i] = operation.id
+  end
+  local near = nearest.find(tostring(id), names)
+  verb.misuse(('run %s has no operation "%s"%s; %s'):format(self.id, tostring(id),
+    near and (', did you mean "%s"?'):format(near) or "",
+    names[1] and "it has " .. table.concat(names, ", ") or "it has none"))
+end
+
+local function runs_of(memory, id, runs)
+  local run = memory:read(id)
+  runs[id] = run
+  for _, operation in ipairs(run.operations) do
+    if operation.run and not runs[operation.run] and memory.records[operation.run] then
+      runs_of(memory, operation.run, runs)
+    end
+  end
+  return runs
+end
+
+---The run drawn as `weir show` draws it.
+---@return string
+function Result:draw()
+  local memory = private[self].memory
+  local row = tree.plant(self.id, runs_of(memory, self.id, {}))
+  return table.concat(tree.draw(row, { style = STYLE, now = memory.now, origin = row.began }), "\n")
+end
+
+metatable.__tostring = Result.draw
+
+-- What came with an end: the message of a failure, the beginning of a result.
+local function end_of(happening)
+  local text = happening.text
+  if not text then return happening.state end
+  if happening.state ~= "completed" then text = failure.decode(text).message end
+  return text == "null" and happening.state or happening.state .. ": " .. terminal.clip(terminal.plain(text), 60)
+end
+
+local function sentence_of(memory, happening)
+  local operation, begins = happening.operation, happening.state == "begun"
+  if not operation then return begins and memory.records[happening.run].workflow .. " begins" or end_of(happening) end
+  if operation == "" then return ("is to end, %s: %s"):format(happening.state, happening.text) end
+  if not begins then return ("%s %s"):format(operation, end_of(happening)) end
+  local held = entry.read("\t0\t" .. happening.text)
+  return ("%s begins: %s%s"):format(operation, held.kind, held.subject ~= "" and " of " .. held.subject or "")
+end
+
+---What happened to the run and all below it, a line for each event, at times counted from its creation.
+---@return string
+function Result:timeline()
+  local memory, lines, below = private[self].memory, {}, self.id .. "/"
+  for _, happening in ipairs(memory.chronicle) do
+    if happening.run == self.id or happening.run:sub(1, #below) == below then
+      local at = "+" .. duration.text(math.max(0, happening.at - self.created_at))
+      lines[#lines + 1] = ("%s %s  %s"):format(terminal.pad(at, 9), happening.run, sentence_of(memory, happening))
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+return result
