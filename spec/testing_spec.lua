@@ -216,6 +216,21 @@ describe("a runner", function()
     assert.equal("waiting", runner:result(id).state)
   end)
 
+  it("runs many, quickly", function()
+    local ten = workflow("ten", function(ctx)
+      local sum = 0
+      for i = 1, 10 do sum = sum + ctx:step("s" .. i, function() return i end) end
+      return sum
+    end)
+    local runner, count = new { ten }, 0
+    for _ = 1, 1000 do
+      local result = runner:run("ten")
+      count = count + #result.operations
+      assert.equal(55, result.result)
+    end
+    assert.equal(10000, count)
+  end)
+
   it("says that a run does not come to its end", function()
     local endless = workflow("endless", function(ctx)
       while true do ctx:sleep "1s" end
@@ -258,7 +273,9 @@ describe("mocks", function()
       return { doubled = data.n * 2 }
     end)
     assert.same({ doubled = 8 }, runner:run("parent", { n = 4 }).result)
-    assert.same({ id = "c", run = "parent-1/c", workflow = "child", attempt = 1, parent = "parent-1", number = 1 }, call)
+    assert.same({
+      id = "c", run = "parent-1/c", workflow = "child", attempt = 1, parent = "parent-1", number = 1,
+    }, call)
   end)
 
   it("are values, errors, sequences and take their time", function()
@@ -517,8 +534,8 @@ describe("golden journals", function()
   after_each(function() os.remove(path) end)
 
   local function source(body)
-    return { ["order.lua"] = 'local weir = require "weir"\nreturn weir.workflow { id = "order", run = function(ctx, data)\n'
-      .. body .. "\nend }" }
+    local head = 'local weir = require "weir"\nreturn weir.workflow { id = "order", run = function(ctx, data)\n'
+    return { ["order.lua"] = head .. body .. "\nend }" }
   end
 
   local BODY = [[
@@ -587,11 +604,7 @@ describe("golden journals", function()
   it("hold graphs with their nodes", function()
     local definitions = { weir.graph { id = "g", nodes = {
       { key = "a", workflow = "leaf", data = { n = 1 } }, { key = "b", workflow = "leaf", depends_on = { "a" } },
-    } }, workflow("leaf", function(ctx, data) return { data.n, ctx.deps("a" == data and "" or "a") ~= nil } end) }
-    definitions[2] = workflow("leaf", function(ctx, data)
-      if data.n then return data.n end
-      return ctx.deps.a + 1
-    end)
+    } }, workflow("leaf", function(ctx, data) return data.n or ctx.deps.a + 1 end) }
     local runner = new(definitions)
     assert.completed(runner:run("g"))
     runner:record(path)

@@ -128,6 +128,7 @@ local NOT_STARTED = failure.encode(failure.new {
 })
 
 local function payload(run, options, id)
+  if not options.encode and run.journal.recorded[id] then return "" end -- what was recorded has its data
   local what = ('data of "%s"'):format(id)
   if not options.encode then
     local text, fault = verb.encode(run, options.data == nil and {} or options.data, what)

@@ -154,11 +154,11 @@ end
 local function hold(self, record)
   local live = self.live[record.id]
   if live then return live end
-  local list = Store.flat(record)
-  list[#list + 1], list[#list + 2] = "deaths", tostring(record.deaths)
   executor.host, executor.limits = self.host, self.limits
-  live = { known = record.number, reply = {}, cold = true,
-           run = executor.begin(self.bundles[record.fields.bundle], record.id, record.number, list, true) }
+  live = {
+    known = record.number, reply = {}, cold = true,
+    run = executor.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record)),
+  }
   self.live[record.id] = live
   table.insert(self.live_order, record.id)
   return live

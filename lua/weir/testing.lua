@@ -249,10 +249,7 @@ end
 local function check_end(self, record)
   local fields = record.fields
   if not fields.started_at or #record.begun == 0 or record.cut or record.lost then return end
-  local flat = self.memory.flat(record)
-  local copy = {}
-  for i = 1, #flat, 2 do copy[flat[i]] = flat[i + 1] end
-  local done = replay.dry(self.memory.bundles[fields.bundle], record.id, copy, {
+  local done = replay.dry(self.memory.bundles[fields.bundle], record.id, self.memory.fields_of(record), {
     now = record.finished_at, limits = self.memory.limits, host = self.memory.host, ended = true,
     is_meant = function(held) return held.attempt == record.attempt end,
   })
@@ -451,8 +448,6 @@ function Runner:replays(path)
   return count
 end
 
-testing.is_result = result.is
-package.loaded["weir.testing"] = testing
 if pcall(require, "luassert") then require "weir.testing.asserts" end
 
 return testing

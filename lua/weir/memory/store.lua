@@ -296,33 +296,28 @@ function Store:know_by(workflow, key, within_ms, id)
   self.dedupe[workflow .. "\t" .. key] = { run = id, expires_at = self.now + within_ms }
 end
 
----The flat record of a run, as Redis would tell it.
+---The whole record of a run, as a worker is given it.
 ---@param record weir.MemoryRecord
----@return string[] field, value, field, value …
-function Store.flat(record)
-  local list = {}
-  for field, value in pairs(record.fields) do
-    list[#list + 1], list[#list + 2] = field, value
-  end
-  for _, field in ipairs { "attempt", "turn", "number" } do
-    list[#list + 1], list[#list + 2] = field, tostring(record[field])
-  end
-  return list
+---@return table<string, string> fields
+function Store.fields_of(record)
+  local fields = {}
+  for field, value in next, record.fields do fields[field] = value end
+  fields.attempt, fields.turn, fields.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
+  fields.deaths = tostring(record.deaths)
+  return fields
 end
 
----The same, with what stands beside the fields here, as people are told it.
+---The same as people are told it: flat, as Redis has it.
 ---@param record weir.MemoryRecord
----@return string[]
-function Store.flat_view(record)
-  local list = Store.flat(record)
-  local function add(field, value)
-    if value then list[#list + 1], list[#list + 2] = field, tostring(value) end
+---@return string[] field, value, field, value …
+function Store.flat_of(record)
+  local fields, list = Store.fields_of(record), {}
+  fields.state, fields.finished_at = record.state, record.finished_at and tostring(record.finished_at)
+  fields.detached, fields.deadline = record.detached, record.deadline and tostring(record.deadline)
+  if record.priority and record.priority ~= 0 then fields.priority = tostring(record.priority) end
+  for field, value in next, fields do
+    list[#list + 1], list[#list + 2] = field, value
   end
-  add("state", record.state)
-  add("finished_at", record.finished_at)
-  add("detached", record.detached)
-  add("deadline", record.deadline)
-  if record.priority and record.priority ~= 0 then add("priority", record.priority) end
   return list
 end
 
@@ -331,7 +326,7 @@ end
 ---@return weir.Record? nil: there is none
 function Store:read(id)
   local record = self.records[id]
-  return record and recorded.read(id, Store.flat_view(record))
+  return record and recorded.read(id, Store.flat_of(record))
 end
 
 return Store

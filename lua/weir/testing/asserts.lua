@@ -53,7 +53,8 @@ end
 
 -- luassert has an assertion of that name for its own spies, with a message of its own.
 require "luassert.spy"
-local of_spies = require("luassert.namespaces").assertion.called
+local assertions = require("luassert.namespaces").assertion
+local of_spies = assertions.called.of_spies or assertions.called -- each spec file may load this anew
 
 local function called(state, arguments, level)
   local runner, workflow, times = arguments[1], arguments[2], arguments[3]
@@ -74,3 +75,4 @@ for name, check in pairs { completed = completed, failed_with = failed_with, can
   assert_:register("assertion", name, check, key, key)
 end
 assert_:register("assertion", "called", called, of_spies.positive_message, of_spies.negative_message)
+assertions.called.of_spies = of_spies

@@ -125,7 +125,7 @@ function result.new(memory, id)
     tags = fields.tags and json.decode(fields.tags) or {}, created_at = kept.created_at,
     started_at = math.tointeger(tonumber(fields.started_at)), finished_at = kept.finished_at,
   }
-  private[self] = { memory = memory, id = id, flat = memory.flat_view(kept) }
+  private[self] = { memory = memory, id = id, flat = memory.flat_of(kept) }
   return setmetatable(self, metatable)
 end
 
