@@ -75,6 +75,7 @@ soak: programs ## kill hosts at random for a long time (WEIR_SOAK=10m)
 
 bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured in the same run (ONLY=name)
 	@$(BUILD)/bench $(BUILD)/weir $(ONLY)
+	@$(if $(filter-out testing,$(ONLY)),,lua5.4 tests/bench/testing.lua)
 
 lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
 	luacheck -q lua redis-scripts spec tests workflows host .busted .luacheckrc

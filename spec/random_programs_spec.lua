@@ -6,6 +6,7 @@
 
 local branches = require "weir.branches"
 local driver = require "spec.support.driver"
+local whole = require "weir.replay"
 local entry = require "weir.entry"
 local executor = require "weir.executor"
 local journal = require "weir.journal"
@@ -319,7 +320,7 @@ local function play(seed)
   chance = dice(~seed)
   local made = driver.new {
     workflows = definitions_of(new_program(roll)), random = roll, history = true, max_deaths = math.huge,
-    fused = roll(3) > 1, always_replay = roll(5) == 1, max_events = 5000,
+    strict = true, fused = roll(3) > 1, always_replay = roll(5) == 1, max_events = 5000,
     on_event = function(self, id, applied)
       follow(self, id, applied)
       disturb(self, id, roll)
@@ -377,6 +378,18 @@ local function replay(made, record)
   return count
 end
 
+-- Replays a run that has ended from its whole journal, as weir.testing does.
+local function ends_otherwise(made, record)
+  if not record.fields.started_at or record.was_fused then return nil end
+  way.turn = {}
+  local done = whole.dry(made.bundles.b1, record.id, made.fields_of(record), {
+    now = record.finished_at, limits = made.limits, host = made.host, ended = true,
+    is_meant = function(held) return held.attempt == record.attempt end,
+  })
+  local fault = done.fault or whole.difference(done.run, record.state, record.fields)
+  return fault and record.id .. ": " .. fault
+end
+
 -- Nil, or how the program went wrong; and how much was replayed.
 local function fault_in(seed)
   local ok, made = xpcall(play, debug.traceback, seed)
@@ -386,7 +399,7 @@ local function fault_in(seed)
   for _, id in ipairs(made.order) do
     if fault then break end
     count = count + replay(made, made.records[id])
-    fault = way.diverged
+    fault = way.diverged or ends_otherwise(made, made.records[id])
   end
   return fault, count, made
 end

@@ -42,7 +42,7 @@ end
 local commands = {
   style = style,
   unit = units,
-  spec = busted "spec/*_spec.lua",
+  spec = busted "spec/*_spec.lua spec/examples",
   redis = busted "spec/redis",
   e2e = busted "tests/e2e",
   crash = busted "tests/crash",

@@ -4,8 +4,10 @@
 local duration = require "weir.duration"
 local entry = require "weir.entry"
 local failure = require "weir.failure"
+local graph = require "weir.cli.graph"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
+local picture = require "weir.cli.picture"
 local record = require "weir.record"
 local terminal = require "weir.terminal"
 local tree = require "weir.cli.tree"
@@ -14,6 +16,7 @@ local verb = require "weir.verb"
 local result = {}
 
 local STYLE = { colours = false, columns = 100, rows = math.maxinteger }
+local STAGES = 40 -- lines of a graph that is listed instead of drawn
 
 ---@class weir.testing.Operation
 ---@field id string
@@ -166,8 +169,15 @@ end
 ---@return string
 function Result:draw()
   local memory = private[self].memory
-  local row = tree.plant(self.id, runs_of(memory, self.id, {}))
-  return table.concat(tree.draw(row, { style = STYLE, now = memory.now, origin = row.began }), "\n")
+  local runs = runs_of(memory, self.id, {})
+  local run, row = runs[self.id], tree.plant(self.id, runs)
+  if run.graph then row.rows = {} end
+  local lines = tree.draw(row, { style = STYLE, now = memory.now, origin = row.began })
+  if run.graph then
+    local drawn = picture.draw(graph.view(run, memory.now, runs), { style = STYLE, now = memory.now, rows = STAGES })
+    table.move(drawn, 1, #drawn, #lines + 1, lines)
+  end
+  return table.concat(lines, "\n")
 end
 
 metatable.__tostring = Result.draw
