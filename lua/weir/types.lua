@@ -156,3 +156,11 @@ function ctx:random(m, n) end
 ---The same on every replay.
 ---@return string uuid version 4
 function ctx:uuid() end
+
+-- What weir.testing adds to luassert.
+
+---@class luassert
+---@field completed fun(result: weir.testing.Result)
+---@field failed_with fun(result: weir.testing.Result, code: string) by its own code, or that of a cause
+---@field cancelled fun(result: weir.testing.Result)
+---@field called fun(runner: weir.testing.Runner, workflow: string, times?: integer) attempts that began
