@@ -207,15 +207,6 @@ describe("a runner", function()
     assert.equal("t4", runner:retry("order-1", { from = "pay" }).result.transaction)
   end)
 
-  it("returns a run that waits for what never comes as it stands", function()
-    local far = workflow("far", function(ctx) return ctx:invoke { id = "x", workflow = "elsewhere" } end)
-    local runner = new { far, workflow("elsewhere", function(ctx)
-      ctx:race { ctx:spawn { id = "never", workflow = "far", delay = "100d" } }
-    end) }
-    local id = runner:start("far")
-    assert.equal("waiting", runner:result(id).state)
-  end)
-
   it("runs many, quickly", function()
     local ten = workflow("ten", function(ctx)
       local sum = 0
@@ -620,7 +611,7 @@ describe("golden journals", function()
     local runner = new(definitions)
     assert.completed(runner:run("g"))
     runner:record(path)
-    assert.equal(3, new(definitions):replays(path))
+    assert.equal(2, new(definitions):replays(path)) -- of those that have operations
   end)
 
   it("are also what weir show --json prints of one run", function()

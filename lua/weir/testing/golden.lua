@@ -186,6 +186,12 @@ local function ends_itself(run)
   return run.state == "completed"
 end
 
+-- A child without operations may have run within its parent's turn: it never waited, and nobody asks it to go on.
+local function can_go_on(run)
+  if not present(run.started_at) then return false end
+  return not (run.state == "completed" and #run.operations == 0 and present(run.parent))
+end
+
 local function check_run(memory, run, by_id)
   local bundle = memory.bundles[#memory.bundles]
   if not bundle.workflows[run.workflow] then
@@ -214,7 +220,7 @@ function golden.replays(memory, mocks, path)
   local by_id, faults, count = {}, {}, 0
   for _, run in ipairs(runs) do by_id[run.id] = run end
   for _, run in ipairs(runs) do
-    if present(run.started_at) and not mocks:stands_for(run.id, run.workflow) then
+    if can_go_on(run) and not mocks:stands_for(run.id, run.workflow) then
       count = count + 1
       fault = check_run(memory, run, by_id)
       if fault then faults[#faults + 1] = ("run %s could not go on: %s"):format(run.id, fault) end
