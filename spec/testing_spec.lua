@@ -327,6 +327,27 @@ describe("mocks", function()
     assert.equal("real", runner:run("parent").result)
   end)
 
+  it("cannot move the runner that runs them", function()
+    local runner = new { parent() }
+    runner:mock("child", function() runner:advance "1h" end)
+    raises("a mock cannot move the runner that runs it", runner.run, runner, "parent")
+  end)
+
+  it("are spied on through retries by hand", function()
+    local runner = new { parent { retry = { attempts = 1 } } }
+    runner:mock("child", testing.sequence { "one", weir.fatal "two" })
+    local id = runner:run("parent").id
+    runner:retry(id, { scratch = true })
+    local seen = {}
+    for i, call in ipairs(runner:calls "child") do
+      seen[i] = { call.id, call.run, call.attempt, call.state, call.result, call.error and call.error.message }
+    end
+    assert.same({
+      { "c", "parent-1/c", 1, "completed", "one" }, { "c", "parent-1/c~2", 1, "failed", nil, "two" },
+    }, seen)
+    assert.equal("completed", runner:calls("parent")[1].state)
+  end)
+
   it("check the data by the schema of the real workflow", function()
     local child = workflow("child", function() return "real" end, { schema = { type = "object", required = { "n" } } })
     local runner = new { parent(), child }

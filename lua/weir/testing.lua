@@ -263,7 +263,13 @@ end
 
 -- Lets things happen. What is wrong with the spec or with the code is raised, though the runs may have survived it.
 function Runner:act(act, ...)
+  if self.acting then
+    self.mocks.fault = "a mock cannot move the runner that runs it: it returns, raises, or answers with testing.after"
+    misuse(self.mocks.fault)
+  end
+  self.acting = true
   local ok, raised = xpcall(act, failure_or_trace, self.memory, ...)
+  self.acting = false
   if not ok and not failure.is_failure(raised) then error(raised, 0) end
   local fault = self.mocks.fault or not ok and raised.message
   local ended = self.memory.ended
@@ -391,14 +397,14 @@ function Runner:mock_step(workflow, id, answer) self.mocks:mock_step(workflow, i
 ---@field at_ms integer when it began
 
 local function spied(call)
-  local record = call.record
-  local fields, is_last = record.fields, call.attempt == record.attempt
-  local outcome = is_last and fields.error or call.error
-  local data, value = json.decode(fields.data), is_last and fields.result and json.decode(fields.result)
+  local record, completed = call.record, call.state == "completed"
+  local value
+  if completed then value = json.decode(call.value) end
+  if value == json.null then value = nil end
   return {
-    id = record.id:match("[^/]*$"):gsub("~%d+$", ""), run = record.id, attempt = call.attempt, data = data,
-    state = is_last and record.state or "failed", result = value ~= json.null and value or nil,
-    error = outcome and failure.decode(outcome), at_ms = call.at,
+    id = record.id:match("[^/]*$"):gsub("~%d+$", ""), run = record.id, attempt = call.attempt,
+    data = json.decode(record.fields.data), state = call.state or record.state,
+    result = value, error = not completed and call.value and failure.decode(call.value) or nil, at_ms = call.at,
   }
 end
 

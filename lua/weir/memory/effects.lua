@@ -119,6 +119,7 @@ function effects.invoke(self, record, take)
     child.state, child.finished_at, child.was_fused = "completed", at, true
     child.fields.result, child.fields.started_at, child.fields.bundle = result, tostring(at), name
     self:note_call(child)
+    Store.end_call(child, "completed", result)
     self:note(child, "completed", nil, result, at)
     self:record_outcome(record, operation, "completed", 1, result, foreseen_at, round)
     if foreseen_at then record.told = record.number end
@@ -207,7 +208,8 @@ function effects.retry(self, record, take)
   local delay_ms, text = take(), take()
   if untold_cancel(record) then return end
   self:move(record, "retrying", text)
-  record.fields.error, record.call.error = text, text
+  record.fields.error = text
+  Store.end_call(record, "failed", text)
   self:delay(record, self.now + delay_ms)
 end
 

@@ -55,7 +55,8 @@ Store.__index = Store
 ---@field record weir.MemoryRecord
 ---@field attempt integer
 ---@field at integer ms
----@field error string? JSON, of one that was followed by another
+---@field state "completed"|"failed"|"cancelled"|nil nil: it goes on
+---@field value string? JSON: the result or the failure
 
 ---Something happened.
 ---@param record weir.MemoryRecord
@@ -69,6 +70,12 @@ function Store:note(record, state, operation, text, at)
   chronicle[#chronicle + 1] = {
     at = at or self.now, run = record.id, operation = operation, state = state, text = text,
   }
+end
+
+---An attempt has ended.
+function Store.end_call(record, state, value)
+  local call = record.call -- none, if it never began
+  if call then call.state, call.value = state, value end
 end
 
 ---An attempt begins.
@@ -224,6 +231,7 @@ function Store:finish_run(record, state, value)
   record.fields[state == "completed" and "result" or "error"] = value
   if state == "completed" then record.fields.error = nil end
   record.finished_at = self.now
+  Store.end_call(record, state, value)
   table.insert(self.ended, record)
   self.delayed[record.id] = nil
   self:tell_waiters(record, value)

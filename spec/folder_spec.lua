@@ -1,0 +1,43 @@
+-- Folders of workflows, as weir.testing reads them.
+
+local folder = require "weir.folder"
+
+describe("a folder", function()
+  local root
+
+  local function write(path)
+    local file <close> = assert(io.open(root .. "/" .. path, "wb"))
+    file:write("-- " .. path)
+  end
+
+  before_each(function()
+    root = os.tmpname()
+    os.remove(root)
+    assert(os.execute(("mkdir -p '%s/shared' '%s/spec' '%s/.hidden'"):format(root, root, root)))
+    for _, path in ipairs {
+      "a.lua", "shared/b.lua", "a_spec.lua", "spec/c.lua", ".hidden/d.lua", ".e.lua", "notes.txt",
+    } do write(path) end
+  end)
+
+  after_each(function() os.execute(("rm -r '%s'"):format(root)) end)
+
+  it("gives its workflow files, below it too, without specs and what is hidden", function()
+    assert.same({ ["a.lua"] = "-- a.lua", ["shared/b.lua"] = "-- shared/b.lua" }, folder.read(root))
+  end)
+
+  it("is read alike where there is no lfs", function()
+    local loaded, preload = package.loaded.lfs, package.preload.lfs
+    package.loaded.lfs, package.loaded["weir.folder"] = nil, nil
+    package.preload.lfs = function() error "none" end
+    local without = require "weir.folder"
+    package.loaded.lfs, package.preload.lfs, package.loaded["weir.folder"] = loaded, preload, folder
+    assert.same(folder.read(root), without.read(root))
+    assert.is_nil(without.read(root .. "/nowhere"))
+  end)
+
+  it("that has none says so", function()
+    local files, fault = folder.read(root .. "/nowhere")
+    assert.is_nil(files)
+    assert.matches("there are no workflow files in .*/nowhere", fault)
+  end)
+end)
