@@ -3,7 +3,6 @@
 --
 -- Every branch has a context of its own: its scope prefixes the ids begun through it.
 
-local branches = require "weir.branches"
 local chance = require "weir.chance"
 local deps = require "weir.deps"
 local duration = require "weir.duration"
@@ -205,7 +204,7 @@ end
 ---@class weir.Invoke what is known to be good of one
 ---@field id string
 ---@field workflow string
----@field line string
+---@field line string? of a node: its graph's
 ---@field data string JSON
 ---@field timeout_ms integer?
 ---@field on_timeout "cancel"|"abandon"|nil
@@ -305,7 +304,7 @@ local function invoke(state, run, name, options)
 
   local id = id_of(state, "invoke", options.id)
   local operation = context.begin_invoke(run, {
-    id = id, workflow = workflow, line = branches.line(4), data = payload(run, options, id), timeout_ms = timeout_ms,
+    id = id, workflow = workflow, data = payload(run, options, id), timeout_ms = timeout_ms,
     on_timeout = on_timeout, queue = queue, priority = priority, delay_ms = delay_ms,
     retry = policy and json.encode(policy), detached = options.detached, dedupe = dedupe,
   })
@@ -375,7 +374,7 @@ function verbs.sleep(ctx, given)
   local journal = run.journal
   local arguments = until_ms and ('{"until_ms":%d}'):format(until_ms) or ('{"duration_ms":%d}'):format(span_ms)
   local id, auto = id_of(state, "sleep", options.id)
-  local operation, new = journal:begin("sleep", id, "", branches.line(), arguments, auto)
+  local operation, new = journal:begin("sleep", id, "", nil, arguments, auto)
   if not operation.outcome then
     if new then journal:tell("record", id, journal:entry(operation, arguments)) end
     local function over() journal:resolve(operation, "completed", 1, "null") end

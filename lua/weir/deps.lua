@@ -4,7 +4,6 @@
 -- The graph itself reads what stands in its memory. A node is another run: each read is an operation of its own, whose
 -- outcome is what its parent's journal says, so that a replay reads the same.
 
-local branches = require "weir.branches"
 local failure = require "weir.failure"
 local futures = require "weir.futures"
 local json = require "weir.json"
@@ -106,7 +105,7 @@ local function fetch(run, id, keys, first, count)
   local journal, begun = run.journal, run.deps_begun
   local operation, new = begun[id], false
   if not operation then
-    operation, new = journal:begin("deps", id, "", branches.line())
+    operation, new = journal:begin("deps", id, "")
     begun[id] = operation
   end
   if new then

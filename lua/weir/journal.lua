@@ -9,6 +9,7 @@
 -- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. A cancel
 -- counts as awaited by all, and holds back what has a higher number until the children have ended.
 
+local branches = require "weir.branches"
 local entry = require "weir.entry"
 local failure = require "weir.failure"
 local forgetting = require "weir.forgetting"
@@ -234,7 +235,7 @@ function journal:mismatch(id, held, kind, subject, line, detail)
   local made = failure.new {
     code = "replay_mismatch", operation = id, retryable = false,
     message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
-      self:bundle_of(held.attempt), now, line, self:bundle_of(self.attempt)),
+      self:bundle_of(held.attempt), now, line or branches.line(), self:bundle_of(self.attempt)),
   }
   self.poisoned = self.poisoned or made
   return made
@@ -244,7 +245,7 @@ end
 ---@param kind string
 ---@param id string
 ---@param subject string
----@param line string
+---@param line string? where; nil: where the author's code stands, which is looked for only when it is new
 ---@param arguments string? JSON; compared when `strict`
 ---@param strict boolean? the id was not given by the author: the arguments must be the same too
 ---@return weir.Operation operation
@@ -261,7 +262,9 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     waits = {}, awaited = 0, settled = false,
   }
   local text = self.recorded[id]
-  if text then
+  if not text then
+    operation.line = line or branches.line()
+  else
     local held = entry.read(text)
     if held.kind ~= kind or held.subject ~= subject then
       error(self:mismatch(id, held, kind, subject, line), 0)
@@ -269,13 +272,13 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     if strict and held.arguments ~= (arguments or "") then
       error(self:mismatch(id, held, kind, subject, line, { was = held.arguments, now = arguments or "" }), 0)
     end
-    operation.started_at, operation.arguments = held.started_at, held.arguments
+    operation.line, operation.started_at, operation.arguments = held.line, held.started_at, held.arguments
     operation.after, operation.attempt = held.after, held.attempt
     operation.recorded = true
     self.recorded[id] = nil
     if held.after == self.replay_until then self.replay_last = self.replay_last - 1 end
   end
-  self.begun[id] = line
+  self.begun[id] = operation.line
   if next(self.barren) then self:lead_on() end
   if self.cancel_delivered or self.undoing then table.insert(self.clean_up, id) end
   local outcome = self.came[id]

@@ -97,7 +97,7 @@ function step.verb(ctx, id, body)
   end
 
   local journal = run.journal
-  local operation, new = journal:begin("step", verb.id_of(state, "step", given.id), "", branches.line())
+  local operation, new = journal:begin("step", verb.id_of(state, "step", given.id), "")
   operation.timeout_ms = verb.milliseconds("step", "timeout", given.timeout)
   if not operation.outcome then
     local failures = 0
