@@ -102,6 +102,7 @@ typedef struct {
     const char *state;
     const char *since;
     const char *until;
+    const char *after;
     const char *error;
     const char *match;
     const char *group;

@@ -80,6 +80,8 @@ const Flag flag_rows[] = {
      AT(since), .kind = FLAG_TEXT, .commands = SELECT, .once = true},
     {"until", "T", NULL, "created then or before",
      AT(until), .kind = FLAG_TEXT, .commands = SELECT, .once = true},
+    {"after", "RUN", NULL, "go on below that run, the last one that list showed",
+     AT(after), .kind = FLAG_TEXT, .commands = BIT(LIST), .once = true},
     {"error", "CODE", NULL, "only those with that code in their error or its causes",
      AT(error), .kind = FLAG_TEXT, .commands = SELECT, .once = true},
     {"match", "TEXT", NULL, "only those with that text in id, workflow or error",

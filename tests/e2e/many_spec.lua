@@ -138,16 +138,42 @@ describe("many runs", function()
       assert.equal(64, weir("list", "--state", "wating").status)
     end)
 
-    it("pages on with --until, and says how", function()
-      for i = 1, 7 do start("waits", "p" .. i, "{}", "--delay", "1h") end
-      local reply = weir("list", "--limit", "3", "--json")
-      local till = reply.stderr:match "^these are the first 3; for more: %-%-limit N, or %-%-until (%d+)\n$"
-      assert.equal("p5", cjson.decode(lines_of(reply.stdout)[3]).id)
-      start("waits", "p8", "{}", "--delay", "1h")
-      local rest = listed("--until", till)
-      assert.equal("p1", rest[#rest])
-      for _, id in ipairs(rest) do assert.is_true(id <= "p5", id) end
-      assert.equal("", weir("list", "--limit", "9").stderr)
+    -- Every page of a list, as a person reads on, until one is not full.
+    local function paged(limit, ...)
+      local ids, flags = {}, { ... }
+      local last = #flags + 1
+      repeat
+        local reply = weir("list", "--json", "--limit", tostring(limit), table.unpack(flags))
+        assert.equal(0, reply.status, reply.stderr)
+        for _, line in ipairs(lines_of(reply.stdout)) do ids[#ids + 1] = cjson.decode(line).id end
+        flags[last] = "--after"
+        flags[last + 1] = reply.stderr:match "^these are the %l+ %d+; for more: %-%-limit N, or %-%-after (%S+)\n$"
+      until not flags[last + 1]
+      return ids
+    end
+
+    it("pages on with --after, and says how: runs of one instant, children and failed runs too", function()
+      local lines = {}
+      for i = 1, 25 do lines[i] = ('{"i":%d}'):format(i) end
+      support.write(folder .. "/lines", table.concat(lines, "\n"))
+      good("start", "waits", "--each", folder .. "/lines", "--id", "e")
+      start("tree", "t1", '{"children":7}')
+      host:wait_for("t1/c7", "waiting")
+      for i = 1, 5 do start("above", "a" .. i, '{"n":1}') end
+      for i = 1, 5 do host:wait_for("a" .. i, "failed") end
+      for _, selection in ipairs { {}, { "--since", "1h" }, { "--state", "failed" } } do
+        local whole = listed("--limit", "100", table.unpack(selection))
+        assert.same(whole, paged(3, table.unpack(selection)))
+      end
+      assert.equal("", weir("list", "--limit", "99").stderr)
+    end)
+
+    it("refuses to go on after what has no place in the list any more", function()
+      start("waits", "w1")
+      assert.equal(66, weir("list", "--after", "nobody").status)
+      local reply = weir("list", "--state", "failed", "--after", "w1")
+      assert.equal(64, reply.status)
+      assert.truthy(reply.stderr:find "^weir: %-%-after: run w1 has no place among the failed: it is %l+; ")
     end)
 
     it("goes through journals of many children", function()

@@ -79,9 +79,9 @@ local function print_runs(selection, as_json)
   local chosen, now = collect(selection, most)
   if as_json then print_json(chosen) else print_table(chosen, now) end
   if #chosen < most then return end
-  local oldest = chosen[#chosen].created_at
   output.say(terminal.paint(output.style_of_messages(), "dim",
-    ("these are the first %d; for more: --limit N, or --until %d"):format(#chosen, oldest)))
+    ("these are the %s %d; for more: --limit N, or --after %s"):format(selection.after and "next" or "first", #chosen,
+      terminal.plain(chosen[#chosen].id))))
 end
 
 -- ------------------------------------------------------------------------------------------------

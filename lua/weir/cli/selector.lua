@@ -24,6 +24,7 @@ local EARLIEST = 100000000000 -- ms, in 1973: a smaller number is more likely a 
 ---@field state string?
 ---@field since integer? ms
 ---@field until integer? ms
+---@field after weir.Place? where the walk goes on
 ---@field error string? a code
 ---@field match string? in lower case
 ---@field tags table<string, string>?
@@ -31,6 +32,11 @@ local EARLIEST = 100000000000 -- ms, in 1973: a smaller number is more likely a 
 ---@field roots boolean?
 ---@field limit integer?
 ---@field narrowed boolean whether any filter was given
+
+---@class weir.Place where a run stands in the order of the walk
+---@field id string
+---@field root string of the tree that it is in
+---@field before string what the pages behind it begin after, as the store reads it
 
 -- ------------------------------------------------------------------------------------------------
 -- What was asked for
@@ -95,6 +101,22 @@ local function read_instant(flag, text)
   return ms or store.fault(store.USAGE, "--%s: %s", flag, message)
 end
 
+-- Of failed runs the instant of the end is their place, of all others that of their root.
+local function read_after(id, state)
+  if not id then return nil end
+  local root = id:match("^[^/]*")
+  local found = store.glance { id, root }
+  if not found[id] then
+    store.fault(store.NO_INPUT, "--after: there is no run %s any more; --until goes on from an instant", id)
+  elseif state ~= "failed" then
+    return { id = id, root = root, before = ("%d %s"):format(found[root].created_at, root) }
+  elseif found[id].state ~= "failed" then
+    store.fault(store.USAGE, "--after: run %s has no place among the failed: it is %s; list them anew", id,
+      found[id].state)
+  end
+  return { id = id, root = root, before = ("%d %s"):format(found[id].finished_at, id) }
+end
+
 local function read_tags(list)
   if not list or #list == 0 then return nil end
   local tags = {}
@@ -150,7 +172,8 @@ function selector.read(options)
     store.fault(store.USAGE, "--since is later than --until: no run is between them")
   end
   return {
-    workflow = options.workflow, state = options.state, since = since, ["until"] = till, error = options.error,
+    workflow = options.workflow, state = options.state, since = since, ["until"] = till,
+    after = read_after(options.after, options.state), error = options.error,
     match = options.match and options.match:lower(), tags = read_tags(options.tag), queue = options.queue,
     roots = options.roots or nil, limit = options.limit, narrowed = #given > 0,
   }
@@ -237,22 +260,46 @@ local function descend(children, visit)
   return false
 end
 
-local function walk_roots(selection, visit)
+-- What stands behind that run in its tree.
+local function beyond(id, visit)
+  local passed = false
+  return function(page, now)
+    if passed then return visit(page, now) end
+    for i, glance in ipairs(page) do
+      passed = glance.id == id
+      if passed then return visit(table.move(page, i + 1, #page, 1, {}), now) end
+    end
+  end
+end
+
+-- The trees of these roots.
+local function walk_trees(selection, ids, visit)
   -- all filters but these look at children too; without any, a list is one of what people started
   local with_children = selection.narrowed and not selection.roots
-  for ids, at in store.pages("roots", selection["until"]) do
-    local roots, now = look(ids)
-    local below = with_children and store.children(ids_of_begun(roots)) or {}
-    for _, root in ipairs(roots) do
-      if in_time(selection, root) and (visit({ root }, now) or descend(below[root.id] or {}, visit)) then return end
-    end
-    if selection.since and at < selection.since then return end
+  local roots, now = look(ids)
+  local below = with_children and store.children(ids_of_begun(roots)) or {}
+  for _, root in ipairs(roots) do
+    if in_time(selection, root) and (visit({ root }, now) or descend(below[root.id] or {}, visit)) then return true end
+  end
+  return false
+end
+
+-- The place in a set at which the pages begin, nil: its head.
+local function beginning(selection)
+  return selection.after and selection.after.before or selection["until"] and ("%d /"):format(selection["until"])
+end
+
+local function walk_roots(selection, visit)
+  local after = selection.after
+  if after and walk_trees(selection, { after.root }, beyond(after.id, visit)) then return end
+  for ids, at in store.pages("roots", beginning(selection)) do
+    if walk_trees(selection, ids, visit) or selection.since and at < selection.since then return end
   end
 end
 
 -- By the instant of their end, so that only what ended before --since is sure to have been created before it.
 local function walk_failed(selection, visit)
-  for ids, at in store.pages("failed") do
+  for ids, at in store.pages("failed", selection.after and selection.after.before) do
     local glances, now = look(ids)
     local page = {}
     for _, glance in ipairs(glances) do

@@ -169,10 +169,11 @@ end
 
 ---Runs of a set, newest first, each once.
 ---@param set "roots"|"failed"
----@param latest integer? ms; none that stand in the set by a later instant
+---@param before string? "<at> <run>": only what stands behind that run, or by that instant if it is not there
 ---@return fun(): string[]?, integer? next_page with the instant of its last run
-function store.pages(set, latest)
-  local before, over, last = latest and latest .. " /" or "", false, {}
+function store.pages(set, before)
+  local over, last = false, {}
+  before = before or ""
   return function()
     if over then return nil end
     local reply = store.call({ "list", set, before, PAGE })[1]
