@@ -205,6 +205,45 @@ describe("a selector", function()
     assert.equal("order N of N failed", require("weir.cli.list").folded("order 17 of 2000 failed"))
   end)
 
+  describe("a list", function()
+    local LONG = "orders:" .. ("0123456789"):rep(3) -- 37 columns
+
+    -- What it prints of two failed runs, on a terminal of so many columns or to a program.
+    local function lines(columns)
+      local client, text = require "weir.native.client", ""
+      client.is_terminal = function() return columns ~= nil end
+      client.width, client.height = function() return columns end, function() return 24 end
+      client.show, client.write = function() end, function(_, part) text = text .. part end
+      local failed = { state = "failed", workflow = "pay", created_at = tostring(NOW), started_at = tostring(NOW),
+                       finished_at = tostring(NOW), error = '{"message":"' .. ("declined "):rep(20) .. '"}' }
+      runs = { [LONG] = failed, short = failed }
+      answers.list = function() return { "list", tostring(NOW), LONG, tostring(NOW), "short" } end
+      require("weir.cli.list").print { state = "failed" }
+      local list = {}
+      for line in text:gsub("\27%[%d*m", ""):gmatch "[^\n]+" do list[#list + 1] = line end
+      return list
+    end
+
+    it("shows ids whole, and of messages what there is room for", function()
+      local wide = lines(100)[2]
+      assert.truthy(wide:find("^failed  " .. LONG .. "  pay .* declined declined %S*…$"), wide)
+      for columns = 20, 120, 10 do
+        for _, line in ipairs(lines(columns)) do
+          assert.is_true(utf8.len(line) < math.max(columns, 45), line)
+        end
+      end
+    end)
+
+    it("leaves messages out where there is only room for ids, and cuts ids last of all", function()
+      assert.truthy(lines(74)[2]:find("^failed  " .. LONG .. "  pay       0ms ago  0ms$"))
+      assert.truthy(lines(60)[2]:find "^failed  orders:%d+…  pay       0ms ago  0ms$")
+    end)
+
+    it("gives programs all", function()
+      assert.truthy(lines()[2]:find(LONG .. ".*" .. ("declined "):rep(19) .. "declined$"))
+    end)
+  end)
+
   it("shows how far it has come, where that takes its time and somebody looks", function()
     local client, shown, clock = require "weir.native.client", {}, 0
     client.is_terminal = function() return true end

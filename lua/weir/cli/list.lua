@@ -1,5 +1,6 @@
 -- `weir list`: runs, newest first, as a table or a line of JSON each; and `--group error`: what goes wrong, how often.
 
+local client = require "weir.native.client"
 local json = require "weir.json"
 local output = require "weir.cli.output"
 local progress = require "weir.cli.progress"
@@ -11,6 +12,8 @@ local terminal = require "weir.terminal"
 local list = {}
 
 local LISTED = 50 -- lines, without a --limit
+local WHOLE = 40 -- columns: ids that are longer are cut where a message lacks them
+local SHORTEST = 8 -- columns of a message that still says something
 
 -- What is at the bottom of a failure says most.
 local function bottom_of(text)
@@ -19,11 +22,25 @@ local function bottom_of(text)
   return failure
 end
 
--- Rows below their heads, as wide as the terminal; `elastic` gives way, `last` takes no more than a third.
-local function print_rows(rows, elastic, paint)
+-- Messages, in the last column, take what is left of the line: ids that are cut can no longer be copied. `least` they
+-- keep in any case.
+local function clip_messages(rows, room, ids, least)
+  local widths, used = {}, 0
+  for _, row in ipairs(rows) do
+    for i = 1, #row - 1 do widths[i] = math.max(widths[i] or 0, terminal.width(row[i])) end
+  end
+  widths[ids] = math.min(widths[ids], WHOLE)
+  for _, width in ipairs(widths) do used = used + width + 2 end
+  local left = math.max(room - used, least)
+  for _, row in ipairs(rows) do row[#row] = left < SHORTEST and "" or terminal.clip(row[#row], left) end
+end
+
+-- Rows below their heads, as wide as the terminal; programs get all of them.
+local function print_rows(rows, ids, least, paint)
   local style = output.style()
-  for _, row in ipairs(rows) do row[#row] = terminal.clip(row[#row], math.max(12, style.columns // 3)) end
-  for n, row in ipairs(terminal.columns(rows, style.columns - 1, elastic)) do
+  local room = client.is_terminal(1) and style.columns - 1 or math.maxinteger
+  clip_messages(rows, room, ids, least * style.columns // 1)
+  for n, row in ipairs(terminal.columns(rows, room, ids)) do
     for i = 1, #row do
       row[i] = terminal.paint(style, n == 1 and "dim" or paint and paint(i, rows[n]) or nil, row[i])
     end
@@ -51,7 +68,7 @@ local function print_table(glances, now)
   if #glances == 0 then return end
   local rows = { { "STATE", "RUN", "WORKFLOW", "CREATED", "TOOK", "" } }
   for i, glance in ipairs(glances) do rows[i + 1] = row_of(glance, now) end
-  print_rows(rows, RUN, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
+  print_rows(rows, RUN, 0, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
 end
 
 local function print_json(glances)
@@ -135,6 +152,8 @@ function list.groups(selection)
   return groups
 end
 
+local NEWEST = 3 -- the column of ids
+
 local function print_groups(selection, as_json)
   local most = selection.limit or LISTED
   selection.state, selection.narrowed = selection.state or "failed", true
@@ -150,7 +169,7 @@ local function print_groups(selection, as_json)
                       terminal.plain(group.message) }
     end
   end
-  if #rows > 1 then print_rows(rows, 3) end
+  if #rows > 1 then print_rows(rows, NEWEST, 1 / 3) end
 end
 
 ---Prints runs that are meant, or the kinds of errors that they failed of.
