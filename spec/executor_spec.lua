@@ -388,6 +388,19 @@ describe("cancel", function()
     end)
   end)
 
+  it("says its reason once, however deep it goes", function()
+    each_mode({
+      workflow("w", function(ctx) return ctx:invoke { id = "a", workflow = "middle" } end),
+      workflow("middle", function(ctx) return ctx:invoke { id = "b", workflow = "nap", data = {} } end),
+    }, function(made)
+      cancel_after(1000)(made)
+      made:finish("r")
+      for _, id in ipairs { "r", "r/a", "r/a/b" } do
+        assert.equal("cancelled by hand", made:view(id).error.message)
+      end
+    end)
+  end)
+
   it("is raised once: after that everything works, invoke too", function()
     local view = view_of({ workflow("w", function(ctx)
       pcall(ctx.sleep, ctx, "1h")

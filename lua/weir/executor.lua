@@ -292,6 +292,11 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Cancel
 
+-- Children end of what ended the run; what a cancel said is said once, however deep it goes.
+local function passed_on(message)
+  return message:find "^cancelled" and message or "cancelled: " .. message
+end
+
 -- A cancel is recorded: the children end first, then it is delivered. Those begun since it was told last are looked at,
 -- for this is asked with each child that ends.
 function Run:await_cancel()
@@ -299,9 +304,9 @@ function Run:await_cancel()
   if self.undoing then return end -- it ends already; what it takes back is to be taken back
   if log.opened == self.ending and not self.abandoned[1] then return end
   self.ending = log.opened
-  self:cancel_children("", "cancelled: " .. log.cancel.value)
+  self:cancel_children("", passed_on(log.cancel.value))
   for _, operation in ipairs(self.abandoned) do
-    log:cancel_child(operation, "cancelled: " .. log.cancel.value)
+    log:cancel_child(operation, passed_on(log.cancel.value))
     self:linger(operation)
   end
   self.abandoned = {}
@@ -337,7 +342,7 @@ function Run:cut_short()
   self.step, self.another, log.grace_ends_at = nil, nil, nil
   self.branches:drop()
   for _, operation in pairs(log.open) do operation.told_to_end = false end
-  self:cancel_children("", "cancelled: " .. log.at_once.value)
+  self:cancel_children("", passed_on(log.at_once.value))
   if not self.ended then self:end_body(false, cancelled(self, log.at_once.value)) end
 end
 
