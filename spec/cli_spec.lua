@@ -524,6 +524,27 @@ weir: run a failed: Child execution failed: declined
         .. 'it has slept for 1.00s %("sleep#1" at pay.lua:3%) and goes on in 3.00s\n$')
     end)
 
+    it("tells what a cancel waits for, and what its clean-up does", function()
+      glance("state", "waiting")
+      local journal = { state = "waiting", cancel = "1", ["1"] = "\tcancelled\t98000\t0\tby hand",
+                        ["o:nap"] = '\t98000\tsleep\t0\t1\ta.lua:3\t\t{"duration_ms":4000}' }
+      answers.inspect = function() return fields(journal) end
+      says "^a: it is to end %(cancelled%), as soon as its children have: it has slept for 2.00s"
+      journal["o:tidy"] = '\t99000\tsleep\t1\t1\ta.lua:5\t\t{"duration_ms":3000}'
+      says('^a: it is to end %(cancelled%) and cleans up %(weir cancel a %-%-now leaves that out%): '
+        .. 'it has slept for 1.00s %("tidy" at a.lua:5%) and goes on in 2.00s\n$')
+    end)
+
+    it("is JSON when asked", function()
+      glance("state", "completed", "finished_at", "95000")
+      local _, out = run("why", "a", { json = true })
+      assert.same({ run = "a", why = "it completed 5.00s ago and waits for nothing" }, json.decode(out))
+      printed = {}
+      _, out = run("why", { json = true })
+      assert.equal(json.null, json.decode(out).run)
+      assert.equal("nothing is to be done: start a run with weir start WORKFLOW", json.decode(out).why)
+    end)
+
     it("tells why nothing moves at all", function()
       local function everything()
         printed = {}

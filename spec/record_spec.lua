@@ -96,6 +96,20 @@ describe("record", function()
       assert.equal("cancelled", read("a", { state = "completed" }, texts).operations[1].state)
     end)
 
+    it("are cut off by a cancel once it is delivered, which what began behind it tells", function()
+      local texts = {
+        ["1"] = outcome("", "cancelled", "1004", "0", "by hand"),
+        ["o:nap"] = entry("", "1002", "sleep", "0", "a.lua:5", "", '{"duration_ms":5}'),
+      }
+      local run = read("a", { cancel = "1" }, texts)
+      assert.same({ "running", nil }, { run.operations[1].state, run.cleans })
+      texts["o:clean"] = entry("", "1005", "sleep", "1", "a.lua:6", "", '{"duration_ms":5}')
+      run = read("a", { cancel = "1" }, texts)
+      assert.same({ "nap", "clean" }, ids(run))
+      assert.same({ "cancelled", "running" }, { run.operations[1].state, run.operations[2].state })
+      assert.is_true(run.cleans)
+    end)
+
     it("show the failure of a child as the workflow saw it", function()
       local child = json.encode { code = "declined", message = "card declined", run = "a/pay" }
       local operation = read("a", {}, {

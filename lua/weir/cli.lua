@@ -102,7 +102,7 @@ function commands.deps(options)
 end
 
 function commands.why(options)
-  require("weir.cli.why").print(options[1])
+  require("weir.cli.why").print(options[1], options.json)
   return DONE
 end
 

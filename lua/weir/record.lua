@@ -52,6 +52,7 @@ local record = {}
 ---@field started_at integer?
 ---@field finished_at integer?
 ---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or lost
+---@field cleans boolean? that end was delivered, and the workflow has begun to clean up
 ---@field holder string? the worker that has it: "<host>.<thread>"
 ---@field deadline integer?
 ---@field graph weir.Shape? of a graph
@@ -199,6 +200,18 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Runs
 
+-- An end that was delivered has cut off what was under way by then; what began behind it is clean-up.
+local function cut_off(run)
+  local number = run.cancel.number
+  for _, operation in ipairs(run.operations) do
+    run.cleans = run.cleans or operation.after ~= nil and operation.after >= number or nil
+  end
+  if not run.cleans then return end
+  for _, operation in ipairs(run.operations) do
+    if operation.state == "running" and operation.after < number then operation.state = "cancelled" end
+  end
+end
+
 ---@param id string
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
@@ -246,6 +259,7 @@ function record.read(id, list)
     by_id[operation].run = shared[operation] or by_id[operation].run
     run.operations[#run.operations + 1] = by_id[operation]
   end
+  if cancel and not record.ENDED[run.state] then cut_off(run) end
   run.graph = record.shape(fields)
   if run.graph then
     sort_nodes(run.operations, add_nodes(run, by_id))

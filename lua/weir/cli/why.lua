@@ -97,7 +97,12 @@ local function of_waiting(run, now, depth)
   for _, operation in ipairs(run.operations) do
     if operation.state == "running" then open[#open + 1] = operation end
   end
-  local ending = run.cancel and ("it is to end (%s), as soon as its children have: "):format(run.cancel.state) or ""
+  local ending = ""
+  if run.cleans then
+    ending = ("it is to end (%s) and cleans up (weir cancel %s --now leaves that out): "):format(run.cancel.state, run.id)
+  elseif run.cancel then
+    ending = ("it is to end (%s), as soon as its children have: "):format(run.cancel.state)
+  end
   if #open == 0 then
     return ending .. "it waits for children that it has timed out on, or that it has not awaited, to end"
   end
@@ -186,12 +191,6 @@ function sentence_of(id, depth)
   return of_waiting(run, now, depth)
 end
 
----@param id string
----@return string
-function why.of_run(id)
-  return ("%s: %s"):format(id, sentence_of(id, 0))
-end
-
 -- ------------------------------------------------------------------------------------------------
 -- Everything
 
@@ -236,8 +235,11 @@ function why.of_everything()
 end
 
 ---@param id string?
-function why.print(id)
-  output.print(terminal.plain(id and why.of_run(id) or why.of_everything()))
+---@param as_json boolean?
+function why.print(id, as_json)
+  local sentence = id and sentence_of(id, 0) or why.of_everything()
+  if as_json then return output.print(json.encode { run = id or json.null, why = sentence }) end
+  output.print(terminal.plain(id and id .. ": " .. sentence or sentence))
 end
 
 return why
