@@ -309,7 +309,7 @@ describe("a graph that is given as data", function()
     assert.matches('/: must be an object', refused "[]")
     assert.matches("/node: is unknown; a graph has name and nodes", refused [[{"node":[]}]])
     assert.matches("/name: must be text", refused [[{"name":5,"nodes":[]}]])
-    assert.matches("/nodes: nodes must be a list", refused [[{"name":"x"}]])
+    assert.matches("/nodes: nodes is missing: a graph is a list", refused [[{"name":"x"}]])
   end)
 
   it("may be invoked, and be a node of a graph", function()

@@ -281,7 +281,7 @@ describe("invoke", function()
     end
     assert.equal("ctx:invoke takes a table: ctx:invoke{ id = …, workflow = …, data = … }", mistake("echo"))
     assert.equal("ctx:invoke has no option worklow; did you mean workflow?", mistake { worklow = "echo" })
-    assert.equal("ctx:invoke: workflow must be text, not a nil", mistake {})
+    assert.equal("ctx:invoke: workflow is missing", mistake {})
     assert.equal('ctx:invoke: id "a/b" has a "/", which weir puts between ids',
       mistake { id = "a/b", workflow = "echo" })
     assert.equal('ctx:invoke: on_timeout is "cancel" or "abandon"', mistake { workflow = "echo", on_timeout = "x" })

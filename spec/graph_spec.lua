@@ -108,8 +108,8 @@ describe("a graph is refused", function()
 
   it("for a key or a workflow that cannot be one", function()
     assert.equal('node 1: key "a/b" has a "/", which weir puts between ids', fault { n "a/b" })
-    assert.equal("node 1: key must be text, not a nil", fault { { workflow = "w" } })
-    assert.equal('node "a": workflow must be text, not a nil', fault { { key = "a" } })
+    assert.equal("node 1: key is missing", fault { { workflow = "w" } })
+    assert.equal('node "a": workflow is missing', fault { { key = "a" } })
   end)
 
   it("for a field that no node has, naming the nearest", function()

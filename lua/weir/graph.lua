@@ -324,7 +324,11 @@ end
 
 local function check_all(plan, nodes, faults)
   local count = length_of_list(nodes)
-  if not count then add_fault(faults, "/nodes", "nodes must be a list of nodes, not a %s", type(nodes)) end
+  if nodes == nil then
+    add_fault(faults, "/nodes", "nodes is missing: a graph is a list of nodes")
+  elseif not count then
+    add_fault(faults, "/nodes", "nodes must be a list of nodes, not a %s", type(nodes))
+  end
   if count == 0 then add_fault(faults, "/nodes", "nodes is empty: a graph has one at least") end
   if faults[1] then return end
   plan.count = count

@@ -10,9 +10,8 @@ local LONGEST = 512
 ---@param value any
 ---@return string? fault
 function id.fault(value)
-  if type(value) ~= "string" then
-    return (" must be text, not a %s"):format(value == nil and "nil" or type(value))
-  end
+  if value == nil then return " is missing" end
+  if type(value) ~= "string" then return " must be text, not a " .. type(value) end
   if value == "" then return " is empty" end
   if #value > LONGEST then return (" has %d bytes; %d are allowed"):format(#value, LONGEST) end
   if not utf8.len(value) then return " is not valid UTF-8" end
