@@ -576,9 +576,9 @@ static int read_text(lua_State *L) {
         size = fread(luaL_prepbuffer(&text), 1, LUAL_BUFFERSIZE, client->file);
         luaL_addsize(&text, size);
     } while (size == LUAL_BUFFERSIZE);
-    bool failed = ferror(client->file);
+    int fault = ferror(client->file) ? errno : 0;
     close_file(client);
-    if (failed) return raise_fault(L, EX_NOINPUT, "cannot read %s", path);
+    if (fault) return raise_fault(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(fault));
     luaL_pushresult(&text);
     return 1;
 }
@@ -598,6 +598,8 @@ static int open_input(lua_State *L) {
     struct stat about;
     if (client->input < 0 || fstat(client->input, &about) < 0)
         return raise_fault(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+    if (S_ISDIR(about.st_mode))
+        return raise_fault(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(EISDIR));
     if (is_stdin || !S_ISREG(about.st_mode)) return 0;
     lua_pushinteger(L, about.st_size);
     return 1;

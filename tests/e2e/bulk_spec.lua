@@ -68,6 +68,18 @@ describe("weir start --each", function()
     assert.same({ 0, "", "started 0, 4 were there already\n" }, { reply.status, reply.stdout, reply.stderr })
   end)
 
+  it("takes a file as other systems write them, and no folder", function()
+    local reply = weir("start", "echo", "--each", file '\xEF\xBB\xBF{"id":"a"}\r\n\r\n{"id":"b"}\r\n', "--id-from", "id")
+    assert.same({ 0, "started 2\n" }, { reply.status, reply.stderr })
+    assert.same({ id = "a" }, host:run("a").data)
+    reply = weir("start", "echo", "--data", "@" .. file '\xEF\xBB\xBF{"n":1}', "--id", "marked")
+    assert.same({ 0, "marked\n" }, { reply.status, reply.stdout })
+    for _, flag in ipairs { "--each", "--graph" } do
+      reply = weir("start", flag, folder, flag == "--each" and "echo" or nil)
+      assert.same({ 66, "weir: cannot read " .. folder .. ": Is a directory\n" }, { reply.status, reply.stderr })
+    end
+  end)
+
   it("reads stdin, numbers the lines with --id, and gives the runs what the flags say", function()
     local reply = weir("start", "echo", "--each", "-", "--id", "p", "--tag", "k=v", "--delay", "1h",
       { stdin = '{"n":1}\n\n{"n":[]}\n' })

@@ -54,7 +54,7 @@ local function each_line(self, take, rest)
       parts, size = {}, 0
     end
     number = number + 1
-    text = trimmed(text)
+    text = trimmed(number == 1 and start.unmarked(text) or text)
     if text ~= "" then take(text, number) end
   end
 

@@ -19,8 +19,13 @@ local PAYLOAD_BYTES = start.PAYLOAD_BYTES
 -- ------------------------------------------------------------------------------------------------
 -- What was asked for
 
+---Text without the mark of UTF-8 that some editors put before it: it is no part of JSON.
+---@param text string
+---@return string
+function start.unmarked(text) return (text:gsub("^\xEF\xBB\xBF", "")) end
+
 local function decode(text, origin, hint)
-  text = text:match("^%s*(.-)%s*$")
+  text = start.unmarked(text):match("^%s*(.-)%s*$")
   if #text > PAYLOAD_BYTES then
     store.fault(store.USAGE, "payload_too_large: %s has %d bytes; %d are allowed", origin, #text, PAYLOAD_BYTES)
   end
