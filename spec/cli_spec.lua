@@ -405,13 +405,14 @@ weir: run a failed: Child execution failed: declined
     local function says(status, text, ...)
       local answer = { ... }
       it("says " .. text, function()
-        answers.delete = answer
+        answers.delete, answers.inspect = answer, { "missing" }
         assert.same({ status, "", "weir: " .. text .. "\n" }, { run("delete", "r/a") })
       end)
     end
 
     says(66, 'there is no run "r/a"; weir list shows those there are', "missing")
-    says(1, "run r/a is waiting; cancel it first: weir cancel r/a", "live", "waiting")
+    says(1, "run r/a is waiting; it can be deleted when it has ended: weir cancel r/a, weir wait r/a", "live",
+      "waiting")
     says(1, "a run below r/a still goes on, detached or abandoned; wait for it or cancel it: weir show r/a", "below")
     says(1, "run r/a is failed, and a retry of r would go on with it; delete the whole tree: weir delete r", "needed",
       "failed")

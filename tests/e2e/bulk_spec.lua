@@ -69,7 +69,8 @@ describe("weir start --each", function()
   end)
 
   it("takes a file as other systems write them, and no folder", function()
-    local reply = weir("start", "echo", "--each", file '\xEF\xBB\xBF{"id":"a"}\r\n\r\n{"id":"b"}\r\n', "--id-from", "id")
+    local lines = file '\xEF\xBB\xBF{"id":"a"}\r\n\r\n{"id":"b"}\r\n'
+    local reply = weir("start", "echo", "--each", lines, "--id-from", "id")
     assert.same({ 0, "started 2\n" }, { reply.status, reply.stderr })
     assert.same({ id = "a" }, host:run("a").data)
     reply = weir("start", "echo", "--data", "@" .. file '\xEF\xBB\xBF{"n":1}', "--id", "marked")

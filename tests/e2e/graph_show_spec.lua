@@ -85,6 +85,11 @@ describe("a graph", function()
     weir("start", "diamond", "--id", "d2", "--wait", "--data", '{"fail":"broken"}')
     assert.equal("d2/merge: it is not started: it depends on d2/left, which failed: broken; "
       .. "weir retry d2/left goes on\n", weir("why", "d2/merge").stdout)
+    for _, command in ipairs { "show", "wait", "cancel", "delete" } do
+      local reply = weir(command, "d2/merge")
+      assert.same({ 66, "weir: d2/merge is no run yet: the node has not begun; weir why d2/merge\n" },
+        { reply.status, reply.stderr })
+    end
     assert.same({ run = "d2/merge", depends_on = { "d2/left", "d2/right" }, required_by = {} },
       cjson.decode(weir("deps", "d2/merge", "--json").stdout))
     local reply = weir("deps", "d2/mergee")

@@ -174,7 +174,8 @@ describe("retention", function()
       host:wait_for("s", "waiting")
       local reply = host:weir("delete", "s", "none")
       assert.equal(66, reply.status)
-      assert.truthy(reply.stderr:find("weir: run s is waiting; cancel it first: weir cancel s\n", 1, true))
+      assert.truthy(reply.stderr:find("weir: run s is waiting; it can be deleted when it has ended: weir cancel s, "
+        .. "weir wait s\n", 1, true))
       assert.truthy(reply.stderr:find('weir: there is no run "none"; weir list shows those there are\n', 1, true))
       good("cancel", "s")
       is_gone "s"

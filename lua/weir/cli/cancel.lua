@@ -9,7 +9,7 @@ local MESSAGE = "cancelled by weir cancel"
 -- A word for counting, a sentence for people, an exit status.
 local function read(id, reply)
   if reply[1] == "missing" then
-    return { "missing", ('there is no run "%s"; weir list shows those there are'):format(id), store.NO_INPUT }
+    return { "missing", store.absence(id), store.NO_INPUT }
   elseif reply[1] == "ended" then
     return { "ended", ("run %s has ended: it is %s"):format(id, reply[2]), store.FAILED }
   end

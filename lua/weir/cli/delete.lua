@@ -12,11 +12,12 @@ local answers = {}
 function answers.deleted() return "deleted", nil, 0 end
 
 function answers.missing(id)
-  return "missing", ('there is no run "%s"; weir list shows those there are'):format(id), store.NO_INPUT
+  return "missing", store.absence(id), store.NO_INPUT
 end
 
 function answers.live(id, state)
-  return "live", ("run %s is %s; cancel it first: weir cancel %s"):format(id, state, id), store.FAILED
+  return "live", ("run %s is %s; it can be deleted when it has ended: weir cancel %s, weir wait %s"):format(id, state,
+    id, id), store.FAILED
 end
 
 function answers.below(id)

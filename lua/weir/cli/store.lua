@@ -112,10 +112,20 @@ function store.run(id)
   return runs[id], now
 end
 
+---What is said of a run that is not there: a node of a graph may be one later.
 ---@param id string
-function store.no_such_run(id)
-  store.fault(store.NO_INPUT, 'there is no run "%s"; weir list shows those there are', id)
+---@return string sentence
+function store.absence(id)
+  local parent, key = id:match("^(.*)/([^/]*)$")
+  local above = parent and store.inspect({ parent })[parent]
+  for _, node in ipairs(above and above.graph and above.graph.nodes or {}) do
+    if node.key == key then return ("%s is no run yet: the node has not begun; weir why %s"):format(id, id) end
+  end
+  return ('there is no run "%s"; weir list shows those there are'):format(id)
 end
+
+---@param id string
+function store.no_such_run(id) store.fault(store.NO_INPUT, "%s", store.absence(id)) end
 
 ---@class weir.Glance where a run stands
 ---@field id string

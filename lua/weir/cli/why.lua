@@ -99,7 +99,8 @@ local function of_waiting(run, now, depth)
   end
   local ending = ""
   if run.cleans then
-    ending = ("it is to end (%s) and cleans up (weir cancel %s --now leaves that out): "):format(run.cancel.state, run.id)
+    ending = ("it is to end (%s) and cleans up (weir cancel %s --now leaves that out): "):format(run.cancel.state,
+      run.id)
   elseif run.cancel then
     ending = ("it is to end (%s), as soon as its children have: "):format(run.cancel.state)
   end
