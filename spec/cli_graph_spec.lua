@@ -109,6 +109,12 @@ describe("a graph", function()
       assert.same({ "a c d", 95 }, { critical_of(view), view.critical_ms })
     end)
 
+    it("is the longest chain of what ended in the same millisecond", function()
+      local now = { 5, 5 }
+      local view = view_of("a; b: a; c: b; d: a c; e: a d", { a = now, b = now, c = now, d = now, e = now })
+      assert.equal("a b c d e", critical_of(view))
+    end)
+
     it("goes through the first to complete where any will do", function()
       local view = view_of("a; b; c: any a b",
         { a = { 0, 90 }, b = { 0, 20, "completed" }, c = { 20, 200 } })

@@ -1,6 +1,6 @@
 -- A graph run as people look at it: its nodes with where they stand, in stages, and the critical path,
 -- the chain of nodes that decided when it ended. Pictures and lists are made of this (diagram.lua,
--- stages.lua, dot.lua).
+-- picture.lua, dot.lua).
 --
 -- Pure, and linear in nodes and edges; nothing in it recurses, as chains may be long.
 
@@ -120,6 +120,11 @@ local function find_blockers(view)
   return blockers
 end
 
+-- Of two that ended in the same millisecond the one that came after more others.
+local function ended_later(node, other)
+  return node.ended > other.ended or node.ended == other.ended and node.stage > other.stage
+end
+
 -- The dependency whose end let this node begin.
 local function find_decider(node, blockers)
   local chosen
@@ -128,16 +133,11 @@ local function find_decider(node, blockers)
     if node.when == "any" then
       local first = candidate and candidate.state == "completed" and (not chosen or candidate.ended < chosen.ended)
       chosen = first and candidate or chosen
-    elseif candidate and (not chosen or candidate.ended > chosen.ended) then
+    elseif candidate and (not chosen or ended_later(candidate, chosen)) then
       chosen = candidate
     end
   end
   return chosen
-end
-
--- Of two that ended in the same millisecond the one that came after more others.
-local function ended_later(node, other)
-  return node.ended > other.ended or node.ended == other.ended and node.stage > other.stage
 end
 
 -- What goes on longest decides while the graph goes on; what ended last, once it has ended.
