@@ -307,6 +307,8 @@ describe("many runs", function()
       assert.same({ "w3", "w2" }, ids)
       assert.equal("scheduled", state_of "w1")
       assert.equal("w1\n", (good("cancel", "--workflow", "waits", "--dry-run", "--limit", "2")))
+      local planned = cjson.decode((good("cancel", "--workflow", "waits", "--dry-run", "--json")))
+      assert.same({ "w1", "scheduled" }, { planned.id, planned.state })
     end)
   end)
 

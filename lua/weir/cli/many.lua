@@ -157,15 +157,19 @@ local function note(self, selection, results, options)
   end
 end
 
-local function print_json(ids, results)
-  local asked = {}
-  for i, result in ipairs(results) do
-    if result[3] == DONE then asked[#asked + 1] = ids[i] end
-  end
-  local runs = store.inspect(asked)
-  for _, id in ipairs(asked) do
+local function print_json(ids)
+  local runs = store.inspect(ids)
+  for _, id in ipairs(ids) do
     if runs[id] then output.print(record.json(runs[id])) end
   end
+end
+
+local function those_done(ids, results)
+  local done = {}
+  for i, result in ipairs(results) do
+    if result[3] == DONE then done[#done + 1] = ids[i] end
+  end
+  return done
 end
 
 local function do_batch(module, ids, options)
@@ -193,7 +197,7 @@ local function work(self, selection, options, pace)
     local results = do_batch(module, batch, options)
     note(self, selection, results, options)
     if options.json then
-      print_json(batch, results)
+      print_json(those_done(batch, results))
     else
       self.line:bar(ACTS[self.verb].doing, self.handled, #self.ids)
     end
@@ -210,8 +214,11 @@ local function fitting(verb, options, ids)
   return chosen, #ids - #chosen
 end
 
-local function dry_run(verb, ids, passed)
-  for _, id in ipairs(ids) do output.print(id) end
+local function dry_run(verb, ids, passed, as_json)
+  for from = 1, #ids, BATCH do
+    local page = table.move(ids, from, math.min(from + BATCH - 1, #ids), 1, {})
+    if as_json then print_json(page) else output.print(table.concat(page, "\n")) end
+  end
   local more = passed > 0 and ("; %s not in a state for it"):format(terminal.count(passed, "other")) or ""
   output.say(("would %s %s%s"):format(verb, terminal.count(#ids, "run"), more))
   return DONE
@@ -246,7 +253,7 @@ function many.main(verb, options)
   if not ids then ids, passed = find(verb, options, selection) end
   if options.dry_run then
     if selection.ids then ids, passed = fitting(verb, options, ids) end
-    return dry_run(verb, ids, passed)
+    return dry_run(verb, ids, passed, options.json)
   end
   if not selection.ids and not options.yes and #ids > 0 and not agreed(verb, #ids) then
     output.say(("nothing was %s"):format(ACTS[verb].done))
