@@ -344,7 +344,7 @@ end
 ---Checks nodes, of an author or as decoded JSON, and makes a plan of them.
 ---@param nodes weir.Node[]
 ---@return weir.Plan? plan
----@return string? fault the first, when there is no plan
+---@return string? fault all that is wrong, when there is no plan
 ---@return weir.Violation[]? faults those found, 10 at most
 function graph.compile(nodes)
   local plan = {
@@ -354,8 +354,10 @@ function graph.compile(nodes)
   local faults = {}
   local ok, raised = pcall(check_all, plan, nodes, faults)
   if not ok and raised ~= FULL then error(raised, 0) end
-  if faults[1] then return nil, faults[1].message, faults end
-  return plan
+  if not faults[1] then return plan end
+  local messages = {}
+  for i, fault in ipairs(faults) do messages[i] = fault.message end
+  return nil, table.concat(messages, "; "), faults
 end
 
 ---The first node whose workflow nobody knows.

@@ -15,11 +15,8 @@ local TOLD = 10 -- unknown workflows
 local function check(origin, data)
   local ok, nodes = pcall(conductor.nodes_of_data, data)
   if not ok then store.fault(store.USAGE, "%s: %s", origin, nodes.message) end
-  local plan, _, faults = graph.compile(nodes)
-  if plan then return plan end
-  local messages = {}
-  for i, fault in ipairs(faults) do messages[i] = fault.message end
-  return store.fault(store.USAGE, "%s is no graph: %s", origin, table.concat(messages, "; "))
+  local plan, fault = graph.compile(nodes)
+  return plan or store.fault(store.USAGE, "%s is no graph: %s", origin, fault)
 end
 
 -- Workflows that nobody has announced, each with the first node that runs it.

@@ -118,8 +118,10 @@ end
 function store.absence(id)
   local parent, key = id:match("^(.*)/([^/]*)$")
   local above = parent and store.inspect({ parent })[parent]
-  for _, node in ipairs(above and above.graph and above.graph.nodes or {}) do
-    if node.key == key then return ("%s is no run yet: the node has not begun; weir why %s"):format(id, id) end
+  for _, operation in ipairs(above and above.operations or {}) do
+    if operation.id == key and operation.state == "pending" then
+      return ("%s is no run yet: the node has not begun; weir why %s"):format(id, id)
+    end
   end
   return ('there is no run "%s"; weir list shows those there are'):format(id)
 end
