@@ -163,16 +163,42 @@ static int run(Config *config) {
 
 // ---- commands without a Redis -------------------------------------------------------------------
 
-static int check_folder(Vm *vm, const char *folder) {
+static void print_string(const char *text, size_t size) {
+    putchar('"');
+    for (const char *at = text; at < text + size; at++) {
+        if ((unsigned char)*at < 0x20) {
+            printf("\\u%04x", *at);
+            continue;
+        }
+        if (*at == '"' || *at == '\\') putchar('\\');
+        putchar(*at);
+    }
+    putchar('"');
+}
+
+// As doctor does: {"faults":[…]}, one for each line of the text.
+static void print_faults(const char *lines) {
+    fputs("{\"faults\":[", stdout);
+    for (const char *at = lines; *at;) {
+        size_t size = strcspn(at, "\n");
+        if (at > lines) putchar(',');
+        print_string(at, size);
+        at += size + (at[size] == '\n');
+    }
+    puts("]}");
+}
+
+static int check_folder(Vm *vm, const char *folder, bool as_json) {
     char fault[BUNDLE_FAULT_SIZE], *faults = NULL;
     Bundle bundle;
     int status = STATUS_DONE;
     if (bundle_read(folder, &bundle, fault) < 0)
         status = complain(EX_NOINPUT, fault);
     else if (vm_load_bundle(vm, folder, bundle.sources, bundle.count, &faults) < 0) {
-        puts(faults);
+        if (!as_json) puts(faults);
         status = STATUS_FAILED;
     }
+    if (as_json && status != EX_NOINPUT) print_faults(faults ? faults : "");
     free(faults);
     bundle_free(&bundle);
     return status;
@@ -181,7 +207,7 @@ static int check_folder(Vm *vm, const char *folder) {
 static int check(Config *config) {
     Vm *vm = vm_open(config);
     if (!vm) return EX_SOFTWARE;
-    int status = check_folder(vm, config->folders.items[0]);
+    int status = check_folder(vm, config->folders.items[0], config->json);
     vm_close(vm);
     return status;
 }

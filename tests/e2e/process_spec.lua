@@ -61,6 +61,16 @@ describe("check", function()
     assert.matches("raises.lua:2: no", reply.stdout, 1, true)
   end)
 
+  it("prints them as JSON when asked", function()
+    support.write(folder .. "/broken.lua", "local = 1\n")
+    support.write(folder .. "/raises.lua", "error('a \"quoted\" \\\\ \\1 word')\n")
+    local reply = support.weir("check", folder, "--json")
+    local faults = require("cjson").decode(reply.stdout).faults
+    assert.same({ 1, 2 }, { reply.status, #faults })
+    assert.matches('raises.lua:1: a "quoted" \\ \1 word', faults[2], 1, true)
+    assert.equal('{"faults":[]}\n', support.weir("check", "workflows", "--json").stdout)
+  end)
+
   it("ends with 66 where there is no folder", function()
     assert.equal(66, support.weir("check", folder .. "/none").status)
   end)
