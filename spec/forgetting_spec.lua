@@ -385,3 +385,31 @@ describe("a cancel at once", function()
     end
   end)
 end)
+
+  it("takes along children whose time was over, also when the run is taken up again for it", function()
+    local stubborn = workflow("stubborn", function(ctx)
+      local ok, err = pcall(ctx.sleep, ctx, "1h")
+      if ok then return end
+      ctx:sleep { id = "clean", duration = "30s" }
+      error(err)
+    end)
+    for _, on_timeout in ipairs { "cancel", "abandon" } do
+      for _, mode in ipairs(MODES) do
+        for _, cold in ipairs { false, true } do
+          mode.workflows = { stubborn, workflow("w", function(ctx)
+            pcall(ctx.invoke, ctx, { id = "c", workflow = "stubborn", timeout = "1s", on_timeout = on_timeout })
+            ctx:sleep "2h"
+          end) }
+          local made = driver.new(mode)
+          made:start("w", {}, { id = "r" })
+          made:advance(2000)
+          if cold then made:drop "r" end
+          made:cancel("r", nil, true)
+          made:settle()
+          assert.equal("cancelled", made:state "r/c")
+          assert.equal("cancelled", made:state "r")
+          assert.is_nil(made:fault())
+        end
+      end
+    end
+  end)

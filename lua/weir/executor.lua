@@ -305,11 +305,24 @@ function Run:await_cancel()
   if log.opened == self.ending and not self.abandoned[1] then return end
   self.ending = log.opened
   self:cancel_children("", passed_on(log.cancel.value))
+  self:cancel_abandoned()
+end
+
+-- A cancel of the tree takes along those, too, of which nothing is awaited.
+function Run:cancel_abandoned()
+  local log = self.journal
   for _, operation in ipairs(self.abandoned) do
     log:cancel_child(operation, passed_on(log.cancel.value))
     self:linger(operation)
   end
   self.abandoned = {}
+end
+
+-- Children that were told to end, and take their time.
+function Run:hurry_lingering()
+  for _, child in ipairs(self.lingering) do
+    self.journal:tell("cancel", child, "cancelled: " .. self.journal.at_once.value, "1")
+  end
 end
 
 -- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
@@ -343,6 +356,7 @@ function Run:cut_short()
   self.branches:drop()
   for _, operation in pairs(log.open) do operation.told_to_end = false end
   self:cancel_children("", passed_on(log.at_once.value))
+  self:hurry_lingering()
   if not self.ended then self:end_body(false, cancelled(self, log.at_once.value)) end
 end
 
@@ -411,8 +425,7 @@ function Run:advance()
     elseif following then
       all:settle(following)
     elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
-      self.adopted = context.adopt(self)
-      if self.failure or log.cancel then self:cancel_children("", "cancelled: the run failed") end
+      self:adopt()
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       if self.unsaid then return end
       if not undo.begin(self) then return self:finish() end
@@ -429,6 +442,15 @@ function Run:advance()
       end
     end
   end
+end
+
+-- The code has ended: what attempts before began, and this one did not, is seen to as well.
+function Run:adopt()
+  local cancel = self.journal.cancel
+  self.adopted = context.adopt(self)
+  if self.failure or cancel then self:cancel_children("", "cancelled: the run failed") end
+  if cancel then self:cancel_abandoned() end
+  if self.cut then self:hurry_lingering() end
 end
 
 -- Everything below this run has ended, but for children whose time was over: the store looks at those.
