@@ -25,17 +25,27 @@ local function begins_a_round(again)
   return again == "scratch" or string.sub(again, 1, 5) == "from\t"
 end
 
-function verbs.retry()
-  local asked = {}
+-- What is asked, and how it is known when it is sent again: somebody else may ask for something else at the same turn.
+local function read_asked()
+  local asked, texts = {}, {}
   for i = 1, tonumber(lib.take()) do
     local id, turn, again = lib.take_many(3)
-    local run = lib.load(id)
-    if not run or lib.deleting_above(id) then return { "missing", id } end
-    asked[i] = { run = run, again = again }
-    if i == 1 and lib.get(run, "retried_at") == turn then return { "retried" } end -- sent again
-    if not lib.ended(run) or run.turn ~= tonumber(turn) then return { "changed", id } end
+    asked[i] = { id = id, turn = tonumber(turn), again = again }
+    texts[i] = id .. "\n" .. turn .. "\n" .. again
   end
-  lib.set(asked[1].run, "retried_at", lib.text[asked[1].run.turn])
+  return asked, asked[1].turn .. " " .. redis.sha1hex(table.concat(texts, "\n"))
+end
+
+function verbs.retry()
+  local asked, mark = read_asked()
+  for i, one in ipairs(asked) do
+    local run = lib.load(one.id)
+    if not run or lib.deleting_above(one.id) then return { "missing", one.id } end
+    one.run = run
+    if i == 1 and lib.get(run, "retried_at") == mark then return { "retried" } end
+    if not lib.ended(run) or run.turn ~= one.turn then return { "changed", one.id } end
+  end
+  lib.set(asked[1].run, "retried_at", mark)
   for i, one in ipairs(asked) do
     if begins_a_round(one.again) then
       lib.set(one.run, "round", tonumber(lib.get(one.run, "round") or 1) + 1)

@@ -58,6 +58,14 @@ describe("retry of a run that ended", function()
       store:unchanged(function() return store:say("retry", 1, "none", 0, "rule") end))
   end)
 
+  it("is not taken for another one that was asked at the same turn", function()
+    fail "p"
+    local turn = turn_of "p"
+    store:say("retry", 1, "p", turn, "rule")
+    assert.same({ "changed", "p" },
+      store:unchanged(function() return store:say("retry", 1, "p", turn, "scratch") end))
+  end)
+
   it("begins a round when it forgets all, or from some operation on", function()
     fail "p"
     store:say("retry", 1, "p", turn_of "p", "from\ts")
