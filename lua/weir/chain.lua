@@ -57,15 +57,23 @@ local function mode_of(run, options)
   return "from\t" .. options.from
 end
 
+-- A child that its parent has done with: another round of it, or nothing, stands in its place.
+local function superseded(parent, id)
+  local operation = operation_of(parent, id:match("([^/~]*)~?%d*$"))
+  if operation and operation.run then
+    return refused("run %s is done with; %s is what %s asks for now: weir retry %s", id, operation.run, parent.id,
+      operation.run)
+  end
+  return refused("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
+end
+
 -- Whether a run may be asked again for one of its children.
 local function check_parent(parent, child)
   local operation
   for _, one in ipairs(parent.operations) do
     if one.run == child.id then operation = one end
   end
-  if not operation then
-    return refused("run %s does not ask for %s any more; weir retry %s", parent.id, child.id, parent.id)
-  end
+  if not operation then return superseded(parent, child.id) end
   if not record.ENDED[parent.state] then
     return refused("run %s is below %s, which is %s: retry it when that has ended", child.id, parent.id, parent.state)
   end

@@ -160,6 +160,8 @@ end } }
     assert.equal("completed", store:ended("s").state)
     assert.same({ reserve = 3, charge = 3 }, notes())
     assert.equal("completed", store:state "s/order~2/pay")
+    assert.equal("weir: run s/order is done with; s/order~2 is what s asks for now: weir retry s/order~2\n",
+      weir("retry", "s/order", "--scratch").stderr)
     weir("retry", "s", "--scratch")
     local run = store:ended "s"
     assert.same({ "completed", 3 }, { run.state, run.round })
