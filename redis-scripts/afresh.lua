@@ -5,4 +5,5 @@
 function effects.afresh(run)
   lib.set(run, "again", nil)
   lib.set(run, "barren", nil)
+  lib.set(run, "ended", nil)
 end

@@ -19,10 +19,13 @@ function effects.forget(run)
   end
   if mark == "" then return end
 
-  local round = lib.get(run, "c:" .. operation)
-  lib.set(run, "x:" .. operation, (round or "1") .. (mark == "anew" and "+" or ""))
+  -- Forgotten before, and refused when it was asked for: nothing has begun since, so that what was wanted then holds.
+  local before = lib.get(run, "x:" .. operation) or ""
+  local round = string.match(before, "^%d+") or lib.get(run, "c:" .. operation)
+  local anew = mark == "anew" or string.find(before, "+", 1, true)
+  lib.set(run, "x:" .. operation, (round or "1") .. (anew and "+" or ""))
   lib.set(run, "c:" .. operation, nil)
   if mark ~= "anew" then return end
-  local child = lib.load(run.id .. "/" .. operation .. (round and "~" .. round or ""))
+  local child = lib.load(run.id .. "/" .. operation .. (round and round ~= "1" and "~" .. round or ""))
   if child and not lib.ended(child) then lib.let_go(child, "detached") end -- its end is nobody's outcome now
 end

@@ -695,6 +695,7 @@ end
 function lib.reopen(record, again)
   local state, attempt = record.state, record.attempt
   set(record, "again", again)
+  set(record, "ended", TEXT[record.number]) -- a cancel that comes before it has forgotten that of its end holds
   set(record, "bundle@" .. attempt, get(record, "bundle"))
   set(record, "bundle", nil)
   set_special(record, "attempt", attempt + 1)

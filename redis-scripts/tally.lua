@@ -15,8 +15,8 @@ local MOST_BYTES = 1024 * 1024 -- of outcomes that are read only to see how they
 -- What a graph has beside nodes and outcomes: the rest of its fields, counted, are those.
 local OWN = { "state", "workflow", "data", "seed", "created_at", "queue", "priority", "asked_queue", "bundle",
               "started_at", "finished_at", "result", "error", "holder", "turn", "number", "known", "retry", "tags",
-              "graph", "deps", "again", "barren", "round", "spent", "retried_at", "special", "attempt", "deaths",
-              "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters", "abandoned", "loose" }
+              "graph", "deps", "again", "ended", "barren", "round", "spent", "retried_at", "special", "attempt",
+              "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters", "abandoned", "loose" }
 
 local function read(id, field)
   local value = redis.call("HGET", lib.key("r:" .. id), field)

@@ -266,6 +266,121 @@ describe("a retry by the rule", function()
       assert.same({ "a", true }, made:finish("r").result)
     end
   end)
+
+  it("loses no cancel that comes before the run has begun again", function()
+    for _, at_once in ipairs { false, true } do
+      each_mode(function(ctx)
+        ctx:sleep "1s"
+        return child(ctx, "a"):await()
+      end, function(made)
+        made:settle()
+        made:cancel("r")
+        assert.equal("cancelled", made:finish("r").state)
+        made:retry("r", "rule")
+        made:cancel("r", nil, at_once)
+        assert.equal("cancelled", made:finish("r").state)
+        made:retry("r", "rule")
+        assert.equal("a", made:finish("r").result)
+      end)
+    end
+  end)
+
+  it("loses no deaths in the turn in which the run begins again", function()
+    each_mode(function(ctx) return child(ctx, "a"):await() end, function(made)
+      broken.a = true
+      assert.equal("failed", made:finish("r").state)
+      made:retry("r", "rule")
+      for _ = 1, 5 do
+        made:step()
+        made:crash("r")
+      end
+      assert.equal("lost", made:finish("r").error.code)
+    end)
+  end)
+
+  it("keeps what a failure led to, should an attempt between fail before it comes there", function()
+    local bug
+    each_mode(function(ctx)
+      if bug == "before" then error("before") end
+      local a = child(ctx, "a"):settle()
+      if bug == "between" then error("between") end
+      local b = not a.ok and ctx:step("fallback", function()
+        act("fallback")
+        return "b"
+      end)
+      if bug then error("after") end
+      return b
+    end, function(made)
+      broken.a, bug = true, "after"
+      for _, at in ipairs { "before", "between" } do
+        assert.equal("failed", made:finish("r").state)
+        bug = at
+        made:retry("r", "rule")
+      end
+      assert.equal("failed", made:finish("r").state)
+      bug, broken = nil, {}
+      made:retry("r", "rule")
+      assert.equal("b", made:finish("r").result)
+      assert.same({ ["a before"] = 1, a = 1, fallback = 1 }, done)
+    end, { retry = { attempts = 1 } })
+  end)
+
+  it("takes children that only attempts before began for no doing of this one", function()
+    local newer
+    each_mode(function(ctx)
+      if newer then return child(ctx, "a"):await() end
+      child(ctx, "old"):await()
+      error "again"
+    end, function(made)
+      broken.a, newer = true, false
+      made:advance(500)
+      newer = true
+      assert.equal("failed", made:finish("r").state)
+      broken = {}
+      made:retry("r", "rule")
+      assert.equal("a", made:finish("r").result)
+    end, { retry = { attempts = 2, delay = "1s" } })
+  end)
+
+  it("does not do such children again after a cancel", function()
+    local newer
+    each_mode(function(ctx)
+      if newer then ctx:sleep { id = "nap", duration = "1h" } end
+      local old = child(ctx, "old"):await()
+      return newer and old or error "again"
+    end, function(made)
+      newer = false
+      made:advance(500)
+      newer = true
+      made:advance(5000)
+      made:cancel "r"
+      assert.equal("cancelled", made:finish("r").state)
+      made:retry("r", "rule")
+      assert.equal("old", made:finish("r").result)
+      assert.equal(1, done.old)
+    end, { retry = { attempts = 2, delay = "1s" } })
+  end)
+
+  it("does again what was undone, also when nobody saw the end", function()
+    local fixed
+    each_mode(function(ctx)
+      ctx:undo("x", function(own) own:sleep "1h" end)
+      ctx:step { id = "book", run = function() act "book" end, undo = function() act "unbook" end }
+      return fixed or error "a bug"
+    end, function(made)
+      fixed = false
+      made:settle()
+      made:drop "r"
+      made:cancel("r", nil, true)
+      made:finish "r"
+      assert.equal(1, done.unbook)
+      assert.is_nil(made.records.r.fields.barren)
+      fixed = true
+      made:retry("r", "rule")
+      assert.is_true(made:finish("r").result)
+      assert.equal(2, done.book)
+    end, { retry = { attempts = 1 } })
+  end)
 end)
 
 describe("a retry of more", function()
@@ -314,6 +429,61 @@ describe("a retry of more", function()
       assert.equal(2, done["a before"])
       assert.equal(1, done["b before"])
     end)
+  end)
+
+  it("of a child does again what the run's end had ended or undone", function()
+    each_mode(function(ctx)
+      ctx:step { id = "book", run = function() act "book" end, undo = function() act "unbook" end }
+      local slow = ctx:spawn { id = "slow", workflow = "w", data = { nap = true } }
+      local b = child(ctx, "b"):settle()
+      return { (child(ctx, "a"):await()), (slow:await()), b.ok }
+    end, function(made)
+      local run = made.bundles.b1.workflows.w.run
+      made:deploy { workflows = { flaky, workflow("w", function(ctx, data)
+        if not data.nap then return run(ctx, data) end
+        ctx:sleep "1h"
+        return "slept"
+      end) } }
+      broken.a, broken.b = true, true
+      assert.equal("failed", made:finish("r").state)
+      assert.equal("cancelled", made:state "r/slow")
+      broken = {}
+      made:retry("r", "only\ta", "r/a", "rule")
+      assert.same({ "a", "slept", false }, made:finish("r").result)
+      assert.same({ 2, 1, 2, 1 }, { done.book, done.unbook, done.a, done.b })
+    end)
+  end)
+
+  it("keeps to the round that was begun when it is refused", function()
+    local mode
+    each_mode(function(ctx)
+      if mode == "refused" then return ctx:invoke { id = "a", workflow = "nobody" } end
+      if mode == "late" then ctx:sleep "1s" end
+      return child(ctx, "a"):await()
+    end, function(made)
+      mode = nil
+      made:finish "r"
+      for round, again in ipairs { "rule", "from\ta" } do
+        mode = "refused"
+        made:retry("r", "scratch")
+        assert.equal("failed", made:finish("r").state)
+        mode = "late"
+        made:retry("r", again)
+        assert.equal("a", made:finish("r").result)
+        assert.equal(round + 1, done.a)
+      end
+    end)
+  end)
+
+  it("is quick also when nobody saw the end of thousands", function()
+    local operations = {}
+    for i = 1, 10000 do
+      operations[i] = { id = "all#1:" .. i .. ":x", kind = "invoke", number = i, after = 0, failed = true }
+    end
+    local began = os.clock()
+    local _, ids = forgetting.choose({ operations = operations }, "rule")
+    assert.equal(10000, #ids)
+    assert.is_true(os.clock() - began < 1)
   end)
 
   it("without the journal having seen the end, goes by what began after", function()
@@ -384,7 +554,6 @@ describe("a cancel at once", function()
       end
     end
   end)
-end)
 
   it("takes along children whose time was over, also when the run is taken up again for it", function()
     local stubborn = workflow("stubborn", function(ctx)
@@ -413,3 +582,4 @@ end)
       end
     end
   end)
+end)

@@ -23,6 +23,7 @@ local function ended(run)
       operations[#operations + 1] = {
         id = operation.id, kind = operation.kind, number = operation.number, after = operation.after,
         failed = operation.number ~= nil and operation.state ~= "completed",
+        ended_early = operation.state == "cancelled" or operation.refused,
       }
     end
   end

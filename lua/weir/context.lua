@@ -318,9 +318,9 @@ local function is_of_undo(run, id) return id:find("^undo:") ~= nil and not run.g
 ---Take over the children that earlier attempts began and this one did not: they too end before the run.
 ---@return string[] ids
 function context.adopt(run)
-  local journal, ids, adopted = run.journal, {}, {}
-  for id in pairs(journal.recorded) do ids[#ids + 1] = id end
-  table.sort(ids)
+  local journal, adopted = run.journal, {}
+  local ids = journal:left_over()
+  journal.adopting = true
   for _, id in ipairs(ids) do
     local held = entry.read(journal.recorded[id])
     if held.kind == "invoke" and not is_of_undo(run, id) then
@@ -334,6 +334,7 @@ function context.adopt(run)
       end
     end
   end
+  journal.adopting = false
   return adopted
 end
 

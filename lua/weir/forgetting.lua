@@ -2,7 +2,7 @@
 -- before any of its code runs; the command line says so beforehand. Pure.
 --
 --   rule       what failed and led to nothing; what the run left unfinished
---   only⇥ID…   those operations, each behind a tab, and what was left unfinished
+--   only⇥ID…   as the rule, but of what failed by itself only those, each behind a tab
 --   from⇥ID    that one, and all that began after it
 --   scratch    everything
 --
@@ -18,6 +18,7 @@ local forgetting = {}
 ---@field number integer? of its outcome
 ---@field after integer number of the last outcome delivered before it began
 ---@field failed boolean? its outcome is a failure
+---@field ended_early boolean? it failed for no fault of its own: it was cancelled, or never started
 
 ---@class weir.Ended
 ---@field operations weir.Remembered[] in the order in which they began
@@ -25,32 +26,76 @@ local forgetting = {}
 ---cleaned up, which is done anew; nil: nobody saw how it ended
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
-local function scope_of(id) return id:match("^.*:") or "" end
+---Of the branch that an operation belongs to.
+---@param id string
+---@return string
+function forgetting.scope_of(id) return id:match("^.*:") or "" end
 
--- Nobody saw how the run ended: a failure led to nothing when nothing began after it, in its branch or one around it.
-local function led_to_nothing(operation, operations)
-  local scope = scope_of(operation.id)
-  for _, other in ipairs(operations) do
-    local around = scope_of(other.id)
-    if other.after >= operation.number and scope:sub(1, #around) == around then return false end
+local scope_of = forgetting.scope_of
+
+---In which scopes something began last, and after which outcome.
+---@param operations { id: string, after: integer }[]
+---@return table<string, integer> latest by scope
+function forgetting.latest(operations)
+  local latest = {}
+  for _, operation in ipairs(operations) do
+    local scope = scope_of(operation.id)
+    latest[scope] = math.max(latest[scope] or 0, operation.after)
   end
-  return true
+  return latest
 end
 
-local function by_the_rule(ended, marks)
-  local listed
-  if ended.barren then
-    listed = {}
-    for anew, id in ended.barren:gmatch("\t(~?)([^\t]+)") do
-      listed[id] = anew ~= "" and "anew" or listed[id] or "again"
+---Whether something began after an outcome, in the branch that got it or one around that.
+---@param latest table<string, integer>
+---@param scope string of the branch
+---@param number integer of the outcome
+function forgetting.led_on(latest, scope, number)
+  if (latest[""] or 0) >= number then return true end
+  for at in scope:gmatch("():") do
+    if (latest[scope:sub(1, at)] or 0) >= number then return true end
+  end
+  return false
+end
+
+-- What a run that told of its end says itself: id -> how it is forgotten.
+local function read_barren(barren)
+  local listed = {}
+  for anew, id in barren:gmatch("\t(~?)([^\t]+)") do
+    listed[id] = anew ~= "" and "anew" or listed[id] or "again"
+  end
+  return listed
+end
+
+-- Undos began: they are done anew, and what they may have taken back, as their ids say.
+local function list_undone(operations, listed)
+  for _, operation in ipairs(operations) do
+    local of = operation.id:match("^undo:(.*)$")
+    if of then
+      listed[operation.id] = "anew"
+      for at in of:gmatch("():") do listed[of:sub(1, at - 1)] = "anew" end
     end
   end
+end
+
+-- Nobody saw how the run ended.
+local function guess(operations)
+  local listed, latest = {}, forgetting.latest(operations)
+  for _, operation in ipairs(operations) do
+    if operation.failed and not forgetting.led_on(latest, scope_of(operation.id), operation.number) then
+      listed[operation.id] = "again"
+    end
+  end
+  list_undone(operations, listed)
+  return listed
+end
+
+-- `only`: what failed by itself is kept.
+local function by_the_rule(ended, marks, only)
+  local listed = ended.barren and read_barren(ended.barren) or guess(ended.operations)
   for _, operation in ipairs(ended.operations) do
-    local id = operation.id
-    if listed and listed[id] then
-      marks[id] = listed[id]
-    elseif not listed and operation.failed and led_to_nothing(operation, ended.operations) then
-      marks[id] = "again"
+    local mark = listed[operation.id]
+    if mark == "anew" or mark and not (only and operation.failed and not operation.ended_early) then
+      marks[operation.id] = mark
     end
   end
 end
@@ -97,14 +142,13 @@ function forgetting.choose(ended, again)
     if not operation.number or node_failed then marks[operation.id] = "again" end
     if mode == "scratch" then marks[operation.id] = "anew" end
   end
+  if not ended.graph and (mode == "rule" or mode == "only") then by_the_rule(ended, marks, mode == "only") end
   if mode == "only" then
     for id in named:gmatch("[^\t]+") do marks[id] = "again" end
   elseif mode == "from" and ended.graph then
     marks[named] = "anew"
   elseif mode == "from" then
     choose_from(ended, named, marks)
-  elseif mode == "rule" and not ended.graph then
-    by_the_rule(ended, marks)
   end
   if ended.graph then spread(ended.graph, marks) end
 

@@ -68,8 +68,10 @@ function journal.new(fields, attempt)
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
     now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
     scope = "", -- of the branch that runs
-    barren = {}, -- id of a failure that was delivered and led to nothing yet -> scopes of those who got it
+    barren = {}, -- operation whose failure was delivered and led to nothing yet -> scopes of those who got it
     unseen = {}, -- id -> operation that failed and was not delivered
+    latest = {}, -- scope -> the number after which attempts before began there what this one did not ask for
+    adopting = false, -- what begins is no doing of the code
     clean_up = {}, -- ids begun since a cancel was delivered, and what was undone
   }, journal)
   return self
@@ -77,17 +79,25 @@ end
 
 local learn
 
----The run begins again: what it does anew goes out of its record, here and in the store, before anything else.
+-- An operation of a run that ended, as `forgetting` wants it.
+local function read_ended(id, text, fields)
+  local held = entry.read(text)
+  held.id = id
+  if held.number then
+    local state = entry.read_outcome(held.number .. "\t" .. fields[tostring(held.number)]).state
+    held.failed, held.ended_early = state ~= "completed", state == "cancelled" or state == "refused"
+  end
+  return held
+end
+
+---The run begins again: what it does anew goes out of its record, here and in the store, before anything else. So do
+---the cancel, expiry or loss that it had ended by; one that came since then holds.
 function journal:forget(fields)
-  local operations = {}
+  local operations, ended = {}, tonumber(fields.ended or fields.number)
   for field, value in pairs(fields) do
     if field:find("^o:") then
-      local held = entry.read(value)
-      held.id = field:sub(3)
-      held.failed = held.number and entry.read_outcome(held.number .. "\t" .. fields[tostring(held.number)]).state
-        ~= "completed"
-      operations[#operations + 1] = held
-    elseif field:find("^%d") and value:byte() == 9 then -- its end, that is none now
+      operations[#operations + 1] = read_ended(field:sub(3), value, fields)
+    elseif field:find("^%d") and value:byte() == 9 and tonumber(field) <= ended then
       self:tell("forget", "", field)
       fields[field] = nil
     end
@@ -100,8 +110,10 @@ function journal:forget(fields)
     { operations = operations, barren = fields.barren, graph = record.shape(fields) }, fields.again)
   for _, id in ipairs(ids) do
     self:tell("forget", id, marks[id])
-    if marks[id] ~= "" then
-      self.forgotten[id] = { round = tonumber(fields["c:" .. id] or 1), anew = marks[id] == "anew" }
+    if marks[id] ~= "" then -- as the store does it
+      local before = fields["x:" .. id] or ""
+      local anew = marks[id] == "anew" or before:find("+", 1, true)
+      fields["x:" .. id] = (before:match("^%d+") or fields["c:" .. id] or "1") .. (anew and "+" or "")
     end
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
@@ -279,8 +291,8 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     if held.after == self.replay_until then self.replay_last = self.replay_last - 1 end
   end
   self.begun[id] = operation.line
-  if next(self.barren) then self:lead_on() end
-  if self.cancel_delivered or self.undoing then table.insert(self.clean_up, id) end
+  if next(self.barren) and not self.adopting then self:lead_on() end
+  if (self.cancel_delivered or self.undoing) and not self.adopting then table.insert(self.clean_up, id) end
   local outcome = self.came[id]
   if outcome then
     self.came[id] = nil
@@ -296,29 +308,52 @@ end
 ---Something begins: the failures that its branch got, or one that it waited for, led to this.
 function journal:lead_on()
   local scope = self.scope
-  for id, receivers in pairs(self.barren) do
+  for operation, receivers in pairs(self.barren) do
     for _, receiver in ipairs(receivers) do
-      if receiver:sub(1, #scope) == scope then self.barren[id] = nil end
+      if receiver:sub(1, #scope) == scope then self.barren[operation] = nil end
     end
   end
+end
+
+---The code has ended. Of what is recorded some was not asked for: attempts before came further than this one, and what
+---a failure led to then it has led to.
+---@return string[] ids in order
+function journal:left_over()
+  local ids, operations = {}, {}
+  for id, text in pairs(self.recorded) do
+    local held = entry.read(text)
+    held.id = id
+    ids[#ids + 1], operations[#operations + 1] = id, held
+  end
+  self.latest = forgetting.latest(operations)
+  table.sort(ids)
+  return ids
 end
 
 ---What a retry forgets by the rule, now that the run ends: see `forgetting`.
 ---@return string text each behind a tab, those to be done anew with a "~"
 function journal:barren_text()
-  local ids, listed = {}, {}
+  local ids, listed, latest = {}, {}, self.latest
   local function add(id)
     if not listed[id] then
       listed[id] = true
       ids[#ids + 1] = id
     end
   end
-  for id in pairs(self.barren) do add(id) end
+  local function add_failed(id, number, scopes)
+    for _, scope in ipairs(scopes) do
+      if forgetting.led_on(latest, scope, number) then return end
+    end
+    add(id)
+  end
+  for operation, receivers in pairs(self.barren) do add_failed(operation.id, operation.outcome.number, receivers) end
   for id, operation in pairs(self.unseen) do
-    if not operation.raced and not operation.dropped then add(id) end
+    if not operation.raced and not operation.dropped then
+      add_failed(id, operation.outcome.number, { forgetting.scope_of(id) })
+    end
   end
   for id, outcome in pairs(self.came) do
-    if outcome.state ~= "completed" then add(id) end
+    if outcome.state ~= "completed" then add_failed(id, outcome.number, { forgetting.scope_of(id) }) end
   end
   for _, id in ipairs(self.clean_up) do add("~" .. id) end
   table.sort(ids)
@@ -509,7 +544,7 @@ function journal:note_failure(operation)
     if wait.branch.wait == wait then receivers[#receivers + 1] = wait.branch.scope end
   end
   self.unseen[operation.id] = nil
-  self.barren[operation.id] = receivers
+  self.barren[operation] = receivers
 end
 
 function journal:deliver(outcome)

@@ -76,6 +76,16 @@ describe("retry of a run that ended", function()
     assert.equal("3", store:run("p").round)
   end)
 
+  it("says which of its ends it is to forget", function()
+    fail "p"
+    store:say("retry", 1, "p", turn_of "p", "rule")
+    assert.equal("1", store:run("p").ended)
+    store:say("cancel", "p", "by hand") -- not this one
+    a:claim(1)
+    a:turn("p", { "afresh" }, redis.suspend)
+    assert.same({ nil, "2" }, { store:run("p").ended, store:run("p").cancel })
+  end)
+
   it("takes what it forgets out of its journal, and an end too", function()
     store:start "p"
     a:claim(1)
@@ -164,6 +174,20 @@ describe("retry of a run that ended", function()
       ask({ data = '{"n":1}', child = "p/c~2", options = { again = 2 } }, redis.suspend)
       assert.is_nil(store:run("p")["x:c"])
       assert.same({ "cold p/c~2" }, b:claim(1))
+      assert.same({}, store:faults())
+    end)
+
+    it("keeps in mind which round that was, and that it is to be done anew, should it be refused", function()
+      fail_both()
+      ask({ data = '{"n":2}', options = { again = 2 } })
+      assert.equal("2", store:run("p")["c:c"])
+      a:turn("p", { "forget", "c", "anew" })
+      assert.equal("2+", store:run("p")["x:c"])
+      a:turn("p", redis.invoke { operation = "c", child = "p/c~3", workflow = "none", unknown = "{}",
+        options = { again = 3 } })
+      assert.equal("2+", store:run("p")["x:c"])
+      a:turn("p", { "forget", "c", "again" })
+      assert.equal("2+", store:run("p")["x:c"])
       assert.same({}, store:faults())
     end)
 

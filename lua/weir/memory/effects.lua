@@ -178,13 +178,15 @@ function effects.forget(self, record, take)
   if number then fields[number] = nil end
   fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
   if mark == "" then return end
-  fields["x:" .. operation] = (round or "1") .. (mark == "anew" and "+" or "")
-  local child = self.records[record.id .. "/" .. operation .. (round and "~" .. round or "")]
+  local before = not round and fields["x:" .. operation] or ""
+  round = round or before:match("^%d+") or "1"
+  fields["x:" .. operation] = round .. ((mark == "anew" or before:find("+", 1, true)) and "+" or "")
+  local child = self.records[record.id .. "/" .. operation .. (round ~= "1" and "~" .. round or "")]
   if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
 end
 
 function effects.afresh(_, record)
-  record.fields.again, record.fields.barren = nil, nil
+  record.fields.again, record.fields.barren, record.fields.ended = nil, nil, nil
 end
 
 function effects.tag(_, record, take)

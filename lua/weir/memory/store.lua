@@ -274,7 +274,7 @@ end
 function Store:reopen(record, again)
   local fields, registered = record.fields, self.registry[record.workflow]
   fields.again, fields["bundle@" .. record.attempt], fields.bundle = again, fields.bundle, nil
-  fields.spent = tostring(record.attempt)
+  fields.ended, fields.spent = tostring(record.number), tostring(record.attempt)
   record.attempt = record.attempt + 1
   fields.error, fields.result, record.finished_at = nil, nil, nil
   record.cancel, record.cut, record.lingers, record.deaths = nil, nil, nil, 0
