@@ -285,6 +285,26 @@ describe("a retry by the rule", function()
     end
   end)
 
+  it("forgets a refusal, too, that was recorded with the run's end", function()
+    local asked
+    each_mode(function(ctx)
+      if not asked then ctx:sleep "1h" end
+      return child(ctx, "a"):await()
+    end, function(made)
+      asked = false
+      made:settle()
+      made:cancel("r")
+      made:finish("r")
+      asked = true
+      made:retry("r", "rule")
+      made:cancel("r")
+      assert.equal("cancelled", made:finish("r").state)
+      assert.equal("refused", made:view("r").by_id.a.state)
+      made:retry("r", "rule")
+      assert.equal("a", made:finish("r").result)
+    end)
+  end)
+
   it("loses no deaths in the turn in which the run begins again", function()
     each_mode(function(ctx) return child(ctx, "a"):await() end, function(made)
       broken.a = true

@@ -94,9 +94,8 @@ local function by_the_rule(ended, marks, only)
   local listed = ended.barren and read_barren(ended.barren) or guess(ended.operations)
   for _, operation in ipairs(ended.operations) do
     local mark = listed[operation.id]
-    if mark == "anew" or mark and not (only and operation.failed and not operation.ended_early) then
-      marks[operation.id] = mark
-    end
+    local again = mark and operation.failed and (operation.ended_early or not only)
+    if mark == "anew" or again then marks[operation.id] = mark end
   end
 end
 

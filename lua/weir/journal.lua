@@ -69,7 +69,7 @@ function journal.new(fields, attempt)
     now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
     scope = "", -- of the branch that runs
     barren = {}, -- operation whose failure was delivered and led to nothing yet -> scopes of those who got it
-    unseen = {}, -- id -> operation that failed and was not delivered
+    unseen = {}, -- id -> operation that failed and was not delivered; it may not even be known whether it did
     latest = {}, -- scope -> the number after which attempts before began there what this one did not ask for
     adopting = false, -- what begins is no doing of the code
     clean_up = {}, -- ids begun since a cancel was delivered, and what was undone
@@ -349,7 +349,7 @@ function journal:barren_text()
   for operation, receivers in pairs(self.barren) do add_failed(operation.id, operation.outcome.number, receivers) end
   for id, operation in pairs(self.unseen) do
     if not operation.raced and not operation.dropped then
-      add_failed(id, operation.outcome.number, { forgetting.scope_of(id) })
+      add_failed(id, operation.outcome and operation.outcome.number or math.huge, { forgetting.scope_of(id) })
     end
   end
   for id, outcome in pairs(self.came) do
@@ -433,7 +433,7 @@ function learn(self, outcome)
       operation.outcome = outcome
       self:note_end(operation)
       self:close_child(operation)
-      if outcome.state ~= "completed" then self.unseen[id] = operation end
+      self.unseen[id] = outcome.state ~= "completed" and operation or nil
       if outcome.round and operation.child ~= nil then
         operation.child = operation.child:gsub("~%d+$", "") .. "~" .. outcome.round
       end
@@ -628,6 +628,7 @@ end
 ---@param entry_text string? for one that was not recorded before
 function journal:resolve(operation, state, attempts, value, entry_text)
   self:tell("resolve", operation.id, state, attempts, value, entry_text or "")
+  if state ~= "completed" then self.unseen[operation.id] = operation end -- the run may end in this turn
   self:weigh(#value)
   self.uncertain = true
 end
