@@ -40,6 +40,13 @@ local function same(child, workflow, data)
   return lib.get(child, "workflow") == workflow and lib.get(child, "data") == data
 end
 
+-- What the retry by which this run began again wanted of a child. Of what an earlier one wanted, and nobody came to ask
+-- for, nothing is wanted any more.
+local function wanted_of(run, child)
+  local again = lib.get(child, "again")
+  return again and lib.get(child, "retried_at") == lib.get(run, "retried_at") and again
+end
+
 -- The child is there: it was started before this run forgot the operation. It goes on if this run asks for it again and
 -- it failed, or was to begin again by hand; else what it comes to is the outcome.
 local function attach(run, operation, child, round, options)
@@ -49,9 +56,10 @@ local function attach(run, operation, child, round, options)
   end
   lib.await(child)
   if not lib.ended(child) then return end
-  local state, again = child.state, options.again and lib.get(child, "again")
+  local state, again = child.state, options.again and wanted_of(run, child)
   if again or options.again and state ~= "completed" then
     if options.retry then lib.set(child, "retry", options.retry) end
+    lib.set(child, "retried_at", lib.get(run, "retried_at"))
     return lib.reopen(child, again or "rule")
   end
   local value = lib.get(child, state == "completed" and "result" or "error")

@@ -45,8 +45,8 @@ function verbs.retry()
     if i == 1 and lib.get(run, "retried_at") == mark then return { "retried" } end
     if not lib.ended(run) or run.turn ~= one.turn then return { "changed", one.id } end
   end
-  lib.set(asked[1].run, "retried_at", mark)
   for i, one in ipairs(asked) do
+    lib.set(one.run, "retried_at", mark)
     if begins_a_round(one.again) then
       lib.set(one.run, "round", tonumber(lib.get(one.run, "round") or 1) + 1)
     end

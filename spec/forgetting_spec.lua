@@ -474,6 +474,23 @@ describe("a retry of more", function()
     end)
   end)
 
+  it("of a child is over when the run ends before it has asked for it", function()
+    each_mode(function(ctx)
+      local a, b = child(ctx, "a"), child(ctx, "b")
+      return { (a:await()), (b:await()) }
+    end, function(made)
+      broken.a = true
+      made:finish "r"
+      made:retry("r", "only\ta", "r/a", "scratch")
+      made:cancel("r")
+      assert.equal("cancelled", made:finish("r").state)
+      broken = {}
+      made:retry("r", "rule")
+      assert.same({ "a", "b" }, made:finish("r").result)
+      assert.equal(1, done["a before"])
+    end)
+  end)
+
   it("keeps to the round that was begun when it is refused", function()
     local mode
     each_mode(function(ctx)

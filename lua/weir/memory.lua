@@ -78,7 +78,7 @@ function memory.new(options)
   local self = setmetatable({
     options = options, now = options.now or memory.BEGINNING_MS, random = options.random,
     records = {}, order = {}, ready = {}, pending = {}, live = {}, live_order = {}, delayed = {}, open = {},
-    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, stale = 0,
+    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, stale = 0, retries = 0,
     logs = {}, calls = {}, ended = {}, chronicle = options.chronicle and {} or nil, crash_at = options.crash_at,
     max_events = options.max_events or MAX_EVENTS,
     limits = options.limits or { payload_bytes = 16 * 1024 * 1024, depth = 64 },
@@ -404,8 +404,10 @@ end
 ---An ended run begins again, and those below it on the way: { id, again, id, again … } from the topmost down.
 function Memory:retry(...)
   local chain = { ... }
+  self.retries = self.retries + 1
   for i = 1, #chain, 2 do
     local record, again = self.records[chain[i]], chain[i + 1]
+    record.fields.retried_at = tostring(self.retries)
     assert(ENDED[record.state], chain[i] .. " has not ended")
     if again == "scratch" or again:find("^from") then
       record.fields.round = tostring((tonumber(record.fields.round) or 1) + 1)

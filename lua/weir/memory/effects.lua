@@ -41,9 +41,10 @@ end
 -- The child that is there goes on, or its end is the outcome.
 local function attach(self, record, operation, child, round, options)
   if not ENDED[child.state] then return end
-  local again = options.again and child.fields.again
+  local again = options.again and child.fields.retried_at == record.fields.retried_at and child.fields.again
   if again or options.again and child.state ~= "completed" then
     child.fields.retry = options.retry or child.fields.retry
+    child.fields.retried_at = record.fields.retried_at
     return self:reopen(child, again or "rule")
   end
   local value = child.fields[child.state == "completed" and "result" or "error"]
