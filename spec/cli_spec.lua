@@ -62,6 +62,13 @@ describe("the tree", function()
     assert.same({ "retrying", "no luck" }, { row.state, row.failed })
   end)
 
+  it("draws nothing below a run that only stands for a child: it may be the one above", function()
+    local shared = invoke("a", "next", { shared = true })
+    shared.run = "a"
+    local runs = by_id(run_of { id = "a", operations = { shared } })
+    assert.same({}, tree.plant("a", runs).rows[1].rows)
+  end)
+
   it("never draws a line wider than the terminal, whatever the names", function()
     local runs = by_id(run_of { id = ("世界"):rep(60), operations = {
       invoke("x", ("é"):rep(300), { workflow = ("w"):rep(200) }),
@@ -544,6 +551,15 @@ weir: run a failed: Child execution failed: declined
       _, out = run("why", { json = true })
       assert.equal(json.null, json.decode(out).run)
       assert.equal("nothing is to be done: start a run with weir start WORKFLOW", json.decode(out).why)
+    end)
+
+    it("tells of runs that wait for each other", function()
+      glance("state", "waiting")
+      answers.inspect = function(id)
+        local other = id == "a" and "b" or "a"
+        return fields { state = "waiting", ["w:pay"] = other, ["o:pay"] = "\t98000\tinvoke\t0\t1\tf.lua:9\tw\t" }
+      end
+      says "for its child a %(w%) at f.lua:9: that is a circle, in which nothing can end; weir cancel a\n$"
     end)
 
     it("tells why nothing moves at all", function()

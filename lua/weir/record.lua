@@ -25,6 +25,7 @@ local record = {}
 ---@field started_at integer?
 ---@field finished_at integer?
 ---@field refused boolean? it was never begun: there is no child
+---@field shared boolean? `run` is no child: it stands for one, and may be anywhere, above this run too
 ---@field depends_on string[]? of a graph's node, as are the next two
 ---@field when "any"|"settled"|nil "all" unless it is there
 ---@field optional true?
@@ -256,7 +257,7 @@ function record.read(id, list)
   local by_id = {}
   for operation, text in pairs(entries) do
     by_id[operation] = read_operation(run, operation, text, outcomes[operation], bundles, rounds[operation])
-    by_id[operation].run = shared[operation] or by_id[operation].run
+    if shared[operation] then by_id[operation].run, by_id[operation].shared = shared[operation], true end
     run.operations[#run.operations + 1] = by_id[operation]
   end
   if cancel and not record.ENDED[run.state] then cut_off(run) end

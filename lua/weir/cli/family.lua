@@ -31,7 +31,8 @@ local function children_of(runs)
   local open, over = {}, {}
   for _, run in ipairs(runs) do
     for _, operation in ipairs(run.operations) do
-      if operation.run and operation.started_at then -- a node that is pending is no run yet
+      -- A node that is pending is no run yet, and one that stands for a child is no child.
+      if operation.run and operation.started_at and not operation.shared then
         local into = operation.finished_at and over or open
         into[#into + 1] = operation.run
       end

@@ -72,7 +72,7 @@ end
 local function plant_operations(run, runs)
   local rows = {}
   for i, operation in ipairs(run.operations) do
-    local child = operation.run and runs[operation.run]
+    local child = operation.run and not operation.shared and runs[operation.run]
     rows[i] = {
       name = operation.id, about = about(operation), note = note_of(operation, child),
       state = operation.state == "running" and child and not record.ENDED[child.state] and child.state

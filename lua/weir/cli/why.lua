@@ -66,33 +66,35 @@ end
 
 local sentence_of
 
-local function of_child(operation, now, depth)
+-- `path`: the runs that wait for each other, from the one that was asked about down. Where runs are shared that may be
+-- a circle.
+local function of_child(operation, now, path)
   local given = arguments_of(operation)
   local limit = given.timeout_ms
     and (" (times out %s)"):format(until_text(operation.started_at + given.timeout_ms, now)) or ""
   return ('it has waited %s for its child %s (%s) at %s%s: %s'):format(span(operation.started_at, now), operation.run,
-    operation.workflow, operation.line, limit, sentence_of(operation.run, depth + 1))
+    operation.workflow, operation.line, limit, sentence_of(operation.run, path))
 end
 
-local function of_operation(operation, now, depth)
-  if operation.kind == "invoke" then return of_child(operation, now, depth) end
+local function of_operation(operation, now, path)
+  if operation.kind == "invoke" then return of_child(operation, now, path) end
   if operation.kind == "sleep" then return of_sleep(operation, now) end
   if operation.kind == "step" then return of_step(operation, now) end
   return ('it has waited %s for %s "%s" at %s'):format(span(operation.started_at, now), operation.kind, operation.id,
     operation.line)
 end
 
-local function of_graph(run, now, first, depth)
+local function of_graph(run, now, first, path)
   local counts = graph.counts(graph.view(run, now).nodes)
   local goes_on = counts.running or 0
   return ("%s of %s completed%s%s; it waits for %s%s: %s"):format(counts.completed or "none",
     terminal.count(#run.graph.nodes, "node"),
     counts.failed and (", %d failed"):format(counts.failed) or "",
     counts.pending and (", %d not started"):format(counts.pending) or "", first.run,
-    goes_on > 1 and (" and %s"):format(terminal.count(goes_on - 1, "other")) or "", sentence_of(first.run, depth + 1))
+    goes_on > 1 and (" and %s"):format(terminal.count(goes_on - 1, "other")) or "", sentence_of(first.run, path))
 end
 
-local function of_waiting(run, now, depth)
+local function of_waiting(run, now, path)
   local open = {}
   for _, operation in ipairs(run.operations) do
     if operation.state == "running" then open[#open + 1] = operation end
@@ -107,9 +109,9 @@ local function of_waiting(run, now, depth)
   if #open == 0 then
     return ending .. "it waits for children that it has timed out on, or that it has not awaited, to end"
   end
-  if run.graph then return ending .. of_graph(run, now, open[1], depth) end
+  if run.graph then return ending .. of_graph(run, now, open[1], path) end
   local among = #open > 1 and ("of %s, the first: "):format(terminal.count(#open, "open operation")) or ""
-  return ending .. among .. of_operation(open[1], now, depth)
+  return ending .. among .. of_operation(open[1], now, path)
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -161,13 +163,16 @@ local function of_no_run(id)
 end
 
 ---@param id string
----@param depth integer
+---@param path string[] the runs above it in what is said
 ---@return string
-function sentence_of(id, depth)
+function sentence_of(id, path)
   local found, now = store.glance { id }
   local glance = found[id]
-  if not glance then return depth == 0 and of_no_run(id) or "there is no trace of it; see weir doctor" end
-  if depth > DEEPEST then return "see weir why " .. id end
+  if not glance then return #path == 0 and of_no_run(id) or "there is no trace of it; see weir doctor" end
+  if #path > DEEPEST then return "see weir why " .. id end
+  for _, above in ipairs(path) do
+    if above == id then return ("that is a circle, in which nothing can end; weir cancel %s"):format(id) end
+  end
   local state = glance.state
   if record.ENDED[state] then
     local ended = ("%s ago"):format(terminal.span(now - glance.finished_at))
@@ -189,7 +194,7 @@ function sentence_of(id, depth)
   end
   local run = store.run(id)
   if state == "running" then return of_running(glance, run, now) end
-  return of_waiting(run, now, depth)
+  return of_waiting(run, now, table.move(path, 1, #path, 1, { [#path + 1] = id }))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -238,7 +243,7 @@ end
 ---@param id string?
 ---@param as_json boolean?
 function why.print(id, as_json)
-  local sentence = id and sentence_of(id, 0) or why.of_everything()
+  local sentence = id and sentence_of(id, {}) or why.of_everything()
   if as_json then return output.print(json.encode { run = id or json.null, why = sentence }) end
   output.print(terminal.plain(id and id .. ": " .. sentence or sentence))
 end
