@@ -315,13 +315,14 @@ for _, name in ipairs({ "roots", "failed" }) do
   write_members("ZREM", name, gone)
 end
 
+for _, write in ipairs(plan.calls) do call(unpack(write)) end
+
+-- After a sweep has said what it read of these lists: it may have taken one for empty.
 for at, ids in pairs(plan.going) do
   local stamp = string.format("%d", at)
   write_members("RPUSH", "going:" .. stamp, ids)
   call("ZADD", key("going"), at, stamp)
 end
-
-for _, write in ipairs(plan.calls) do call(unpack(write)) end
 for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
 
 -- ---------------------------------------------------------------------------------------------------------------
