@@ -20,8 +20,9 @@ function effects.forget(run)
   if mark == "" then return end
 
   -- Forgotten before, and refused when it was asked for: nothing has begun since, so that what was wanted then holds.
-  local before = lib.get(run, "x:" .. operation) or ""
-  local round = string.match(before, "^%d+") or lib.get(run, "c:" .. operation)
+  local round = lib.get(run, "c:" .. operation)
+  local before = not round and lib.get(run, "x:" .. operation) or ""
+  round = round or string.match(before, "^%d+")
   local anew = mark == "anew" or string.find(before, "+", 1, true)
   lib.set(run, "x:" .. operation, (round or "1") .. (anew and "+" or ""))
   lib.set(run, "c:" .. operation, nil)

@@ -111,9 +111,10 @@ function journal:forget(fields)
   for _, id in ipairs(ids) do
     self:tell("forget", id, marks[id])
     if marks[id] ~= "" then -- as the store does it
-      local before = fields["x:" .. id] or ""
+      local round = fields["c:" .. id]
+      local before = not round and fields["x:" .. id] or ""
       local anew = marks[id] == "anew" or before:find("+", 1, true)
-      fields["x:" .. id] = (before:match("^%d+") or fields["c:" .. id] or "1") .. (anew and "+" or "")
+      fields["x:" .. id] = (round or before:match("^%d+") or "1") .. (anew and "+" or "")
     end
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
