@@ -39,7 +39,7 @@ local function faults_of(id, into)
     if not lib.deleting_above(id) then fault("its parent is gone") end
     return
   end
-  if lib.ended(parent) and not lib.ended(run) and not run.detached then
+  if lib.ended(parent) and not lib.ended(run) and not run.detached and not run.abandoned then
     local _, operation = lib.parent_of(id)
     local entry = lib.get(parent, "o:" .. operation)
     if not entry or string.byte(entry) == 9 then fault("is " .. run.state .. " but its parent " .. parent.state) end

@@ -94,3 +94,24 @@ describe("audit", function()
     store.prefix = prefix
   end)
 end)
+
+describe("audit of a retried run", function()
+  local store = redis.store()
+
+  it("is silent of a child that goes on for nobody, and is not asked for any more", function()
+    local a = store.a
+    store:start "p"
+    a:claim(1)
+    a:turn("p", redis.invoke { operation = "c", child = "p/c" }, redis.suspend)
+    a:claim(1)
+    store:say("cancel", "p", "by hand")
+    a:claim(1)
+    a:turn("p", { "resolve", "c", "timeout", 0, "{}", "" }, { "abandon", "p/c" }, redis.suspend)
+    a:turn("p", { "fail", "cancelled", "{}", "\tc", 0 })
+    store:say("retry", 1, "p", store:run("p").turn, "rule")
+    a:claim(1)
+    a:turn("p", { "forget", "c", "again" }, { "afresh" }, redis.complete())
+    assert.same({ "completed", "running" }, { store:state "p", store:state "p/c" })
+    assert.same({}, store:faults())
+  end)
+end)

@@ -1,0 +1,303 @@
+-- Where retention, retries, rounds, sharing and children that were let go meet: trees of runs that do at random what
+-- their Lua might say, are cancelled, retried and deleted at random. Whatever the order, each run counts what lives
+-- below it, stands where its state says, and in the end nothing is left.
+--
+-- WEIR_PROGRAMS=1000 plays more of them, WEIR_SEED=7 those from one seed on.
+
+local redis = require "spec.support.redis"
+
+local PROGRAMS = tonumber(os.getenv "WEIR_PROGRAMS" or 10)
+local SEED = tonumber(os.getenv "WEIR_SEED" or os.time())
+local ACTS = 60
+local DEEPEST = 3
+
+local ENDED = { completed = true, failed = true, cancelled = true }
+
+local function dice(seed)
+  local state = seed * 0x9e3779b97f4a7c15
+  return function(n)
+    state = state * 6364136223846793005 + 1442695040888963407
+    return (state >> 33) % n + 1
+  end
+end
+
+local function sorted(set)
+  local list = {}
+  for key in pairs(set) do list[#list + 1] = key end
+  table.sort(list)
+  return list
+end
+
+describe("random trees of runs", function()
+  local store = redis.store()
+  local roll
+
+  -- ----------------------------------------------------------------------------------------------
+  -- What a run says
+
+  -- Its operations: id -> { open, child, kept: nobody waits for it }.
+  local function operations_of(id, fields)
+    local operations = {}
+    for field, value in pairs(fields) do
+      local name = field:match "^o:(.+)$"
+      if name then
+        local round = fields["c:" .. name]
+        operations[name] = {
+          open = value:byte() == 9, child = id .. "/" .. name .. (round and "~" .. round or ""),
+          shared = fields["w:" .. name] ~= nil,
+        }
+      end
+    end
+    return operations
+  end
+
+  -- What begins again forgets some of what it did, as Lua decides.
+  local function forget(say, fields, operations)
+    for _, name in ipairs(sorted(operations)) do
+      if operations[name].open or roll(2) == 1 then
+        local round, mark = fields["c:" .. name], roll(3) == 1 and "anew" or "again"
+        local before = not round and fields["x:" .. name] or ""
+        say { "forget", name, mark }
+        operations[name], fields["c:" .. name] = nil, nil
+        fields["x:" .. name] = (round or before:match "^%d+" or "1")
+          .. (mark == "anew" and "+" or before:match "%+" or "")
+      end
+    end
+    for field, value in pairs(fields) do
+      if field:find "^%d" and value:byte() == 9 and tonumber(field) <= tonumber(fields.ended) then
+        say { "forget", "", field }
+      end
+    end
+    say { "afresh" }
+  end
+
+  local function options_of()
+    local options = {}
+    if roll(5) == 1 then options.detached = "1" end
+    if roll(4) == 1 then options.dedupe, options.within_ms = "key" .. roll(3), roll(1000) end
+    if roll(6) == 1 then options.delay_ms = roll(500) end
+    return options
+  end
+
+  local function invoke(id, name, fields, number)
+    local path, options = id .. "/" .. name, options_of()
+    local round, anew = (fields["x:" .. name] or ""):match "^(%d+)(%+?)$"
+    if round then
+      options.again = math.max(number, round + 1)
+      round = anew == "+" and options.again or tonumber(round)
+    else
+      round = number
+    end
+    return redis.invoke {
+      operation = name, child = round > 1 and path .. "~" .. round or path, options = options,
+      data = ('{"n":%d}'):format(roll(2)), workflow = ({ "w", "brief", "gone" })[roll(3)],
+    }
+  end
+
+  local function begin_some(say, id, fields, operations)
+    local _, depth = id:gsub("/", "")
+    if depth >= DEEPEST then return end
+    for i = 1, 3 do
+      local name = "o" .. i
+      if not operations[name] and roll(2) == 1 then
+        say(invoke(id, name, fields, tonumber(fields.round or 1)))
+        operations[name] = { open = true, child = id .. "/" .. name, fresh = true }
+      end
+    end
+  end
+
+  -- The time of an invoke is over.
+  local function let_go_some(say, operations, lingering)
+    for _, name in ipairs(sorted(operations)) do
+      local operation = operations[name]
+      if operation.open and not operation.fresh and roll(4) == 1 then
+        say { "resolve", name, "timeout", 0, "{}", "" }
+        if roll(2) == 1 then
+          say { "abandon", operation.child }
+        else
+          say { "cancel", operation.child, "timed out", "" }
+          lingering[#lingering + 1] = operation.child
+        end
+        operation.open = false
+      end
+    end
+  end
+
+  local function any_open(operations)
+    for _, operation in pairs(operations) do
+      if operation.open then return true end
+    end
+  end
+
+  local lingering_of
+
+  -- One turn of a run that was claimed.
+  local function turn(worker, id)
+    local fields, effects = store:run(id), {}
+    local function say(effect) effects[#effects + 1] = effect end
+    local operations = operations_of(id, fields)
+    local lingering = lingering_of[id] or {}
+    lingering_of[id] = lingering
+    if fields.again then forget(say, fields, operations) end
+    local ends = fields.cancel or roll(3) > 1
+    if not fields.cancel then
+      begin_some(say, id, fields, operations)
+      let_go_some(say, operations, lingering)
+    else
+      for _, name in ipairs(sorted(operations)) do
+        local operation = operations[name]
+        if operation.open then say { "cancel", operation.child, "the run ends", fields.now or "" } end
+      end
+    end
+    if any_open(operations) or not ends then
+      say(any_open(operations) and redis.suspend or { "suspend", "", 50 })
+    elseif fields.cancel then
+      say { "fail", "cancelled", "{}", "", #lingering, table.unpack(lingering) }
+    elseif roll(3) == 1 then
+      say { "fail", "failed", '{"code":"x"}', "", #lingering, table.unpack(lingering) }
+    else
+      say { "complete", '"done"', #lingering, table.unpack(lingering) }
+    end
+    local answer = worker:turn(id, table.unpack(effects))
+    assert(not answer:find "^error", answer)
+    if answer == "done" then lingering_of[id] = nil end
+    return answer
+  end
+
+  local function work(worker)
+    local claims = worker:claim(3)
+    for _, claim in ipairs(claims) do
+      local id, turns = claim:match "^%a+ (%S+)", 0
+      repeat
+        turns = turns + 1
+        local answer = turn(worker, id)
+      until not answer:find "^running" or turns > 20
+    end
+    return #claims > 0
+  end
+
+  -- ----------------------------------------------------------------------------------------------
+  -- From outside
+
+  local function all_runs()
+    local runs = {}
+    for name in pairs(store:dump()) do
+      local id = name:match "^r:(.*)$"
+      if id then runs[id] = store:run(id) end
+    end
+    return runs
+  end
+
+  local function some_run(runs)
+    local ids = sorted(runs)
+    return ids[1] and ids[roll(#ids)]
+  end
+
+  -- An ended run, and those above it that ended because of it: as the command does it.
+  local function retry_some(runs)
+    local id = some_run(runs)
+    if not id or not ENDED[runs[id].state] then return end
+    local chain, below = { id, runs[id].turn or 0, roll(4) == 1 and "scratch" or "rule" }, id
+    while below:find "/" and not runs[below].detached do
+      local parent, name, round = below:match "^(.*)/([^/~]*)~?(%d*)$"
+      local above = runs[parent]
+      if not above or not ENDED[above.state] then return end
+      if not above["o:" .. name] or (above["c:" .. name] or "") ~= round then return end
+      for i, value in ipairs { parent, above.turn or 0, "only\t" .. name } do table.insert(chain, i, value) end
+      below = parent
+    end
+    local group = { "retry", #chain // 3, table.unpack(chain) }
+    local answer = store:say(table.unpack(group))[1]
+    assert.equal("retried", answer)
+    assert.equal(answer, store:unchanged(function() return store:say(table.unpack(group))[1] end))
+  end
+
+  local function act(worker)
+    local kind = roll(12)
+    if kind <= 5 then return work(worker) end
+    if kind == 6 then return store:pass(roll(100)) or store:say "promote" end
+    if kind == 7 then return store:start("t" .. roll(4), ({ "w", "brief" })[roll(2)], roll(3) == 1 and
+      { dedupe = "key" .. roll(3), within_ms = roll(1000) } or nil) end
+    local runs = all_runs()
+    local id = some_run(runs)
+    if kind == 8 and id then store:say("cancel", id, "by hand", roll(2) == 1 and "1" or "") end
+    if kind == 9 or kind == 10 then retry_some(runs) end
+    if kind == 11 and id then store:say("delete", id) end
+    if kind == 12 then
+      store:pass(roll(4) == 1 and 2000 or 20)
+      store:say "promote"
+      store:worker(store.host .. ".0"):say "sweep"
+    end
+  end
+
+  -- ----------------------------------------------------------------------------------------------
+  -- What must hold
+
+  local function check_loose()
+    local runs, loose = all_runs(), {}
+    for id, run in pairs(runs) do
+      if (run.detached or run.abandoned) and not ENDED[run.state] then
+        local above = id:match "^(.*)/"
+        while above do
+          loose[above] = (loose[above] or 0) + 1
+          above = above:match "^(.*)/"
+        end
+      end
+    end
+    for id, run in pairs(runs) do
+      assert(tonumber(run.loose or 0) == (loose[id] or 0),
+        ("%s counts %s below it, there are %d"):format(id, run.loose, loose[id] or 0))
+    end
+  end
+
+  local function end_all(worker)
+    for _ = 1, 50 do
+      local live = false
+      for id, run in pairs(all_runs()) do
+        if not ENDED[run.state] then
+          live = true
+          store:say("cancel", id, "the end", "")
+        end
+      end
+      if not live then return end
+      store:pass(100)
+      store:say "promote"
+      while work(worker) do end
+    end
+    error "the runs do not come to an end"
+  end
+
+  local function left()
+    local names = {}
+    for name in pairs(store:dump()) do
+      if name:find "^[rvd]:" or name:find "^going" or name:find "^deleting" or name:find "^waiters"
+        or name == "roots" or name == "failed" or name == "delayed" or name:find "^held" then
+        names[#names + 1] = name
+      end
+    end
+    return names
+  end
+
+  local function play()
+    lingering_of = {}
+    store:announce { w = { retain_ms = 60000 }, brief = { retain_ms = 1000 }, gone = { retain_ms = 0 } }
+    for _ = 1, ACTS do
+      act(store.a)
+      check_loose()
+      assert.same({}, store:faults())
+    end
+    end_all(store.a)
+    assert.same({}, store:faults())
+    store:pass(86400000)
+    store:sweep()
+    store:beat(store.host)
+    assert.same({}, left())
+  end
+
+  for seed = SEED, SEED + PROGRAMS - 1 do
+    it("leave nothing behind, seed " .. seed, function()
+      roll = dice(seed)
+      play()
+    end)
+  end
+end)
