@@ -54,7 +54,11 @@ local function mode_of(run, options)
     return refused("run %s has completed: there is nothing to retry; --from OPERATION or --scratch does it again",
       run.id)
   end
-  if not operation_of(run, options.from) then return no_such_operation(run, options.from) end
+  local operation = operation_of(run, options.from)
+  if not operation then return no_such_operation(run, options.from) end
+  if operation.state == "pending" then
+    return refused("%s/%s was not begun: there is nothing to do again; weir retry %s", run.id, options.from, run.id)
+  end
   return "from\t" .. options.from
 end
 
@@ -90,18 +94,22 @@ local function check_parent(parent, child)
   return operation
 end
 
--- A node of a graph that was never begun is no run yet.
+-- A node of a graph that was never begun is no run yet: what kept it from that is named.
 local function missing(look, id)
   local parent_id, key = id:match("^(.*)/([^/]*)$")
   local parent = parent_id and look(parent_id)
   local node = parent and parent.graph and operation_of(parent, key)
   for _, need in ipairs(node and node.depends_on or {}) do
     local operation = operation_of(parent, need)
+    if operation.state == "pending" then return missing(look, parent_id .. "/" .. need) end
     if operation.state ~= "completed" then
       local state = operation.state == "failed" and "has failed" or "is " .. operation.state
       return refused("%s was not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,
         operation.number and ("; weir retry %s/%s"):format(parent_id, need) or "")
     end
+  end
+  if node and node.state == "pending" then
+    return refused("%s was not begun before %s ended; weir retry %s goes on with it", id, parent_id, parent_id)
   end
   return nil, "missing", ('there is no run "%s"; weir list shows those there are'):format(id)
 end

@@ -169,6 +169,53 @@ end } }
     assert.same({ reserve = 5, charge = 5 }, notes())
   end)
 
+  it("of a graph goes on with a node and what depends on it, and names what is to be done first", function()
+    begin [[
+return { pay, weir.workflow { id = "note", retry = { attempts = 1 }, run = function(ctx, data)
+  ctx:step("note", function() note(data, data.name) end)
+  if ctx:step("look", function() return there(data, "slow") end) then ctx:sleep "1h" end
+  return data.name
+end }, weir.graph { id = "etl", nodes = function(data)
+  local function node(key, workflow, needs)
+    return { key = key, workflow = workflow, depends_on = needs, data = function(_, deps)
+      for _ in pairs(deps) do end
+      return { folder = data.folder, name = key }
+    end }
+  end
+  return { node("extract", "note"), node("transform", "pay", { "extract" }), node("load", "note", { "transform" }) }
+end } }
+]]
+    local function says(status, sentence, ...)
+      local reply = weir("retry", ...)
+      assert.same({ status, sentence .. "\n" }, { reply.status, reply.stderr })
+    end
+    support.write(folder .. "/declined", "")
+    store:start("e", "etl", data())
+    assert.equal("failed", store:ended("e").state)
+    says(1, "weir: e/load was not begun: it depends on e/transform, which has failed; weir retry e/transform", "e/load")
+    says(1, "weir: e/load was not begun: there is nothing to do again; weir retry e", "e", "--from", "load")
+    support.remove(folder .. "/declined")
+    says(0, "run e/transform begins again: forgot charge; kept reserve; so does e, for its sake", "e/transform")
+    assert.equal("completed", store:ended("e").state)
+    assert.same({ extract = 1, reserve = 1, charge = 2, load = 1 }, notes())
+
+    says(0, "run e/extract begins again: forgot note, look; nothing is kept; so does e, for its sake", "e/extract",
+      "--scratch")
+    assert.equal("completed", store:ended("e").state)
+    assert.same({ extract = 2, reserve = 2, charge = 3, load = 2 }, notes())
+    assert.same({ "completed", "completed" }, { store:state "e/transform~2", store:state "e/load~2" })
+    says(1, "weir: run e/load is done with; e/load~2 is what e asks for now: weir retry e/load~2", "e/load",
+      "--scratch")
+
+    support.write(folder .. "/slow", "")
+    store:start("c", "etl", data())
+    store:becomes("c", "waiting")
+    weir("cancel", "c", "--now")
+    assert.equal("cancelled", store:ended("c").state)
+    says(1, "weir: c/transform was not begun: it depends on c/extract, which is cancelled; weir retry c/extract",
+      "c/load")
+  end)
+
   it("goes on after a cancel, too, and what was cancelled cannot complete before", function()
     begin [[
 return { pay, weir.workflow { id = "slow", cancel_grace = "1d", run = function(ctx, data)
