@@ -299,12 +299,21 @@ describe("the commands", function()
     end)
 
     it("warns of a queue that no living host serves", function()
-      answers.hosts = { "hosts", "1", "node", "99999", "2", 0, "*", "2", "other", "101000", "2", 0, "a\tb" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "2", "other", "101000", "2", 0, "a\tb" }
       local status, _, err = run("start", "process-order", { data = '{"id":"a"}', queue = "gpu" })
       assert.equal(0, status)
       assert.truthy(err:find('warning: no host serves queue "gpu"', 1, true))
       said = {}
       assert.equal("", select(3, run("start", "process-order", { data = '{"id":"a"}', queue = "b" })))
+    end)
+
+    it("warns when no host is alive, but not of one whose beat is late", function()
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*" }
+      local _, _, err = run("start", "process-order", { data = '{"id":"a"}' })
+      assert.truthy(err:find("warning: no host is alive; the run waits until one is (weir serve DIR)", 1, true))
+      said = {}
+      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*" }
+      assert.equal("", select(3, run("start", "process-order", { data = '{"id":"a"}' })))
     end)
   end)
 

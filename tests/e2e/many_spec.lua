@@ -241,6 +241,8 @@ describe("many runs", function()
       reply = weir("cancel", "-", { stdin = "w1\nw2\n" })
       assert.same({ 0, "cancelled 1, 1 had ended already\n" }, { reply.status, reply.stderr })
       assert.equal(66, weir("cancel", "-", { stdin = "nope\n" }).status)
+      assert.equal(0, weir("cancel", "-", { stdin = '{"id":"w1","state":"waiting"}\n' }).status)
+      assert.truthy(weir("cancel", "-", { stdin = "{nonsense\n" }).stderr:find("line 1 of stdin is neither", 1, true))
     end)
 
     it("is refused without --yes where nobody can be asked, and when nothing is named", function()

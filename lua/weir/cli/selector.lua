@@ -139,10 +139,18 @@ local function filters_of(options)
 end
 
 -- Ids, one a line.
+-- Ids, one a line; or runs as `list --json` prints them.
 local function read_ids(text)
   local ids = {}
   for line in text:gmatch("[^\n]+") do
     local id = line:match("^%s*(.-)%s*$")
+    if id:find("^{") then
+      local run = json.try_decode(id)
+      id = type(run) == "table" and run.id
+      if type(id) ~= "string" then
+        store.fault(store.USAGE, "line %d of stdin is neither the id of a run nor a run as JSON", #ids + 1)
+      end
+    end
     if id ~= "" then ids[#ids + 1] = id end
   end
   return ids

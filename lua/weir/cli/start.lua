@@ -127,7 +127,12 @@ end
 
 local function warn_of_queue(queue)
   local hosts, now = store.hosts()
-  if not store.serves(hosts, now, queue) then
+  if store.serves(hosts, now, queue) then return end
+  local alive = false
+  for _, one in ipairs(hosts) do alive = alive or store.is_alive(one, now) end
+  if not alive then
+    output.warn("no host is alive; the run waits until one is (weir serve DIR)")
+  else
     output.warn('no host serves queue "%s"; the run waits until one does (weir serve --queues %s)', queue, queue)
   end
 end

@@ -270,6 +270,14 @@ function store.hosts()
   return hosts, now
 end
 
+local LATE_MS = 3000 -- behind its lease: on a busy machine a beat may be late, and no other host may be there to mind
+
+---Whether a host is there, for all that can be known.
+---@param host weir.HostEntry
+---@param now integer
+---@return boolean
+function store.is_alive(host, now) return host.expires_at + LATE_MS > now end
+
 ---Whether a host that is alive serves a queue.
 ---@param hosts weir.HostEntry[]
 ---@param now integer
@@ -278,7 +286,7 @@ end
 function store.serves(hosts, now, queue)
   for _, host in ipairs(hosts) do
     for _, served in ipairs(host.queues) do
-      if host.expires_at > now and (served == "*" or served == queue) then return true end
+      if store.is_alive(host, now) and (served == "*" or served == queue) then return true end
     end
   end
   return false

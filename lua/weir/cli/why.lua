@@ -206,7 +206,7 @@ function why.of_everything()
   local hosts, now = store.hosts()
   local alive, held = 0, 0
   for _, host in ipairs(hosts) do
-    if host.expires_at > now then alive, held = alive + 1, held + host.held end
+    if store.is_alive(host, now) then alive, held = alive + 1, held + host.held end
   end
   local ready, stuck = 0, nil
   for _, queue in ipairs(store.queues()) do
