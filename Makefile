@@ -61,10 +61,10 @@ e2e: programs ## stories on the binary and a real Redis
 crash: programs ## abort at every call and cut every connection, all of them
 	@WEIR_CRASH=all lua5.4 tests/run.lua $(BUILD) crash
 
-asan: ## units, stories and crashes under AddressSanitizer and UBSan
+asan: $(natives) ## units, stories and crashes under AddressSanitizer and UBSan
 	@$(MAKE) sanitized BUILD=build/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover'
 
-tsan: ## the same under ThreadSanitizer
+tsan: $(natives) ## the same under ThreadSanitizer
 	@TSAN_OPTIONS=report_thread_leaks=0 $(MAKE) sanitized BUILD=build/tsan SANITIZE=-fsanitize=thread
 
 sanitized: build $(BUILD)/faulty $(units)
