@@ -1,9 +1,12 @@
 -- `weir delete`: an ended run and all below it. Large trees take many calls, each of which is short; when this is
 -- interrupted the hosts finish what was begun.
 
+local client = require "weir.native.client"
 local store = require "weir.cli.store"
 
 local delete = {}
+
+local PAUSE_MS, PATIENCE_MS = 50, 5000 -- while nothing at all is written
 
 local function refuse(format, ...) return "refused", format:format(...), store.FAILED end
 
@@ -36,9 +39,24 @@ function answers.needed(id, state)
   return refuse("run %s has not taken the result of %s; delete the whole tree: weir delete %s", parent, id, root)
 end
 
--- One that is deleted in part is gone on with, and nothing that was begun under its id meanwhile.
-local function conclude(id, reply)
-  while reply[1] == "deleting" do reply = store.call({ "delete", id, "on" })[1] end
+-- One that is deleted in part is gone on with, and nothing that was begun under its id meanwhile. What only a host can
+-- bring on (some run is still being told of an end) is left to them.
+local function conclude(id, reply, commit)
+  local waited = 0
+  while reply[1] == "deleting" do
+    if waited >= PATIENCE_MS then
+      local sentence = "run %s is not to be seen any more, and hosts delete the rest of it: start one with weir serve"
+      return { "refused", sentence:format(id), store.TIMED_OUT }
+    end
+    local replies, _, now_commit = store.call({ "delete", id, "on" })
+    if now_commit == commit then
+      if client.pause(PAUSE_MS) then waited = PATIENCE_MS end
+      waited = waited + PAUSE_MS
+    else
+      waited = 0
+    end
+    reply, commit = replies[1], now_commit
+  end
   return { answers[reply[1]](id, reply[2]) }
 end
 
@@ -48,7 +66,8 @@ end
 function delete.acts(ids)
   local groups, results = {}, {}
   for i, id in ipairs(ids) do groups[i] = { "delete", id } end
-  for i, reply in ipairs((store.call(table.unpack(groups)))) do results[i] = conclude(ids[i], reply) end
+  local replies, _, commit = store.call(table.unpack(groups))
+  for i, reply in ipairs(replies) do results[i] = conclude(ids[i], reply, commit) end
   return results
 end
 
