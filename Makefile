@@ -43,7 +43,7 @@ run: packages ## install what is missing, build, run the first example on a Redi
 
 test: test-packages ## install what is missing, build, run every test; the last line counts them
 	@$(MAKE) programs
-	@lua5.4 tests/run.lua $(BUILD) style unit spec redis e2e crash
+	@WEIR_PROGRAMS=$${WEIR_PROGRAMS:-1000} lua5.4 tests/run.lua $(BUILD) style unit spec redis e2e crash
 
 check: programs ## what to run before a commit: lint, units and specs
 	@$(MAKE) lint

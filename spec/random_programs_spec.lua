@@ -14,7 +14,7 @@ local json = require "weir.json"
 local sandbox = require "weir.sandbox"
 local weir = require "weir"
 
-local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 2000)
+local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 250)
 local SEED = tonumber(os.getenv("WEIR_SEED") or os.time())
 local MUTANTS = 200
 

@@ -12,7 +12,7 @@ local retry = require "weir.cli.retry"
 local store = require "weir.cli.store"
 local weir = require "weir"
 
-local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 300)
+local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 100)
 local SEED = tonumber(os.getenv("WEIR_SEED") or os.time())
 local RETRIES = 5 -- while things fail
 
