@@ -87,6 +87,17 @@ describe("invoke", function()
     assert.same({ 42, "r/a", 1, true }, value)
   end)
 
+  it("tells when a child was asked for, in a replay as before", function()
+    local value = result(function(ctx)
+      ctx:sleep "1s"
+      local _, one = ctx:invoke { id = "one", workflow = "nap", data = { span = "1s" } }
+      local _, two = ctx:invoke { id = "two", workflow = "nap", data = { span = "1s" }, timeout = "1d" }
+      ctx:sleep "1s"
+      return { one.finished_at - one.started_at, two.started_at - one.finished_at }
+    end, nil, { fields = { retry = { attempts = 1 } } })
+    assert.same({ 1000, 0 }, value)
+  end)
+
   it("without data gives an empty object, without an id a numbered one", function()
     local view = run(function(ctx)
       return { ctx:invoke { workflow = "echo" }, (ctx:invoke { workflow = "double", data = { value = 1 } }) }

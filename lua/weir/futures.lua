@@ -46,7 +46,7 @@ local function read(run, operation)
     if operation.kind == "invoke" then
       operation.info = {
         id = outcome.run or operation.child, attempts = outcome.attempts,
-        started_at = operation.started_at, finished_at = outcome.finished_at,
+        started_at = operation.asked_at, finished_at = outcome.finished_at,
       }
     end
     return

@@ -24,6 +24,7 @@ journal.__index = journal
 ---@field kind string
 ---@field subject string
 ---@field line string
+---@field asked_at integer the run's own time when its code began it: the same in each replay
 ---@field started_at integer? nil until the store has told
 ---@field outcome weir.Outcome? once known
 ---@field settled boolean whether the outcome was delivered
@@ -272,7 +273,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   end
   local operation = {
     id = id, kind = kind, subject = subject, line = line, after = self.delivered, attempt = self.attempt,
-    waits = {}, awaited = 0, settled = false,
+    asked_at = self.now_ms, waits = {}, awaited = 0, settled = false,
   }
   local text = self.recorded[id]
   if not text then

@@ -65,7 +65,7 @@ local ctx = {}
 ---@class weir.Info
 ---@field id string the child's run
 ---@field attempts integer
----@field started_at integer ms since 1970
+---@field started_at integer when it was asked for, ms since 1970, as ctx:now() has it
 ---@field finished_at integer ms since 1970
 
 ---@class weir.StepOptions
