@@ -60,6 +60,23 @@ for byte = 0, 31 do
   ESCAPES[char] = ESCAPES[char] or ("\\u%04x"):format(byte)
 end
 
+---Whether two are the same as JSON values: 5 and 5.0 are one number.
+---@param a any
+---@param b any
+---@return boolean
+function json.same(a, b)
+  if a == b then return true end
+  if type(a) ~= "table" or type(b) ~= "table" or a == json.null or b == json.null then return false end
+  if json.is_array(a) ~= json.is_array(b) then return false end
+  for key, value in pairs(a) do
+    if not json.same(value, b[key]) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
 local function quoted(text)
   return '"' .. text:gsub('[\0-\31"\\]', ESCAPES) .. '"'
 end

@@ -215,7 +215,7 @@ end
 
 -- The same asked for again is the same run.
 local function check_same(record, workflow, text)
-  if record.workflow == workflow and record.fields.data == text then return end
+  if record.workflow == workflow and json.same(json.decode(record.fields.data), json.decode(text)) then return end
   misuse(('duplicate_id: there is a run "%s" already, of %s; take another id'):format(record.id,
     record.workflow ~= workflow and ('another workflow, "%s"'):format(record.workflow) or "other data"))
 end

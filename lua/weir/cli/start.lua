@@ -140,20 +140,6 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The same again
 
--- As JSON values: 5 and 5.0 are one number.
-local function same(a, b)
-  if a == b then return true end
-  if type(a) ~= "table" or type(b) ~= "table" or a == json.null or b == json.null then return false end
-  if json.is_array(a) ~= json.is_array(b) then return false end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
-
 ---What sets a run that is there apart from the one that is asked for; nil when it is the same.
 ---@param asked weir.Asked
 ---@param id string
@@ -165,7 +151,7 @@ function start.difference(asked, id, value, reply)
   local difference
   if there ~= asked.workflow then
     difference = ('another workflow, "%s"'):format(there)
-  elseif not same(value, json.decode(data)) then
+  elseif not json.same(value, json.decode(data)) then
     difference = "other data"
   else
     return nil
