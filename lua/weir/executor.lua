@@ -321,7 +321,7 @@ end
 -- Children that were told to end, and take their time.
 function Run:hurry_lingering()
   for _, child in ipairs(self.lingering) do
-    self.journal:tell("cancel", child, "cancelled: " .. self.journal.at_once.value, "1")
+    self.journal:tell("cancel", child, passed_on(self.journal.at_once.value), "1")
   end
 end
 
@@ -446,9 +446,10 @@ end
 
 -- The code has ended: what attempts before began, and this one did not, is seen to as well.
 function Run:adopt()
-  local cancel = self.journal.cancel
+  local cancel, at_once = self.journal.cancel, self.journal.at_once
   self.adopted = context.adopt(self)
-  if self.failure or cancel then self:cancel_children("", "cancelled: the run failed") end
+  local why = at_once and passed_on(at_once.value) or "cancelled: the run failed"
+  if self.failure or cancel then self:cancel_children("", why) end
   if cancel then self:cancel_abandoned() end
   if self.cut then self:hurry_lingering() end
 end
