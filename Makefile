@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-.PHONY: build help run test check spec unit e2e crash soak asan tsan bench lint format install clean
+.PHONY: build help run test check spec unit conformance e2e crash soak asan tsan bench lint format install clean
 .PHONY: packages test-packages programs sanitized
 
 BUILD ?= build
@@ -43,17 +43,20 @@ run: packages ## install what is missing, build, run the first example on a Redi
 
 test: test-packages ## install what is missing, build, run every test; the last line counts them
 	@$(MAKE) programs
-	@WEIR_PROGRAMS=$${WEIR_PROGRAMS:-1000} lua5.4 tests/run.lua $(BUILD) style unit spec redis e2e crash
+	@WEIR_PROGRAMS=$${WEIR_PROGRAMS:-1000} lua5.4 tests/run.lua $(BUILD) style unit spec redis conformance e2e crash
 
-check: programs ## what to run before a commit: lint, units and specs
+check: programs ## what to run before a commit: lint, units, specs, conformance
 	@$(MAKE) lint
-	@lua5.4 tests/run.lua $(BUILD) unit spec redis
+	@lua5.4 tests/run.lua $(BUILD) unit spec redis conformance
 
 unit: programs ## the C units
 	@lua5.4 tests/run.lua $(BUILD) unit
 
 spec: programs ## specs of the Lua modules and of the Redis scripts
 	@lua5.4 tests/run.lua $(BUILD) spec redis
+
+conformance: programs ## the same cases in memory and on a host
+	@lua5.4 tests/run.lua $(BUILD) conformance
 
 e2e: programs ## stories on the binary and a real Redis
 	@lua5.4 tests/run.lua $(BUILD) e2e

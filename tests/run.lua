@@ -44,6 +44,7 @@ local commands = {
   unit = units,
   spec = busted "spec/*_spec.lua spec/examples",
   redis = busted "spec/redis",
+  conformance = busted "tests/conformance",
   e2e = busted "tests/e2e",
   crash = busted "tests/crash",
 }

@@ -8,7 +8,7 @@ local assert = require "luassert"
 
 local account = require "tests.crash.account"
 local facts = require "tests.facts"
-local side_by_side = require "tests.crash.side_by_side"
+local side_by_side = require "tests.side_by_side"
 local support = require "tests.support"
 
 local harness = {}

@@ -1,0 +1,168 @@
+-- What a case came to: all that runs and their operations are, as facts "<where> <what>" -> text. Not times, seeds and
+-- bundles; nor how a node read what it depends on (in its graph's turn it has that at hand).
+
+local json = require "weir.json"
+
+local account = {}
+
+---@alias Account table<string, string>
+
+-- Ids of a case are its own; what names code is not the same twice; weir.testing advises its own readers.
+local function plainer(case)
+  local pattern = case.id:gsub("%p", "%%%0")
+  return function(text)
+    return (text:gsub(pattern, "r"):gsub("%(bundle %w+%)", "(bundle)"):gsub("; mock it: runner:mock%(.-, …%)", ""))
+  end
+end
+
+local function text_of(value)
+  return type(value) == "string" and value or json.encode(value)
+end
+
+-- As JSON values: how the text is written is not compared.
+local function same_json(text) return text and json.encode(json.decode(text)) end
+
+local function add_operation(add, case, operation)
+  add("kind", operation.kind)
+  add("state", operation.state)
+  add("workflow", operation.workflow)
+  add("run", operation.run)
+  add("line", operation.line)
+  add("arguments", same_json(operation.arguments))
+  add("result", same_json(operation.result))
+  add("error", operation.error)
+  add("attempts", operation.attempts)
+  add("depends_on", operation.depends_on and json.array(operation.depends_on))
+  add("when", operation.when)
+  add("optional", operation.optional)
+  if case.unordered then return end
+  add("number", operation.number)
+  add("after", operation.after)
+end
+
+local function add_run(add, run)
+  add("state", run.state)
+  add("workflow", run.workflow)
+  add("data", same_json(run.data))
+  add("result", same_json(run.result))
+  add("error", run.error)
+  add("attempt", run.attempt)
+  add("round", run.round)
+  add("tags", same_json(run.tags))
+  add("queue", run.queue)
+  add("priority", run.priority)
+  add("detached", run.detached or nil)
+  add("barren", run.barren)
+  add("cancel", run.cancel and run.cancel.state .. ": " .. run.cancel.value)
+  local ids = {}
+  for _, operation in ipairs(run.operations) do
+    if operation.kind ~= "deps" then ids[#ids + 1] = operation.id end
+  end
+  table.sort(ids)
+  add("operations", table.concat(ids, ", "))
+end
+
+---A line that a run logged.
+---@param fields string? JSON
+---@return string
+function account.line(level, text, fields) return ("%s %s %s"):format(level, text, fields or "") end
+
+---@param side Side
+---@param case table
+---@param answers string[] to what people asked
+---@return Account
+function account.of(side, case, answers)
+  local facts, plain = {}, plainer(case)
+  local function adder(where)
+    return function(what, value)
+      if value ~= nil then facts[plain(where) .. " " .. what] = plain(text_of(value)) end
+    end
+  end
+  adder "the case"("answers", table.concat(answers, "\n"))
+  for _, id in ipairs(side:ids(case)) do
+    local run = side:run(id)
+    add_run(adder("run " .. id), run)
+    for _, operation in ipairs(run.operations) do
+      if operation.kind ~= "deps" then add_operation(adder(id .. " [" .. operation.id .. "]"), case, operation) end
+    end
+    adder("run " .. id)("log", table.concat(side:log(id), "\n"))
+  end
+  for _, loose in ipairs(case.loose or {}) do facts[loose] = nil end
+  return facts
+end
+
+---Where two differ: a few lines for each fact, or nil.
+---@param one string what `a` is
+---@param a Account
+---@param other string
+---@param b Account
+---@return string?
+function account.difference(one, a, other, b)
+  local keys, lines = {}, {}
+  for key in pairs(a) do keys[#keys + 1] = key end
+  for key in pairs(b) do
+    if a[key] == nil then keys[#keys + 1] = key end
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    if a[key] ~= b[key] then
+      lines[#lines + 1] = ("%s\n  %s: %s\n  %s: %s"):format(key, one, a[key] or "nothing", other, b[key] or "nothing")
+    end
+  end
+  return lines[1] and table.concat(lines, "\n")
+end
+
+local function add_wanted(wanted, expected)
+  for where, fields in pairs(expected or {}) do
+    for what, value in pairs(fields) do
+      wanted[(where:find(" [", 1, true) and where or "run " .. where) .. " " .. what] = value
+    end
+  end
+end
+
+local function not_found(wanted, facts)
+  for key, value in pairs(wanted) do
+    local found = facts[key] or "nothing"
+    value = type(value) == "string" and value or json.encode(value)
+    if found ~= value and not (value:sub(1, 1) == "~" and found:find(value:sub(2))) then
+      return ("%s was to be\n  %s\nnot\n  %s"):format(key, value, found)
+    end
+  end
+end
+
+---Whether it is as it is on purpose where the two differ.
+---@param case table
+---@param here Account in memory
+---@param there Account on the host
+---@return string?
+function account.undecided(case, here, there)
+  local wanted = {}
+  add_wanted(wanted, case.differs)
+  local fault = not_found(wanted, here)
+  if fault then return "in memory, " .. fault end
+  if not not_found(wanted, there) then return "the two do not differ any more" end
+end
+
+---What was to be and is not.
+---@param case table
+---@param facts Account
+---@return string?
+function account.missed(case, facts)
+  local wanted = {}
+  add_wanted(wanted, case.expect)
+  if case.result ~= nil then
+    wanted["run r state"], wanted["run r result"] = "completed", json.encode(case.result)
+  elseif case.fails then
+    wanted["run r state"] = "failed"
+    local code = facts["run r error"] and json.decode(facts["run r error"]).code
+    if code ~= case.fails then
+      return ("run r was to fail with %s, not: %s"):format(case.fails, facts["run r error"] or facts["run r result"])
+    end
+  elseif case.cancelled then
+    wanted["run r state"] = "cancelled"
+  end
+  if next(wanted) == nil then return "the case does not say what is to be" end
+  return not_found(wanted, facts)
+end
+
+return account

@@ -1,0 +1,70 @@
+-- Dedupe: a run that stands for others that are asked for with the same key.
+
+local function shared(key) return ([[dedupe = { key = "%s" }]]):format(key) end
+
+return {
+  { "the second takes the first's outcome, when that has ended", run = [[
+      local one, first = ctx:invoke { id = "one", workflow = "noted", data = 1, ]] .. shared "d1" .. [[ }
+      local two, second = ctx:invoke { id = "two", workflow = "noted", data = 2, ]] .. shared "d1" .. [[ }
+      return { one, two, first.id, second.id } ]],
+    result = { 1, 1, "r/one", "r/one" } },
+  { "the second waits for the first, when that is under way", run = [[
+      local one = ctx:spawn { id = "one", workflow = "nap", data = { ms = 400, value = "n" }, ]] .. shared "d2" .. [[ }
+      local two = ctx:spawn { id = "two", workflow = "nap", data = { ms = 1 }, ]] .. shared "d2" .. [[ }
+      return { (two:await()), (one:await()) } ]],
+    unordered = true, result = { "n", "n" } },
+  { "of another workflow the key is another", run = [[
+      local one, first = ctx:invoke { id = "one", workflow = "noted", data = 1, ]] .. shared "d3" .. [[ }
+      local two, second = ctx:invoke { id = "two", workflow = "echo", data = 2, ]] .. shared "d3" .. [[ }
+      return { one, two, second.id } ]],
+    result = { 1, 2, "r/two" } },
+  { "one that failed does not count", run = [[
+      pcall(ctx.invoke, ctx, { id = "one", workflow = "fails", ]] .. shared "d4" .. [[ })
+      return { ctx:invoke { id = "two", workflow = "fails", ]] .. shared "d4" .. [[ } } ]],
+    fails = "child_failed", expect = { ["r/two"] = { state = "failed" } } },
+  { "one whose time is over does not count", run = [[
+      ctx:invoke { id = "one", workflow = "echo", dedupe = { key = "d5", within = "20ms" } }
+      ctx:sleep "50ms"
+      return select(2, ctx:invoke { id = "two", workflow = "echo", dedupe = { key = "d5", within = "1h" } }).id ]],
+    result = "r/two" },
+  { "a failure that is waited for is everybody's", run = [[
+      local function fail(id) return ctx:spawn { id = id, workflow = "failing-nap", ]] .. shared "d6" .. [[ } end
+      local all = ctx:settle { fail "one", fail "two" }
+      return { all[1].ok, all[1].error.code, all[2].ok, all[2].error.code, all[2].error.operation } ]],
+    unordered = true, result = { false, "child_failed", false, "child_failed", "two" } },
+  { "waiting for oneself is a cycle",
+    run = [[ return (ctx:invoke { id = "c", workflow = id .. "-child", data = 1, dedupe = { key = "d7" } }) ]],
+    child = [[ return ctx:invoke { id = "again", workflow = id .. "-child", dedupe = { key = "d7" } } ]],
+    fails = "child_failed", expect = { r = { error = "~cycle" } } },
+  { "a timeout of one that waits leaves the run to the others", run = [[
+      local one = ctx:spawn { id = "one", workflow = "nap", data = { ms = 800, value = "n" }, ]] .. shared "d8" .. [[ }
+      local ok, raised = pcall(ctx.invoke, ctx, { id = "two", workflow = "nap", timeout = "400ms",
+        ]] .. shared "d8" .. [[ })
+      return { ok, raised.code, (one:await()) } ]],
+    result = { false, "timeout", "n" } },
+  { "a detached one with a key is told whose run it is", run = [[
+      return { (ctx:invoke { id = "one", workflow = "echo", detached = true, ]] .. shared "d9" .. [[ }),
+        (ctx:invoke { id = "two", workflow = "echo", detached = true, ]] .. shared "d9" .. [[ }) } ]],
+    result = { "r/one", "r/one" } },
+  { "runs that are started with a key", run = [[ return data ]],
+    play = { { "start", "r.a", data = 1, dedupe = { key = "d10", within = "1h" } }, { "ends", "r.a" },
+             { "start", "r.b", data = 2, dedupe = { key = "d10", within = "1h" } } },
+    expect = { ["r.a"] = { result = "1" } } },
+  { "a child waits for the run of another tree", run = [[
+      return (ctx:invoke { id = "c", workflow = "day", ]] .. shared "d11" .. [[ }) ]],
+    play = { { "start", "r.a" }, { "waits", "r.a/c", "long" }, { "start", "r.b" }, { "waits", "r.b", "c" },
+             { "cancel", "r.a/c" }, { "ends", "r.b" }, { "ends", "r.a" } },
+    expect = { ["r.b"] = { state = "failed" }, ["r.b [c]"] = { state = "cancelled", run = "r.a/c" } } },
+  { "a cancel of the one that waits leaves the run to the others", run = [[
+      return (ctx:invoke { id = "c", workflow = "day", ]] .. shared "d12" .. [[ }) ]],
+    play = { { "start", "r.a" }, { "waits", "r.a/c", "long" }, { "start", "r.b" }, { "waits", "r.b", "c" },
+             { "cancel", "r.b" }, { "ends", "r.b" }, { "waits", "r.a/c", "long" }, { "cancel", "r.a" },
+             { "ends", "r.a" } },
+    expect = { ["r.b"] = { state = "cancelled" }, ["r.a/c"] = { state = "cancelled" } } },
+  { "a child takes what a run of another tree returned", run = [[
+      return (ctx:invoke { id = "c", workflow = "noted", data = ctx.run.id, ]] .. shared "d13" .. [[ }) ]],
+    play = { { "start", "r.a" }, { "ends", "r.a" }, { "start", "r.b" }, { "ends", "r.b" } },
+    expect = { ["r.b"] = { result = '"r.a"' } } },
+  { "dedupe is a table with a key", fields = "retry = { attempts = 1 },",
+    run = [[ ctx:invoke { id = "c", workflow = "echo", dedupe = "key" } ]], fails = "error" },
+}

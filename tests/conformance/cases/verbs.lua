@@ -1,0 +1,180 @@
+-- Each verb of ctx, and each of its options.
+
+return {
+  { "a child that only computes",
+    run = [[ return ctx:invoke { id = "d", workflow = "double", data = { value = 21 } } ]],
+    result = 42, expect = { ["r/d"] = { state = "completed", result = "42" } } },
+  { "a child that waits",
+    run = [[ return ctx:invoke { id = "n", workflow = "nap", data = { ms = 3, value = "v" } } ]], result = "v" },
+  { "a child that is not given data gets an empty object", run = [[ return ctx:invoke { workflow = "echo" } ]],
+    expect = { r = { result = "{}" }, ["r [invoke#1]"] = { run = "r/invoke#1" } } },
+  { "a child's result comes with its run and its attempts",
+    run = [[
+      local value, info = ctx:invoke { id = "f", workflow = "flaky" }
+      return { value, info.id == ctx.run.id .. "/f", info.attempts, info.started_at <= info.finished_at } ]],
+    result = { 3, true, 3, true } },
+  { "encode and decode stand in for JSON",
+    run = [[ return ctx:invoke { id = "e", workflow = "echo", data = { 1, 2 },
+        encode = function(list) return '{"sum":' .. list[1] + list[2] .. "}" end,
+        decode = function(text) return "as text: " .. text end } ]],
+    result = 'as text: {"sum":3}' },
+  { "encode must return JSON",
+    run = [[ return ctx:invoke { id = "e", workflow = "echo", data = 1, encode = function() return "{" end } ]],
+    fails = "payload_invalid" },
+  { "decode may fail",
+    run = [[ return ctx:invoke { id = "e", workflow = "echo", decode = function() error("unreadable", 0) end } ]],
+    fails = "payload_invalid" },
+  { "a detached child is not waited for, and outlives its run",
+    run = [[ return ctx:invoke { id = "d", workflow = "nap", data = { ms = 5 }, detached = true } ]],
+    result = "r/d", expect = { ["r/d"] = { state = "completed", detached = true } } },
+  { "the failure of a detached child is nobody's",
+    run = [[
+      ctx:invoke { id = "d", workflow = "fails", detached = true }
+      ctx:sleep "5ms"
+      return "fine" ]],
+    result = "fine", expect = { ["r/d"] = { state = "failed" } } },
+  { "a delayed child starts later",
+    run = [[ return ctx:invoke { id = "d", workflow = "echo", data = 1, delay = "5ms" } ]], result = 1 },
+  { "a delay that a timeout is shorter than",
+    run = [[ return ctx:invoke { id = "d", workflow = "echo", delay = "1d", timeout = "5ms" } ]], fails = "timeout",
+    expect = { ["r/d"] = { state = "cancelled" } } },
+  { "a child gets a priority", run = [[ return ctx:invoke { id = "p", workflow = "noted", priority = 7 } ]],
+    expect = { ["r/p"] = { state = "completed", priority = 7 } } },
+  { "a child gets a queue", run = [[ return ctx:invoke { id = "q", workflow = "noted", queue = "slow lane" } ]],
+    expect = { ["r/q"] = { state = "completed", queue = "slow lane" } } },
+  { "a workflow's own queue and priority", fields = 'queue = "own", priority = -3,', run = [[ return 1 ]],
+    result = 1, expect = { r = { queue = "own", priority = -3 } } },
+  { "an invoke's retry replaces the child's own",
+    run = [[ return ctx:invoke { id = "f", workflow = "flaky", retry = { attempts = 2, delay = "1ms" } } ]],
+    fails = "child_failed", expect = { ["r/f"] = { attempt = 2 } } },
+  { "a misspelt option of retry is told",
+    fields = "retry = { attempts = 1 },",
+    run = [[ return ctx:invoke { id = "f", workflow = "flaky", retry = { attemps = 2 } } ]],
+    fails = "error", expect = { r = { error = "~did you mean" } } },
+  { "a child that is spawned, awaited and settled",
+    run = [[
+      local one = ctx:spawn { id = "one", workflow = "double", data = { value = 1 } }
+      local two = ctx:spawn { id = "two", workflow = "fails" }
+      local settled = two:settle()
+      return { one:await(), settled.ok, settled.error.code, (one:await()) } ]],
+    unordered = true, result = { 2, false, "child_failed", 2 } },
+  { "a run waits for a child that it did not await",
+    run = [[ ctx:spawn { id = "late", workflow = "nap", data = { ms = 10 } } return "early" ]],
+    result = "early", expect = { ["r/late"] = { state = "completed" } } },
+  { "the failure of a child that nobody awaits is shown, not raised",
+    run = [[ ctx:spawn { id = "late", workflow = "fails" } return "early" ]],
+    result = "early", expect = { ["r [late]"] = { state = "failed" } } },
+  { "a run that fails cancels the children it did not await",
+    fields = "retry = { attempts = 1 },",
+    run = [[ ctx:spawn { id = "long", workflow = "day" } ctx:sleep "400ms" error "no" ]],
+    fails = "error", expect = { ["r/long"] = { state = "cancelled" } } },
+  { "a step is run, and what it returns remembered",
+    run = [[ return ctx:step("s", function() return { 1, "two" } end) ]],
+    result = { 1, "two" } },
+  { "a step returns nothing", run = [[ return { ctx:step("s", function() end) == weir.null } ]], result = { true } },
+  { "a step is told its attempt and its key",
+    run = [[ return ctx:step("s", function(about)
+        return { about.attempt, about.key == ctx.run.id .. ":s", about.deadline_ms == nil } end) ]],
+    result = { 1, true, true } },
+  { "a step that fails and is caught",
+    run = [[
+      local ok, raised = pcall(ctx.step, ctx, { id = "s", retry = { attempts = 1 },
+        run = function() error("no", 0) end })
+      return { ok, raised.code, raised.message, raised.operation } ]],
+    result = { false, "error", "no", "s" } },
+  { "a step that fails is not retried with its run",
+    fields = 'retry = { attempts = 2, delay = "1ms" },',
+    run = [[ ctx:step("s", function(about) error("attempt " .. about.attempt, 0) end) ]],
+    fails = "error", expect = { r = { attempt = 1 }, ["r [s]"] = { attempts = 2 } } },
+  { "a step that may be run once only",
+    run = [[ return ctx:step { id = "s", at_most_once = true, run = function() return 1 end } ]],
+    result = 1 },
+  { "a step that may be run once only, and fails, has failed",
+    run = [[ return ctx:step { id = "s", at_most_once = true, run = function() error("no", 0) end } ]],
+    fails = "error", expect = { ["r [s]"] = { attempts = 1 } } },
+  { "steps without an id are numbered",
+    run = [[ return { ctx:step { run = function() return 1 end }, ctx:step { run = function() return 2 end } } ]],
+    result = { 1, 2 }, expect = { r = { operations = "step#1, step#2" } } },
+  { "a run sleeps", run = [[ ctx:sleep "3ms" ctx:sleep(0.002) ctx:sleep { id = "nap", duration = 0 } return "rested" ]],
+    result = "rested", expect = { r = { operations = "nap, sleep#1, sleep#2" } } },
+  { "a sleep until an instant that is over", run = [[ ctx:sleep { id = "past", until_ms = 1000 } return "at once" ]],
+    result = "at once" },
+  { "a sleep takes a duration or an instant", fields = "retry = { attempts = 1 },", run = [[ ctx:sleep {} ]],
+    fails = "error" },
+  { "a duration that is none is told", fields = "retry = { attempts = 1 },", run = [[ ctx:sleep "3 fortnights" ]],
+    fails = "error" },
+  { "chance follows from the run's seed, in each scope apart",
+    run = [[
+      local draws = { ctx:random(1, 1000000), ctx:random(6), ctx:random(), ctx:uuid() }
+      ctx:sleep "1ms"
+      return { draws, ctx:uuid(), ctx:random(100), math.random(100),
+        ctx:all { a = function(own) return { own:random(1000), own:uuid() } end } } ]],
+    expect = { r = { state = "completed" } } },
+  { "a uuid is one of version 4",
+    run = [[ return ctx:uuid():find "^%x+%-%x+%-4%x%x%x%-[89ab]%x%x%x%-%x+$" ~= nil ]], result = true },
+  { "time stands still between two outcomes",
+    run = [[
+      local before, now = ctx:now(), ctx:now()
+      ctx:sleep "5ms"
+      return { before == now, ctx:now() > before, os.time() == math.floor(ctx:now()) } ]],
+    result = { true, true, true } },
+  { "tags are set, replaced and told",
+    run = [[
+      ctx:tag("customer", "c1")
+      ctx:tag("amount", 5)
+      ctx:sleep "1ms"
+      ctx:tag("customer", "c2")
+      ctx:tag("vip", true) ]],
+    expect = { r = { tags = { customer = "c2", amount = "5", vip = "true" } } } },
+  { "tags are added to those of the start",
+    run = [[ ctx:tag("b", 2) ]],
+    play = { { "start", "r", tags = { a = "1", b = "1" } }, { "ends", "r" } },
+    expect = { r = { tags = { a = "1", b = "2" } } } },
+  { "a tag is text, a number or a boolean", fields = "retry = { attempts = 1 },", run = [[ ctx:tag("t", {}) ]],
+    fails = "error" },
+  { "lines are logged once, also when the run is replayed",
+    run = [[
+      ctx.log:info("one", { n = 1 })
+      ctx:sleep "1ms"
+      ctx.log:warn "two"
+      print("three", 3)
+      ctx:step("s", function() ctx.log:error "inside" end)
+      ctx.log:info("four", { list = { 1, 2 } }) ]],
+    expect = { r = { log = '~^info one {"n":1}\nwarn two \ninfo three\t3 \nerror inside \ninfo four' } } },
+  { "a run knows itself",
+    run = [[
+      local run = ctx.run
+      return { run.id, run.workflow, run.attempt, run.root, run.depth, run.parent == nil,
+        (ctx:invoke { id = "c", workflow = id .. "-child" }) } ]],
+    child = [[
+      local run = ctx.run
+      return { run.id, run.workflow, run.parent, run.root, run.depth } ]],
+    result = { "r", "r", 1, "r", 0, true, { "r/c", "r-child", "r", "r", 1 } } },
+  { "a run that is no node depends on nothing", fields = "retry = { attempts = 1 },", run = [[ return ctx.deps.x ]],
+    fails = "error" },
+  { "what is closed is closed, with operations, when the run fails",
+    fields = "retry = { attempts = 1 },",
+    run = [[
+      local thing <close> = setmetatable({}, { __close = function()
+        ctx:step("close", function() return "closed" end)
+      end })
+      ctx:sleep "1ms"
+      error "no" ]],
+    fails = "error", expect = { ["r [close]"] = { result = '"closed"' } } },
+  { "coroutines of the author's own may wait",
+    run = [[
+      local co = coroutine.wrap(function()
+        for i = 1, 3 do
+          ctx:sleep "1ms"
+          coroutine.yield((ctx:invoke { id = "d" .. i, workflow = "double", data = { value = i } }))
+        end
+      end)
+      return { co(), co(), co() } ]],
+    result = { 2, 4, 6 } },
+  { "pairs go over integers, then strings by their bytes",
+    run = [[
+      local keys = {}
+      for key in pairs { b = 1, a = 1, [3] = 1, [1] = 1, B = 1, aa = 1 } do keys[#keys + 1] = key end
+      return keys ]],
+    result = { 1, 3, "B", "a", "aa", "b" } },
+}

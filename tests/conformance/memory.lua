@@ -1,0 +1,89 @@
+-- A case in memory: a runner of weir.testing for each, with its own store and clock. What would be raised where a spec
+-- stands is an answer here, and acts do not run anything to its end: a play says how far.
+
+local account = require "tests.conformance.account"
+local chain = require "weir.chain"
+local play = require "tests.conformance.play"
+local support = require "tests.support"
+local testing = require "weir.testing"
+
+local Side = {}
+Side.__index = Side
+
+local CHILDREN = support.read "tests/conformance/children.lua"
+
+function Side:start(id, workflow, act)
+  local ok, answer = pcall(self.runner.begin, self.runner, "start", workflow, act.data, {
+    id = id, delay = act.delay, priority = act.priority, queue = act.queue, tags = act.tags, dedupe = act.dedupe,
+  })
+  if not ok then return play.refusal(answer) end
+  local record = self.store.records[answer]
+  if record.turn == 0 then record.fields.seed = self.seeds[answer] end
+  return answer
+end
+
+function Side:cancel(id, now)
+  local ok, answer = pcall(self.runner.cancel, self.runner, id, { now = now })
+  return ok and "cancelled" or play.refusal(answer)
+end
+
+function Side:retry(id, options)
+  local links, _, fault = chain.of(function(one) return self.store:read(one) end, id, options)
+  if not links then return play.refusal(fault) end
+  local sentence, list = chain.sentence(links), {}
+  for _, link in ipairs(links) do
+    list[#list + 1] = link.run.id
+    list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again
+  end
+  self.store:retry(table.unpack(list))
+  return sentence
+end
+
+function Side:deploy(case)
+  assert(self.store:deploy { files = { ["children.lua"] = CHILDREN, [case.file] = case.later } })
+end
+
+function Side.release() end -- here none is held
+
+function Side:crash()
+  local live = self.store.live_order
+  for i = #live, 1, -1 do self.store:crash(live[i]) end
+end
+
+function Side:reach(what, fact)
+  self.store:finish(fact)
+  if not fact() then error("waited in vain for: " .. what, 0) end
+end
+
+function Side:run(id) return self.store:read(id) end
+
+function Side:state(id)
+  local record = self.store.records[id]
+  return record and record.state
+end
+
+function Side:ids() return self.store.order end
+
+function Side:log(id)
+  local lines = {}
+  for _, line in ipairs(self.store.logs) do
+    if line.run == id then lines[#lines + 1] = account.line(line.level, line.text, line.fields) end
+  end
+  return lines
+end
+
+---@param case table
+---@param limits table
+---@param options { fused: boolean?, always_replay: boolean? }
+---@param seeds table<string, string> of the runs that are started
+---@return Account
+return function(case, limits, options, seeds)
+  local runner = testing.new {
+    files = { ["children.lua"] = CHILDREN, [case.file] = case.source }, limits = limits,
+    always_replay = options.always_replay or false,
+  }
+  local store = runner.memory
+  store.options.fused, store.options.strict = options.fused, not case.later
+  local side = setmetatable({ runner = runner, store = store, seeds = seeds }, Side)
+  return account.of(side, case, play.case(side, case))
+end
