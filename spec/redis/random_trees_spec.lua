@@ -2,11 +2,11 @@
 -- their Lua might say, are cancelled, retried and deleted at random. Whatever the order, each run counts what lives
 -- below it, stands where its state says, and in the end nothing is left.
 --
--- WEIR_PROGRAMS=1000 plays more of them, WEIR_SEED=7 those from one seed on.
+-- WEIR_TREES=1000 plays more of them, WEIR_SEED=7 those from one seed on.
 
 local redis = require "spec.support.redis"
 
-local PROGRAMS = tonumber(os.getenv "WEIR_PROGRAMS" or 10)
+local PROGRAMS = tonumber(os.getenv "WEIR_TREES" or 10)
 local SEED = tonumber(os.getenv "WEIR_SEED" or os.time())
 local ACTS = 60
 local DEEPEST = 3
