@@ -117,17 +117,6 @@ local function read_after(id, state)
   return { id = id, root = root, before = ("%d %s"):format(found[id].finished_at, id) }
 end
 
-local function read_tags(list)
-  if not list or #list == 0 then return nil end
-  local tags = {}
-  for _, text in ipairs(list) do
-    local key, value = text:match("^([^=]+)=(.*)$")
-    if not key then store.fault(store.USAGE, "--tag is KEY=VALUE, not %s", text) end
-    tags[key] = value
-  end
-  return tags
-end
-
 -- The filters that were given, as they were spelled.
 local function filters_of(options)
   local given = {}
@@ -182,7 +171,7 @@ function selector.read(options)
   return {
     workflow = options.workflow, state = options.state, since = since, ["until"] = till,
     after = read_after(options.after, options.state), error = options.error,
-    match = options.match and options.match:lower(), tags = read_tags(options.tag), queue = options.queue,
+    match = options.match and options.match:lower(), tags = store.tags(options.tag), queue = options.queue,
     roots = options.roots or nil, limit = options.limit, narrowed = #given > 0,
   }
 end

@@ -74,14 +74,8 @@ local function check_name(flag, value)
 end
 
 local function read_tags(list)
-  if not list or #list == 0 then return nil end
-  local tags = {}
-  for _, text in ipairs(list) do
-    local key, value = text:match("^([^=]+)=(.*)$")
-    if not key then store.fault(store.USAGE, "--tag is KEY=VALUE, not %s", text) end
-    tags[key] = value
-  end
-  return json.encode(tags)
+  local tags = store.tags(list)
+  return tags and json.encode(tags)
 end
 
 -- ------------------------------------------------------------------------------------------------

@@ -18,6 +18,20 @@ function store.fault(status, format, ...)
   error({ status = status, message = format:format(...) }, 0)
 end
 
+---Tags as they are given to a command.
+---@param list string[]? of KEY=VALUE
+---@return table<string, string>?
+function store.tags(list)
+  if not list or #list == 0 then return nil end
+  local tags = {}
+  for _, text in ipairs(list) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then store.fault(store.USAGE, "--tag is KEY=VALUE, not %s", text) end
+    tags[key] = value
+  end
+  return tags
+end
+
 local PAGE = 50 -- runs asked for in one call
 
 ---Sends groups as one batch.
