@@ -51,6 +51,7 @@ function verbs.beat()
     local workflow = string.match(queue, "^%?(.*)$")
     if workflow and lib.registered(workflow) and lib.adopt(workflow) then lib.write("SREM", "queues", queue) end
   end
+  lib.need "sharing"
   lib.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "beat_at", now)

@@ -15,6 +15,7 @@ function effects.cancel(run)
     lib.cancel(child, "cancelled", message, now == "1")
   else -- none was started, or one of an earlier round is left
     local _, operation = lib.parent_of(id)
+    lib.need "sharing"
     lib.stop_waiting(run, operation, message)
   end
 end

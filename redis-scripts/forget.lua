@@ -14,6 +14,7 @@ function effects.forget(run)
   if number then lib.set(run, number, nil) end
   lib.set(run, field, nil)
   if lib.get(run, "w:" .. operation) then
+    lib.need "sharing"
     lib.stop_waiting(run, operation, "forgotten")
     lib.set(run, "w:" .. operation, nil)
   end

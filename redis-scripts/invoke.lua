@@ -129,6 +129,7 @@ function effects.invoke(run)
     return
   end
   if options.dedupe then
+    lib.need "sharing"
     local earlier = lib.earlier(workflow, options.dedupe)
     if earlier then return share(run, operation, earlier, options.detached) end
     lib.stand_for(id, workflow, options.dedupe, options.within_ms)

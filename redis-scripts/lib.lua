@@ -102,7 +102,6 @@ function lib.key(name) return PREFIX .. name end
 local plan, records, registry
 local going_of -- workflow -> the list in `plan.going` of its runs that end now
 local deletions -- how many trees are being deleted, read once a batch
-local earliest -- "<workflow>\t<key>" -> "<expires_at>\t<run>", as read or planned; false: none
 -- What is more waits for the next call.
 local SWEEP = 100 -- runs a call, in all sweeps
 local REPLY, REPLY_BYTES = 2000, 1024 * 1024 -- fields and outcomes a call
@@ -110,8 +109,7 @@ local PAGE = 1000 -- of them that are read at once
 
 --- Forget all that was read and planned. A batch begins so, and begins again so without a group that raised.
 function lib.begin()
-  records, registry, going_of, earliest = {}, {}, {}, {}
-  lib.tellings = 0
+  records, registry, going_of = {}, {}, {}
   plan = {
     changed = {}, -- runs with changed fields, in order
     delayed = {}, -- run -> earliest wake-up in ms, INFINITY without one, false: not in the set
@@ -124,6 +122,8 @@ function lib.begin()
     deleting = {}, -- run -> true: there is more below it to delete | false: all is gone
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
+    keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<run>", as read or planned; false: none
+    tellings = 0, -- operations that were told of the end of a run that they share
     to_sweep = SWEEP, -- how many runs may still be looked at that nobody named
     to_tell = REPLY, to_tell_bytes = REPLY_BYTES, -- how much the replies may still bring
   }
@@ -506,108 +506,6 @@ local function resolve(child, state, value)
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
--- Sharing: what is asked for again with the same key, while an earlier run of that workflow is young, is that run
-
---- The run that stands for what is asked for with this key. One that failed or was cancelled stands for nothing.
-function lib.earlier(workflow, key)
-  local field = workflow .. "\t" .. key
-  local text = earliest[field]
-  if text == nil then
-    text = call("HGET", PREFIX .. "dedupe", field)
-    earliest[field] = text
-  end
-  if not text then return nil end
-  local expires_at, id = match(text, "^(%d+)\t(.*)$")
-  local run = tonumber(expires_at) > NOW and lib.load(id)
-  if not run or run.state == "failed" or run.state == "cancelled" then return nil end
-  return get(run, "workflow") == workflow and run or nil
-end
-
---- From now on, and for so long, a run stands for all that are asked for with this key.
-function lib.stand_for(id, workflow, key, within_ms)
-  local field, text = workflow .. "\t" .. key, string.format("%d\t%s", NOW + tonumber(within_ms), id)
-  earliest[field] = text
-  lib.write("HSET", "dedupe", field, text)
-end
-
-local SWEPT = 1000 -- keys a call, or a few more
-
---- Forget keys whose time is over, wherever the last call came to.
-function lib.sweep_keys()
-  local cursor = call("HGET", PREFIX .. "meta", "swept") or "0"
-  local page = call("HSCAN", PREFIX .. "dedupe", cursor, "COUNT", SWEPT)
-  local fields = page[2]
-  for i = 1, #fields, 2 do
-    local over = tonumber(match(fields[i + 1], "^%d+")) <= NOW
-    if over and earliest[fields[i]] == nil then lib.write("HDEL", "dedupe", fields[i]) end
-  end
-  if page[1] ~= cursor then lib.write("HSET", "meta", "swept", page[1]) end
-end
-
-local function plan_waiter(id, path, waits)
-  plan.waiters[id] = plan.waiters[id] or {}
-  plan.waiters[id][path] = waits
-end
-
---- An operation waits for a run that has a parent of its own, or none.
-function lib.wait_for(run, operation, other)
-  plan_waiter(other.id, run.id .. "/" .. operation, true)
-  if not other.waiters then set_special(other, "waiters", "1") end
-end
-
---- It does so no longer. False: it did not, or knows the outcome.
-function lib.stop_waiting(run, operation, message)
-  local other = get(run, "w:" .. operation)
-  if not other then return false end
-  plan_waiter(other, run.id .. "/" .. operation, false)
-  return lib.record_outcome(run, operation, "cancelled", 0, cjson.encode({ code = "cancelled", message = message }))
-end
-
-local TOLD = 100 -- waiters a call
-local TOLD_BYTES = 4 * 1024 * 1024
-
--- Those that wait for a run, as many as may be told in this batch. True: there may be more.
-local function some_waiters(record, most)
-  local planned = plan.waiters[record.id] or {}
-  plan.waiters[record.id] = planned
-  local stored, paths = call("SRANDMEMBER", PREFIX .. "waiters:" .. record.id, most), {}
-  for _, path in ipairs(stored) do
-    if planned[path] == nil then planned[path] = true end
-  end
-  for path, waits in pairs(planned) do
-    if waits then push(paths, path) end
-  end
-  table.sort(paths)
-  return paths, #stored == most
-end
-
---- A run has ended, and its end is the outcome of every operation that waits for it. What is left over is told by the
---- next `promote`: until then the run stands in the delayed set.
-function lib.tell_waiters(record, value)
-  local most = math.min(TOLD, math.ceil(TOLD_BYTES / (#value + 1))) - lib.tellings
-  local paths, more = {}, true
-  if most > 0 then paths, more = some_waiters(record, most) end
-  for _, path in ipairs(paths) do
-    local run_id, operation = lib.parent_of(path)
-    local run = lib.load(run_id)
-    plan.waiters[record.id][path] = false
-    if run and not ENDED[run.state] and get(run, "w:" .. operation) == record.id then
-      if lib.record_outcome(run, operation, record.state, record.attempt, value, nil, nil, record.id) then
-        lib.promote(run)
-      end
-    end
-  end
-  lib.tellings = lib.tellings + #paths
-  if not more then
-    set_special(record, "waiters", nil)
-    return lib.may_go(record)
-  end
-  plan.delayed[record.id] = NOW
-  push(plan.published, "due")
-  push(plan.published, NOW)
-end
-
--- ---------------------------------------------------------------------------------------------------------------
 -- The end of a run
 
 -- What was told to end last most likely lives longest, and there may be thousands: the search begins there, and reads
@@ -652,6 +550,7 @@ function lib.finish(record, state, value)
   resolve(record, state, value)
   if record.detached or record.abandoned then count_loose(record, -1) end
   if record.waiters then
+    lib.need "sharing"
     lib.tell_waiters(record, value)
   else
     lib.may_go(record)

@@ -28,6 +28,7 @@ function verbs.promote()
       lib.make_ready(run)
     elseif run and run.waiters and lib.ended(run) then
       lib.plan.delayed[id] = false
+      lib.need "sharing"
       lib.tell_waiters(run, lib.get(run, state == "completed" and "result" or "error"))
     elseif lib.plan.delayed[id] == nil then
       lib.plan.delayed[id] = false

@@ -20,6 +20,7 @@ function verbs.start()
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
   if options.dedupe then
+    lib.need "sharing"
     local earlier = lib.earlier(workflow, options.dedupe)
     if earlier then return { "earlier", earlier.id } end
     lib.stand_for(id, workflow, options.dedupe, options.within_ms)

@@ -1,0 +1,106 @@
+-- sharing: what is asked for again with the same key, while an earlier run of that workflow is young, is that run. No
+-- verb: `start` and `invoke` ask for it, and whatever ends a run that others wait for, or such a wait.
+--
+-- Keys stand in `dedupe`. Those that wait for a run without being its parent stand in `waiters:<run>`; its end is told
+-- to a bounded number of them a call.
+
+local call, match, push = redis.call, string.match, lib.push
+
+--- The run that stands for what is asked for with this key. One that failed or was cancelled stands for nothing.
+function lib.earlier(workflow, key)
+  local field = workflow .. "\t" .. key
+  local text = lib.plan.keys[field]
+  if text == nil then
+    text = call("HGET", lib.key("dedupe"), field)
+    lib.plan.keys[field] = text
+  end
+  if not text then return nil end
+  local expires_at, id = match(text, "^(%d+)\t(.*)$")
+  local run = tonumber(expires_at) > lib.now() and lib.load(id)
+  if not run or run.state == "failed" or run.state == "cancelled" then return nil end
+  return lib.get(run, "workflow") == workflow and run or nil
+end
+
+--- From now on, and for so long, a run stands for all that are asked for with this key.
+function lib.stand_for(id, workflow, key, within_ms)
+  local field, text = workflow .. "\t" .. key, string.format("%d\t%s", lib.now() + tonumber(within_ms), id)
+  lib.plan.keys[field] = text
+  lib.write("HSET", "dedupe", field, text)
+end
+
+local SWEPT = 1000 -- keys a call, or a few more
+
+--- Forget keys whose time is over, wherever the last call came to.
+function lib.sweep_keys()
+  local cursor = call("HGET", lib.key("meta"), "swept") or "0"
+  local page = call("HSCAN", lib.key("dedupe"), cursor, "COUNT", SWEPT)
+  local fields = page[2]
+  for i = 1, #fields, 2 do
+    local over = tonumber(match(fields[i + 1], "^%d+")) <= lib.now()
+    if over and lib.plan.keys[fields[i]] == nil then lib.write("HDEL", "dedupe", fields[i]) end
+  end
+  if page[1] ~= cursor then lib.write("HSET", "meta", "swept", page[1]) end
+end
+
+local function plan_waiter(id, path, waits)
+  lib.plan.waiters[id] = lib.plan.waiters[id] or {}
+  lib.plan.waiters[id][path] = waits
+end
+
+--- An operation waits for a run that has a parent of its own, or none.
+function lib.wait_for(run, operation, other)
+  plan_waiter(other.id, run.id .. "/" .. operation, true)
+  if not other.waiters then lib.set_special(other, "waiters", "1") end
+end
+
+--- It does so no longer. False: it did not, or knows the outcome.
+function lib.stop_waiting(run, operation, message)
+  local other = lib.get(run, "w:" .. operation)
+  if not other then return false end
+  plan_waiter(other, run.id .. "/" .. operation, false)
+  return lib.record_outcome(run, operation, "cancelled", 0, cjson.encode({ code = "cancelled", message = message }))
+end
+
+local TOLD = 100 -- waiters a call
+local TOLD_BYTES = 4 * 1024 * 1024
+
+-- Those that wait for a run, as many as may be told in this batch. True: there may be more.
+local function some_waiters(record, most)
+  local planned = lib.plan.waiters[record.id] or {}
+  lib.plan.waiters[record.id] = planned
+  local stored, paths = call("SRANDMEMBER", lib.key("waiters:" .. record.id), most), {}
+  for _, path in ipairs(stored) do
+    if planned[path] == nil then planned[path] = true end
+  end
+  for path, waits in pairs(planned) do
+    if waits then push(paths, path) end
+  end
+  table.sort(paths)
+  return paths, #stored == most
+end
+
+--- A run has ended, and its end is the outcome of every operation that waits for it. What is left over is told by the
+--- next `promote`: until then the run stands in the delayed set.
+function lib.tell_waiters(record, value)
+  local most = math.min(TOLD, math.ceil(TOLD_BYTES / (#value + 1))) - lib.plan.tellings
+  local paths, more = {}, true
+  if most > 0 then paths, more = some_waiters(record, most) end
+  for _, path in ipairs(paths) do
+    local run_id, operation = lib.parent_of(path)
+    local run = lib.load(run_id)
+    lib.plan.waiters[record.id][path] = false
+    if run and not lib.ended(run) and lib.get(run, "w:" .. operation) == record.id then
+      if lib.record_outcome(run, operation, record.state, record.attempt, value, nil, nil, record.id) then
+        lib.promote(run)
+      end
+    end
+  end
+  lib.plan.tellings = lib.plan.tellings + #paths
+  if not more then
+    lib.set_special(record, "waiters", nil)
+    return lib.may_go(record)
+  end
+  lib.plan.delayed[record.id] = lib.now()
+  push(lib.plan.published, "due")
+  push(lib.plan.published, lib.now())
+end
