@@ -21,6 +21,10 @@ describe("the lines that have code", function()
     assert.same({ 2, 4, 5 }, lines_of "local function f(a)\n  if a then\n\n    return 1 end\n  return 2 end")
   end)
 
+  it("leave out the return behind a tail call, which never runs", function()
+    assert.same({ 2, 3, 5 }, lines_of "local function f(g)\n  return g {\n    a = 1,\n  }\nend")
+  end)
+
   it("are found far apart, among constants of all kinds", function()
     local gap = ("\n"):rep(1000)
     local source = ("local a, b = 1.5, 'text'%s local c = { %q, 12345678901, nil, true }%s return a, b, c, '%s'")

@@ -67,6 +67,13 @@ local function skip_names(self)
   for _ = 1, number(self) do skip_text(self) end
 end
 
+local TAILCALL = 69 -- in the lowest 7 bits of an instruction
+
+-- Behind a tail call stands a return that never runs.
+local function follows_tail_call(self, code, i)
+  return i > 1 and self.text:byte(code + 4 * (i - 2)) & 0x7f == TAILCALL
+end
+
 local function read_function(self)
   skip_text(self)
   local first_line = number(self)
@@ -74,6 +81,7 @@ local function read_function(self)
   local takes_any = self.text:byte(self.at + 1) ~= 0
   skip(self, 3)
   local size = number(self)
+  local code = self.at
   skip(self, 4 * size)
   skip_constants(self)
   local upvalues = number(self)
@@ -82,7 +90,9 @@ local function read_function(self)
   local lines = read_lines(self, first_line)
   skip_names(self)
   -- the first instruction of a function that takes any arguments is of no line either
-  for i = takes_any and 2 or 1, #lines - 1 do self.lines[lines[i]] = true end
+  for i = takes_any and 2 or 1, #lines - 1 do
+    if not follows_tail_call(self, code, i) then self.lines[lines[i]] = true end
+  end
 end
 
 ---@param source string
