@@ -576,7 +576,10 @@ function lib.cancel(record, code, message, now)
     return true
   end
   -- From here on only the clean-up's own grace counts; a deadline that has passed would wake it again and again.
-  if record.deadline then set_special(record, "deadline", nil) end
+  if record.deadline then
+    set_special(record, "deadline", nil)
+    if state == "ready" then plan.delayed[record.id] = false end
+  end
   if not record.cancel then
     record_end(record, code, message)
     set_special(record, "cancel", record.number)

@@ -96,6 +96,20 @@ describe("cancel", function()
     assert.equal("waiting", store:state "p")
   end)
 
+  it("takes away the deadline of a run that stands ready", function()
+    store:announce { timed = { timeout_ms = 100 } }
+    store:start("p", "timed")
+    a:claim(1)
+    a:turn("p", { "suspend", "", 50 })
+    store:pass(50)
+    store:say "promote"
+    assert.equal(100, store:wake "p")
+    store:say("cancel", "p", "by hand")
+    assert.is_nil(store:wake "p")
+    store:pass(100)
+    assert.same({ "promoted", 0 }, store:say "promote")
+  end)
+
   describe("of a child by its parent", function()
     before_each(function()
       store:start "p"

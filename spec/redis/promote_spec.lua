@@ -92,6 +92,17 @@ describe("promote", function()
     assert.same({}, store:faults())
   end)
 
+  it("wakes a parent once whose child timed out in the same call", function()
+    store:announce { timed = { timeout_ms = 100 }, brief = { timeout_ms = 50 } }
+    store:start("p", "timed")
+    a:claim(1)
+    a:turn("p", redis.invoke { operation = "c", child = "p/c", workflow = "brief" }, redis.suspend)
+    store:pass(100)
+    assert.same({ "promoted", 2 }, store:say "promote")
+    assert.is_nil(store:wake "p")
+    assert.same({ "promoted", 0 }, store:say "promote")
+  end)
+
   it("starts a run of a workflow that became known while it was scheduled", function()
     store:start("r", "no", { delay_ms = 100, queue = "gpu" })
     store:announce { no = {} }

@@ -80,6 +80,7 @@ function Oracle:cancel(run, state)
   run.deadline = nil
   run.number = run.number + 1
   run.cancel = run.number
+  if run.state == "ready" then run.wake = nil end
   if run.state == "waiting" or run.state == "retrying" then self:make_ready(run) end
 end
 

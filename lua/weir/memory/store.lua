@@ -259,6 +259,9 @@ function Store:cancel_run(record, code, message, now)
       json.encode { code = code, message = message, run = record.id })
     return
   end
+  -- Only the clean-up's own grace counts from here on.
+  if record.deadline and state == "ready" then self.delayed[record.id] = nil end
+  record.deadline = nil
   if not record.cancel then
     self:record_end(record, code, message)
     record.cancel = record.number
@@ -286,7 +289,6 @@ end
 function Store:expire(record)
   if record.deadline and record.deadline <= self.now and not record.cancel
     and not ENDED[record.state] then
-    record.deadline = nil
     self:cancel_run(record, "expired", "the run timed out")
   end
 end
