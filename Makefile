@@ -43,7 +43,7 @@ run: packages ## install what is missing, build, run the first example on a Redi
 
 test: test-packages ## install what is missing, build, run every test; the last line counts them
 	@$(MAKE) programs
-	@WEIR_PROGRAMS=$${WEIR_PROGRAMS:-1000} lua5.4 tests/run.lua $(BUILD) style unit spec redis conformance e2e crash
+	@lua5.4 tests/run.lua $(BUILD) style unit spec redis conformance e2e crash
 
 check: programs ## what to run before a commit: lint, units, specs, conformance
 	@$(MAKE) lint
@@ -73,7 +73,8 @@ tsan: $(natives) ## the same under ThreadSanitizer
 sanitized: build $(BUILD)/faulty $(units)
 	@lua5.4 tests/run.lua $(BUILD) unit e2e crash
 
-soak: programs ## kill hosts at random for a long time (WEIR_SOAK=10m)
+soak: programs ## random specs from a new seed, then hosts killed at random (WEIR_SOAK=10m)
+	@WEIR_SEED=$${WEIR_SEED:-new} WEIR_TIMES=$${WEIR_TIMES:-10} lua5.4 tests/run.lua $(BUILD) random
 	@lua5.4 tests/soak.lua $(BUILD)
 
 bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured in the same run (ONLY=name)

@@ -1,7 +1,7 @@
 -- One set of examples for both codecs, and random values and texts that hold the two together.
 -- The C codec is tested where it has been built, as `make spec` does.
--- WEIR_SEED=n repeats the random part of a failed run.
 
+local dice = require "spec.support.dice"
 local json = require "weir.json"
 
 local null, array = json.null, json.array
@@ -10,8 +10,6 @@ local built, native = pcall(require, "weir.native.json")
 if built then
   codecs[2] = { name = "native", codec = native.setup(null, json.array_metatable) }
 end
-
-local seed = tonumber(os.getenv("WEIR_SEED")) or os.time()
 
 -- The same value, types and array marks included.
 local function same(a, b)
@@ -446,10 +444,10 @@ end
 
 describe("json, random:", function()
   local function times(count, test)
-    math.randomseed(seed)
-    for i = 1, count do
+    math.randomseed(dice.seed)
+    for i = 1, dice.times(count) do
       local ok, message = pcall(test)
-      if not ok then error(("WEIR_SEED=%d, round %d: %s"):format(seed, i, message), 0) end
+      if not ok then error(("%s, round %d: %s"):format(dice.repeats(dice.seed), i, message), 0) end
     end
   end
 

@@ -1,6 +1,7 @@
 -- The same cases on the pure order and, where it is built, on the native one; then both on random
 -- tables.
 
+local dice = require "spec.support.dice"
 local order = require "weir.order"
 
 local implementations = { pure = order.pure }
@@ -120,9 +121,8 @@ end
 describe("order", function()
   it("is the same in both, on random tables", function()
     if not has_native then pending("native order not built") return end
-    local seed = os.time()
-    math.randomseed(seed)
-    for _ = 1, 2000 do
+    math.randomseed(dice.seed)
+    for _ = 1, dice.times(2000) do
       local t = {}
       for _ = 1, math.random(0, 20) do
         local key = math.random(-5, 15)
@@ -132,7 +132,7 @@ describe("order", function()
         end
         t[key] = math.random(9)
       end
-      local note = "seed " .. seed
+      local note = dice.repeats(dice.seed)
       local expected = walked(order.pure.pairs, t)
       assert.same(expected, walked(native.pairs, t), note)
       assert.same(expected, walked(function() return native.next, t end, t), note)

@@ -1,10 +1,9 @@
 -- The order rule as a property: random programs run under random interleavings, timeouts, cancels,
 -- crashes and evictions; whenever a run is replayed, live or from a prefix of its journal, it takes
 -- the way that it took before. And the test can fail: a weakened rule makes programs diverge.
---
--- WEIR_PROGRAMS=100000 runs more of them, WEIR_SEED=7 those from one seed on.
 
 local branches = require "weir.branches"
+local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
 local whole = require "weir.replay"
 local entry = require "weir.entry"
@@ -14,18 +13,9 @@ local json = require "weir.json"
 local sandbox = require "weir.sandbox"
 local weir = require "weir"
 
-local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 250)
-local SEED = tonumber(os.getenv("WEIR_SEED") or os.time())
+local PROGRAMS = dice.times(250)
+local SEED = dice.seed
 local MUTANTS = 200
-
--- A stream of chance of its own, as each program must be repeatable by its seed.
-local function dice(seed)
-  local state = seed * 0x9e3779b97f4a7c15
-  return function(n)
-    state = state * 6364136223846793005 + 1442695040888963407
-    return (state >> 33) % n + 1
-  end
-end
 
 -- ------------------------------------------------------------------------------------------------
 -- Programs: lists of statements { verb, … }, made by chance
@@ -314,10 +304,10 @@ end
 
 -- One program under one interleaving, to the end of all its runs.
 local function play(seed)
-  local roll = dice(seed)
+  local roll = dice.of(seed)
   library = {}
   way = new_way()
-  chance = dice(~seed)
+  chance = dice.of(~seed)
   local made = driver.new {
     workflows = definitions_of(new_program(roll)), random = roll, history = true, max_deaths = math.huge,
     strict = true, fused = roll(3) > 1, always_replay = roll(5) == 1, max_events = 5000,
@@ -409,7 +399,7 @@ describe("random programs", function()
     local runs, replays, operations, crashes = 0, 0, 0, 0
     for seed = SEED, SEED + PROGRAMS - 1 do
       local fault, count, made = fault_in(seed)
-      assert(not fault, ("WEIR_SEED=%d WEIR_PROGRAMS=1: %s"):format(seed, fault))
+      assert(not fault, ("%s: %s"):format(dice.repeats(seed), fault))
       replays = replays + count
       runs = runs + #made.order
       crashes = crashes + made.stale

@@ -2,9 +2,8 @@
 -- at random, by the rule, one child of them, from an operation on, from scratch, through crashes and replays. All runs
 -- end; what a retry by the rule keeps is not done again; what was undone is; once nothing fails any more the result is
 -- that of a run that was never disturbed.
---
--- WEIR_PROGRAMS=100000 plays more of them, WEIR_SEED=7 those from one seed on.
 
+local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
 local json = require "weir.json"
 local record = require "weir.record"
@@ -12,17 +11,9 @@ local retry = require "weir.cli.retry"
 local store = require "weir.cli.store"
 local weir = require "weir"
 
-local PROGRAMS = tonumber(os.getenv("WEIR_PROGRAMS") or 100)
-local SEED = tonumber(os.getenv("WEIR_SEED") or os.time())
+local PROGRAMS = dice.times(100)
+local SEED = dice.seed
 local RETRIES = 5 -- while things fail
-
-local function dice(seed)
-  local state = seed * 0x9e3779b97f4a7c15
-  return function(n)
-    state = state * 6364136223846793005 + 1442695040888963407
-    return (state >> 33) % n + 1
-  end
-end
 
 -- ------------------------------------------------------------------------------------------------
 -- Programs: lists of statements; each that is durable has a name of its own
@@ -318,7 +309,7 @@ local function done_twice()
 end
 
 local function play(seed)
-  local roll = dice(seed)
+  local roll = dice.of(seed)
   library = {}
   world = { fails = {}, done = {}, undone = {}, said = {} }
   local maker = new_maker(roll)
@@ -374,7 +365,7 @@ describe("random trees of runs", function()
     for seed = SEED, SEED + PROGRAMS - 1 do
       local ok, fault = xpcall(play, debug.traceback, seed)
       fault = not ok and fault or fault or check_all()
-      assert(not fault, ("WEIR_SEED=%d WEIR_PROGRAMS=1: %s"):format(seed, fault))
+      assert(not fault, ("%s: %s"):format(dice.repeats(seed), fault))
       retried = retried + (world.said.retried or 0)
     end
     assert.is_true(retried >= PROGRAMS // 2)

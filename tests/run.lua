@@ -52,9 +52,18 @@ local function style()
   return { "luacheck --formatter TAP lua redis-scripts spec tests workflows host .busted .luacheckrc" }
 end
 
+-- What throws dice: see spec/support/dice.lua.
+local function random()
+  return {
+    busted_over(glob "spec/random_*_spec.lua"),
+    busted_over(glob "spec/json_spec.lua spec/order_spec.lua spec/redis/model_spec.lua spec/redis/random_*_spec.lua"),
+  }
+end
+
 -- The commands of each suite.
 local commands = {
   style = style,
+  random = random,
   unit = units,
   spec = specs,
   redis = busted "spec/redis",
@@ -64,7 +73,7 @@ local commands = {
 }
 
 -- Suites whose programs share nothing, so that they run side by side.
-local SIDE_BY_SIDE = { spec = true }
+local SIDE_BY_SIDE = { spec = true, random = true }
 
 local passed, failed = 0, 0
 

@@ -1,14 +1,12 @@
 -- Random calls of several workers, of hosts that die and of clients, said to the scripts and to the oracle.
 -- After each, every run stands in Redis as in the oracle, and the audit is silent.
--- WEIR_SEED=n runs the one sequence that failed.
 
+local dice = require "spec.support.dice"
 local Oracle = require "spec.support.oracle"
 local redis = require "spec.support.redis"
-local system = require "system"
 
 local STEPS = 150
-local SEQUENCES = 40
-local PATIENCE_S = 6
+local SEQUENCES = dice.times(12)
 
 describe("model", function()
   local store = redis.store { bare = true }
@@ -302,14 +300,10 @@ describe("model", function()
   end
 
   it("does as the oracle says", function()
-    local given = tonumber(os.getenv "WEIR_SEED")
-    local first = given or os.time() % 1000000 * 100
-    local began = system.monotime()
-    for i = 1, given and 1 or SEQUENCES do
-      seed = first + i - (given and 1 or 0)
+    for one = dice.seed, dice.seed + SEQUENCES - 1 do
+      seed = one
       local ok, message = pcall(sequence)
-      if not ok then error(("WEIR_SEED=%d: %s"):format(seed, tostring(message)), 0) end
-      if system.monotime() - began > PATIENCE_S then break end
+      if not ok then error(("%s: %s"):format(dice.repeats(seed), tostring(message)), 0) end
     end
   end)
 end)

@@ -1,25 +1,16 @@
 -- Where retention, retries, rounds, sharing and children that were let go meet: trees of runs that do at random what
 -- their Lua might say, are cancelled, retried and deleted at random. Whatever the order, each run counts what lives
 -- below it, stands where its state says, and in the end nothing is left.
---
--- WEIR_TREES=1000 plays more of them, WEIR_SEED=7 those from one seed on.
 
+local dice = require "spec.support.dice"
 local redis = require "spec.support.redis"
 
-local PROGRAMS = tonumber(os.getenv "WEIR_TREES" or 10)
-local SEED = tonumber(os.getenv "WEIR_SEED" or os.time())
+local PROGRAMS = dice.times(10)
+local SEED = dice.seed
 local ACTS = 60
 local DEEPEST = 3
 
 local ENDED = { completed = true, failed = true, cancelled = true }
-
-local function dice(seed)
-  local state = seed * 0x9e3779b97f4a7c15
-  return function(n)
-    state = state * 6364136223846793005 + 1442695040888963407
-    return (state >> 33) % n + 1
-  end
-end
 
 local function sorted(set)
   local list = {}
@@ -296,7 +287,7 @@ describe("random trees of runs", function()
 
   for seed = SEED, SEED + PROGRAMS - 1 do
     it("leave nothing behind, seed " .. seed, function()
-      roll = dice(seed)
+      roll = dice.of(seed)
       play()
     end)
   end
