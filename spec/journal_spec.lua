@@ -145,41 +145,10 @@ describe("timers", function()
 end)
 
 describe("effects", function()
-  it("that are more than one turn should carry are told in parts, in order", function()
-    local made = new()
-    for i = 1, 2000 do made:tell("cancel", "c" .. i, "why") end
-    assert.is_true(made:overflows())
-    local told = {}
-    repeat
-      local part, all = made:take_effects()
-      assert.equal(0, #part % 3)
-      assert.is_true(#part <= 3 * 113) -- an effect weighs more than its arguments
-      table.move(part, 1, #part, #told + 1, told)
-    until all
-    assert.equal(6000, #told)
-    for i = 1, 2000 do assert.equal("c" .. i, told[3 * i - 1]) end
-    assert.is_false(made:overflows())
-    assert.same({}, (made:take_effects()))
-  end)
-
-  it("of many bytes as well, and one that is too large alone goes alone", function()
-    local made = new()
-    local large = ("x"):rep(1500000)
-    for i = 1, 3 do
-      made:tell("record", "o" .. i, large)
-      made:weigh(#large)
-    end
-    assert.is_true(made:overflows())
-    for i = 1, 3 do assert.equal("o" .. i, made:take_effects()[2]) end
-    made:tell("record", "o4", large:rep(3))
-    assert.is_false(made:overflows())
-    assert.equal("o4", made:take_effects()[2])
-  end)
-
   local function invoke(made, id, bytes)
     local operation = made:begin("invoke", id, "w", "w.lua:1")
-    made:tell("invoke", id, ("x"):rep(bytes))
-    made:weigh(bytes)
+    made.outbox:tell("invoke", id, ("x"):rep(bytes))
+    made.outbox:weigh(bytes)
     made:open_child(operation, "r/" .. id)
     return operation
   end
@@ -188,38 +157,28 @@ describe("effects", function()
     local made = new()
     for _, id in ipairs { "a", "b", "c" } do made:foresee(invoke(made, id, 900000), "null", 2000) end
     invoke(made, "d", 900000)
-    assert.is_true(made:overflows())
-    local part, all = made:take_effects()
+    assert.is_true(made.outbox:overflows())
+    local part, all = made.outbox:take()
     assert.is_false(all)
     assert.same({ "foresee", 0, 2000, 3 }, { table.unpack(part, 1, 4) })
     assert.equal(4 + 3 * 3, #part)
-    assert.equal("d", made:take_effects()[2])
+    assert.equal("d", made.outbox:take()[2])
   end)
 
   it("count what the children returned that were foreseen", function()
     local made = new()
     made:foresee(invoke(made, "a", 1), ("x"):rep(1500000), 2000)
     made:foresee(invoke(made, "b", 1), ("x"):rep(1500000), 2000)
-    assert.is_true(made:overflows())
+    assert.is_true(made.outbox:overflows())
   end)
 
   it("that are left over may bring outcomes: nothing can be foreseen beside them", function()
     local made = new()
     for i = 1, 150 do made:resolve(begin(made, "s" .. i, "sleep"), "completed", 1, "null") end
-    made:take_effects()
-    assert.is_true(made.uncertain)
-    made:take_effects()
-    assert.is_false(made.uncertain)
-  end)
-
-  -- A suspension or an end that is left over would be followed by what the next turn tells.
-  it("leave room for how the run goes on", function()
-    local made = new()
-    for i = 1, 113 do made:tell("cancel", "c" .. i, "why") end
-    assert.is_false(made:overflows())
-    made:close("suspend", "", "")
-    local _, all = made:take_effects()
-    assert.is_true(all)
+    made.outbox:take()
+    assert.is_true(made.outbox.uncertain)
+    made.outbox:take()
+    assert.is_false(made.outbox.uncertain)
   end)
 end)
 

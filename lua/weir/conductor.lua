@@ -291,8 +291,8 @@ function conductor.run(ctx, definition, input)
   else
     local shape = graph.shape(plan)
     if run.journal.fields.graph ~= shape then
-      run.journal:tell("graph", shape)
-      run.journal:weigh(#shape)
+      run.outbox:tell("graph", shape)
+      run.outbox:weigh(#shape)
     end
   end
   return new(run, definition, plan, input):conduct()

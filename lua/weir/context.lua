@@ -192,7 +192,7 @@ local function name_child(run, operation, new)
   end
   local following = math.max(run.round, before.round + 1)
   journal.forgotten[id] = nil
-  journal.uncertain = true -- it may have ended already
+  run.outbox.uncertain = true -- it may have ended already
   if before.anew then
     operation.child = in_round(path, following)
   else
@@ -246,10 +246,10 @@ local function tell_invoke(run, operation, given, again)
   option("dedupe", given.dedupe and given.dedupe.key)
   option("within_ms", given.dedupe and given.dedupe.within_ms)
   local seed = run.host.seed(operation.child)
-  local first = journal:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
+  local first = run.outbox:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
     definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
-  journal:weigh(#given.data + (given.deps and #given.deps or 0))
-  if given.detached or given.dedupe then journal.uncertain = true end
+  run.outbox:weigh(#given.data + (given.deps and #given.deps or 0))
+  if given.detached or given.dedupe then run.outbox.uncertain = true end
   if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
     run:may_fuse(operation, definition, given, seed, first)
   end
@@ -377,7 +377,7 @@ function verbs.sleep(ctx, given)
   local id, auto = id_of(state, "sleep", options.id)
   local operation, new = journal:begin("sleep", id, "", nil, arguments, auto)
   if not operation.outcome then
-    if new then journal:tell("record", id, journal:entry(operation, arguments)) end
+    if new then run.outbox:tell("record", id, journal:entry(operation, arguments)) end
     local function over() journal:resolve(operation, "completed", 1, "null") end
     if until_ms then
       journal:arm_at(operation, until_ms, over)
@@ -459,7 +459,7 @@ function verbs.tag(ctx, key, value)
   for _ in pairs(tags) do count = count + 1 end
   if count > TAGS then misuse(('ctx:tag: "%s" is one too many; a run has %d tags at most'):format(key, TAGS)) end
   run.tags = json.encode(tags)
-  run.journal:tell("tag", run.tags)
+  run.outbox:tell("tag", run.tags)
 end
 
 function made.run(state)

@@ -109,8 +109,8 @@ local function fetch(run, id, keys, first, count)
     begun[id] = operation
   end
   if new then
-    journal:tell("deps", id, journal:entry(operation), count, table.unpack(keys, first, first + count - 1))
-    journal.uncertain = true
+    run.outbox:tell("deps", id, journal:entry(operation), count, table.unpack(keys, first, first + count - 1))
+    run.outbox.uncertain = true
   end
   return futures.await(run, "deps", operation)
 end

@@ -113,6 +113,7 @@ function executor.from_fields(bundle, id, fields)
     cautious = false, -- what it foresaw once was wrong
   }, Run)
   self.journal = journal.new(fields, attempt)
+  self.outbox = self.journal.outbox
   self.branches = branches.new(self.journal)
   if fields.again then self.journal:forget(fields) end
   if fields.started_at then self.journal:restore(fields) end
@@ -143,7 +144,7 @@ end
 function Run:say(level, text, fields)
   self.observed = true
   if self.fused or not self.step and self.journal:replaying() then return end
-  if self.journal.foreseen then -- what led to it is not recorded yet
+  if self.outbox.foreseen then -- what led to it is not recorded yet
     self.unsaid = self.unsaid or {}
     table.insert(self.unsaid, { level, text, fields })
   else
@@ -202,7 +203,7 @@ end
 function Run:doom(code, message)
   local log = self.journal
   for _, operation in ipairs(log:open_children()) do
-    if not operation.recorded and operation.told_in == log.takes - 1 then
+    if not operation.recorded and operation.told_in == self.outbox.takes - 1 then
       log:close_child(operation)
       log:cancel_child(operation, "cancelled: the run failed")
       self:linger(operation)
@@ -321,7 +322,7 @@ end
 -- Children that were told to end, and take their time.
 function Run:hurry_lingering()
   for _, child in ipairs(self.lingering) do
-    self.journal:tell("cancel", child, passed_on(self.journal.at_once.value), "1")
+    self.outbox:tell("cancel", child, passed_on(self.journal.at_once.value), "1")
   end
 end
 
@@ -386,7 +387,7 @@ function Run:turn(now, outcomes, recorded_at)
     sandbox.leave()
   end
   if self.fusable then self:fuse() end
-  return (log:take_effects())
+  return (self.outbox:take())
 end
 
 -- Whether the body has ended now.
@@ -403,19 +404,19 @@ end
 
 -- Run the branches, deliver what can be delivered, one at a time, until there is something to wait for.
 function Run:advance()
-  local log, all = self.journal, self.branches
+  local log, outbox, all = self.journal, self.outbox, self.branches
   while true do
     repeat all:run() until not self:end_if_over() -- an end wakes the other branches
-    if log:overflows() then return end -- told in part; the reply brings us back
+    if outbox:overflows() then return end -- told in part; the reply brings us back
 
     local cancelling = log:cancelling()
     if cancelling then
       self.another = nil
       self:await_cancel()
-      if log:overflows() then return end
+      if outbox:overflows() then return end
     elseif self.another then
       if self.unsaid then return end -- the reply to what was foreseen brings us back
-      return log:close("retry", self.another, failure.encode(self.failure))
+      return outbox:close("retry", self.another, failure.encode(self.failure))
     end
     local following = log:next()
     if following == "cancel" then
@@ -431,14 +432,14 @@ function Run:advance()
       if not undo.begin(self) then return self:finish() end
     elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
       local waiting = not cancelling and all:next_step()
-      if waiting and #log.effects == 0 then
+      if waiting and #outbox.effects == 0 then
         all:wake(waiting) -- what led to its step is recorded
       elseif waiting then
         return table.insert(all.steps, 1, waiting)
       elseif self.unsaid then
         return
       else
-        return log:close("suspend", log:wake())
+        return outbox:close("suspend", log:wake())
       end
     end
   end
@@ -456,7 +457,7 @@ end
 
 -- Everything below this run has ended, but for children whose time was over: the store looks at those.
 function Run:finish()
-  local log, cancel = self.journal, self.journal.cancel
+  local log, outbox, cancel = self.journal, self.outbox, self.journal.cancel
   local lingering = self.lingering
   local barren = self.main and log:barren_text() or "" -- nobody saw what its code did
   if cancel then
@@ -465,12 +466,12 @@ function Run:finish()
       code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
     }
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
-    log:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren, #lingering,
+    outbox:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren, #lingering,
       table.unpack(lingering))
   elseif self.failure then
-    log:close("fail", "failed", failure.encode(self.failure), barren, #lingering, table.unpack(lingering))
+    outbox:close("fail", "failed", failure.encode(self.failure), barren, #lingering, table.unpack(lingering))
   else
-    log:close("complete", self.result, #lingering, table.unpack(lingering))
+    outbox:close("complete", self.result, #lingering, table.unpack(lingering))
   end
 end
 
@@ -514,7 +515,7 @@ end
 ---Whether this turn should tell no more: what is begun now would wait, or go the long way, for nothing.
 function Run:is_full()
   local fusable = self.fusable
-  return self.journal:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
+  return self.outbox:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
 end
 
 -- What a fused child sees of itself. It has no journal: every verb that would need one gives it up.
@@ -542,7 +543,7 @@ local function compute(self, one)
     patience[one.definition] = PATIENCE
     return nil
   end
-  local effects = self.journal.effects
+  local effects = self.outbox.effects
   effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, result
   return result
 end
@@ -575,13 +576,13 @@ local FORESEEN_A_TURN = 32
 function Run:foresee()
   local fusable, log = self.fusable, self.journal
   local one = fusable and fusable[1]
-  if not one or self.cautious or log.uncertain or #fusable ~= log.open_count then return false end
+  if not one or self.cautious or self.outbox.uncertain or #fusable ~= log.open_count then return false end
   if self.foreseen >= FORESEEN_A_TURN or not has_time(self) then return false end
   table.remove(fusable, 1)
   local result = compute(self, one)
   sandbox.enter(self.bundle, self)
   if not result then return false end
-  if not log.foreseen then
+  if not self.outbox.foreseen then
     for _, other in ipairs(fusable) do other.first = other.first + 4 end
   end
   log:foresee(one.operation, result, self.clock_ms)

@@ -14,6 +14,7 @@ local entry = require "weir.entry"
 local failure = require "weir.failure"
 local forgetting = require "weir.forgetting"
 local heap = require "weir.heap"
+local outbox = require "weir.outbox"
 local record = require "weir.record"
 
 local journal = {}
@@ -54,16 +55,7 @@ function journal.new(fields, attempt)
     open = {}, -- children that have not ended: id of the operation -> operation
     open_count = 0,
     opened = 0, -- how many there ever were
-    effects = {}, -- what the store must be told, flat
-    marks = {}, -- where in `effects` each of them begins
-    payloads = {}, -- how many bytes of payload each of them brings, if any
-    bytes = 0, -- of all those not taken yet
-    taken = 0, -- how many of them were told in turns before
-    foreseen = false, -- whether they stand on outcomes that are not recorded yet
-    inseparable = 0, -- how many of them go in one turn: up to the last whose outcome was foreseen
-    uncertain = false, -- whether they bring outcomes whose numbers the store decides
-    closed = false, -- whether the last of them says how the run goes on
-    takes = 0, -- how often effects were taken
+    outbox = outbox.new(), -- what must be told
     furthest = 0, -- the highest number delivered
     children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
@@ -99,7 +91,7 @@ function journal:forget(fields)
     if field:find("^o:") then
       operations[#operations + 1] = read_ended(field:sub(3), value, fields)
     elseif field:find("^%d") and value:byte() == 9 and tonumber(field) <= ended then
-      self:tell("forget", "", field)
+      self.outbox:tell("forget", "", field)
       fields[field] = nil
     end
   end
@@ -110,7 +102,7 @@ function journal:forget(fields)
   local marks, ids = forgetting.choose(
     { operations = operations, barren = fields.barren, graph = record.shape(fields) }, fields.again)
   for _, id in ipairs(ids) do
-    self:tell("forget", id, marks[id])
+    self.outbox:tell("forget", id, marks[id])
     if marks[id] ~= "" then -- as the store does it
       local round = fields["c:" .. id]
       local before = not round and fields["x:" .. id] or ""
@@ -120,7 +112,7 @@ function journal:forget(fields)
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
   end
-  self:tell("afresh")
+  self.outbox:tell("afresh")
 end
 
 ---Take over what a cold run's record holds.
@@ -144,88 +136,6 @@ function journal:restore(fields)
     end
   end
   for _, text in ipairs(outcomes) do learn(self, entry.read_outcome(text)) end
-end
-
--- ------------------------------------------------------------------------------------------------
--- Effects
-
-local SHORT = 14
-
----Tell the store something, when this turn ends.
----@return integer first where it begins in `effects`
-function journal:tell(...)
-  local effects, marks, count = self.effects, self.marks, select("#", ...)
-  local first = #effects + 1
-  marks[#marks + 1] = first
-  if count > SHORT then
-    table.move({ ... }, 1, count, first, effects)
-  else -- without a table in between
-    effects[first], effects[first + 1], effects[first + 2], effects[first + 3], effects[first + 4],
-    effects[first + 5], effects[first + 6], effects[first + 7], effects[first + 8], effects[first + 9],
-    effects[first + 10], effects[first + 11], effects[first + 12], effects[first + 13] = ...
-  end
-  return first
-end
-
----A payload of so many bytes was told with the last effect.
-function journal:weigh(bytes)
-  local last = #self.marks
-  self.payloads[last] = (self.payloads[last] or 0) + bytes
-  self.bytes = self.bytes + bytes
-end
-
----Tell how the run goes on. It is the last of the turn: nothing may follow it.
-function journal:close(...)
-  self:tell(...)
-  self.closed = true
-end
-
--- What a turn carries, for the store does it in one go while others wait: an effect costs it about as much as EACH
--- arguments, and each argument a little more.
-local LARGEST, EACH, LARGEST_BYTES = 1250, 8, 2 * 1024 * 1024
-
----Whether there is more to tell than one turn should carry. Then it is not closed: the reply to the
----first part brings the next turn.
-function journal:overflows()
-  local waiting = #self.marks - self.taken
-  if waiting < 2 then return false end
-  local arguments = #self.effects - self.marks[self.taken + 1] + 1
-  return arguments + EACH * waiting > LARGEST or self.bytes > LARGEST_BYTES
-end
-
----What this turn tells: everything, or as much as one turn should carry.
----@return table effects
----@return boolean all
-function journal:take_effects()
-  local effects, marks, taken = self.effects, self.marks, self.taken
-  local overflows = not self.closed and self:overflows()
-  local inseparable = self.inseparable
-  self.takes, self.closed = self.takes + 1, false
-  self.foreseen, self.uncertain, self.inseparable = false, overflows, 0 -- what is left over may bring outcomes too
-  local last = overflows and self:part(inseparable) or #marks
-  local from, to = marks[taken + 1] or 1, (marks[last + 1] or #effects + 1) - 1
-  if last < #marks then
-    self.taken = last
-  else
-    self.effects, self.marks, self.payloads, self.bytes, self.taken = {}, {}, {}, 0, 0
-  end
-  if from > 1 or last < #marks then effects = table.move(effects, from, to, 1, {}) end
-  return effects, last == #marks
-end
-
--- The last effect that goes with this turn: one goes always, however large, and those that stand on what was foreseen.
-function journal:part(inseparable)
-  local marks, payloads, taken = self.marks, self.payloads, self.taken
-  local first, last, bytes = marks[taken + 1], taken, 0
-  repeat
-    last = last + 1
-    bytes = bytes + (payloads[last] or 0)
-    local arguments = (marks[last + 2] or #self.effects + 1) - first
-    local next_bytes = bytes + (payloads[last + 1] or 0)
-    local full = arguments + EACH * (last + 1 - taken) > LARGEST or next_bytes > LARGEST_BYTES
-  until last == #marks or full and last >= inseparable
-  self.bytes = self.bytes - bytes
-  return last
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -377,7 +287,7 @@ end
 function journal:open_child(operation, child_id)
   operation.child = child_id
   if operation.outcome then return end
-  operation.open, operation.told_in, operation.mark = true, self.takes, #self.marks
+  operation.open, operation.told_in, operation.mark = true, self.outbox.takes, #self.outbox.marks
   self.open[operation.id] = operation
   self.open_count, self.opened = self.open_count + 1, self.opened + 1
 end
@@ -393,14 +303,14 @@ end
 ---Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
 function journal:cancel_child(operation, message)
   local now = self.at_once and "1" or ""
-  self:tell("cancel", operation.child, message, now)
-  if operation.other_child then self:tell("cancel", operation.other_child, message, now) end
+  self.outbox:tell("cancel", operation.child, message, now)
+  if operation.other_child then self.outbox:tell("cancel", operation.other_child, message, now) end
 end
 
 ---Nothing is awaited any more of the child of an operation, and it goes on.
 function journal:abandon_child(operation)
-  self:tell("abandon", operation.child)
-  if operation.other_child then self:tell("abandon", operation.other_child) end
+  self.outbox:tell("abandon", operation.child)
+  if operation.other_child then self.outbox:tell("abandon", operation.other_child) end
 end
 
 ---The open children, in the order of their ids.
@@ -461,16 +371,8 @@ end
 ---@param value string JSON
 ---@param at integer when it is taken to have ended
 function journal:foresee(operation, value, at)
-  if not self.foreseen then
-    self.foreseen = true
-    local effects, marks = self.effects, self.marks
-    table.move(effects, 1, #effects, 5)
-    effects[1], effects[2], effects[3], effects[4] = "foresee", self.known, at, 0
-    for i = 2, #marks do marks[i] = marks[i] + 4 end
-  end
-  self.effects[4] = self.effects[4] + 1
-  self.inseparable = operation.mark
-  self:weigh(#value)
+  self.outbox:foresee(self.known, at, operation.mark)
+  self.outbox:weigh(#value)
   local number = self.known + 1
   self.known = number
   self.operations[operation.id] = nil
@@ -629,10 +531,10 @@ end
 ---@param value string JSON
 ---@param entry_text string? for one that was not recorded before
 function journal:resolve(operation, state, attempts, value, entry_text)
-  self:tell("resolve", operation.id, state, attempts, value, entry_text or "")
+  self.outbox:tell("resolve", operation.id, state, attempts, value, entry_text or "")
   if state ~= "completed" then self.unseen[operation.id] = operation end -- the run may end in this turn
-  self:weigh(#value)
-  self.uncertain = true
+  self.outbox:weigh(#value)
+  self.outbox.uncertain = true
 end
 
 return journal

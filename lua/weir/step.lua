@@ -64,7 +64,7 @@ local function try_step(run, operation, options, failures)
   end
   local pause = step.pause(run, options.policy, "step:" .. operation.id, attempt, value)
   if pause and not options.at_most_once then
-    journal:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
+    run.outbox:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
     operation.recorded, operation.started_at = true, nil
     return false, pause
   end
@@ -103,7 +103,7 @@ function step.verb(ctx, id, body)
     local failures = 0
     if options.at_most_once then
       if new then
-        journal:tell("record", operation.id, journal:entry(operation))
+        run.outbox:tell("record", operation.id, journal:entry(operation))
         operation.recorded = true
       else
         journal:resolve(operation, "failed", 1, failure.encode(failure.new {
