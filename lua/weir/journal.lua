@@ -9,6 +9,7 @@
 -- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. A cancel
 -- counts as awaited by all, and holds back what has a higher number until the children have ended.
 
+local barren = require "weir.barren"
 local branches = require "weir.branches"
 local entry = require "weir.entry"
 local failure = require "weir.failure"
@@ -61,11 +62,8 @@ function journal.new(fields, attempt)
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
     now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
     scope = "", -- of the branch that runs
-    barren = {}, -- operation whose failure was delivered and led to nothing yet -> scopes of those who got it
-    unseen = {}, -- id -> operation that failed and was not delivered; it may not even be known whether it did
-    latest = {}, -- scope -> the number after which attempts before began there what this one did not ask for
+    barren = nil, -- what led to nothing, once there is any
     adopting = false, -- what begins is no doing of the code
-    clean_up = {}, -- ids begun since a cancel was delivered, and what was undone
   }, journal)
   return self
 end
@@ -203,13 +201,13 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     if held.after == self.replay_until then self.replay_last = self.replay_last - 1 end
   end
   self.begun[id] = operation.line
-  if next(self.barren) and not self.adopting then self:lead_on() end
-  if (self.cancel_delivered or self.undoing) and not self.adopting then table.insert(self.clean_up, id) end
+  if self.barren and not self.adopting then self.barren:lead_on(self.scope) end
+  if (self.cancel_delivered or self.undoing) and not self.adopting then self:failures():add_clean_up(id) end
   local outcome = self.came[id]
   if outcome then
     self.came[id] = nil
     operation.outcome = outcome
-    if outcome.state ~= "completed" then self.unseen[id] = operation end
+    if outcome.state ~= "completed" then self:failures():add(operation) end
     self:note_end(operation)
   else
     self.operations[id] = operation
@@ -217,14 +215,11 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   return operation, not text
 end
 
----Something begins: the failures that its branch got, or one that it waited for, led to this.
-function journal:lead_on()
-  local scope = self.scope
-  for operation, receivers in pairs(self.barren) do
-    for _, receiver in ipairs(receivers) do
-      if receiver:sub(1, #scope) == scope then self.barren[operation] = nil end
-    end
-  end
+---What of this run led to nothing yet.
+---@return weir.Barren
+function journal:failures()
+  self.barren = self.barren or barren.new()
+  return self.barren
 end
 
 ---The code has ended. Of what is recorded some was not asked for: attempts before came further than this one, and what
@@ -237,40 +232,14 @@ function journal:left_over()
     held.id = id
     ids[#ids + 1], operations[#operations + 1] = id, held
   end
-  self.latest = forgetting.latest(operations)
+  if operations[1] then self:failures().latest = forgetting.latest(operations) end
   table.sort(ids)
   return ids
 end
 
----What a retry forgets by the rule, now that the run ends: see `forgetting`.
----@return string text each behind a tab, those to be done anew with a "~"
-function journal:barren_text()
-  local ids, listed, latest = {}, {}, self.latest
-  local function add(id)
-    if not listed[id] then
-      listed[id] = true
-      ids[#ids + 1] = id
-    end
-  end
-  local function add_failed(id, number, scopes)
-    for _, scope in ipairs(scopes) do
-      if forgetting.led_on(latest, scope, number) then return end
-    end
-    add(id)
-  end
-  for operation, receivers in pairs(self.barren) do add_failed(operation.id, operation.outcome.number, receivers) end
-  for id, operation in pairs(self.unseen) do
-    if not operation.raced and not operation.dropped then
-      add_failed(id, operation.outcome and operation.outcome.number or math.huge, { forgetting.scope_of(id) })
-    end
-  end
-  for id, outcome in pairs(self.came) do
-    if outcome.state ~= "completed" then add_failed(id, outcome.number, { forgetting.scope_of(id) }) end
-  end
-  for _, id in ipairs(self.clean_up) do add("~" .. id) end
-  table.sort(ids)
-  return "\t" .. table.concat(ids, "\t")
-end
+---What a retry forgets by the rule, now that the run ends: see `barren`.
+---@return string
+function journal:barren_text() return self:failures():text(self.came) end
 
 ---What the store keeps of an operation that begins, or begins another try.
 function journal.entry(_, operation, arguments)
@@ -345,7 +314,11 @@ function learn(self, outcome)
       operation.outcome = outcome
       self:note_end(operation)
       self:close_child(operation)
-      self.unseen[id] = outcome.state ~= "completed" and operation or nil
+      if outcome.state ~= "completed" then
+        self:failures():add(operation)
+      elseif self.barren then
+        self.barren:remove(operation) -- this run thought that it had failed
+      end
       if outcome.round and operation.child ~= nil then
         operation.child = operation.child:gsub("~%d+$", "") .. "~" .. outcome.round
       end
@@ -436,19 +409,9 @@ function journal:next()
   if self.grace_ends_at and operation.outcome.finished_at >= self.grace_ends_at then return "too late" end
   deliverable:pop()
   operation.settled = true
-  if operation.outcome.state ~= "completed" then self:note_failure(operation) end
+  if operation.outcome.state ~= "completed" then self.barren:deliver(operation) end
   self:deliver(operation.outcome)
   return operation
-end
-
--- Who gets a failure. What it leads to is not known yet.
-function journal:note_failure(operation)
-  local receivers = {}
-  for _, wait in ipairs(operation.waits) do
-    if wait.branch.wait == wait then receivers[#receivers + 1] = wait.branch.scope end
-  end
-  self.unseen[operation.id] = nil
-  self.barren[operation] = receivers
 end
 
 function journal:deliver(outcome)
@@ -532,7 +495,7 @@ end
 ---@param entry_text string? for one that was not recorded before
 function journal:resolve(operation, state, attempts, value, entry_text)
   self.outbox:tell("resolve", operation.id, state, attempts, value, entry_text or "")
-  if state ~= "completed" then self.unseen[operation.id] = operation end -- the run may end in this turn
+  if state ~= "completed" then self:failures():add(operation) end -- the run may end in this turn
   self.outbox:weigh(#value)
   self.outbox.uncertain = true
 end

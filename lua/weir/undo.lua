@@ -44,7 +44,7 @@ local function undo_all(run, list)
   local context = require "weir.context"
   for i = #list, 1, -1 do
     local one = list[i]
-    table.insert(run.journal.clean_up, one.id)
+    run.journal:failures():add_clean_up(one.id)
     local ok, raised = pcall(one.run, context.new(run, "undo:" .. one.id .. ":"))
     if not ok then
       run:say("error", ('undo of "%s" failed: %s'):format(one.id, failure.from(raised).message))

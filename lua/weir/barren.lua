@@ -1,0 +1,85 @@
+-- What of a run led to nothing, so that a retry by the rule does it anew: failures after whose delivery no operation
+-- began in the branch that got them, nor in one that waited for that branch; and what cleaned up after a cancel.
+-- Only who ran the code knows it exactly, so the run says it when it ends. What a retry makes of it: see `forgetting`.
+
+local forgetting = require "weir.forgetting"
+
+---@class weir.Barren
+---@field received table<weir.Operation, string[]> failures delivered -> scopes of the branches that got them
+---@field unseen table<string, weir.Operation> id -> one that failed and was not delivered; it may not even be known
+---whether it did
+---@field latest table<string, integer> scope -> the number after which attempts before began there what this one did
+---not ask for
+---@field clean_up string[] ids begun since a cancel was delivered, and what was undone
+local barren = {}
+barren.__index = barren
+
+---@return weir.Barren
+function barren.new()
+  return setmetatable({ received = {}, unseen = {}, latest = {}, clean_up = {} }, barren)
+end
+
+---It failed, or will have.
+---@param operation weir.Operation
+function barren:add(operation) self.unseen[operation.id] = operation end
+
+---It did not fail after all.
+---@param operation weir.Operation
+function barren:remove(operation) self.unseen[operation.id] = nil end
+
+---@param id string of an operation
+function barren:add_clean_up(id) table.insert(self.clean_up, id) end
+
+---Its failure is delivered. What that leads to is not known yet.
+---@param operation weir.Operation
+function barren:deliver(operation)
+  local receivers = {}
+  for _, wait in ipairs(operation.waits) do
+    if wait.branch.wait == wait then receivers[#receivers + 1] = wait.branch.scope end
+  end
+  self.unseen[operation.id] = nil
+  self.received[operation] = receivers
+end
+
+---Something begins: the failures that its branch got, or one that it waited for, led to this.
+---@param scope string of the branch
+function barren:lead_on(scope)
+  for operation, receivers in pairs(self.received) do
+    for _, receiver in ipairs(receivers) do
+      if receiver:sub(1, #scope) == scope then self.received[operation] = nil end
+    end
+  end
+end
+
+---How the store keeps it, now that the run ends.
+---@param came table<string, weir.Outcome> what came and was never asked for
+---@return string text each id behind a tab, those to be done anew with a "~"
+function barren:text(came)
+  local ids, listed, latest = {}, {}, self.latest
+  local function add(id)
+    if not listed[id] then
+      listed[id] = true
+      ids[#ids + 1] = id
+    end
+  end
+  local function add_failed(id, number, scopes)
+    for _, scope in ipairs(scopes) do
+      if forgetting.led_on(latest, scope, number) then return end
+    end
+    add(id)
+  end
+  for operation, receivers in pairs(self.received) do add_failed(operation.id, operation.outcome.number, receivers) end
+  for id, operation in pairs(self.unseen) do
+    if not operation.raced and not operation.dropped then
+      add_failed(id, operation.outcome and operation.outcome.number or math.huge, { forgetting.scope_of(id) })
+    end
+  end
+  for id, outcome in pairs(came) do
+    if outcome.state ~= "completed" then add_failed(id, outcome.number, { forgetting.scope_of(id) }) end
+  end
+  for _, id in ipairs(self.clean_up) do add("~" .. id) end
+  table.sort(ids)
+  return "\t" .. table.concat(ids, "\t")
+end
+
+return barren
