@@ -144,7 +144,7 @@ function effects.deps(self, record, take)
     local number = (parent.fields["o:" .. take()] or ""):match("^%d+")
     local state = '{"ok":false}'
     if number then
-      local outcome = entry.read_outcome(number .. "\t" .. parent.fields[number])
+      local outcome = entry.read_outcome(math.tointeger(tonumber(number)), parent.fields[number])
       state = (outcome.state == "completed" and '{"ok":true,"value":%s}' or '{"ok":false,"error":%s}')
         :gsub("%%s", function() return outcome.value end)
     end

@@ -27,7 +27,7 @@ local PASSING = { ready = true, running = true, waiting = true } -- nobody wants
 ---@field open table<string, integer> root -> how many of its tree have not ended
 ---@field registry table<string, { bundle: string, definition: weir.Definition }>
 ---@field dedupe table<string, { run: string, expires_at: integer }>
----@field chronicle weir.Happening[]? all that happened, in order, if somebody wants it
+---@field chronicle any[]? all that happened, in order, if somebody wants it; see `happenings`
 ---@field calls weir.MemoryCall[] attempts that began, in order
 ---@field ended weir.MemoryRecord[] runs that ended, in order
 ---@field options weir.MemoryOptions
@@ -67,9 +67,23 @@ Store.__index = Store
 function Store:note(record, state, operation, text, at)
   local chronicle = self.chronicle
   if not chronicle then return end
-  chronicle[#chronicle + 1] = {
-    at = at or self.now, run = record.id, operation = operation, state = state, text = text,
-  }
+  local last = #chronicle -- five to each, in one list: a table for each would be most of what the store holds
+  chronicle[last + 1], chronicle[last + 2], chronicle[last + 3] = at or self.now, record.id, operation or false
+  chronicle[last + 4], chronicle[last + 5] = state, text or false
+end
+
+---All that happened, in order.
+---@return fun(): weir.Happening?
+function Store:happenings()
+  local chronicle, last = self.chronicle, 0
+  return function()
+    if last == #chronicle then return nil end
+    last = last + 5
+    return {
+      at = chronicle[last - 4], run = chronicle[last - 3], operation = chronicle[last - 2] or nil,
+      state = chronicle[last - 1], text = chronicle[last] or nil,
+    }
+  end
 end
 
 ---An attempt has ended.

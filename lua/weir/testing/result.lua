@@ -203,7 +203,7 @@ end
 ---@return string
 function Result:timeline()
   local memory, lines, below = private[self].memory, {}, self.id .. "/"
-  for _, happening in ipairs(memory.chronicle) do
+  for happening in memory:happenings() do
     if happening.run == self.id or happening.run:sub(1, #below) == below then
       local at = "+" .. duration.text(math.max(0, happening.at - self.created_at))
       lines[#lines + 1] = ("%s %s  %s"):format(terminal.pad(at, 9), happening.run, sentence_of(memory, happening))
