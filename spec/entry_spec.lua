@@ -26,11 +26,11 @@ describe("an outcome", function()
     assert.same({
       number = 12, operation = "ship:label", state = "completed", finished_at = 1790000000001,
       attempts = 2, value = '"a\tb\nc"',
-    }, entry.read_outcome('12\tship:label\tcompleted\t1790000000001\t2\t"a\tb\nc"'))
+    }, entry.read_outcome(12, 'ship:label\tcompleted\t1790000000001\t2\t"a\tb\nc"'))
   end)
 
   it("of the run itself has no operation", function()
-    local read = entry.read_outcome("3\t\tcancelled\t1790000000000\t0\tcancelled by hand")
+    local read = entry.read_outcome(3, "\tcancelled\t1790000000000\t0\tcancelled by hand")
     assert.same({ "", "cancelled", "cancelled by hand" }, { read.operation, read.state, read.value })
   end)
 end)

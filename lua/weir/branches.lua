@@ -4,7 +4,7 @@
 -- Invariant: which branch runs, and in what order, is a function of what was delivered. Branches that
 -- can run do so in the order in which they became able to.
 --
--- A wait is for futures: operations (settled when their outcome is delivered) and branches (settled
+-- A wait is a list of futures: operations (settled when their outcome is delivered) and branches (settled
 -- when they have ended). Suspension is a yield of PARK, never an error that a pcall could catch.
 
 local failure = require "weir.failure"
@@ -17,6 +17,7 @@ branches.__index = branches
 
 local PARK = branches.PARK
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
+local isyieldable = coroutine.isyieldable
 
 ---@class weir.Branch
 ---@field scope string what the ids begun in it are prefixed with
@@ -158,7 +159,7 @@ end
 -- Waiting
 
 local function park(branch, verb)
-  if not coroutine.isyieldable() then
+  if not isyieldable() then
     branch.wait = nil
     error(("ctx:%s cannot wait here: Lua cannot suspend inside a sort comparator, a gsub callback, "
       .. "a metamethod of tostring or a require"):format(verb), 0)
@@ -177,38 +178,44 @@ local function forget(waits, wait)
   end
 end
 
--- One and the same future may stand in a list twice: it settles once.
-local function each_once(futures)
-  local once, seen = {}, {}
-  for _, future in ipairs(futures) do
-    if not seen[future] then
-      seen[future] = true
-      once[#once + 1] = future
-    end
+local function enlist(self, future, wait)
+  if future.kind then
+    self.journal:await(future, wait)
+  else
+    future.waits[#future.waits + 1] = wait
   end
-  return once
 end
 
 ---Wait in the current branch until `check`, asked once for each future as it settles, says yes.
 ---@param verb string who waits, for messages
----@param futures table[] those not settled are waited for
+---@param futures table[] those not settled are waited for; one and the same may stand there twice: it settles once
 ---@param check fun(future: table): boolean
 function branches:await(verb, futures, check)
   local branch = self.current
-  if #futures > 1 then futures = each_once(futures) end
-  local wait = { branch = branch, futures = futures, check = check }
+  local wait, seen = { branch = branch, check = check }, {}
   branch.wait = wait
-  if coroutine.isyieldable() then
-    for _, future in ipairs(futures) do
-      if not future.settled then
-        if future.kind then
-          self.journal:await(future, wait)
-        else
-          future.waits[#future.waits + 1] = wait
-        end
-      end
+  for _, future in ipairs(futures) do
+    if not future.settled and not seen[future] then
+      seen[future] = true
+      wait[#wait + 1] = future
     end
   end
+  if isyieldable() then
+    for _, future in ipairs(wait) do enlist(self, future, wait) end
+  end
+  park(branch, verb)
+end
+
+local function always() return true end
+
+---Wait in the current branch until this one, which is not settled, does.
+---@param verb string
+---@param future table
+function branches:await_one(verb, future)
+  local branch = self.current
+  local wait = { future, branch = branch, check = always }
+  branch.wait = wait
+  if isyieldable() then enlist(self, future, wait) end
   park(branch, verb)
 end
 
@@ -216,7 +223,7 @@ end
 ---again costs the same for one as for 100,000: nothing is put anywhere, nothing taken away.
 ---@return table wait
 function branches:begin_watch()
-  local wait = { branch = self.current, futures = {} }
+  local wait = { branch = self.current }
   function wait.check(operation)
     wait.came = operation
     return true
@@ -238,7 +245,7 @@ end
 ---Wait until this branch may run its step.
 function branches:await_step(operation)
   local branch = self.current
-  local wait = { branch = branch, futures = {}, step = operation }
+  local wait = { branch = branch, step = operation }
   branch.wait = wait
   self.steps[#self.steps + 1] = wait
   park(branch, "step")
@@ -247,7 +254,7 @@ end
 ---Wait for a time that nobody records: a step that backs off. `wake` of the wait ends it.
 ---@return table wait
 function branches:begin_pause()
-  local wait = { branch = self.current, futures = {} }
+  local wait = { branch = self.current }
   self.current.wait = wait
   return wait
 end
@@ -261,7 +268,7 @@ function branches:wake(wait, raised)
   local branch = wait.branch
   if branch.wait ~= wait then return end
   branch.wait, branch.raised = nil, raised
-  for _, future in ipairs(wait.futures) do
+  for _, future in ipairs(wait) do
     if not future.settled then
       if future.kind then self.journal:unawait(future) end
       forget(future.waits, wait) -- a long wait that many short ones race would keep them all

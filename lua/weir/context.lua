@@ -358,12 +358,14 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- sleep
 
+local SLEEP_OPTIONS = { id = true, duration = true, until_ms = true }
+
 ---Sleep, durably.
 ---@param given weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
 function verbs.sleep(ctx, given)
   local state, run = state_of(ctx, "sleep")
   local options = type(given) == "table" and given or { duration = given }
-  check_options("sleep", options, { id = true, duration = true, until_ms = true })
+  check_options("sleep", options, SLEEP_OPTIONS)
   local until_ms = options.until_ms
   if (until_ms == nil) == (options.duration == nil) then misuse("ctx:sleep takes a duration or until_ms") end
   if until_ms ~= nil then

@@ -33,27 +33,42 @@ function entry.write(kind, after, attempt, line, subject, arguments)
   return kind .. "\t" .. after .. "\t" .. attempt .. "\t" .. line .. "\t" .. subject .. "\t" .. arguments
 end
 
+---An entry, without a table for it: a replay reads one for each operation.
+---@param text string
+---@return integer? number
+---@return integer started_at
+---@return string kind
+---@return integer after
+---@return integer attempt
+---@return string line
+---@return string subject
+---@return string arguments
+function entry.split(text)
+  local number, started_at, kind, after, attempt, line, subject, arguments =
+    text:match("^(%d*)\t(%d+)\t([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$")
+  return tonumber(number), tonumber(started_at), kind, tonumber(after), tonumber(attempt), line, subject, arguments
+end
+
 ---@param text string
 ---@return weir.Entry
 function entry.read(text)
-  local number, started_at, kind, after, attempt, line, subject, arguments =
-    text:match("^(%d*)\t(%d+)\t([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$")
+  local number, started_at, kind, after, attempt, line, subject, arguments = entry.split(text)
   return {
-    number = math.tointeger(tonumber(number)), started_at = math.tointeger(tonumber(started_at)), kind = kind,
-    after = math.tointeger(tonumber(after)), attempt = math.tointeger(tonumber(attempt)), line = line,
+    number = number, started_at = started_at, kind = kind, after = after, attempt = attempt, line = line,
     subject = subject, arguments = arguments,
   }
 end
 
----@param text string
+---@param number integer
+---@param text string what stands behind the number
+---@param from integer? where that begins in `text`
 ---@return weir.Outcome
-function entry.read_outcome(text)
-  local number, operation, round, state, finished_at, attempts, run, value =
-    text:match("^(%d+)\t([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$")
+function entry.read_outcome(number, text, from)
+  local operation, round, state, finished_at, attempts, run, value =
+    text:match("^([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$", from)
   return {
-    number = math.tointeger(tonumber(number)), operation = operation, state = state,
-    finished_at = math.tointeger(tonumber(finished_at)), attempts = math.tointeger(tonumber(attempts)),
-    run = run ~= "" and run or nil, value = value, round = round ~= "" and math.tointeger(tonumber(round)) or nil,
+    number = number, operation = operation, state = state, finished_at = tonumber(finished_at),
+    attempts = tonumber(attempts), run = run ~= "" and run or nil, value = value, round = tonumber(round),
   }
 end
 

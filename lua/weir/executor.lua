@@ -107,10 +107,9 @@ function executor.from_fields(bundle, id, fields)
     data = fields.data,
     tags = fields.tags, -- JSON
     round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
-    undos = {}, undo_ids = {}, -- how to take back what it did; ids of ctx:undo
     deps = fields.deps, -- of a graph's node: the keys it depends on
+    undos = nil, -- how to take back what it did, once there is anything
     foreseen = 0, -- outcomes foreseen in this turn
-    cautious = false, -- what it foresaw once was wrong
   }, Run)
   self.journal = journal.new(fields, attempt)
   self.outbox = self.journal.outbox
@@ -597,7 +596,7 @@ function Run:describe()
   for _, branch in pairs(self.branches.live) do
     local wait = branch.wait
     if wait then
-      for _, future in ipairs(wait.futures) do
+      for _, future in ipairs(wait) do
         if not future.settled then
           waits[#waits + 1] = ('%s "%s" at %s'):format(future.kind or "branch", future.id or future.scope,
             future.line or "?")

@@ -27,8 +27,7 @@ end
 
 -- What the journal says of an operation, as Lua values: made once, as each await returns the same.
 local function read(run, operation)
-  if operation.was_read then return end
-  operation.was_read = true
+  if operation.ok ~= nil then return end
   local outcome = operation.outcome
   if outcome.state == "completed" then
     if operation.decode then
@@ -69,11 +68,9 @@ local function result_of(run, settles)
   return settles.ok, settles.value, settles.info
 end
 
-local function always() return true end
-
 ---Wait for one; its result, or its failure raised.
 function futures.await(run, verb_name, settles)
-  if not settles.settled then run.branches:await(verb_name, { settles }, always) end
+  if not settles.settled then run.branches:await_one(verb_name, settles) end
   local ok, value, info = result_of(run, settles)
   if not ok then error(value, 0) end
   return value, info
@@ -107,7 +104,7 @@ end
 ---@return weir.Settled
 function future_methods:settle()
   local run, settles = inside_of(self, "settle")
-  if not settles.settled then run.branches:await("settle", { settles }, always) end
+  if not settles.settled then run.branches:await_one("settle", settles) end
   return settled(run, settles)
 end
 
@@ -206,6 +203,8 @@ function futures.settle(ctx, t)
   return results
 end
 
+local RACE_OPTIONS = { losers = true }
+
 ---The first to finish: its result and its key, or its failure.
 ---@generic K
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
@@ -215,7 +214,7 @@ end
 function futures.race(ctx, t, options)
   local state, run = verb.state_of(ctx, "race")
   options = options or {}
-  check_options("race", options, { losers = true })
+  check_options("race", options, RACE_OPTIONS)
   local losers = options.losers or "cancel"
   if losers ~= "cancel" and losers ~= "keep" then misuse('ctx:race: losers is "cancel" or "keep"') end
   local keys, items = begin_all(state, run, "race", t)

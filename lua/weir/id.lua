@@ -11,6 +11,7 @@ local LONGEST = 512
 ---@return string? fault
 function id.fault(value)
   if value == nil then return " is missing" end
+  if type(value) == "string" and #value <= LONGEST and value:find "^[%w_.:-]+$" then return nil end -- as nearly all
   if type(value) ~= "string" then return " must be text, not a " .. type(value) end
   if value == "" then return " is empty" end
   if #value > LONGEST then return (" has %d bytes; %d are allowed"):format(#value, LONGEST) end

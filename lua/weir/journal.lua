@@ -75,7 +75,7 @@ local function read_ended(id, text, fields)
   local held = entry.read(text)
   held.id = id
   if held.number then
-    local state = entry.read_outcome(held.number .. "\t" .. fields[tostring(held.number)]).state
+    local state = entry.read_outcome(held.number, fields[tostring(held.number)]).state
     held.failed, held.ended_early = state ~= "completed", state == "cancelled" or state == "refused"
   end
   return held
@@ -113,27 +113,33 @@ function journal:forget(fields)
   self.outbox:tell("afresh")
 end
 
+-- An operation of the record. How far the code had come is where the last of them began.
+local function restore_operation(self, id, text)
+  self.recorded[id] = text
+  local after = tonumber(text:match("^%d*\t%d+\t[^\t]*\t(%d+)"))
+  if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
+  if after == self.replay_until then self.replay_last = self.replay_last + 1 end
+end
+
 ---Take over what a cold run's record holds.
 function journal:restore(fields)
-  local outcomes = {}
   self.known = math.tointeger(tonumber(fields.number or 0)) -- those that are not there are forgotten
-  for field, value in pairs(fields) do
+  for field, value in next, fields do
     local first = field:byte()
-    if first == 111 and field:byte(2) == 58 then -- "o:"
-      self.recorded[field:sub(3)] = value
-      local after = math.tointeger(tonumber(value:match("^%d*\t%d+\t[^\t]*\t(%d+)")))
-      if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
-      if after == self.replay_until then self.replay_last = self.replay_last + 1 end
-    elseif first >= 48 and first <= 57 then
-      outcomes[#outcomes + 1] = field .. "\t" .. value
-    elseif field:find("^c:") then
-      self.rounds[field:sub(3)] = math.tointeger(tonumber(value))
-    elseif field:find("^x:") then
-      local round, anew = value:match("^(%d+)(%+?)$")
-      self.forgotten[field:sub(3)] = { round = math.tointeger(tonumber(round)), anew = anew ~= "" }
+    if first <= 57 then -- a digit
+      learn(self, entry.read_outcome(math.tointeger(tonumber(field)), value))
+    elseif field:byte(2) == 58 then -- ":"
+      local id = field:sub(3)
+      if first == 111 then -- "o:"
+        restore_operation(self, id, value)
+      elseif first == 99 then -- "c:"
+        self.rounds[id] = math.tointeger(tonumber(value))
+      elseif first == 120 then -- "x:"
+        local round, anew = value:match("^(%d+)(%+?)$")
+        self.forgotten[id] = { round = math.tointeger(tonumber(round)), anew = anew ~= "" }
+      end
     end
   end
-  for _, text in ipairs(outcomes) do learn(self, entry.read_outcome(text)) end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -179,28 +185,30 @@ function journal:begin(kind, id, subject, line, arguments, strict)
       message = ('operation "%s" is there already, from %s; give each its own id'):format(id, self.begun[id]),
     }, 0)
   end
-  local operation = {
-    id = id, kind = kind, subject = subject, line = line, after = self.delivered, attempt = self.attempt,
-    asked_at = self.now_ms, waits = {}, awaited = 0, settled = false,
-  }
   local text = self.recorded[id]
+  local after, attempt, started_at, held_arguments = self.delivered, self.attempt, nil, nil
   if not text then
-    operation.line = line or branches.line()
+    line = line or branches.line()
   else
-    local held = entry.read(text)
-    if held.kind ~= kind or held.subject ~= subject then
-      error(self:mismatch(id, held, kind, subject, line), 0)
+    local _, held_kind, held_line, held_subject
+    _, started_at, held_kind, after, attempt, held_line, held_subject, held_arguments = entry.split(text)
+    if held_kind ~= kind or held_subject ~= subject then
+      error(self:mismatch(id, entry.read(text), kind, subject, line), 0)
     end
-    if strict and held.arguments ~= (arguments or "") then
-      error(self:mismatch(id, held, kind, subject, line, { was = held.arguments, now = arguments or "" }), 0)
+    if strict and held_arguments ~= (arguments or "") then
+      error(self:mismatch(id, entry.read(text), kind, subject, line,
+        { was = held_arguments, now = arguments or "" }), 0)
     end
-    operation.line, operation.started_at, operation.arguments = held.line, held.started_at, held.arguments
-    operation.after, operation.attempt = held.after, held.attempt
-    operation.recorded = true
+    line = held_line
     self.recorded[id] = nil
-    if held.after == self.replay_until then self.replay_last = self.replay_last - 1 end
+    if after == self.replay_until then self.replay_last = self.replay_last - 1 end
   end
-  self.begun[id] = operation.line
+  local operation = {
+    id = id, kind = kind, subject = subject, line = line, after = after, attempt = attempt,
+    asked_at = self.now_ms, started_at = started_at, arguments = held_arguments, recorded = text ~= nil,
+    waits = {}, awaited = 0, settled = false,
+  }
+  self.begun[id] = line
   if self.barren and not self.adopting then self.barren:lead_on(self.scope) end
   if (self.cancel_delivered or self.undoing) and not self.adopting then self:failures():add_clean_up(id) end
   local outcome = self.came[id]
@@ -335,7 +343,9 @@ end
 function journal:learn(outcomes)
   for i = 1, #outcomes do
     local text = outcomes[i]
-    if math.tointeger(tonumber(text:match("^%d+"))) > self.known then learn(self, entry.read_outcome(text)) end
+    local number, from = text:match("^(%d+)\t()")
+    number = math.tointeger(tonumber(number))
+    if number > self.known then learn(self, entry.read_outcome(number, text, from)) end
   end
 end
 

@@ -228,7 +228,7 @@ function record.read(id, list)
     elseif field:find("^w:") then
       shared[field:sub(3)] = value
     elseif field:find("^%d+$") then
-      local outcome = entry.read_outcome(field .. "\t" .. value)
+      local outcome = entry.read_outcome(math.tointeger(tonumber(field)), value)
       if outcome.operation ~= "" then
         outcomes[outcome.operation] = outcome
       elseif outcome.state ~= "now" and (not cancel or outcome.number < cancel.number) then

@@ -59,7 +59,7 @@ local function silent() end
 local function waits_of(run)
   local lines = {}
   for _, branch in pairs(run.branches.live) do
-    for _, future in ipairs(branch.wait and branch.wait.futures or {}) do
+    for _, future in ipairs(branch.wait or {}) do
       if not future.settled and future.id then lines[#lines + 1] = ('"%s" at %s'):format(future.id, future.line) end
     end
     local step = branch.wait and branch.wait.step

@@ -18,6 +18,7 @@ local undo = {}
 ---@param id string
 ---@param body fun(ctx: weir.Context)
 function undo.add(run, id, body)
+  run.undos = run.undos or { ids = {} }
   table.insert(run.undos, { id = id, run = body })
 end
 
@@ -31,12 +32,12 @@ function undo.verb(ctx, id, fn)
   if fault then verb.misuse("ctx:undo: id" .. fault) end
   if type(fn) ~= "function" then verb.misuse("ctx:undo takes an id and a function") end
   local full = state.scope .. id
-  if run.undo_ids[full] then
+  if run.undos and run.undos.ids[full] then
     local message = ('there is an undo "%s" already; give each its own id'):format(full)
     verb.raise("duplicate_id", message, { operation = full })
   end
-  run.undo_ids[full] = true
   undo.add(run, full, fn)
+  run.undos.ids[full] = true
 end
 
 -- One that fails keeps nobody else from being undone.
@@ -56,8 +57,8 @@ end
 ---@return boolean begun
 function undo.begin(run)
   local list = run.undos
-  if not list[1] or not run.main or run.given_up or not (run.failure or run.journal.cancel) then return false end
-  run.undos, run.undoing, run.journal.undoing = {}, true, true
+  if not list or not run.main or run.given_up or not (run.failure or run.journal.cancel) then return false end
+  run.undos, run.undoing, run.journal.undoing = nil, true, true
   run.branches:spawn("undo:", function() undo_all(run, list) end, run.ctx)
   return true
 end

@@ -82,7 +82,7 @@ function Driver:view(id)
       local outcome = read.number and fields[tostring(read.number)]
       read.round = tonumber(fields["c:" .. operation])
       if outcome then
-        outcome = entry.read_outcome(read.number .. "\t" .. outcome)
+        outcome = entry.read_outcome(read.number, outcome)
         read.state, read.attempts, read.finished_at = outcome.state, outcome.attempts,
           outcome.finished_at
         read.value = outcome.value
