@@ -151,7 +151,7 @@ function Facts:outcomes(id)
     if list[i]:find "^%d+$" then
       local text = list[i + 1]
       if text == "\1" then text = self:call("HGET", self.key .. "v:" .. id, list[i]) end
-      local outcome = entry.read_outcome(list[i] .. "\t" .. text)
+      local outcome = entry.read_outcome(math.tointeger(tonumber(list[i])), text)
       states[outcome.operation] = outcome.state
     end
   end
