@@ -6,25 +6,32 @@
 #include <string.h>
 
 // clang-format off
+#define MORE "\n                                     " // a second line of help stands below the first
+#define JSON_OF_RUN "print the run as JSON"
+#define JSON_OF_ACTS "print JSON: a line {\"run\",\"answer\",...} for each RUN named; for a" MORE \
+                     "SELECTOR or - one object, the counts and the faults; for" MORE \
+                     "--dry-run a line {\"run\",\"would\"} for each id"
+
 const CommandRow command_rows[] = { // ORDER COMMAND
-    [COMMAND_RUN]     = {"run", "WORKFLOW|FILE", "one run, with a Redis and a host of its own", 1, 1},
-    [COMMAND_DEV]     = {"dev", "[DIR]", "a host with a Redis that keeps its data in .weir/", 0, 1},
-    [COMMAND_SERVE]   = {"serve", "[DIR...]", "the host for production", 0, INT_MAX},
-    [COMMAND_START]   = {"start", "[WORKFLOW]", "start a run, or many, and print their ids", 0, 1},
-    [COMMAND_SHOW]    = {"show", "RUN", "its state, operations and children", 1, 1},
-    [COMMAND_WAIT]    = {"wait", "RUN", "wait until it ended and print its result", 1, 1},
-    [COMMAND_LIST]    = {"list", "", "runs, newest first", 0, 0},
-    [COMMAND_DEPS]    = {"deps", "RUN", "what the nodes of a graph run depend on", 1, 1},
-    [COMMAND_WHY]     = {"why", "[RUN]", "what it, or everything, is waiting for", 0, 1},
-    [COMMAND_CANCEL]  = {"cancel", "[RUN...]", "end them, and all below each", 0, INT_MAX},
-    [COMMAND_RETRY]   = {"retry", "[RUN...]", "go on where they failed or were cancelled", 0, INT_MAX},
-    [COMMAND_DELETE]  = {"delete", "[RUN...]", "remove ended runs, and all below each", 0, INT_MAX},
-    [COMMAND_CHECK]   = {"check", "[DIR]", "load every workflow file and print its faults", 0, 1},
-    [COMMAND_TEST]    = {"test", "[ARG...]", "run specs; arguments and other flags are those of busted", 0, INT_MAX},
-    [COMMAND_DOCTOR]  = {"doctor", "", "look for what is inconsistent in this Redis", 0, 0},
-    [COMMAND_STATS]   = {"stats", "", "counts of runs, queues and hosts", 0, 0},
-    [COMMAND_VERSION] = {"version", "", "print the version", 0, 0},
-    [COMMAND_HELP]    = {"help", "[COMMAND]", "how a command is used", 0, 1},
+    [COMMAND_RUN]     = {"run", "WORKFLOW|FILE", "one run, with a Redis and a host of its own", 1, 1, JSON_OF_RUN},
+    [COMMAND_DEV]     = {"dev", "[DIR]", "a host with a Redis that keeps its data in .weir/", 0, 1, NULL},
+    [COMMAND_SERVE]   = {"serve", "[DIR...]", "the host for production", 0, INT_MAX, NULL},
+    [COMMAND_START]   = {"start", "[WORKFLOW]", "start a run, or many, and print their ids", 0, 1,
+                         JSON_OF_RUN "; with --each the counts"},
+    [COMMAND_SHOW]    = {"show", "RUN", "its state, operations and children", 1, 1, JSON_OF_RUN},
+    [COMMAND_WAIT]    = {"wait", "RUN", "wait until it ended and print its result", 1, 1, JSON_OF_RUN},
+    [COMMAND_LIST]    = {"list", "", "runs, newest first", 0, 0, "print a line of JSON for each"},
+    [COMMAND_DEPS]    = {"deps", "RUN", "what the nodes of a graph run depend on", 1, 1, NULL},
+    [COMMAND_WHY]     = {"why", "[RUN]", "what it, or everything, is waiting for", 0, 1, NULL},
+    [COMMAND_CANCEL]  = {"cancel", "[RUN...]", "end them, and all below each", 0, INT_MAX, JSON_OF_ACTS},
+    [COMMAND_RETRY]   = {"retry", "[RUN...]", "go on where they failed or were cancelled", 0, INT_MAX, JSON_OF_ACTS},
+    [COMMAND_DELETE]  = {"delete", "[RUN...]", "remove ended runs, and all below each", 0, INT_MAX, JSON_OF_ACTS},
+    [COMMAND_CHECK]   = {"check", "[DIR]", "load every workflow file and print its faults", 0, 1, NULL},
+    [COMMAND_TEST]    = {"test", "[ARG...]", "run specs; arguments and other flags are those of busted", 0, INT_MAX, NULL},
+    [COMMAND_DOCTOR]  = {"doctor", "", "look for what is inconsistent in this Redis", 0, 0, NULL},
+    [COMMAND_STATS]   = {"stats", "", "counts of runs, queues and hosts", 0, 0, NULL},
+    [COMMAND_VERSION] = {"version", "", "print the version", 0, 0, NULL},
+    [COMMAND_HELP]    = {"help", "[COMMAND]", "how a command is used", 0, 1, NULL},
     {.name = "signal"}, {.name = "resolve"}, {.name = "reject"}, {.name = "logs"}, {.name = "bundles"},
     {.name = "move"}, {.name = "init"}, {.name = "top"}, {.name = "bench"},
     {.name = "config"},
@@ -138,13 +145,13 @@ const Flag flag_rows[] = {
     {"max-deaths", "N", "5", "dying workers that one run may cost",
      AT(deaths), 1, 1000, .kind = FLAG_NUMBER, .commands = HOSTS},
 
-    {"redis", "URL", NULL, "redis://[user:password@]host:port/db or unix:///path\n"
-     "                                     (default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
+    {"redis", "URL", NULL, "redis://[user:password@]host:port/db or unix:///path" MORE
+     "(default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
      AT(redis), .kind = FLAG_ADDRESS, .commands = CLIENTS | BIT(SERVE)},
     {"prefix", "NAME", "weir", "of all keys in Redis",
      AT(prefix), .kind = FLAG_TEXT, .commands = CLIENTS | HOSTS},
     {"json", NULL, NULL, "print JSON",
-     AT(json), .kind = FLAG_SWITCH, .commands = CLIENTS | BIT(RUN) | BIT(CHECK)},
+     AT(json), .kind = FLAG_SWITCH, .commands = CLIENTS | BIT(RUN) | BIT(CHECK) | BIT(TEST) | BIT(VERSION)},
     {"log", "text|json", "text", "form of the log lines",
      AT(log), .kind = FLAG_CHOICE, .commands = HOSTS},
     {"log-level", "debug|info|warn|error", NULL, "what is logged (default info, of run warn)",
@@ -182,10 +189,11 @@ const char *flag_spell(const Flag *flag, char name[FLAG_NAME_SIZE], bool capital
     return name;
 }
 
-static void write_flag(FILE *out, const Flag *flag) {
+static void write_flag(FILE *out, const Flag *flag, const CommandRow *row) {
     char form[64];
     snprintf(form, sizeof form, "--%s %s", flag->name, flag->argument ? flag->argument : "");
-    fprintf(out, "  %-34s %s", form, flag->help);
+    bool json = row->json && strcmp(flag->name, "json") == 0;
+    fprintf(out, "  %-34s %s", form, json ? row->json : flag->help);
     if (flag->value) fprintf(out, " (default %s)", flag->value);
     fputc('\n', out);
 }
@@ -197,7 +205,7 @@ static void write_command(FILE *out, const CommandRow *row) {
     for (const Flag *flag = flag_rows; flag < flag_rows + flag_count; flag++) {
         if (!flag_taken(flag, (Command)(row - command_rows))) continue;
         if (!any) fputc('\n', out);
-        write_flag(out, flag);
+        write_flag(out, flag, row);
         any = true;
         settings = settings || !flag->once;
     }

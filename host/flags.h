@@ -14,6 +14,7 @@ typedef struct {
     const char *arguments; // as usage shows them
     const char *summary;   // NULL: not there yet
     int least, most;       // how many arguments
+    const char *json;      // what --json does, where the flag's own help says too little
 } CommandRow;
 
 typedef enum {

@@ -213,8 +213,7 @@ static int check(Config *config) {
 }
 
 static int version(Config *config) {
-    (void)config;
-    puts("weir " WEIR_VERSION);
+    puts(config->json ? "{\"version\":\"" WEIR_VERSION "\"}" : "weir " WEIR_VERSION);
     return STATUS_DONE;
 }
 

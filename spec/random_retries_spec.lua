@@ -294,9 +294,8 @@ local function retry_something(roll, root)
     options.from = operation and operation.id
   end
   world.rounds = world.rounds or options.scratch or options.from
-  local word, sentence = retry.act(id, options)
+  local word = retry.acts({ id }, options)[1].answer
   world.said[word] = (world.said[word] or 0) + 1
-  return word == "retried" and id, sentence
 end
 
 -- What is done is done once, but for what was undone since: nothing that is kept is done again.
@@ -337,8 +336,8 @@ local function play(seed)
   end
   world.fails, world.cancels = {}, false
   if made:state(root) ~= "completed" then
-    local word, sentence = retry.act(root, {})
-    if word ~= "retried" then return ("cannot be retried: %s %s"):format(word, sentence) end
+    local reply = retry.acts({ root }, {})[1]
+    if reply.answer ~= "retried" then return "cannot be retried: " .. reply.message end
     finish(root)
   end
   local view = made:view(root)

@@ -147,31 +147,34 @@ local function named(ids)
   return #ids > NAMED and ("%s and %d more"):format(text, #ids - NAMED) or text
 end
 
----What was forgotten and what was kept, and whether it will end the same way.
+---@class weir.Retried what a retry makes of a run
+---@field forgot string[] operations
+---@field kept string[] operations
+---@field above string[] runs that begin again for its sake, from its parent up
+---@field message string the same in a sentence, and whether it will end the same way
+
 ---@param links weir.Link[]
----@return string
-function chain.sentence(links)
+---@return weir.Retried
+function chain.account(links)
   local run, again = links[#links].run, links[#links].again
   local marks = forgetting.choose(ended(run), again)
-  local forgotten, kept = {}, {}
+  local forgot, kept, above = {}, {}, {}
   for _, operation in ipairs(run.operations) do
-    local into = marks[operation.id] and forgotten or operation.state ~= "pending" and kept
+    local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept
     if into then into[#into + 1] = operation.id end
   end
+  for i = #links - 1, 1, -1 do above[#above + 1] = links[i].run.id end
+
   local text = ("run %s begins again: %s; %s"):format(run.id,
-    #forgotten > 0 and "forgot " .. named(forgotten) or "nothing is forgotten",
+    #forgot > 0 and "forgot " .. named(forgot) or "nothing is forgotten",
     #kept > 0 and "kept " .. named(kept) or "nothing is kept")
-  if #links > 1 then
-    local above = {}
-    for i = #links - 1, 1, -1 do above[#above + 1] = links[i].run.id end
-    text = text .. "; so does " .. named(above) .. ", for its sake"
-  end
+  if #above > 0 then text = text .. "; so does " .. named(above) .. ", for its sake" end
   local culprit = run.error and run.error.operation
   if culprit and not marks[culprit] and operation_of(run, culprit) then
     text = text .. ('; it will end the same way, as the failure of "%s" led to more: weir retry %s --from %s'):format(
       culprit, run.id, culprit)
   end
-  return text
+  return { forgot = forgot, kept = kept, above = above, message = text }
 end
 
 return chain

@@ -354,7 +354,7 @@ function Runner:retry(id, options)
   end
   local links, _, fault = chain.of(function(one) return self.memory:read(one) end, id, options)
   if not links then misuse(fault) end
-  local sentence, list = chain.sentence(links), {}
+  local sentence, list = chain.account(links).message, {}
   for _, link in ipairs(links) do
     list[#list + 1] = link.run.id
     list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again

@@ -297,20 +297,11 @@ describe("many runs", function()
         select(2, good("cancel", "--workflow", "waits", "--yes", "--rate", "1000/s")))
     end)
 
-    it("prints each run as JSON when asked, and no more than --limit", function()
+    it("takes no more than --limit", function()
       for i = 1, 3 do start("waits", "w" .. i, "{}", "--delay", "1h") end
-      local out = good("cancel", "--workflow", "waits", "--yes", "--json", "--limit", "2")
-      local ids = {}
-      for i, line in ipairs(lines_of(out)) do
-        local run = cjson.decode(line)
-        assert.equal("cancelled", run.state)
-        ids[i] = run.id
-      end
-      assert.same({ "w3", "w2" }, ids)
+      assert.equal("cancelled 2\n", select(2, good("cancel", "--workflow", "waits", "--yes", "--limit", "2")))
       assert.equal("scheduled", state_of "w1")
       assert.equal("w1\n", (good("cancel", "--workflow", "waits", "--dry-run", "--limit", "2")))
-      local planned = cjson.decode((good("cancel", "--workflow", "waits", "--dry-run", "--json")))
-      assert.same({ "w1", "scheduled" }, { planned.id, planned.state })
     end)
   end)
 

@@ -93,15 +93,20 @@ end
 -- Rounded down: what is not whole is never said to be.
 local function percent(file) return file.ran * 100 // file.all end
 
----The worst first, then the total.
+---Sorts them, the worst first.
 ---@param files weir.Coverage[]
----@return string
-function coverage.text(files)
+function coverage.sort(files)
   table.sort(files, function(a, b)
     local left, right = a.ran * b.all, b.ran * a.all
     if left ~= right then return left < right end
     return a.path < b.path
   end)
+end
+
+---A line each, then the total.
+---@param files weir.Coverage[]
+---@return string
+function coverage.text(files)
   local total = { path = "total", ran = 0, all = 0, missing = "" }
   local width = #total.path
   for _, file in ipairs(files) do
@@ -119,12 +124,20 @@ function coverage.text(files)
   return table.concat(rows)
 end
 
-function coverage:print()
+---What the specs ran by now.
+---@return weir.Coverage[] files
+function coverage:files()
   local files = {}
   for path, ran in pairs(native.covered()) do
     local source = self.sources[path] or not is_foreign(path) and read(path)
     if source then files[#files + 1] = coverage.of((path:gsub("^%./", "")), source, ran) end
   end
+  coverage.sort(files)
+  return files
+end
+
+---@param files weir.Coverage[]
+function coverage.print(files)
   if #files == 0 then
     print "\nno workflow file was run: no coverage"
   else

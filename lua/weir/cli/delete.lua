@@ -8,26 +8,29 @@ local delete = {}
 
 local PAUSE_MS, PATIENCE_MS = 50, 5000 -- while nothing at all is written
 
-local function refuse(format, ...) return "refused", format:format(...), store.FAILED end
-
-local answers = {}
-
-function answers.deleted() return "deleted", nil, 0 end
-
-function answers.missing(id)
-  return "missing", store.absence(id), store.NO_INPUT
+local function refuse(format, ...)
+  return { answer = "refused", message = format:format(...), status = store.FAILED }
 end
 
-function answers.live(id, state)
-  return "live", ("run %s is %s; it can be deleted when it has ended: weir cancel %s, weir wait %s"):format(id, state,
-    id, id), store.FAILED
+-- What is to be said for each word of the script.
+local readers = {}
+
+function readers.deleted() return { answer = "deleted", status = 0 } end
+
+function readers.missing(id)
+  return { answer = "missing", message = store.absence(id), status = store.NO_INPUT }
 end
 
-function answers.below(id)
+function readers.live(id, state)
+  local sentence = "run %s is %s; it can be deleted when it has ended: weir cancel %s, weir wait %s"
+  return { answer = "live", state = state, message = sentence:format(id, state, id, id), status = store.FAILED }
+end
+
+function readers.below(id)
   return refuse("a run below %s still goes on, detached or abandoned; wait for it or cancel it: weir show %s", id, id)
 end
 
-function answers.needed(id, state)
+function readers.needed(id, state)
   if state == "waiters" then
     return refuse("other runs are only just being told how %s ended; delete it again in a moment", id)
   end
@@ -46,7 +49,7 @@ local function conclude(id, reply, commit)
   while reply[1] == "deleting" do
     if waited >= PATIENCE_MS then
       local sentence = "run %s is not to be seen any more, and hosts delete the rest of it: start one with weir serve"
-      return { "refused", sentence:format(id), store.TIMED_OUT }
+      return { answer = "refused", message = sentence:format(id), status = store.TIMED_OUT }
     end
     local replies, _, now_commit = store.call({ "delete", id, "on" })
     if now_commit == commit then
@@ -57,27 +60,18 @@ local function conclude(id, reply, commit)
     end
     reply, commit = replies[1], now_commit
   end
-  return { answers[reply[1]](id, reply[2]) }
+  return readers[reply[1]](id, reply[2])
 end
 
 ---Deletes runs, each with all below it.
 ---@param ids string[] few enough for one call, as long as they are small
----@return table[] for each id a word, a sentence or nil, an exit status
+---@return weir.Answer[] answers one for each id: deleted, live, missing, refused
 function delete.acts(ids)
-  local groups, results = {}, {}
+  local groups, answers = {}, {}
   for i, id in ipairs(ids) do groups[i] = { "delete", id } end
   local replies, _, commit = store.call(table.unpack(groups))
-  for i, reply in ipairs(replies) do results[i] = conclude(ids[i], reply, commit) end
-  return results
-end
-
----@param id string
----@return "deleted"|"live"|"missing"|"refused" word
----@return string? sentence
----@return integer status
-function delete.act(id)
-  local result = delete.acts({ id })[1]
-  return result[1], result[2], result[3]
+  for i, reply in ipairs(replies) do answers[i] = conclude(ids[i], reply, commit) end
+  return answers
 end
 
 return delete

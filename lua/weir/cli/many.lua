@@ -1,9 +1,11 @@
 -- An act on runs that were named, or on all that a SELECTOR means: cancel, retry, delete. What the act does to one run,
 -- and in one call to several, stands in the file of the act; here is which runs, the question, the pace, the count.
 --
--- Every act may be done twice: what was interrupted goes on where it was when it is sent again.
+-- Every act may be done twice: what was interrupted goes on where it was when it is sent again. With --json stdout has
+-- a line for each run that was named, or one object for all that a SELECTOR or stdin meant; stderr stays as it is.
 
 local client = require "weir.native.client"
+local json = require "weir.json"
 local output = require "weir.cli.output"
 local progress = require "weir.cli.progress"
 local record = require "weir.record"
@@ -15,6 +17,7 @@ local many = {}
 
 local DONE, INTERRUPTED = 0, 130
 local BATCH = 50 -- runs in one call
+local LINES = 1000 -- written at once
 local SPANS = { s = 1000, m = 60 * 1000, h = 3600 * 1000 }
 
 ---@class weir.Act what can be done to runs
@@ -100,39 +103,63 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The work
 
+---@class weir.Answer what an act said of one run
+---@field answer string a word for counting; that of the act when it was done
+---@field message string? a sentence for people
+---@field status integer
+---@field state string? of a run in no state for it
+---@field forgot string[]? by a retry, as are the next two
+---@field kept string[]?
+---@field above string[]?
+
 ---@class weir.Tally
 ---@field verb string
+---@field selection weir.Selection
+---@field options table of the command
 ---@field ids string[]
+---@field bulk boolean nobody named them one by one
 ---@field handled integer of these
----@field counts table<string, integer> by the word of `act`
+---@field counts table<string, integer> by answer
 ---@field passed integer
+---@field faults table[] of a bulk that is told as JSON
 ---@field status integer
 ---@field line weir.Progress
 ---@field due number? when the next may be done, ms
 
--- Words for runs that are in no state for it: nothing was done, and nothing is wrong with it.
+-- Answers for runs that are in no state for it: nothing was done, and nothing is wrong with it.
 local NEVERMIND = { ended = true, live = true, missing = true }
 
+local function skipped(self) return self.passed + (self.counts.ended or 0) + (self.counts.live or 0) end
+
 local function describe(self)
-  local act, parts = ACTS[self.verb], {}
-  local counts = self.counts
-  local passed = self.passed + (counts.ended or 0) + (counts.live or 0)
+  local act, counts, parts = ACTS[self.verb], self.counts, {}
   parts[1] = ("%s %d"):format(act.done, counts[act.done] or 0)
-  if passed > 0 then parts[#parts + 1] = ("%d %s"):format(passed, act.passed) end
+  if skipped(self) > 0 then parts[#parts + 1] = ("%d %s"):format(skipped(self), act.passed) end
   if counts.missing then parts[#parts + 1] = ("%d were not there"):format(counts.missing) end
-  local words = {}
-  for word in pairs(counts) do
-    if word ~= act.done and not NEVERMIND[word] then words[#words + 1] = word end
-  end
-  table.sort(words)
-  for _, word in ipairs(words) do parts[#parts + 1] = ("%d %s"):format(counts[word], word) end
+  if counts.refused then parts[#parts + 1] = ("%d refused"):format(counts.refused) end
   return table.concat(parts, ", ")
 end
 
+local function summary_json(self)
+  local act, counts = ACTS[self.verb], self.counts
+  return json.encode {
+    [act.done] = counts[act.done] or 0, skipped = skipped(self), missing = counts.missing or 0,
+    refused = counts.refused or 0, left = #self.ids - self.handled, faults = json.array(self.faults),
+  }
+end
+
+local function answer_table(id, reply)
+  return {
+    run = id, answer = reply.answer, state = reply.state, message = reply.message,
+    forgot = reply.forgot and json.array(reply.forgot), kept = reply.kept and json.array(reply.kept),
+    above = reply.above and json.array(reply.above),
+  }
+end
+
 -- What a filter found may have moved on, or be gone, by now; of ids on stdin, those that it was done to before have.
-local function is_fault(selection, word)
-  if not selection.ids then return not NEVERMIND[word] end
-  return not (selection.piped and NEVERMIND[word] and word ~= "missing")
+local function is_fault(selection, answer)
+  if not selection.ids then return not NEVERMIND[answer] end
+  return not (selection.piped and NEVERMIND[answer] and answer ~= "missing")
 end
 
 -- Something is to be written where the bar stands.
@@ -142,41 +169,18 @@ local function tell(self, write, ...)
 end
 
 -- What is said of each run that it was done to is for the few that were named.
-local function note(self, selection, results, options)
-  local names = selection.ids and not selection.piped and not options.json
-  for _, result in ipairs(results) do
-    local word, sentence, status = result[1], result[2], result[3]
-    self.counts[word] = (self.counts[word] or 0) + 1
-    self.handled = self.handled + 1
-    if status == DONE then
-      if sentence and names then tell(self, output.say, sentence) end
-    elseif is_fault(selection, word) then
-      if sentence then tell(self, output.complain, "%s", sentence) end
-      self.status = math.max(self.status, status)
-    end
+local function note(self, id, reply)
+  local as_json, answer = self.options.json, reply.answer
+  self.counts[answer] = (self.counts[answer] or 0) + 1
+  self.handled = self.handled + 1
+  if as_json and not self.bulk then tell(self, output.print, json.encode(answer_table(id, reply))) end
+  if reply.status == DONE then
+    if reply.message and not self.bulk then tell(self, output.say, reply.message) end
+  elseif is_fault(self.selection, answer) then
+    if reply.message then tell(self, output.complain, "%s", reply.message) end
+    if as_json and self.bulk then self.faults[#self.faults + 1] = answer_table(id, reply) end
+    self.status = math.max(self.status, reply.status)
   end
-end
-
-local function print_json(ids)
-  local runs = store.inspect(ids)
-  for _, id in ipairs(ids) do
-    if runs[id] then output.print(record.json(runs[id])) end
-  end
-end
-
-local function those_done(ids, results)
-  local done = {}
-  for i, result in ipairs(results) do
-    if result[3] == DONE then done[#done + 1] = ids[i] end
-  end
-  return done
-end
-
-local function do_batch(module, ids, options)
-  if module.acts then return module.acts(ids, options) end
-  local results = {}
-  for i, id in ipairs(ids) do results[i] = { module.act(id, options) } end
-  return results
 end
 
 -- Waits until the next may be done; true when the process was interrupted. What was late is not made up for.
@@ -188,19 +192,14 @@ local function wait_for_turn(self, pace)
 end
 
 -- Goes through all; true when it was interrupted.
-local function work(self, selection, options, pace)
+local function work(self, pace)
   local module = require("weir.cli." .. self.verb)
-  local size = not pace and module.acts and (module.BATCH or BATCH) or 1
+  local size = pace and 1 or module.BATCH or BATCH
   while self.handled < #self.ids do
     if wait_for_turn(self, pace) then return true end
     local batch = table.move(self.ids, self.handled + 1, math.min(self.handled + size, #self.ids), 1, {})
-    local results = do_batch(module, batch, options)
-    note(self, selection, results, options)
-    if options.json then
-      print_json(those_done(batch, results))
-    else
-      self.line:bar(ACTS[self.verb].doing, self.handled, #self.ids)
-    end
+    for i, reply in ipairs(module.acts(batch, self.options)) do note(self, batch[i], reply) end
+    self.line:bar(ACTS[self.verb].doing, self.handled, #self.ids)
   end
   return false
 end
@@ -215,31 +214,35 @@ local function fitting(verb, options, ids)
 end
 
 local function dry_run(verb, ids, passed, as_json)
-  for from = 1, #ids, BATCH do
-    local page = table.move(ids, from, math.min(from + BATCH - 1, #ids), 1, {})
-    if as_json then print_json(page) else output.print(table.concat(page, "\n")) end
+  local function line(id) return as_json and json.encode { run = id, would = verb } or id end
+  for from = 1, #ids, LINES do
+    local lines = {}
+    for i = from, math.min(from + LINES - 1, #ids) do lines[#lines + 1] = line(ids[i]) end
+    output.print(table.concat(lines, "\n"))
   end
   local more = passed > 0 and ("; %s not in a state for it"):format(terminal.count(passed, "other")) or ""
   output.say(("would %s %s%s"):format(verb, terminal.count(#ids, "run"), more))
   return DONE
 end
 
--- Does it, and says how far that went, whatever ended it.
-local function carry_out(self, selection, options, pace)
-  client.heed_interrupts()
-  local ok, interrupted = pcall(work, self, selection, options, pace)
+-- How far it went, whatever ended it.
+local function conclude(self, complete)
   self.line:over()
-  local bulk = not selection.ids or selection.piped
-  if ok and not interrupted then
-    if bulk then output.say(describe(self)) end
-    return self.status
-  end
-  if bulk or self.handled > 0 then
+  if self.bulk and self.options.json then output.print(summary_json(self)) end
+  if complete then
+    if self.bulk then output.say(describe(self)) end
+  elseif self.bulk or self.handled > 0 then
     output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self),
       #self.ids - self.handled, #self.ids))
   end
+end
+
+local function carry_out(self, pace)
+  client.heed_interrupts()
+  local ok, interrupted = pcall(work, self, pace)
+  conclude(self, ok and not interrupted)
   if not ok then error(interrupted, 0) end
-  return INTERRUPTED
+  return interrupted and INTERRUPTED or self.status
 end
 
 ---Does it to all that are meant.
@@ -259,9 +262,10 @@ function many.main(verb, options)
     output.say(("nothing was %s"):format(ACTS[verb].done))
     return store.FAILED
   end
-  local self = { verb = verb, ids = ids, handled = 0, counts = {}, passed = passed, status = DONE,
-                 line = progress.new() }
-  return carry_out(self, selection, options, pace)
+  local self = { verb = verb, selection = selection, options = options, ids = ids,
+                 bulk = not selection.ids or selection.piped, handled = 0, counts = {}, passed = passed, faults = {},
+                 status = DONE, line = progress.new() }
+  return carry_out(self, pace)
 end
 
 return many

@@ -11,11 +11,22 @@ retry.BATCH = 200
 
 local TRIES = 3 -- what was looked at may have moved
 
--- What `act` says of a run to which nothing was done.
+-- Answers for runs to which nothing was done, by the word of `chain.of`.
 local REFUSED = {
   refused = { "refused", store.FAILED }, live = { "live", store.FAILED }, missing = { "missing", store.NO_INPUT },
   no_operation = { "refused", store.NO_INPUT },
 }
+
+local function refusal(word, sentence, run)
+  local state = word == "live" and run.state or nil
+  return { answer = REFUSED[word][1], state = state, message = sentence, status = REFUSED[word][2] }
+end
+
+local function acceptance(links)
+  local account = chain.account(links)
+  return { answer = "retried", message = account.message, status = 0, forgot = account.forgot, kept = account.kept,
+           above = account.above }
+end
 
 -- Chains with the same topmost run are one: it begins again for all of them.
 local function merge(trees, links)
@@ -45,21 +56,21 @@ local function group_of(tree)
   return group
 end
 
--- Tries all whose result is not known. What has moved since it was looked at is left.
-local function try(ids, options, results)
+-- Tries all that have no answer. What has moved since it was looked at is left.
+local function try(ids, options, answers)
   local runs, chains, trees = {}, {}, {}
   local function look(id)
     if runs[id] == nil then runs[id] = store.inspect({ id })[id] or false end
     return runs[id] or nil
   end
   for i, id in ipairs(ids) do
-    if not results[i] then
+    if not answers[i] then
       local links, word, sentence = chain.of(look, id, options)
       chains[i] = links
       if links then
         merge(trees, links)
       else
-        results[i] = { REFUSED[word][1], sentence, REFUSED[word][2] }
+        answers[i] = refusal(word, sentence, runs[id])
       end
     end
   end
@@ -69,34 +80,25 @@ local function try(ids, options, results)
     retried[trees[i][1].run.id] = reply[1] == "retried"
   end
   for i, links in pairs(chains) do
-    if retried[links[1].run.id] then results[i] = { "retried", chain.sentence(links), 0 } end
+    if retried[links[1].run.id] then answers[i] = acceptance(links) end
   end
 end
 
 ---Lets runs begin again, with one call.
 ---@param ids string[] at most BATCH
 ---@param options { from: string?, scratch: boolean? }
----@return table[] for each id a word, a sentence, an exit status
+---@return weir.Answer[] answers one for each id: retried (with forgot, kept, above), live, missing, refused
 function retry.acts(ids, options)
   if options.from and options.scratch then
     store.fault(store.USAGE, "--from and --scratch exclude each other: --scratch forgets everything")
   end
-  local results = {}
-  for _ = 1, TRIES do try(ids, options, results) end
+  local answers = {}
+  for _ = 1, TRIES do try(ids, options, answers) end
   for i, id in ipairs(ids) do
-    results[i] = results[i] or { "refused", ("run %s does not stand still; weir show %s"):format(id, id), store.FAILED }
+    answers[i] = answers[i]
+      or refusal("refused", ("run %s does not stand still; weir show %s"):format(id, id))
   end
-  return results
-end
-
----@param id string
----@param options { from: string?, scratch: boolean? }
----@return "retried"|"live"|"missing"|"refused" word
----@return string sentence
----@return integer status
-function retry.act(id, options)
-  local result = retry.acts({ id }, options)[1]
-  return result[1], result[2], result[3]
+  return answers
 end
 
 return retry

@@ -127,15 +127,14 @@ local function filters_of(options)
   return given
 end
 
--- Ids, one a line.
--- Ids, one a line; or runs as `list --json` prints them.
+-- Ids, one a line; or JSON that names a run, as `list --json` and the acts print it.
 local function read_ids(text)
   local ids = {}
   for line in text:gmatch("[^\n]+") do
     local id = line:match("^%s*(.-)%s*$")
     if id:find("^{") then
       local run = json.try_decode(id)
-      id = type(run) == "table" and run.id
+      id = type(run) == "table" and (run.id or run.run)
       if type(id) ~= "string" then
         store.fault(store.USAGE, "line %d of stdin is neither the id of a run nor a run as JSON", #ids + 1)
       end

@@ -90,9 +90,15 @@ end
 local function run(arguments, options)
   local coverage = options.coverage and require("weir.cli.coverage").begin()
   local ledger = options.ledger and require("weir.cli.ledger").begin(options.ledger, arguments)
+  local report = options.json and require("weir.cli.report").begin(arguments)
   local status = run_busted(arguments)
   if ledger then ledger:write() end
-  if coverage then coverage:print() end
+  local files = coverage and coverage:files() or nil
+  if report then
+    report:print(files)
+  elseif coverage then
+    coverage.print(files)
+  end
   return status
 end
 
@@ -102,6 +108,10 @@ function test.main(options)
   if not package.searchpath("busted.runner", package.path) then
     complain "weir test needs busted: apt install lua-busted"
     return UNAVAILABLE
+  end
+  if options.watch and options.json then
+    complain "--watch goes on and on, and --json is one report: leave one out"
+    return USAGE
   end
   package.path = package.path .. ";" .. PATHS
   _G.arg = table.move(options, 1, #options, 1, { [0] = "weir test" })

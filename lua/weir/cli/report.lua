@@ -1,0 +1,73 @@
+-- `weir test --json`: what the specs came to, as one object on stdout. It takes the place of what busted prints; what
+-- specs print meanwhile goes to stderr, so that nothing else stands on stdout.
+
+local json = require "weir.json"
+
+local report = {}
+report.__index = report
+
+local stdout = io.stdout
+
+local function divert()
+  io.stdout = io.stderr -- luacheck: ignore 122
+  io.output(io.stderr)
+  function print(...) -- luacheck: ignore 121
+    local texts = table.pack(...)
+    for i = 1, texts.n do texts[i] = tostring(texts[i]) end
+    io.stderr:write(table.concat(texts, "\t"), "\n")
+  end
+end
+
+-- Where the spec stands, and what is said of it: busted keeps whatever was raised.
+local function fault_of(failed)
+  local trace = failed.element.trace or failed.trace or {}
+  local message = failed.message
+  return {
+    name = failed.name, file = (trace.short_src or ""):gsub("^%./", ""), line = trace.currentline or json.null,
+    message = type(message) == "string" and message or require("pl.pretty").write(message),
+    kind = failed.isError and "error" or "failure",
+  }
+end
+
+local function add(self, handler)
+  self.successes = self.successes + handler.successesCount
+  self.failures = self.failures + handler.failuresCount
+  self.errors = self.errors + handler.errorsCount
+  self.pending = self.pending + handler.pendingsCount
+  self.seconds = self.seconds + handler.getDuration()
+  for _, list in ipairs { handler.failures, handler.errors } do
+    for _, failed in ipairs(list) do self.faults[#self.faults + 1] = fault_of(failed) end
+  end
+end
+
+---Counts what runs from now on.
+---@param arguments table of busted; what it prints by is replaced
+---@return table report
+function report.begin(arguments)
+  local self = setmetatable({ successes = 0, failures = 0, errors = 0, pending = 0, seconds = 0, faults = {} }, report)
+  arguments.output = "weir" -- where busted looks for its own
+  package.loaded["busted.outputHandlers.weir"] = function()
+    local handler = require "busted.outputHandlers.base"()
+    require("busted").subscribe({ "suite", "end" }, function()
+      add(self, handler)
+      return nil, true
+    end)
+    return handler
+  end
+  divert()
+  return self
+end
+
+---@param coverage weir.Coverage[]? of the files that ran
+function report:print(coverage)
+  local files = coverage and json.array {}
+  for i, file in ipairs(coverage or {}) do
+    files[i] = { file = file.path, lines = file.all, ran = file.ran, not_run = file.missing }
+  end
+  stdout:write(json.encode {
+    successes = self.successes, failures = self.failures, errors = self.errors, pending = self.pending,
+    seconds = self.seconds, faults = json.array(self.faults), coverage = files,
+  }, "\n")
+end
+
+return report
