@@ -24,6 +24,14 @@ local tree = weir.workflow {
   end,
 }
 
+local deep = weir.workflow {
+  id = "deep",
+  run = function(ctx, data)
+    if data.depth > 0 then ctx:invoke { id = "d", workflow = "deep", data = { depth = data.depth - 1 } } end
+    ctx:sleep "1h"
+  end,
+}
+
 local fails = weir.workflow {
   id = "fails",
   retry = { attempts = 1 },
@@ -39,7 +47,7 @@ local above = weir.workflow {
   run = function(ctx, data) return ctx:invoke { id = "pay", workflow = "fails", data = data } end,
 }
 
-return { waits, tree, fails, above }
+return { waits, tree, deep, fails, above }
 ]]
 
 local host, folder
@@ -184,6 +192,12 @@ describe("many runs", function()
       local seen = {}
       for _, id in ipairs(ids) do seen[id] = true end
       for i = 1, 1200 do assert.is_true(seen["wide/c" .. i]) end
+    end)
+
+    it("goes down to every depth", function()
+      start("deep", "a", '{"depth":3}')
+      host:wait_for("a/d/d/d", "waiting")
+      assert.same({ "a", "a/d", "a/d/d", "a/d/d/d" }, listed("--workflow", "deep"))
     end)
 
     it("groups failed runs by what they failed of", function()

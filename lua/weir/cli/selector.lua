@@ -245,8 +245,9 @@ end
 local function descend(children, visit)
   local waiting, at = children, 1
   while at <= #waiting do
-    local page, now = look(table.move(waiting, at, math.min(at + PAGE - 1, #waiting), 1, {}))
-    at = at + PAGE
+    local ids = table.move(waiting, at, math.min(at + PAGE - 1, #waiting), 1, {})
+    at = at + #ids
+    local page, now = look(ids)
     if visit(page, now) then return true end
     local below = store.children(ids_of_begun(page))
     for _, glance in ipairs(page) do
