@@ -6,7 +6,7 @@
 --                               expires   when the lease of the host that holds it ends, absent when it has ended
 
 local FIELDS = { "state", "workflow", "attempt", "queue", "priority", "holder", "cancel", "number", "deadline", "error",
-                 "tags", "detached", "created_at", "started_at", "finished_at" }
+                 "tags", "detached", "special", "created_at", "started_at", "finished_at" }
 
 local function look(id)
   local stored = redis.call("HMGET", lib.key("r:" .. id), unpack(FIELDS))

@@ -1,9 +1,19 @@
 -- list: a page of runs, newest first, stable while newer ones arrive.
--- args   set(roots|failed)  before|""  count      before: "<at> <run>", the last of the page before
+-- args   set(roots|failed)  before|""  count  [since]
+--        before: "<at> <run>", the last of the page before
+--        since: of so many runs only those that had not ended by then, and those below which something may have lived
+--        on; but always the last one, as the next page begins behind it
 -- reply  list (at run)…
+
+-- What a run does not wait for may outlive it; then `special` was set.
+local function lived_on(id, since)
+  local stored = redis.call("HMGET", lib.key("r:" .. id), "state", "finished_at", "special")
+  return stored[3] or not lib.is_end(stored[1]) or tonumber(stored[2]) >= since
+end
 
 function verbs.list()
   local set, before, count = lib.take(), lib.take(), tonumber(lib.take())
+  local since = lib.more() and tonumber(lib.take())
   local at, last = string.match(before, "^(%d+) (.+)$")
   local from, reply = 0, { "list" }
   if at then
@@ -13,8 +23,10 @@ function verbs.list()
   end
   local page = redis.call("ZREVRANGE", lib.key(set), from, from + count - 1, "WITHSCORES")
   for i = 1, #page, 2 do
-    reply[#reply + 1] = page[i + 1]
-    reply[#reply + 1] = page[i]
+    if not since or i == #page - 1 or lived_on(page[i], since) then
+      reply[#reply + 1] = page[i + 1]
+      reply[#reply + 1] = page[i]
+    end
   end
   return reply
 end

@@ -3,8 +3,8 @@ local redis = require "spec.support.redis"
 describe("list", function()
   local store = redis.store()
 
-  local function page(set, before, count)
-    local answer = store:unchanged(function() return store:say("list", set, before, count) end)
+  local function page(set, before, count, since)
+    local answer = store:unchanged(function() return store:say("list", set, before, count, since) end)
     local runs = {}
     for i = 2, #answer, 2 do runs[#runs + 1] = answer[i + 1] end
     return runs, #answer > 1 and table.concat(answer, " ", #answer - 1) or ""
@@ -43,5 +43,19 @@ describe("list", function()
     store:pass(1)
     store.a:turn("r1", redis.fail())
     assert.same({ "r1", "r3" }, (page("failed", "", 10)))
+  end)
+
+  it("leaves out what had ended by an instant with all below it, but for the last of a page", function()
+    store.a:claim(4)
+    store.a:turn("r2", redis.complete())
+    store.a:turn("r3", redis.invoke { operation = "d", child = "r3/d", options = { detached = "1" } },
+      redis.complete())
+    store:pass(1)
+    store.a:turn("r1", redis.complete())
+    assert.same({ "r5", "r4", "r3", "r1" }, (page("roots", "", 10, redis.BEGIN + 6)))
+    local runs, last = page("roots", "", 4, redis.BEGIN + 6)
+    assert.same({ "r5", "r4", "r3", "r2" }, runs)
+    assert.same({ "r1" }, (page("roots", last, 4, redis.BEGIN + 6)))
+    assert.same({ "r5", "r4", "r3", "r2", "r1" }, (page("roots", "", 10, redis.BEGIN + 5)))
   end)
 end)

@@ -32,6 +32,20 @@ local deep = weir.workflow {
   end,
 }
 
+local later = weir.workflow {
+  id = "later",
+  run = function(ctx, data)
+    ctx:sleep(data.pause)
+    ctx:spawn { id = "child", workflow = "waits" }
+    ctx:sleep "1h"
+  end,
+}
+
+local lets = weir.workflow {
+  id = "lets",
+  run = function(ctx, data) ctx:invoke { id = "free", workflow = "later", data = data, detached = true } end,
+}
+
 local fails = weir.workflow {
   id = "fails",
   retry = { attempts = 1 },
@@ -47,7 +61,7 @@ local above = weir.workflow {
   run = function(ctx, data) return ctx:invoke { id = "pay", workflow = "fails", data = data } end,
 }
 
-return { waits, tree, deep, fails, above }
+return { waits, tree, deep, later, lets, fails, above }
 ]]
 
 local host, folder
@@ -144,6 +158,23 @@ describe("many runs", function()
       assert.same({}, listed("--until", "1h"))
       assert.equal(64, weir("list", "--since", "yesterday").status)
       assert.equal(64, weir("list", "--state", "wating").status)
+    end)
+
+    it("goes by the instant of each run itself, also below roots that are older", function()
+      start("later", "l1", '{"pause":"20ms"}')
+      start("lets", "l2", '{"pause":"20ms"}')
+      local function born(id) return math.tointeger(host:wait_for(id, "waiting").created_at) end
+      local first, second = born "l1/child", born "l2/free/child"
+      assert.equal("completed", state_of "l2")
+      assert.same({ "l1/child" }, listed("--match", "l1", "--since", tostring(first)))
+      assert.same({ "l2/free/child" }, listed("--match", "l2", "--since", tostring(second)))
+      assert.same({ "l1" }, listed("--match", "l1", "--until", tostring(first - 1)))
+      assert.same({ "l2", "l2/free" }, listed("--match", "l2", "--until", tostring(second - 1)))
+      assert.same({}, listed("--match", "child", "--roots", "--since", tostring(first)))
+
+      local since = tostring(math.min(first, second))
+      assert.same({ "l2/free/child", "l1/child" }, listed("--match", "child", "--since", since))
+      assert.same({ "l1/child" }, listed("--match", "child", "--since", since, "--after", "l2/free/child"))
     end)
 
     -- Every page of a list, as a person reads on, until one is not full.

@@ -2,13 +2,14 @@
 -- first, each with the tree below it, parents before their children; newer runs that arrive meanwhile change nothing.
 -- Reads a page at a time and never writes.
 --
--- --since and --until go by the instant of the root: a child counts with the tree that it is in. Failed runs stand in a
--- set of their own and go by their own instant.
+-- --since and --until go by the instant at which each run was created itself. Roots stand in that order, so that newer
+-- ones are passed over; below those that are older than --since only what lived by then can have got children since.
 
 local client = require "weir.native.client"
 local duration = require "weir.duration"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
+local record = require "weir.record"
 local store = require "weir.cli.store"
 
 local selector = {}
@@ -232,24 +233,32 @@ local function look(ids)
   return glances, now
 end
 
--- What never began has no children.
-local function ids_of_begun(glances)
+-- What never began has no children, and those of the others are created after them, as long as they live. What they let
+-- go may go on longer.
+local function may_have_children(selection, glance)
+  if not glance.started_at then return false end
+  if selection["until"] and glance.created_at > selection["until"] then return false end
+  if not selection.since or glance.special or not record.ENDED[glance.state] then return true end
+  return glance.finished_at >= selection.since
+end
+
+local function children_of(selection, glances)
   local ids = {}
   for _, glance in ipairs(glances) do
-    if glance.started_at then ids[#ids + 1] = glance.id end
+    if may_have_children(selection, glance) then ids[#ids + 1] = glance.id end
   end
-  return ids
+  return store.children(ids)
 end
 
 -- All below a root, a page at a time. True, as everywhere here: it was enough.
-local function descend(children, visit)
+local function descend(selection, children, visit)
   local waiting, at = children, 1
   while at <= #waiting do
     local ids = table.move(waiting, at, math.min(at + PAGE - 1, #waiting), 1, {})
     at = at + #ids
     local page, now = look(ids)
     if visit(page, now) then return true end
-    local below = store.children(ids_of_begun(page))
+    local below = children_of(selection, page)
     for _, glance in ipairs(page) do
       for _, id in ipairs(below[glance.id] or {}) do waiting[#waiting + 1] = id end
     end
@@ -269,14 +278,15 @@ local function beyond(id, visit)
   end
 end
 
+-- All filters but these look at children too; without any, a list is one of what people started.
+local function with_children(selection) return selection.narrowed and not selection.roots end
+
 -- The trees of these roots.
 local function walk_trees(selection, ids, visit)
-  -- all filters but these look at children too; without any, a list is one of what people started
-  local with_children = selection.narrowed and not selection.roots
   local roots, now = look(ids)
-  local below = with_children and store.children(ids_of_begun(roots)) or {}
+  local below = with_children(selection) and children_of(selection, roots) or {}
   for _, root in ipairs(roots) do
-    if in_time(selection, root) and (visit({ root }, now) or descend(below[root.id] or {}, visit)) then return true end
+    if visit({ root }, now) or descend(selection, below[root.id] or {}, visit) then return true end
   end
   return false
 end
@@ -286,22 +296,19 @@ local function beginning(selection)
   return selection.after and selection.after.before or selection["until"] and ("%d /"):format(selection["until"])
 end
 
+-- Roots that are older than --since matter only for the children that they may have got since.
 local function walk_roots(selection, visit)
-  local after = selection.after
+  local after, since, whole = selection.after, selection.since, with_children(selection)
   if after and walk_trees(selection, { after.root }, beyond(after.id, visit)) then return end
-  for ids, at in store.pages("roots", beginning(selection)) do
-    if walk_trees(selection, ids, visit) or selection.since and at < selection.since then return end
+  for ids, at in store.pages("roots", beginning(selection), whole and since or nil) do
+    if walk_trees(selection, ids, visit) or since and not whole and at < since then return end
   end
 end
 
 -- By the instant of their end, so that only what ended before --since is sure to have been created before it.
 local function walk_failed(selection, visit)
   for ids, at in store.pages("failed", selection.after and selection.after.before) do
-    local glances, now = look(ids)
-    local page = {}
-    for _, glance in ipairs(glances) do
-      if in_time(selection, glance) then page[#page + 1] = glance end
-    end
+    local page, now = look(ids)
     if visit(page, now) or selection.since and at < selection.since then return end
   end
 end
@@ -317,7 +324,7 @@ function selector.walk(selection, on_page)
     local page = {}
     for _, glance in ipairs(glances) do
       seen = seen + 1
-      if selector.fits(selection, glance) then page[#page + 1] = glance end
+      if in_time(selection, glance) and selector.fits(selection, glance) then page[#page + 1] = glance end
     end
     return on_page(page, seen, now)
   end)

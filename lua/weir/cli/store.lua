@@ -155,6 +155,7 @@ function store.no_such_run(id) store.fault(store.NO_INPUT, "%s", store.absence(i
 ---@field error string? JSON
 ---@field tags string? JSON
 ---@field detached boolean its parent let it go
+---@field special boolean below it there may be runs that outlived it
 ---@field created_at integer
 ---@field started_at integer?
 ---@field finished_at integer?
@@ -173,7 +174,8 @@ local function read_glance(id, list)
     id = id, state = fields.state, workflow = fields.workflow, attempt = instant(fields.attempt) or 1,
     queue = fields.queue or "default", holder = fields.holder ~= "" and fields.holder or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
-    tags = fields.tags, detached = fields.detached ~= nil, created_at = instant(fields.created_at),
+    tags = fields.tags, detached = fields.detached ~= nil, special = fields.special ~= nil,
+    created_at = instant(fields.created_at),
     started_at = instant(fields.started_at), finished_at = instant(fields.finished_at),
     wake = instant(fields.wake), ahead = instant(fields.ahead), expires = instant(fields.expires),
   }
@@ -193,16 +195,19 @@ function store.glance(ids)
   return found, now
 end
 
+local SIFTED = 1000 -- runs looked at in one call that leaves some of them out
+
 ---Runs of a set, newest first, each once.
 ---@param set "roots"|"failed"
 ---@param before string? "<at> <run>": only what stands behind that run, or by that instant if it is not there
+---@param since integer? ms: of what is older only what lived by then, and what may have something below it that did
 ---@return fun(): string[]?, integer? next_page with the instant of its last run
-function store.pages(set, before)
-  local over, last = false, {}
+function store.pages(set, before, since)
+  local over, last, sifts = false, {}, false
   before = before or ""
   return function()
     if over then return nil end
-    local reply = store.call({ "list", set, before, PAGE })[1]
+    local reply = store.call({ "list", set, before, sifts and SIFTED or PAGE, sifts and since or nil })[1]
     local ids, these = {}, {}
     for i = 2, #reply, 2 do
       local id = reply[i + 1]
@@ -210,9 +215,10 @@ function store.pages(set, before)
       if not last[id] then ids[#ids + 1] = id end
       these[id] = true
     end
-    over, last = #reply < 2 * PAGE, these
+    over, last = #reply < 2 * (sifts and 1 or PAGE), these
     local at = #reply > 1 and instant(reply[#reply - 1]) or 0
     before = ("%d %s"):format(at, reply[#reply])
+    sifts = since ~= nil and at < since
     return ids, at
   end
 end
