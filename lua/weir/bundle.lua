@@ -7,6 +7,7 @@ local definition = require "weir.definition"
 local frozen = require "weir.frozen"
 local graph = require "weir.graph"
 local json = require "weir.json"
+local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 local sandbox = require "weir.sandbox"
 local weir = require "weir"
@@ -43,10 +44,7 @@ local LATER = { exec = true, http = true, pause = true }
 setmetatable(weir_members, {
   __index = function(_, key)
     if LATER[key] then error(("weir.%s is not there yet"):format(key), 2) end
-    local names = {}
-    for name in pairs(weir_members) do names[#names + 1] = name end
-    table.sort(names)
-    local meant = type(key) == "string" and nearest.find(key, names)
+    local meant = type(key) == "string" and nearest.find(key, keys.sorted(weir_members))
     error(("weir has no %s%s"):format(tostring(key), meant and ("; did you mean %s?"):format(meant) or ""), 2)
   end,
 })

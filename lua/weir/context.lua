@@ -101,12 +101,7 @@ local function time_out(run, operation)
 end
 
 local function unknown_workflow(run, workflow)
-  local names = {}
-  for name in pairs(run.bundle.workflows) do
-    if not identifier.is_own(name) then names[#names + 1] = name end
-  end
-  table.sort(names)
-  local near = nearest.find(workflow, names)
+  local near = nearest.find(workflow, identifier.not_own(run.bundle.workflows))
   return failure.encode(failure.new {
     code = "unknown_workflow", retryable = false,
     message = ('no workflow "%s"%s%s'):format(workflow, near and (' (did you mean "%s"?)'):format(near) or "",

@@ -8,6 +8,7 @@
 local duration = require "weir.duration"
 local identifier = require "weir.id"
 local json = require "weir.json"
+local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 local retry = require "weir.retry"
 
@@ -69,13 +70,6 @@ local function meant(name, list, except)
   return near and near ~= except and (' (did you mean "%s"?)'):format(near) or ""
 end
 
-local function sorted(set)
-  local list = {}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 -- ------------------------------------------------------------------------------------------------
 -- One node
 
@@ -111,7 +105,7 @@ local OPTIONS = {
 local function check_fields(node, i, faults)
   for name in next, node do
     if not FIELDS[name] then
-      local names = sorted(FIELDS)
+      local names = keys.sorted(FIELDS)
       local near = nearest.find(tostring(name), names)
       add_fault(faults, ("/nodes/%d"):format(i - 1), '%s has an unknown field "%s"; %s', named(node, i), tostring(name),
         near and ('did you mean "%s"?'):format(near) or "a node has " .. table.concat(names, ", "))
@@ -368,11 +362,7 @@ function graph.unknown_workflow(plan, known)
   for i = 1, plan.count do
     local workflow = plan.workflows[i]
     if not known[workflow] then
-      local names = {}
-      for name in pairs(known) do
-        if not identifier.is_own(name) then names[#names + 1] = name end
-      end
-      table.sort(names)
+      local names = identifier.not_own(known)
       return ('node "%s" runs workflow "%s", which no file here defines%s'):format(plan.keys[i], workflow,
         meant(workflow, names))
     end
@@ -389,9 +379,9 @@ function graph.shape(plan)
     local first, last = plan.first_need[i], plan.first_need[i + 1] - 1
     local parts = {}
     if first <= last then
-      local keys = {}
-      for at = first, last do keys[#keys + 1] = quoted[plan.needs[at]] end
-      parts[1] = ('"depends_on":[%s],'):format(table.concat(keys, ","))
+      local needs = {}
+      for at = first, last do needs[#needs + 1] = quoted[plan.needs[at]] end
+      parts[1] = ('"depends_on":[%s],'):format(table.concat(needs, ","))
     end
     parts[#parts + 1] = '"key":' .. quoted[i]
     if plan.optional[i] then parts[#parts + 1] = ',"optional":true' end

@@ -31,6 +31,18 @@ function id.is_own(name)
   return name:sub(1, 5) == "weir."
 end
 
+---The names of workflows that are not weir's own, in order.
+---@param workflows table<string, any> by name
+---@return string[]
+function id.not_own(workflows)
+  local names = {}
+  for name in pairs(workflows) do
+    if not id.is_own(name) then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
 ---Why `value` cannot be a key that things are known by to people: any text but control characters; nil when it can.
 ---@param value any
 ---@return string? fault

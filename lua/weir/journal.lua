@@ -15,6 +15,7 @@ local entry = require "weir.entry"
 local failure = require "weir.failure"
 local forgetting = require "weir.forgetting"
 local heap = require "weir.heap"
+local keys = require "weir.keys"
 local outbox = require "weir.outbox"
 local record = require "weir.record"
 
@@ -292,11 +293,8 @@ end
 
 ---The open children, in the order of their ids.
 function journal:open_children()
-  local ids = {}
-  for id in pairs(self.open) do ids[#ids + 1] = id end
-  table.sort(ids)
   local children = {}
-  for i, id in ipairs(ids) do children[i] = self.open[id] end
+  for i, id in ipairs(keys.sorted(self.open)) do children[i] = self.open[id] end
   return children
 end
 

@@ -3,15 +3,9 @@
 
 local bundle = require "weir.bundle"
 local json = require "weir.json"
+local keys = require "weir.keys"
 
 local registry = {}
-
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
 
 ---@param files table<string, string> path -> source
 ---@return (string|integer)[]? arguments count, path, source…, count, then six for each workflow
@@ -20,7 +14,7 @@ function registry.announcement(files)
   local loaded, faults = bundle.load("", files)
   if not loaded then return nil, faults end
 
-  local paths, ids = sorted_keys(files), sorted_keys(loaded.workflows)
+  local paths, ids = keys.sorted(files), keys.sorted(loaded.workflows)
   local arguments = { #paths }
   local function add(value) arguments[#arguments + 1] = value end
   for _, path in ipairs(paths) do

@@ -13,6 +13,7 @@ local folder = require "weir.folder"
 local golden = require "weir.testing.golden"
 local identifier = require "weir.id"
 local json = require "weir.json"
+local keys = require "weir.keys"
 local memory = require "weir.memory"
 local mocks = require "weir.testing.mocks"
 local nearest = require "weir.nearest"
@@ -148,7 +149,6 @@ end
 -- Start
 
 local function unknown(what, name, names)
-  table.sort(names)
   local near = nearest.find(tostring(name), names)
   misuse(('there is no %s "%s"; %s'):format(what, tostring(name), near and ('did you mean "%s"?'):format(near)
     or names[1] and "there are " .. table.concat(names, ", ", 1, math.min(#names, 8)) or "there are none"))
@@ -156,17 +156,13 @@ end
 
 function Runner:check_workflow(workflow)
   if self.memory.registry[workflow] then return end
-  local names = {}
-  for name in pairs(self.memory.registry) do
-    if not identifier.is_own(name) then names[#names + 1] = name end
-  end
-  unknown("workflow", workflow, names)
+  unknown("workflow", workflow, identifier.not_own(self.memory.registry))
 end
 
 function Runner:find(id)
   local record = self.memory.records[id]
   if record then return record end
-  unknown("run", id, table.move(self.memory.order, 1, #self.memory.order, 1, {}))
+  unknown("run", id, keys.sorted(self.memory.records))
 end
 
 local RUN_OPTIONS = { "dedupe", "delay", "id", "priority", "queue", "retry", "tags" }

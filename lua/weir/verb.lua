@@ -6,6 +6,7 @@ local duration = require "weir.duration"
 local failure = require "weir.failure"
 local identifier = require "weir.id"
 local json = require "weir.json"
+local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 
 local verb = {
@@ -47,9 +48,7 @@ end
 function verb.check_options(name, given, known)
   for option in next, given do
     if not known[option] then
-      local names = {}
-      for each in pairs(known) do names[#names + 1] = each end
-      table.sort(names)
+      local names = keys.sorted(known)
       local near = type(option) == "string" and nearest.find(option, names)
       verb.misuse(("ctx:%s has no option %s; %s"):format(name, tostring(option),
         near and ("did you mean %s?"):format(near) or "it has " .. table.concat(names, ", ")))

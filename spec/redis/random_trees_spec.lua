@@ -3,6 +3,7 @@
 -- below it, stands where its state says, and in the end nothing is left.
 
 local dice = require "spec.support.dice"
+local keys = require "weir.keys"
 local redis = require "spec.support.redis"
 
 local PROGRAMS = dice.times(10)
@@ -11,13 +12,6 @@ local ACTS = 60
 local DEEPEST = 3
 
 local ENDED = { completed = true, failed = true, cancelled = true }
-
-local function sorted(set)
-  local list = {}
-  for key in pairs(set) do list[#list + 1] = key end
-  table.sort(list)
-  return list
-end
 
 describe("random trees of runs", function()
   local store = redis.store()
@@ -44,7 +38,7 @@ describe("random trees of runs", function()
 
   -- What begins again forgets some of what it did, as Lua decides.
   local function forget(say, fields, operations)
-    for _, name in ipairs(sorted(operations)) do
+    for _, name in ipairs(keys.sorted(operations)) do
       if operations[name].open or roll(2) == 1 then
         local round, mark = fields["c:" .. name], roll(3) == 1 and "anew" or "again"
         local before = not round and fields["x:" .. name] or ""
@@ -99,7 +93,7 @@ describe("random trees of runs", function()
 
   -- The time of an invoke is over.
   local function let_go_some(say, operations, lingering)
-    for _, name in ipairs(sorted(operations)) do
+    for _, name in ipairs(keys.sorted(operations)) do
       local operation = operations[name]
       if operation.open and not operation.fresh and roll(4) == 1 then
         say { "resolve", name, "timeout", 0, "{}", "" }
@@ -135,7 +129,7 @@ describe("random trees of runs", function()
       begin_some(say, id, fields, operations)
       let_go_some(say, operations, lingering)
     else
-      for _, name in ipairs(sorted(operations)) do
+      for _, name in ipairs(keys.sorted(operations)) do
         local operation = operations[name]
         if operation.open then say { "cancel", operation.child, "the run ends", fields.now or "" } end
       end
@@ -180,7 +174,7 @@ describe("random trees of runs", function()
   end
 
   local function some_run(runs)
-    local ids = sorted(runs)
+    local ids = keys.sorted(runs)
     return ids[1] and ids[roll(#ids)]
   end
 

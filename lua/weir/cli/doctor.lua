@@ -135,7 +135,7 @@ local function gather()
   for i, host in ipairs(hosts) do
     stats.hosts[i] = {
       host = math.tointeger(tonumber(host.host)), node = host.node, workers = host.workers, held = host.held,
-      queues = json.array(host.queues), alive = host.expires_at > now,
+      queues = json.array(host.queues), alive = store.is_alive(host, now),
     }
   end
   return stats

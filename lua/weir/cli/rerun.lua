@@ -2,6 +2,7 @@
 -- then those that a saved file touches: a spec itself, or all that read the file. What none is known
 -- to have read, a new module say, may matter to any. Ends with Ctrl-C.
 
+local keys = require "weir.keys"
 local ledger = require "weir.cli.ledger"
 local lfs = require "lfs"
 local native = require "weir.native.tester"
@@ -18,13 +19,6 @@ local USUAL = { "workflows", "lua", "spec" }
 
 -- ------------------------------------------------------------------------------------------------
 -- What is touched
-
-local function sorted(set)
-  local list = {}
-  for key in pairs(set) do list[#list + 1] = key end
-  table.sort(list)
-  return list
-end
 
 ---@class weir.rerun.Known
 ---@field reads table<string, table<string, true>> what each spec read
@@ -79,7 +73,7 @@ function rerun.choose(known, changed, read)
     if not known.reads[spec] then specs[spec] = nil end
   end
   if all then return {}, because end
-  local touched = sorted(specs)
+  local touched = keys.sorted(specs)
   return touched[1] and touched or nil, because
 end
 
@@ -117,7 +111,7 @@ local function folders(roots, known)
     set[folder_of(spec)] = true
     for path in pairs(reads) do set[folder_of(path)] = true end
   end
-  return sorted(set)
+  return keys.sorted(set)
 end
 
 -- ------------------------------------------------------------------------------------------------

@@ -84,17 +84,13 @@ end
 ---No host has announced this workflow: say which was meant.
 ---@param folder string? the only one that could have it
 local function unknown_workflow(workflow, registry, folder)
-  local names = {}
-  for name in pairs(registry) do
-    if not identifier.is_own(name) then names[#names + 1] = name end
-  end
+  local names = identifier.not_own(registry)
   if #names == 0 and folder then
     store.fault(store.NO_INPUT, 'no workflow "%s": the files in %s return none; name another folder with --dir DIR',
       workflow, folder)
   elseif #names == 0 then
     store.fault(store.NO_INPUT, 'no workflow "%s": no host has announced any; start one with weir serve DIR', workflow)
   end
-  table.sort(names)
   local near = nearest.find(workflow, names)
   if near then
     store.fault(store.NO_INPUT, 'no workflow "%s"; did you mean "%s"?', workflow, near)
@@ -122,9 +118,7 @@ end
 local function warn_of_queue(queue)
   local hosts, now = store.hosts()
   if store.serves(hosts, now, queue) then return end
-  local alive = false
-  for _, one in ipairs(hosts) do alive = alive or store.is_alive(one, now) end
-  if not alive then
+  if not store.any_alive(hosts, now) then
     output.warn("no host is alive; the run waits until one is (weir serve DIR)")
   else
     output.warn('no host serves queue "%s"; the run waits until one does (weir serve --queues %s)', queue, queue)

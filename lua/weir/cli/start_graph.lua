@@ -3,6 +3,7 @@
 
 local conductor = require "weir.conductor"
 local graph = require "weir.graph"
+local identifier = require "weir.id"
 local nearest = require "weir.nearest"
 local start = require "weir.cli.start"
 local store = require "weir.cli.store"
@@ -21,9 +22,7 @@ end
 
 -- Workflows that nobody has announced, each with the first node that runs it.
 local function check_workflows(origin, plan, registry)
-  local names, faults, seen = {}, {}, {}
-  for name in pairs(registry) do names[#names + 1] = name end
-  table.sort(names)
+  local names, faults, seen = identifier.not_own(registry), {}, {}
   for i = 1, plan.count do
     local workflow = plan.workflows[i]
     if not registry[workflow] and not seen[workflow] then

@@ -298,6 +298,16 @@ local LATE_MS = 3000 -- behind its lease: on a busy machine a beat may be late, 
 ---@return boolean
 function store.is_alive(host, now) return host.expires_at + LATE_MS > now end
 
+---@param hosts weir.HostEntry[]
+---@param now integer
+---@return boolean
+function store.any_alive(hosts, now)
+  for _, host in ipairs(hosts) do
+    if store.is_alive(host, now) then return true end
+  end
+  return false
+end
+
 ---Whether a host that is alive serves a queue.
 ---@param hosts weir.HostEntry[]
 ---@param now integer

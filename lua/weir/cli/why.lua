@@ -20,24 +20,22 @@ local function until_text(at, now) return at > now and "in " .. terminal.span(at
 -- A run that nobody has begun
 
 local function of_queue(glance, now)
-  local hosts = store.hosts()
+  local hosts, waited = store.hosts(), span(glance.created_at, now)
   local unknown = glance.queue:match("^%?(.+)$")
   if unknown then
     return ('it has waited %s for a host that knows workflow "%s"; start one that does (weir serve DIR)'):format(
-      span(glance.created_at, now), unknown)
+      waited, unknown)
+  end
+  if not store.any_alive(hosts, now) then
+    return ("it has waited %s for a host: none is alive; start one (weir serve DIR)"):format(waited)
   end
   if not store.serves(hosts, now, glance.queue) then
-    local none = true
-    for _, host in ipairs(hosts) do none = none and host.expires_at <= now end
-    return none and ("it has waited %s for a host: none is alive; start one (weir serve DIR)"):format(
-      span(glance.created_at, now))
-      or ('it has waited %s in queue "%s", which no host serves; start one that does (weir serve --queues %s)'):format(
-        span(glance.created_at, now), glance.queue, glance.queue)
+    return ('it has waited %s in queue "%s", which no host serves; start one that does (weir serve --queues %s)')
+      :format(waited, glance.queue, glance.queue)
   end
   local ahead = glance.ahead or 0
   return ('it has stood for %s in queue "%s" %s; a worker takes it as soon as one has room'):format(
-    span(glance.created_at, now), glance.queue,
-    ahead == 0 and "as the next" or "behind " .. terminal.count(ahead, "other run"))
+    waited, glance.queue, ahead == 0 and "as the next" or "behind " .. terminal.count(ahead, "other run"))
 end
 
 -- ------------------------------------------------------------------------------------------------

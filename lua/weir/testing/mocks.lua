@@ -8,6 +8,7 @@ local duration = require "weir.duration"
 local failure = require "weir.failure"
 local frozen = require "weir.frozen"
 local identifier = require "weir.id"
+local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 local verb = require "weir.verb"
 local weir = require "weir"
@@ -160,9 +161,7 @@ end
 ---@param workflow string
 function Mocks:unmock(workflow)
   if not self.workflows[workflow] then
-    local names = {}
-    for name in pairs(self.workflows) do names[#names + 1] = name end
-    table.sort(names)
+    local names = keys.sorted(self.workflows)
     verb.misuse(('"%s" is not mocked; %s'):format(tostring(workflow),
       names[1] and "mocked are " .. table.concat(names, ", ") or "nothing is"))
   end
@@ -191,10 +190,7 @@ end
 function Mocks:mock_step(workflow, id, answer)
   local registry = self.memory.registry
   if not registry[workflow] then
-    local names = {}
-    for name in pairs(registry) do names[#names + 1] = name end
-    table.sort(names)
-    local near = nearest.find(tostring(workflow), names)
+    local near = nearest.find(tostring(workflow), identifier.not_own(registry))
     verb.misuse(('runner:mock_step: there is no workflow "%s"%s'):format(tostring(workflow),
       near and ('; did you mean "%s"?'):format(near) or ""))
   end

@@ -1,0 +1,13 @@
+local identifier = require "weir.id"
+local keys = require "weir.keys"
+
+describe("keys", function()
+  it("come in the order of their bytes", function()
+    assert.same({ "", "B", "a", "a1", "é" }, keys.sorted { a1 = 1, ["é"] = 2, B = 3, a = 4, [""] = 5 })
+    assert.same({}, keys.sorted {})
+  end)
+
+  it("that are names of workflows come without weir's own", function()
+    assert.same({ "a", "weirdo" }, identifier.not_own { weirdo = {}, a = {}, ["weir.graph"] = {} })
+  end)
+end)
