@@ -5,11 +5,7 @@ local driver = require "spec.support.driver"
 local failure = require "weir.failure"
 local weir = require "weir"
 
-local function workflow(id, run, fields)
-  fields = fields or {}
-  fields.id, fields.run = id, run
-  return weir.workflow(fields)
-end
+local workflow = driver.workflow
 
 local nap = workflow("nap", function(ctx, data)
   ctx:sleep(data.span or "1h")

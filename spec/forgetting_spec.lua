@@ -4,11 +4,7 @@ local driver = require "spec.support.driver"
 local forgetting = require "weir.forgetting"
 local weir = require "weir"
 
-local function workflow(id, run, fields)
-  fields = fields or {}
-  fields.id, fields.run = id, run
-  return weir.workflow(fields)
-end
+local workflow = driver.workflow
 
 -- What is done is counted here: outside of all runs, as the world is.
 local done, broken

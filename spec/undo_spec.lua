@@ -1,13 +1,8 @@
 -- Undos: what a run that fails or is cancelled takes back.
 
 local driver = require "spec.support.driver"
-local weir = require "weir"
 
-local function workflow(id, run, fields)
-  fields = fields or {}
-  fields.id, fields.run = id, run
-  return weir.workflow(fields)
-end
+local workflow = driver.workflow
 
 local done
 

@@ -8,26 +8,10 @@ local entry = require "weir.entry"
 local json = require "weir.json"
 local record = require "weir.record"
 local resp = require "resp"
+local scripts = require "tests.scripts"
 local support = require "tests.support"
 
 local facts = {}
-
-local FOLDER = "redis-scripts/"
-
--- As host/script.c joins them.
-local function joined()
-  local parts = { support.read(FOLDER .. "lib.lua"), "\n" }
-  local listing <close> = assert(io.popen("LC_ALL=C ls " .. FOLDER))
-  for name in listing:lines() do
-    local verb = name:match "^(%w+)%.lua$"
-    if verb and verb ~= "lib" and verb ~= "dispatch" then
-      parts[#parts + 1] = ("function definitions.%s() %s\nend\n"):format(
-        verb, support.read(FOLDER .. name))
-    end
-  end
-  parts[#parts + 1] = support.read(FOLDER .. "dispatch.lua")
-  return table.concat(parts)
-end
 
 ---@class Facts
 ---@field key string what its keys begin with
@@ -43,7 +27,7 @@ end
 
 local function connect(self)
   self.connection = resp.connect(self.redis.socket)
-  self.script = assert(self.connection:call("SCRIPT", "LOAD", joined()))
+  self.script = assert(self.connection:call("SCRIPT", "LOAD", scripts.joined()))
 end
 
 ---A command of Redis.
@@ -116,14 +100,7 @@ end
 ---What `weir doctor` finds.
 ---@return string[]
 function Facts:faults()
-  local faults, cursor = {}, "0"
-  repeat
-    local answer = self:say("audit", cursor, 1000)
-    cursor = answer[2]
-    table.move(answer, 4, #answer, #faults + 1, faults)
-  until cursor == "0"
-  table.sort(faults)
-  return faults
+  return scripts.faults(function(...) return self:say(...) end)
 end
 
 ---Waits for a run to end, and returns it.

@@ -267,6 +267,25 @@ function Host:weir(...)
   return support.weir(table.unpack(words))
 end
 
+---Runs a command of the binary on the host's Redis and on a terminal of its own, to its end.
+---@param terminal { columns: integer?, env: table<string, string>?, typed: string? }
+---@param ... string
+---@return string text all that it wrote, stdout and stderr together
+---@return integer status
+function Host:on_terminal(terminal, ...)
+  local env = { TERM = "xterm", WEIR_REDIS = self.redis.url }
+  for name, value in pairs(terminal.env or {}) do env[name] = value end
+  local command = ("stty cols %d; env %s %s"):format(terminal.columns or 80, variables(env),
+    quoted { support.build .. "/weir", ... })
+  local process = support.process(terminal.typed
+    and { "sh", "-c", [[printf '%s\n' "$1" | script -qec "$2" /dev/null]], "sh", terminal.typed, command }
+    or { "script", "-qec", command, "/dev/null" })
+  local status = process:wait()
+  local text = process:stdout():gsub("\r", "")
+  process:stop()
+  return text, status
+end
+
 ---A run as `weir show --json` tells it, or nil when there is none.
 ---@param id string
 ---@return table?

@@ -8,6 +8,7 @@ local json = require "weir.json"
 local memory = require "weir.memory"
 local recorded = require "weir.record"
 local Store = require "weir.memory.store"
+local weir = require "weir"
 
 local driver = { split = memory.split }
 local Driver = setmetatable({}, { __index = memory.Memory })
@@ -21,6 +22,16 @@ local function check_effects(list)
     assert(type(value) == "string" or math.type(value) == "integer",
       ("effect %d of %s is a %s"):format(i, list[1], math.type(value) or type(value)))
   end
+end
+
+---@param id string
+---@param run function
+---@param fields table? more of its definition
+---@return table workflow
+function driver.workflow(id, run, fields)
+  fields = fields or {}
+  fields.id, fields.run = id, run
+  return weir.workflow(fields)
 end
 
 ---@param options weir.MemoryOptions

@@ -6,6 +6,7 @@
 
 local busted = require "busted"
 local resp = require "resp"
+local scripts = require "tests.scripts"
 local support = require "tests.support"
 
 local redis = {}
@@ -13,27 +14,14 @@ local redis = {}
 redis.BEGIN = 1790000000000
 redis.LEASE_MS = 1200
 
-local FOLDER = "redis-scripts/"
-
-local function read(name) return assert(support.read(FOLDER .. name), name) end
-
--- As host/script.c joins them.
-local function joined()
-  local parts = { read "lib.lua" .. "\n" }
+-- Asks the spec for the time.
+local function with_clock(lib)
   local clock = [[
 local time = { call("GET", PREFIX .. "clock"):match("^(%%d+)(%%d%%d%%d)$") }
 time[2] = time[2] .. "000"]]
-  local found
-  parts[1], found = parts[1]:gsub('local time = call%("TIME"%)', clock)
+  local text, found = lib:gsub('local time = call%("TIME"%)', clock)
   assert(found == 1, "lib.lua asks for the time in another way now")
-  local listing <close> = assert(io.popen("LC_ALL=C ls " .. FOLDER))
-  for name in listing:lines() do
-    if name:find "%.lua$" and name ~= "lib.lua" and name ~= "dispatch.lua" then
-      parts[#parts + 1] = ("function definitions.%s() %s\nend\n"):format(name:match "[^.]+", read(name))
-    end
-  end
-  parts[#parts + 1] = read "dispatch.lua"
-  return table.concat(parts)
+  return text
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -307,14 +295,7 @@ end
 ---What `weir doctor` would say.
 ---@return string[]
 function Store:faults()
-  local faults, cursor = {}, "0"
-  repeat
-    local answer = self:say("audit", cursor, 100)
-    cursor = answer[2]
-    table.move(answer, 4, #answer, #faults + 1, faults)
-  until cursor == "0"
-  table.sort(faults)
-  return faults
+  return scripts.faults(function(...) return self:say(...) end)
 end
 
 local READERS = {
@@ -381,7 +362,7 @@ function redis.store(options)
   busted.setup(function()
     server = support.redis { "--appendonly", "no" }
     connection = resp.connect(server.socket)
-    script = assert(connection:call("SCRIPT", "LOAD", joined()))
+    script = assert(connection:call("SCRIPT", "LOAD", scripts.joined(with_clock)))
   end)
 
   busted.teardown(function()

@@ -58,19 +58,6 @@ local function refused(status, ...)
   return reply.stderr
 end
 
--- A command on a terminal of its own: all that it wrote, stdout and stderr together.
-local function on_terminal(env, ...)
-  local words = { "env", "WEIR_REDIS=" .. host.redis.url }
-  for name, value in pairs(env) do words[#words + 1] = name .. "=" .. value end
-  words[#words + 1] = support.build .. "/weir"
-  for _, word in ipairs { ... } do words[#words + 1] = "'" .. word .. "'" end
-  local process = support.process { "script", "-qec", table.concat(words, " "), "/dev/null" }
-  process:wait()
-  local text = process:stdout()
-  process:stop()
-  return text
-end
-
 describe("the command line", function()
   lazy_setup(function()
     folder = support.folder()
@@ -297,16 +284,16 @@ describe("the command line", function()
 
   describe("on a terminal", function()
     it("draws a tree that moves, and leaves it above the result", function()
-      local text = on_terminal({ TERM = "xterm" }, "start", "parent", "--wait", "--id", "tty-1", "--data",
+      local text = host:on_terminal({}, "start", "parent", "--wait", "--id", "tty-1", "--data",
         '{"pause":"400ms"}')
       assert.truthy(text:find("\27%[%dA"), text) -- drawn anew in place
       assert.truthy(text:find("\27[36m●", 1, true), text)
       assert.truthy(text:find("\27[32m✓", 1, true), text)
-      assert.truthy(text:find('{"pause":"400ms"}\r?\n$'), text)
+      assert.truthy(text:find('{"pause":"400ms"}\n$'), text)
     end)
 
     it("without colours where NO_COLOR asks for that", function()
-      local text = on_terminal({ TERM = "xterm", NO_COLOR = "1" }, "start", "parent", "--wait", "--id", "tty-2",
+      local text = host:on_terminal({ env = { NO_COLOR = "1" } }, "start", "parent", "--wait", "--id", "tty-2",
         "--data", '{"pause":"300ms"}')
       assert.is_nil(text:find("\27%[[%d;]*m"), text)
       assert.truthy(text:find("● sleep#1", 1, true), text)
@@ -314,7 +301,7 @@ describe("the command line", function()
 
     it("shows no tree for what is over at once", function()
       good("start", "child", "--id", "tty-3", "--wait")
-      assert.equal("{}\r\n", on_terminal({ TERM = "xterm" }, "wait", "tty-3"))
+      assert.equal("{}\n", (host:on_terminal({}, "wait", "tty-3")))
     end)
   end)
 end)

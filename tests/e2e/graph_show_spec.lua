@@ -47,16 +47,10 @@ local host, folder
 
 local function weir(...) return host:weir(...) end
 
--- A command on a terminal of its own, so wide: all that it wrote, without colours.
-local function on_terminal(columns, ...)
-  local words = { "stty cols", columns, "; env TERM=xterm NO_COLOR=1 WEIR_REDIS=" .. host.redis.url,
-                  support.build .. "/weir" }
-  for _, word in ipairs { ... } do words[#words + 1] = "'" .. word .. "'" end
-  local process = support.process { "script", "-qec", table.concat(words, " "), "/dev/null" }
-  local status = process:wait()
-  local text = process:stdout():gsub("\27%[K", ""):gsub("\r", "")
-  process:stop()
-  return text, status
+-- What a command wrote on a terminal, without colours.
+local function on_terminal(...)
+  local text, status = host:on_terminal({ env = { NO_COLOR = "1" } }, ...)
+  return text:gsub("\27%[K", ""), status
 end
 
 describe("a graph", function()
@@ -114,7 +108,7 @@ describe("a graph", function()
   it("is drawn anew in place until it has ended, on a terminal only", function()
     assert.equal(64, weir("show", "d3", "--watch").status)
     weir("start", "diamond", "--id", "d4", "--data", '{"pause":"700ms"}')
-    local text, status = on_terminal(80, "show", "d4", "--watch")
+    local text, status = on_terminal("show", "d4", "--watch")
     assert.equal(0, status)
     assert.truthy(text:find("\27%[%dA"), text)
     assert.truthy(text:find("◌ left", 1, true), text)
@@ -125,7 +119,7 @@ describe("a graph", function()
 
   it("has a bar below it while somebody waits, and nothing without a terminal", function()
     weir("start", "diamond", "--id", "d5", "--data", '{"pause":"600ms"}')
-    local text, status = on_terminal(80, "wait", "d5")
+    local text, status = on_terminal("wait", "d5")
     assert.equal(0, status)
     assert.truthy(text:find("░  %d+%%  %d of 4 nodes, 1 running  "), text)
     assert.truthy(text:find('{"merge":1}\n$'), text)
@@ -136,7 +130,7 @@ describe("a graph", function()
 
   it("of many nodes is only counted while it goes on", function()
     weir("start", "fan", "--id", "f1", "--data", '{"n":3000}')
-    local text = on_terminal(80, "wait", "f1")
+    local text = on_terminal("wait", "f1")
     assert.truthy(text:find("%d+%%  %d+ of 3,001 nodes, "), text)
     assert.truthy(text:find("100%  3001 of 3,001 nodes", 1, true), text)
     assert.is_nil(text:find("item-", 1, true))

@@ -309,12 +309,7 @@ describe("many runs", function()
     it("asks on a terminal, with the count", function()
       for i = 1, 2 do start("waits", "w" .. i, "{}", "--delay", "1h") end
       local function answer(text)
-        local process = support.process { "sh", "-c",
-          ("echo %s | WEIR_REDIS=%s script -qec '%s/weir cancel --workflow waits' /dev/null"):format(text,
-            host.redis.url, support.build) }
-        local status = process:wait()
-        local said = process:stdout()
-        process:stop()
+        local said, status = host:on_terminal({ typed = text }, "cancel", "--workflow", "waits")
         return status, said
       end
       local status, said = answer "n"
