@@ -86,7 +86,8 @@ static int unknown_flag(lua_State *L, char *fault, const char *word) {
     const char *names[FLAGS_MAX], *name = word + strspn(word, "-");
     for (size_t i = 0; i < flag_count; i++) names[i] = flag_rows[i].name;
     const char *hint = meant(L, ", did you mean --%s?", name, names, flag_count);
-    return fail(fault, EX_USAGE, "there is no flag %s%s", word, hint);
+    return fail(fault, EX_USAGE, "there is no flag %s%s", word,
+                *hint ? hint : "; weir help COMMAND lists those it takes");
 }
 
 static int unknown_setting(lua_State *L, char *fault, const char *path, const char *key) {

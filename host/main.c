@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define WEIR_VERSION "0.1.0"
@@ -155,7 +156,22 @@ static int run_temporary(Process *process, const Bundle *bundles) {
     return run_embedded(process, bundles, NULL);
 }
 
+// A file to run is looked for before all that stands beside it is loaded.
+static int check_file(const Config *config) {
+    const char *what = config->arguments.items[0], *slash = strrchr(what, '/');
+    size_t size = strlen(what);
+    if (size < 4 || strcmp(what + size - 4, ".lua") != 0) return STATUS_DONE;
+    char *path =
+        config->dir ? xformat("%s/%s", config->dir, slash ? slash + 1 : what) : xformat("%s", what);
+    int status = access(path, F_OK) == 0 ? STATUS_DONE : EX_NOINPUT;
+    if (status != STATUS_DONE) fprintf(stderr, "weir: there is no file %s\n", path);
+    free(path);
+    return status;
+}
+
 static int run(Config *config) {
+    int found = check_file(config);
+    if (found != STATUS_DONE) return found;
     Process process = {.config = config, .on_ready = on_running};
     int status = start(&process, run_temporary);
     return process.has_client ? process.client_status : status;
@@ -245,5 +261,7 @@ int main(int argc, char **argv) {
     static Config config; // its texts are never freed: reachable to the end
     char fault[CONFIG_FAULT_SIZE];
     int status = config_load(&config, argc, argv, fault);
-    exit(status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault));
+    status = status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault);
+    bool written = fflush(stdout) == 0 && !ferror(stdout); // a full disk is no success
+    exit(written ? status : complain(EX_IOERR, "cannot write to stdout"));
 }

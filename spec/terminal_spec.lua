@@ -97,9 +97,9 @@ describe("terminal.paint", function()
 end)
 
 describe("terminal.columns", function()
-  local function lines(rows, columns, elastic)
+  local function lines(rows, columns, ...)
     local texts = {}
-    for i, row in ipairs(terminal.columns(rows, columns, elastic)) do texts[i] = table.concat(row, "  ") end
+    for i, row in ipairs(terminal.columns(rows, columns, ...)) do texts[i] = table.concat(row, "  ") end
     return texts
   end
 
@@ -110,6 +110,16 @@ describe("terminal.columns", function()
   it("lets one column give way", function()
     local rows = { { "completed", ("x"):rep(40), "3s" } }
     assert.same({ "completed  " .. ("x"):rep(14) .. "…  3s" }, lines(rows, 30, 2))
+  end)
+
+  it("leaves columns out where that is not enough, and empty ones", function()
+    local rows = { { "completed", ("x"):rep(40), "", "3s ago", "9ms" } }
+    assert.same({ "completed  " .. ("x"):rep(7) .. "…  3s ago  9ms" }, lines(rows, 32, 2, { 5, 4 }))
+    assert.same({ "completed  " .. ("x"):rep(11) .. "…  3s ago" }, lines(rows, 31, 2, { 5, 4 }))
+    assert.same({ "completed  " .. ("x"):rep(13) .. "…" }, lines(rows, 25, 2, { 5, 4 }))
+    assert.same({ "completed  " .. ("x"):rep(7) .. "…" }, lines(rows, 10, 2, { 5, 4 }))
+    assert.same({ "completed  " .. ("x"):rep(40) }, lines(rows, 55, 2, { 5, 4 }, 40))
+    assert.same({ "completed  " .. ("x"):rep(35) .. "…  3s ago" }, lines(rows, 55, 2, { 5, 4 }, 36))
   end)
 
   it("draws how much is done", function()

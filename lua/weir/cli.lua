@@ -73,6 +73,9 @@ function commands.start(options)
   if not options[1] and not options.graph then
     store.fault(store.USAGE, "say what to start: weir start WORKFLOW; see weir help start")
   end
+  if options.id_from and not options.each then
+    store.fault(store.USAGE, "--id-from names the field of each line that is its id: it goes with --each FILE")
+  end
   if options.each and not options.graph then return require("weir.cli.each").run(options[1], options) end
   local id = options.graph and require("weir.cli.start_graph").start(options) or start.run(options[1], options)
   if options.wait then return await(id, options, false) end

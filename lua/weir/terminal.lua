@@ -166,26 +166,34 @@ function terminal.paint(style, colour, text)
   return "\27[" .. CODES[colour] .. "m" .. text .. "\27[0m"
 end
 
----Rows of cells as lines, each column as wide as its widest cell; the last ones of what does not
----fit are cut, beginning with the column named.
+local NARROWEST = 8 -- columns of a cell that was cut
+
+---Rows of cells as lines, each column as wide as its widest cell. Where there is no room for all, the column named is
+---cut, and where that is not enough, others are left out; so are empty ones.
 ---@param rows string[][] plain texts
 ---@param columns integer
 ---@param elastic integer the column that gives way
+---@param spare integer[]? columns that can be done without, in that order
+---@param least integer? columns that the one that gives way keeps as long as others can be left out
 ---@return string[][] rows padded, but for the last column
-function terminal.columns(rows, columns, elastic)
-  local widths, total = {}, 0
+function terminal.columns(rows, columns, elastic, spare, least)
+  local widths, excess = {}, -2 - columns
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, terminal.width(cell)) end
   end
-  for _, width in ipairs(widths) do total = total + width + 2 end
-  local excess = total - 2 - columns
-  if excess > 0 then widths[elastic] = math.max(8, widths[elastic] - excess) end
+  for _, width in ipairs(widths) do excess = excess + (width > 0 and width + 2 or 0) end
+  for _, i in ipairs(spare or {}) do
+    if excess > math.max(0, widths[elastic] - (least or NARROWEST)) and widths[i] > 0 then
+      widths[i], excess = 0, excess - widths[i] - 2
+    end
+  end
+  if excess > 0 then widths[elastic] = math.max(math.min(NARROWEST, widths[elastic]), widths[elastic] - excess) end
   local padded = {}
   for n, row in ipairs(rows) do
     padded[n] = {}
     for i, cell in ipairs(row) do
       cell = terminal.clip(cell, widths[i])
-      padded[n][i] = i == #row and cell or terminal.pad(cell, widths[i])
+      if widths[i] > 0 then table.insert(padded[n], i == #row and cell or terminal.pad(cell, widths[i])) end
     end
   end
   return padded

@@ -92,6 +92,12 @@ describe("the command line", function()
       assert.truthy(refused(66, "start", "prent"):find('did you mean "parent"?', 1, true))
     end)
 
+    it("refuses flags that mean nothing here", function()
+      assert.truthy(refused(64, "start", "child", "--id-from", "n"):find("it goes with --each FILE", 1, true))
+      assert.equal("weir: there is no flag --zzz; weir help COMMAND lists those it takes\n",
+        refused(64, "start", "child", "--zzz"))
+    end)
+
     it("refuses bad data with every violation", function()
       local message = refused(64, "start", "parent", "--data", '{"pause":1,"fail":2}')
       assert.truthy(message:find("/pause", 1, true))
@@ -276,6 +282,18 @@ describe("the command line", function()
     assert.truthy(good("stats"):find("hosts      %S+ %(host %d+%): 2 workers, holding"))
   end)
 
+  it("ends without a word when nobody reads on", function()
+    good("start", "child", "--id", "read-1", "--wait")
+    for _, command in ipairs { "list", "list --json", "show read-1", "why", "stats --json", "cancel read-1 --json" } do
+      -- the pipe is full, and then closed, before the command is begun
+      local pipe = assert(io.popen(([[sh -c 'trap "" PIPE; while echo full; do :; done 2>/dev/null
+        WEIR_REDIS=%s %s/weir %s 2>%s/stderr; echo $? >%s/status']]):format(host.redis.url, support.build, command,
+        folder, folder)))
+      pipe:close()
+      assert.same({ "141\n", "" }, { support.read(folder .. "/status"), support.read(folder .. "/stderr") }, command)
+    end
+  end)
+
   it("says which Redis cannot be reached", function()
     local reply = support.weir("stats", { env = { WEIR_REDIS = "redis://127.0.0.1:1" } })
     assert.equal(69, reply.status)
@@ -297,6 +315,17 @@ describe("the command line", function()
         "--data", '{"pause":"300ms"}')
       assert.is_nil(text:find("\27%[[%d;]*m"), text)
       assert.truthy(text:find("● sleep#1", 1, true), text)
+    end)
+
+    it("keeps to its width, and keeps what can be copied", function()
+      good("start", "parent", "--id", "narrow-terminal", "--wait")
+      for _, words in ipairs { { "list", "--match", "narrow" }, { "show", "narrow-terminal" } } do
+        local text = host:on_terminal({ columns = 40 }, table.unpack(words)):gsub("\27%[[%d;]*%a", "")
+        assert.truthy(text:find("narrow-terminal", 1, true), text)
+        for line in text:gmatch "[^\n]+" do
+          assert.is_true(utf8.len(line) <= 40 or line:find "^  state" ~= nil, line)
+        end
+      end
     end)
 
     it("shows no tree for what is over at once", function()

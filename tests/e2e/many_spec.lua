@@ -363,6 +363,27 @@ describe("many runs", function()
       end
     end)
 
+    it("and a delete go on where they were interrupted", function()
+      for i = 1, 3 do start("fails", "f" .. i, ('{"n":%d}'):format(i)) end
+      for i = 1, 3 do host:wait_for("f" .. i, "failed") end
+      local function interrupt(verb, is_done)
+        local process = support.process({ support.build .. "/weir", verb, "--workflow", "fails", "--yes", "--rate",
+          "1/m" }, { WEIR_REDIS = host.redis.url })
+        support.wait_until("the first", is_done)
+        process:signal "INT"
+        assert.equal(130, process:wait())
+        assert.truthy(process:stderr():find("2 of 3 are left: the same command goes on with them", 1, true))
+        process:stop()
+      end
+      interrupt("retry", function() return host:run("f3").attempt == 2 end)
+      host:wait_for("f3", "failed")
+      assert.equal("retried 3\n", select(2, good("retry", "--workflow", "fails", "--yes")))
+      for i = 1, 3 do host:wait_for("f" .. i, "failed") end
+      interrupt("delete", function() return not host:run "f3" end)
+      assert.equal("deleted 2\n", select(2, good("delete", "--workflow", "fails", "--yes")))
+      assert.same({}, listed("--workflow", "fails"))
+    end)
+
     it("leaves alone what goes on", function()
       start("waits", "w1")
       host:wait_for("w1", "waiting")

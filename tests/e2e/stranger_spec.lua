@@ -97,6 +97,8 @@ describe("a file that cannot be right", function()
       "weir run x --dir flows")
     answers(66, "weir: flows/w.lua returns no workflow; end it with return weir.workflow{…}", "weir run flows/w.lua")
     answers(66, "weir: there is no file flows/none.lua", "weir run flows/none.lua")
+    answers(66, "weir: there is no file none.lua", "weir run none.lua") -- whatever else is wrong here
+    answers(66, "weir: there is no file flows/none.lua", "weir run none.lua --dir flows")
     answers(78, "weir: cannot read none: no such file or directory", "weir run x --dir none")
   end)
 end)

@@ -70,7 +70,7 @@ local function rows_of(nodes, now)
   return rows
 end
 
-local STATE, RUN = 2, 3
+local STATE, RUN, TOOK = 2, 3, 4
 local LEAST = 8 -- columns of a message that still says something
 
 -- What is left of the line is for what went wrong.
@@ -82,7 +82,7 @@ end
 local function print_nodes(style, title, nodes, now)
   output.print(terminal.paint(style, "dim", title))
   if #nodes == 0 then return output.print("  nothing") end
-  for i, row in ipairs(terminal.columns(rows_of(nodes, now), style.columns - 5, RUN)) do
+  for i, row in ipairs(terminal.columns(rows_of(nodes, now), style.columns - 5, RUN, { TOOK, RUN })) do
     local node = nodes[i]
     local colour = graph.COLOURS[node.state]
     local message = message_of(node, style.columns - 5 - terminal.width(table.concat(row, "  ")))
@@ -113,7 +113,7 @@ local function keys_of(node)
   return node.when ~= "all" and #keys > 1 and ("%s of %s"):format(node.when, text) or text
 end
 
-local DEPENDS_ON = 4
+local TOOK_OF_NODE, DEPENDS_ON = 3, 4
 
 local function print_graph(view, now)
   local style, rows = output.style(), { { "NODE", "STATE", "TOOK", "DEPENDS ON" } }
@@ -121,7 +121,7 @@ local function print_graph(view, now)
     rows[i + 1] = { terminal.clip(terminal.plain(node.key), style.columns // 3), node.state,
                     graph.span(node, now) or "", keys_of(node) }
   end
-  for n, row in ipairs(terminal.columns(rows, style.columns - 3, DEPENDS_ON)) do
+  for n, row in ipairs(terminal.columns(rows, style.columns - 3, DEPENDS_ON, { TOOK_OF_NODE })) do
     local node = view.nodes[n - 1]
     local mark = node and tree.mark(style, node.state) or " "
     local text = table.concat(row, "  "):gsub("%s+$", "")

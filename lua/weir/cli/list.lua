@@ -12,7 +12,7 @@ local terminal = require "weir.terminal"
 local list = {}
 
 local LISTED = 50 -- lines, without a --limit
-local WHOLE = 40 -- columns: ids that are longer are cut where a message lacks them
+local WHOLE = 40 -- columns: ids that are longer are cut where others lack them
 local SHORTEST = 8 -- columns of a message that still says something
 
 -- What is at the bottom of a failure says most.
@@ -36,11 +36,11 @@ local function clip_messages(rows, room, ids, least)
 end
 
 -- Rows below their heads, as wide as the terminal; programs get all of them.
-local function print_rows(rows, ids, least, paint)
+local function print_rows(rows, ids, least, spare, paint)
   local style = output.style()
   local room = client.is_terminal(1) and style.columns - 1 or math.maxinteger
   clip_messages(rows, room, ids, least * style.columns // 1)
-  for n, row in ipairs(terminal.columns(rows, room, ids)) do
+  for n, row in ipairs(terminal.columns(rows, room, ids, spare, WHOLE)) do
     for i = 1, #row do
       row[i] = terminal.paint(style, n == 1 and "dim" or paint and paint(i, rows[n]) or nil, row[i])
     end
@@ -61,14 +61,14 @@ local function row_of(glance, now)
   }
 end
 
-local STATE, RUN = 1, 2
+local STATE, RUN, CREATED, TOOK = 1, 2, 4, 5
 local COLOURS = { completed = "green", failed = "red", cancelled = "yellow", retrying = "yellow" }
 
 local function print_table(glances, now)
   if #glances == 0 then return end
   local rows = { { "STATE", "RUN", "WORKFLOW", "CREATED", "TOOK", "" } }
   for i, glance in ipairs(glances) do rows[i + 1] = row_of(glance, now) end
-  print_rows(rows, RUN, 0, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
+  print_rows(rows, RUN, 0, { TOOK, CREATED }, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
 end
 
 local function print_json(glances)
@@ -169,7 +169,7 @@ local function print_groups(selection, as_json)
                       terminal.plain(group.message) }
     end
   end
-  if #rows > 1 then print_rows(rows, NEWEST, 1 / 3) end
+  if #rows > 1 then print_rows(rows, NEWEST, 1 / 3, {}) end
 end
 
 ---Prints runs that are meant, or the kinds of errors that they failed of.

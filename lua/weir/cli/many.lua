@@ -97,6 +97,7 @@ end
 local function agreed(verb, count)
   client.write(2, ("%s %s? [y/N] "):format(verb, terminal.count(count, "run")))
   local answer = io.read("l")
+  if not answer then output.say "" end -- Ctrl-D leaves the cursor behind the question
   return answer ~= nil and answer:lower():find("^%s*y") ~= nil
 end
 
@@ -229,11 +230,11 @@ end
 local function conclude(self, complete)
   self.line:over()
   if self.bulk and self.options.json then output.print(summary_json(self)) end
+  local left = #self.ids - self.handled
   if complete then
     if self.bulk then output.say(describe(self)) end
-  elseif self.bulk or self.handled > 0 then
-    output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self),
-      #self.ids - self.handled, #self.ids))
+  elseif left > 0 and (self.bulk or self.handled > 0) then
+    output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self), left, #self.ids))
   end
 end
 
