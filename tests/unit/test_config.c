@@ -123,16 +123,19 @@ static void test_flags_before_the_command_and_words_after_two_dashes(void **stat
 
 static void test_what_a_command_passes_on(void **state) {
     (void)state;
-    static const char *const words[] = {"-o",         "TAP", "--tags=slow", "--json",
+    static const char *const words[] = {"-o",         "TAP", "--tags=slow", "--verbose",
                                         "a_spec.lua", "--",  "--coverage"};
-    assert_int_equal(load("test -o TAP --tags=slow --watch --json a_spec.lua -- --coverage"),
-                     STATUS_DONE);
+    assert_int_equal(
+        load("test -o TAP --tags=slow --watch --json --verbose a_spec.lua -- --coverage"),
+        STATUS_DONE);
     assert_int_equal(config.arguments.count, sizeof words / sizeof *words);
     for (int i = 0; i < config.arguments.count; i++)
         assert_string_equal(config.arguments.items[i], words[i]);
     assert_true(config.watch);
+    assert_true(config.json);
     assert_false(config.coverage);
-    refuses("stats -o TAP", EX_USAGE, "there is no flag -o");
+    refuses("stats -o TAP", EX_USAGE,
+            "there is no flag -o; weir help COMMAND lists those it takes");
 }
 
 static void test_flag_over_variable_over_file(void **state) {
