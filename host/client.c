@@ -184,10 +184,12 @@ static void log_in(lua_State *L, Client *client, redisContext *connection) {
 }
 
 static int unreachable(lua_State *L, const Client *client, const char *why) {
+    const char *url = client->config->redis.url;
+    const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // that folder is of weir dev
     return raise_fault(L, EX_UNAVAILABLE,
-                       "Redis at %s cannot be reached: %s; is it running, or "
-                       "is another meant (--redis URL)?",
-                       client->config->redis.url, why);
+                       "Redis at %s cannot be reached: %s; is %s running, or is another meant "
+                       "(--redis URL)?",
+                       url, why, starter);
 }
 
 static void connect_once(lua_State *L, Client *client, redisContext **connection) {
