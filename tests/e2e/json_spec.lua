@@ -101,6 +101,7 @@ describe("--json", function()
       { 64, 0, nil, "start", "quick", "--data", "{" },
       { 0, 1, "started", "start", "quick", "--each", folder .. "/lines", "--id", "e" },
       { 66, 0, nil, "start", "quick", "--each", folder .. "/none" },
+      { 64, 1, "started", "start", "quick", "--each", "-", { stdin = "{}\n{" } },
       { 0, 1, "result", "run", "quick", "--dir", flows },
       { 1, 1, "error", "run", "fails", "--dir", flows },
       { 66, 0, nil, "run", "quikc", "--dir", flows },
@@ -134,7 +135,7 @@ describe("--json", function()
       { 66, 1, "answer", "retry", "none" },
     } do
       local status, count, field = row[1], row[2], row[3]
-      local said = table.concat(row, " ", 4)
+      local said = table.concat(row, " ", 4, type(row[#row]) == "table" and #row - 1 or #row)
       local values, stderr = read(status, table.unpack(row, 4))
       assert.equal(count, #values, said)
       for _, value in ipairs(values) do assert.is_not_nil(value[field], said) end

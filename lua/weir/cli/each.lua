@@ -231,6 +231,10 @@ function Each:summary()
   return table.concat(words, ", ")
 end
 
+function Each:print_counts()
+  output.print(json.encode { started = self.started, existed = self.existed, refused = self.refused })
+end
+
 -- ------------------------------------------------------------------------------------------------
 -- All of it
 
@@ -264,12 +268,13 @@ local function open(self, path)
 end
 
 -- What was good before it stopped is started, and told; to go on is to give the command again.
-local function stop(self, fault)
+local function stop(self, fault, as_json)
   if type(fault) ~= "table" then error(fault, 0) end
   if fault.status == store.USAGE then
     self:send()
     self:compare()
   end
+  if as_json then self:print_counts() end
   store.fault(fault.status, "%s; %s by then, sent again they are not started twice", fault.message, self:summary())
 end
 
@@ -299,13 +304,11 @@ function each.run(workflow, options)
 
   local ok, fault = pcall(start_all, self, options)
   if self.live then client.show() end
-  if not ok then stop(self, fault) end
+  if not ok then stop(self, fault, options.json) end
   if self.started > 0 then self.asked:warn() end
   if self.refused > TOLD then output.complain("and %s more", terminal.number(self.refused - TOLD)) end
   output.say(self:summary())
-  if options.json then
-    output.print(json.encode { started = self.started, existed = self.existed, refused = self.refused })
-  end
+  if options.json then self:print_counts() end
   return self.refused > 0 and store.USAGE or 0
 end
 
