@@ -18,6 +18,10 @@ static void append(const char *text, size_t size) {
     joined[joined_size] = '\0';
 }
 
+static void append_text(const char *text) {
+    append(text, strlen(text));
+}
+
 static void append_asset(const char *path) {
     size_t size = 0;
     const char *text = asset_find(path, &size);
@@ -25,24 +29,28 @@ static void append_asset(const char *path) {
     append("\n", 1);
 }
 
-// A verb is defined when a batch first names it: `definitions` has a function for each file. Redis
-// runs the whole text for every call, and to define all verbs each time would cost more than most
-// calls do.
-static void append_verb(const char *path, void *data) {
-    (void)data;
+// What lies between the library and the dispatcher is defined when a batch first names it. A branch
+// of one function costs nothing until it is taken; Redis runs the whole text for every call, and a
+// function for each file, made each time, would cost more than most calls do.
+static void append_branch(const char *path, void *data) {
+    const char **word = data;
     if (strcmp(path, LIBRARY) == 0 || strcmp(path, DISPATCHER) == 0) return;
-    const char *name = path + strlen(FOLDER), *end = strrchr(name, '.');
+    const char *slash = strrchr(path, '/'), *end = strrchr(path, '.');
     if (!end || strcmp(end, ".lua") != 0) return;
-    append("function definitions.", 21);
-    append(name, (size_t)(end - name));
-    append("() ", 3);
+    append_text(*word);
+    append_text(" name == \"");
+    append(slash + 1, (size_t)(end - slash - 1));
+    append_text("\" then ");
     append_asset(path);
-    append("end\n", 4);
+    *word = "elseif";
 }
 
 static void join(void) {
+    const char *word = "if";
     append_asset(LIBRARY);
-    asset_list(FOLDER, append_verb, NULL);
+    append_text("function define(name) ");
+    asset_list(FOLDER, append_branch, &word);
+    append_text("end end\n");
     append_asset(DISPATCHER);
 }
 

@@ -4,5 +4,5 @@
 
 function effects.abandon()
   local child = lib.load(lib.take())
-  if child and not lib.ended(child) then lib.let_go(child, "abandoned") end
+  if child and not lib.ended(child) then lib.loose.let_go(child, "abandoned") end
 end

@@ -16,7 +16,7 @@ function verbs.announce()
     local workflow, queue, priority = lib.take(), lib.take(), lib.take()
     local timeout, retain, schema = lib.take(), lib.take(), lib.take()
     lib.register(workflow, table.concat({ bundle, queue, priority, timeout, retain, schema }, "\t"))
-    lib.adopt(workflow)
+    lib.reaping.adopt(workflow)
   end
   return { "announced", bundle }
 end

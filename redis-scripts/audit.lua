@@ -36,7 +36,7 @@ local function faults_of(id, into)
   end
   local parent = lib.load(parent_id)
   if not parent then
-    if not lib.deleting_above(id) then fault("its parent is gone") end
+    if not lib.retention.deleting_above(id) then fault("its parent is gone") end
     return
   end
   if lib.ended(parent) and not lib.ended(run) and not run.detached and not run.abandoned then

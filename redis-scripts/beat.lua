@@ -15,7 +15,7 @@ local function relieve(host)
     lib.swept(#stale)
     for _, id in ipairs(stale) do
       local run = lib.load(id)
-      if run and run.state == "ready" then lib.give_up(run) end
+      if run and run.state == "ready" then lib.reaping.give_up(run) end
     end
   end
 end
@@ -42,17 +42,17 @@ function verbs.beat()
     if other == host then
       lib.write("ZADD", "leases", now + lease_ms, host)
     elseif expires <= now and not more then
-      local _, count = lib.reap(other, true, max_deaths)
+      local _, count = lib.reaping.reap(other, true, max_deaths)
       reaped, more = count, count > 0
     end
     if expires > now or other == host then relieve(other) end
   end
   for _, queue in ipairs(redis.call("SMEMBERS", lib.key("queues"))) do
     local workflow = string.match(queue, "^%?(.*)$")
-    if workflow and lib.registered(workflow) and lib.adopt(workflow) then lib.write("SREM", "queues", queue) end
+    local adopted = workflow and lib.registered(workflow) and lib.reaping.adopt(workflow)
+    if adopted then lib.write("SREM", "queues", queue) end
   end
-  lib.need "sharing"
-  lib.sweep_keys()
+  lib.sharing.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "beat_at", now)
   more = more or lib.to_sweep() == 0

@@ -12,11 +12,10 @@ function effects.cancel(run)
   local id, message, now = lib.take_many(3)
   local child = lib.load(id)
   if child and not lib.ended(child) then
-    lib.cancel(child, "cancelled", message, now == "1")
+    lib.cancelling.cancel(child, "cancelled", message, now == "1")
   else -- none was started, or one of an earlier round is left
     local _, operation = lib.parent_of(id)
-    lib.need "sharing"
-    lib.stop_waiting(run, operation, message)
+    lib.sharing.stop_waiting(run, operation, message)
   end
 end
 
@@ -26,6 +25,6 @@ function verbs.cancel()
   local run = lib.load(id)
   if not run then return { "missing" } end
   if lib.ended(run) then return { "ended", run.state } end
-  lib.cancel(run, "cancelled", message, now == "1")
+  lib.cancelling.cancel(run, "cancelled", message, now == "1")
   return { "cancelled", run.state }
 end

@@ -9,13 +9,14 @@
 --                        waiters: its end is still being told to runs that share it
 --        missing
 
+local retention = lib.retention
+
 function verbs.delete()
   local id = lib.take()
   local on = lib.take_word "on"
-  lib.need "retention"
 
-  local above = lib.deleting_above(id)
-  if above then return { lib.go_on_deleting(above) and "deleted" or "deleting" } end
+  local above = retention.deleting_above(id)
+  if above then return { retention.go_on_deleting(above) and "deleted" or "deleting" } end
   if on then return { "deleted" } end
   local run = lib.load(id)
   if not run then return { "missing" } end
@@ -23,6 +24,6 @@ function verbs.delete()
   if run.loose then return { "below" } end
   if run.waiters then return { "needed", "waiters" } end
   local parent_id = lib.parent_of(id)
-  if parent_id and lib.load(parent_id) and not lib.is_taken(run) then return { "needed", run.state } end
-  return { lib.delete_tree(id) and "deleted" or "deleting" }
+  if parent_id and lib.load(parent_id) and not retention.is_taken(run) then return { "needed", run.state } end
+  return { retention.delete_tree(id) and "deleted" or "deleting" }
 end

@@ -1,10 +1,13 @@
--- dispatch: run the groups of a batch, then write what they planned. Joined behind lib and the verbs.
+-- dispatch: run the groups of a batch, then write what they planned. Joined behind all others.
 --
 -- ARGV   worker  capacity  nqueues  queue…   then groups: verb n arg1 … argn
 -- reply  1 ok | lost   2 now_ms   3 commit   4 a reply for each group   5 claims   6 next wake-up of all, when asked
 --
 -- The first write is one that Redis refuses when it may not write (-OOM, -READONLY, -MISCONF), before anything is
 -- half done; those that follow cannot fail.
+
+define "runs" -- nearly every batch needs these
+define "ends"
 
 local call, key = redis.call, lib.key
 local worker, now = lib.worker, lib.now()
@@ -107,7 +110,7 @@ end
 
 local function claim(run)
   if not run or run.state ~= "ready" then return end
-  lib.expire(run)
+  if run.deadline then lib.cancelling.expire(run) end
   if run.state ~= "ready" then return end
   local warm = run.holder ~= ""
   if not warm then
@@ -147,6 +150,17 @@ if capacity > 0 then
 end
 
 -- Then the runs that became ready in this batch: to the worker that holds the coroutine, the others to their queue.
+-- A run of a workflow that nobody had announced stands apart, in the queue `?<workflow>`. It goes to the queue it was
+-- started for, or that of the workflow, once the workflow is known.
+local function leave_unknown(run)
+  local queue = lib.get(run, "queue")
+  local entry = queue and string.byte(queue) == 63 and lib.registered(lib.get(run, "workflow"))
+  if not entry then return end
+  queue = lib.get(run, "asked_queue") or entry.queue
+  lib.set(run, "queue", queue ~= "default" and queue or nil)
+  lib.set(run, "asked_queue", nil)
+end
+
 local placed, by_queue = 0, {}
 local function place_woken()
   local fresh, for_holder = {}, {}
@@ -175,7 +189,7 @@ local function place_woken()
   if #fresh == 0 then return end
   local sequence = call("HINCRBY", key("meta"), "sequence", #fresh) - #fresh
   for i, run in ipairs(fresh) do
-    lib.leave_unknown(run)
+    leave_unknown(run)
     local queue = lib.get(run, "queue") or "default"
     by_queue[queue] = by_queue[queue] or {}
     table.insert(by_queue[queue], { id = run.id, score = score_of(run, sequence + i) })
@@ -333,7 +347,7 @@ for i, run in ipairs(claims) do
   if run.warm then
     given[i] = lib.outcomes(run, run.known, { "warm", run.id, run.turn })
   else
-    given[i] = lib.cold(run, "0")
+    given[i] = lib.reading.cold(run, "0")
   end
 end
 

@@ -14,8 +14,7 @@ function effects.forget(run)
   if number then lib.set(run, number, nil) end
   lib.set(run, field, nil)
   if lib.get(run, "w:" .. operation) then
-    lib.need "sharing"
-    lib.stop_waiting(run, operation, "forgotten")
+    lib.sharing.stop_waiting(run, operation, "forgotten")
     lib.set(run, "w:" .. operation, nil)
   end
   if mark == "" then return end
@@ -29,5 +28,5 @@ function effects.forget(run)
   lib.set(run, "c:" .. operation, nil)
   if mark ~= "anew" then return end
   local child = lib.load(run.id .. "/" .. operation .. (round and round ~= "1" and "~" .. round or ""))
-  if child and not lib.ended(child) then lib.let_go(child, "detached") end -- its end is nobody's outcome now
+  if child and not lib.ended(child) then lib.loose.let_go(child, "detached") end -- its end is nobody's outcome now
 end

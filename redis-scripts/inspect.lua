@@ -8,6 +8,6 @@ function verbs.inspect()
   local run = lib.load(id)
   if not run then return { "missing" } end
   local reply = { "run", "", run.state .. " " .. run.turn .. " " .. run.number }
-  reply[2] = lib.page(id, cursor, reply)
+  reply[2] = lib.reading.page(id, cursor, reply)
   return reply
 end

@@ -20,7 +20,19 @@ local function chain_of(run)
   return table.concat(names, " > ")
 end
 
+local function depth_of(id)
+  local _, slashes = string.gsub(id, "/", "")
+  return slashes
+end
+
 local NO_OPTIONS = {}
+
+local function serves(queue)
+  for _, served in ipairs(lib.served) do
+    if served == "*" or served == queue then return true end
+  end
+  return false
+end
 
 -- A child may be fused when its code is what new attempts run, and this worker serves its queue. It takes no place from
 -- those that stand in the queue: it ran in its parent's.
@@ -29,7 +41,7 @@ local function may_be_fused(workflow, bundle)
   local with = fusable[workflow]
   if with == nil then
     local entry = lib.registered(workflow)
-    with = entry ~= nil and lib.serves(entry.queue) and entry.bundle
+    with = entry ~= nil and serves(entry.queue) and entry.bundle
     fusable[workflow] = with
   end
   return with == bundle
@@ -51,16 +63,16 @@ end
 -- it failed, or was to begin again by hand; else what it comes to is the outcome.
 local function attach(run, operation, child, round, options)
   if options.detached then
-    if not lib.ended(child) then lib.let_go(child, "detached") end
+    if not lib.ended(child) then lib.loose.let_go(child, "detached") end
     return lib.record_outcome(run, operation, "completed", 1, cjson.encode(child.id), nil, round)
   end
-  lib.await(child)
+  lib.loose.await(child)
   if not lib.ended(child) then return end
   local state, again = child.state, options.again and wanted_of(run, child)
   if again or options.again and state ~= "completed" then
     if options.retry then lib.set(child, "retry", options.retry) end
     lib.set(child, "retried_at", lib.get(run, "retried_at"))
-    return lib.reopen(child, again or "rule")
+    return lib.reopening.reopen(child, again or "rule")
   end
   local value = lib.get(child, state == "completed" and "result" or "error")
   lib.record_outcome(run, operation, state, child.attempt, value, nil, round)
@@ -80,7 +92,7 @@ local function share(run, operation, other, detached)
     return lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cycle", message = message }))
   end
   lib.set(run, "w:" .. operation, other.id)
-  lib.wait_for(run, operation, other)
+  lib.sharing.wait_for(run, operation, other)
 end
 
 function effects.invoke(run)
@@ -88,7 +100,7 @@ function effects.invoke(run)
   local options = n ~= "0" and lib.take_options(n) or NO_OPTIONS
   max_depth = tonumber(max_depth)
 
-  local too_deep = #id > 2 * max_depth and lib.depth_of(id) > max_depth
+  local too_deep = #id > 2 * max_depth and depth_of(id) > max_depth
   local stamp = nil
   if bundle ~= "" and (run.foreseen or 0) > 0 then
     run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
@@ -112,7 +124,7 @@ function effects.invoke(run)
   end
   local child, round = lib.load(id), string.find(id, "~", 1, true) and string.match(id, "~%d+$")
   if child and options.again and not same(child, workflow, data) then
-    if not lib.ended(child) then lib.let_go(child, "detached") end -- its end is nobody's outcome now
+    if not lib.ended(child) then lib.loose.let_go(child, "detached") end -- its end is nobody's outcome now
     round = "~" .. options.again
     id, child = run.id .. "/" .. operation .. round, nil
   end
@@ -122,21 +134,20 @@ function effects.invoke(run)
     attach(run, operation, child, round, options)
     return
   end
-  if lib.being_deleted(id) then
+  if lib.beginning.being_deleted(id) then
     if stamp then lib.not_foreseen() end
     local message = "not started: the run that had the id " .. id .. " is still being deleted; retry when it is gone"
     lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "duplicate_id", message = message }))
     return
   end
   if options.dedupe then
-    lib.need "sharing"
-    local earlier = lib.earlier(workflow, options.dedupe)
+    local earlier = lib.sharing.earlier(workflow, options.dedupe)
     if earlier then return share(run, operation, earlier, options.detached) end
-    lib.stand_for(id, workflow, options.dedupe, options.within_ms)
+    lib.sharing.stand_for(id, workflow, options.dedupe, options.within_ms)
   end
 
   if bundle ~= "" and may_be_fused(workflow, bundle) then
-    lib.begin_fused(id, workflow, data, seed, bundle, result, stamp, options.deps)
+    lib.beginning.begin_fused(id, workflow, data, seed, bundle, result, stamp, options.deps)
     lib.record_outcome(run, operation, "completed", 1, result, stamp, round)
     if stamp then run.told = run.number end
     return
@@ -145,10 +156,10 @@ function effects.invoke(run)
   if options.retry then lib.set(child, "retry", options.retry) end
   if options.deps then lib.set(child, "deps", options.deps) end
   if options.detached then
-    lib.let_go(child, "detached")
+    lib.loose.let_go(child, "detached")
     lib.record_outcome(run, operation, "completed", 1, cjson.encode(id), nil, round)
   end
-  lib.begin_run(child, workflow, data, seed, {
+  lib.beginning.begin_run(child, workflow, data, seed, {
     queue = options.queue, priority = tonumber(options.priority), delay_ms = tonumber(options.delay_ms),
   })
 end

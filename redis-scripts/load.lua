@@ -9,5 +9,5 @@
 function verbs.load()
   local run, cursor = lib.load(lib.take()), lib.take()
   if not run or run.holder ~= lib.worker or run.state ~= "running" then return { "lost" } end
-  return lib.cold(run, cursor)
+  return lib.reading.cold(run, cursor)
 end

@@ -19,7 +19,7 @@ function verbs.promote()
   lib.swept(#due)
   for _, id in ipairs(due) do
     local run = lib.load(id)
-    if run then lib.expire(run) end
+    if run and run.deadline then lib.cancelling.expire(run) end
     local state = run and run.state
     if state == "scheduled" or state == "waiting" then
       lib.make_ready(run)
@@ -28,8 +28,7 @@ function verbs.promote()
       lib.make_ready(run)
     elseif run and run.waiters and lib.ended(run) then
       lib.plan.delayed[id] = false
-      lib.need "sharing"
-      lib.tell_waiters(run, lib.get(run, state == "completed" and "result" or "error"))
+      lib.sharing.tell_waiters(run, lib.get(run, state == "completed" and "result" or "error"))
     elseif lib.plan.delayed[id] == nil then
       lib.plan.delayed[id] = false
     end

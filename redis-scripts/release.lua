@@ -7,11 +7,11 @@ function verbs.release()
   local run = lib.load(lib.take())
   if not run or run.holder ~= lib.worker then return { "lost" } end
   if run.state == "ready" then
-    lib.unqueue(run)
-    lib.push(lib.plan.woken, run)
-  elseif run.state ~= "waiting" then
+    lib.reaping.give_up(run)
+  elseif run.state == "waiting" then
+    lib.hold(run, "")
+  else
     return { "lost" }
   end
-  lib.hold(run, "")
   return { "released" }
 end

@@ -5,6 +5,6 @@
 
 function verbs.retire()
   local host = lib.take()
-  local done = lib.reap(host, false, 0)
+  local done = lib.reaping.reap(host, false, 0)
   return { "retired", done and "0" or "1" }
 end

@@ -40,7 +40,7 @@ function verbs.retry()
   local asked, mark = read_asked()
   for i, one in ipairs(asked) do
     local run = lib.load(one.id)
-    if not run or lib.deleting_above(one.id) then return { "missing", one.id } end
+    if not run or lib.retention.deleting_above(one.id) then return { "missing", one.id } end
     one.run = run
     if i == 1 and lib.get(run, "retried_at") == mark then return { "retried" } end
     if not lib.ended(run) or run.turn ~= one.turn then return { "changed", one.id } end
@@ -51,7 +51,7 @@ function verbs.retry()
       lib.set(one.run, "round", tonumber(lib.get(one.run, "round") or 1) + 1)
     end
     if i == 1 then
-      lib.reopen(one.run, one.again)
+      lib.reopening.reopen(one.run, one.again)
     else
       lib.set(one.run, "again", one.again)
     end

@@ -8,23 +8,21 @@
 
 function verbs.start()
   local id, workflow, data, seed, any = lib.take_many(5)
-  local options = lib.start_options(lib.take())
+  local options = lib.beginning.start_options(lib.take())
 
   local run = lib.load(id)
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
-  if lib.being_deleted(id) then
-    lib.need "retention"
-    lib.go_on_deleting(id)
+  if lib.beginning.being_deleted(id) then
+    lib.retention.go_on_deleting(id)
     return { "deleting" }
   end
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
   if options.dedupe then
-    lib.need "sharing"
-    local earlier = lib.earlier(workflow, options.dedupe)
+    local earlier = lib.sharing.earlier(workflow, options.dedupe)
     if earlier then return { "earlier", earlier.id } end
-    lib.stand_for(id, workflow, options.dedupe, options.within_ms)
+    lib.sharing.stand_for(id, workflow, options.dedupe, options.within_ms)
   end
-  lib.begin_run(lib.create(id), workflow, data, seed, options)
+  lib.beginning.begin_run(lib.create(id), workflow, data, seed, options)
   return { "started" }
 end

@@ -6,13 +6,26 @@
 --                                      index: where in the list those stand that were there otherwise
 --        unknown                       nobody has announced the workflow; none was begun
 
+local CHUNK = 6000 -- ids handed to one call: unpack is bounded by the C stack
+
+-- When none of these runs is there, that is known at once of each, and `load` need not look again.
+local function look_for(ids)
+  local keys = {}
+  for i, id in ipairs(ids) do
+    if lib.plan.records[id] then return end
+    keys[i] = lib.key("r:" .. id)
+  end
+  if #ids == 0 or #ids > CHUNK or redis.call("EXISTS", unpack(keys)) > 0 then return end
+  for _, id in ipairs(ids) do lib.forget(id) end
+end
+
 local function is_same(run, workflow, data)
   return lib.get(run, "workflow") == workflow and lib.get(run, "data") == data
 end
 
 function verbs.start_each()
   local workflow, any = lib.take_many(2)
-  local options = lib.start_options(lib.take())
+  local options = lib.beginning.start_options(lib.take())
   if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
 
   local ids, texts, seeds = {}, {}, {}
@@ -20,15 +33,15 @@ function verbs.start_each()
     local n = #ids + 1
     ids[n], texts[n], seeds[n] = lib.take_many(3)
   end
-  if #ids > 0 then lib.any_exists(ids) end
+  look_for(ids)
 
   local started, there, reply = 0, 0, { "started", 0, 0 }
   for i, id in ipairs(ids) do
     local run = lib.load(id)
-    if not run and lib.being_deleted(id) then
+    if not run and lib.beginning.being_deleted(id) then
       reply[#reply + 1] = i - 1 -- what had this id is on its way out
     elseif not run then
-      lib.begin_run(lib.create(id), workflow, texts[i], seeds[i], options)
+      lib.beginning.begin_run(lib.create(id), workflow, texts[i], seeds[i], options)
       started = started + 1
     elseif is_same(run, workflow, texts[i]) then
       there = there + 1

@@ -4,25 +4,26 @@
 -- moves  nothing: ended runs go
 -- reply  swept runs more("1"|"0")      runs: how many of those that were due were looked at
 
+local retention = lib.retention
 local REST_MS = 10 -- between two steps, so that Redis has time for others
 local AT_ONCE = 10 -- deletions, and lists, looked at in one call
 
 -- A run that was retried meanwhile, or whose workflow keeps its runs longer now, goes later.
 local function look(id)
   local run = lib.load(id, "finished_at")
-  lib.take_steps(1)
+  retention.take_steps(1)
   if not run or not lib.ended(run) or run.loose or run.waiters then return end
   local retain_ms = lib.retain_of(lib.get(run, "workflow"))
   local ended_at = tonumber(lib.get(run, "finished_at"))
   if ended_at + retain_ms > lib.now() then return lib.note_going(id, ended_at, retain_ms) end
-  if not lib.parent_of(id) or lib.is_taken(run) then lib.delete_tree(id) end
+  if not lib.parent_of(id) or retention.is_taken(run) then retention.delete_tree(id) end
 end
 
 -- The runs of one list, as many as there are steps left. Returns how many.
 local function empty(instant)
   local list, count = "going:" .. instant, 0
-  local ids = redis.call("LRANGE", lib.key(list), 0, lib.steps_left() - 1)
-  while count < #ids and lib.steps_left() > 0 do
+  local ids = redis.call("LRANGE", lib.key(list), 0, retention.steps_left() - 1)
+  while count < #ids and retention.steps_left() > 0 do
     count = count + 1
     look(ids[count])
   end
@@ -38,15 +39,14 @@ function verbs.sweep()
   local last = tonumber(redis.call("HGET", lib.key("meta"), "swept_at") or 0)
   if lib.now() < last + REST_MS then return { "swept", 0, "1" } end
 
-  lib.need "retention"
   lib.write("HSET", "meta", "swept_at", lib.now())
   local looked_at = 0
   for _, id in ipairs(unfinished) do
-    if lib.steps_left() > 0 then lib.go_on_deleting(id) end
+    if retention.steps_left() > 0 then retention.go_on_deleting(id) end
   end
   for _, instant in ipairs(instants) do
-    if lib.steps_left() > 0 then looked_at = looked_at + empty(instant) end
+    if retention.steps_left() > 0 then looked_at = looked_at + empty(instant) end
   end
-  local more = lib.steps_left() <= 0 or #unfinished == AT_ONCE or #instants == AT_ONCE
+  local more = retention.steps_left() <= 0 or #unfinished == AT_ONCE or #instants == AT_ONCE
   return { "swept", looked_at, more and "1" or "0" }
 end

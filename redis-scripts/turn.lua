@@ -36,7 +36,7 @@ function verbs.turn()
   end
   if not ours or record.state ~= "running" or record.turn ~= turn then return { "lost" } end
 
-  if record.deadline then lib.expire(record) end
+  if record.deadline then lib.cancelling.expire(record) end
   if lib.take_word("foresee") then
     local number, at, count = lib.take_many(3)
     if tonumber(number) ~= record.number or lib.wrong then return { "stale" } end

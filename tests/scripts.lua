@@ -12,16 +12,16 @@ local function read(name) return assert(support.read(FOLDER .. name), name) end
 ---@param edit (fun(lib: string): string)? what is to be another way in lib.lua
 ---@return string text
 function scripts.joined(edit)
-  local lib = read "lib.lua" .. "\n"
-  local parts = { edit and edit(lib) or lib }
-  local listing <close> = assert(io.popen("LC_ALL=C ls " .. FOLDER))
-  for name in listing:lines() do
-    local verb = name:match "^([%w_]+)%.lua$"
-    if verb and verb ~= "lib" and verb ~= "dispatch" then
-      parts[#parts + 1] = ("function definitions.%s() %s\nend\n"):format(verb, read(name))
+  local lib = read "lib.lua"
+  local parts, word = { edit and edit(lib) or lib, "\nfunction define(name) " }, "if"
+  local listing <close> = assert(io.popen(("cd %s && find * -name '*.lua' | LC_ALL=C sort"):format(FOLDER)))
+  for path in listing:lines() do
+    if path ~= "lib.lua" and path ~= "dispatch.lua" then
+      parts[#parts + 1] = ('%s name == "%s" then %s\n'):format(word, path:match "([%w_]+)%.lua$", read(path))
+      word = "elseif"
     end
   end
-  parts[#parts + 1] = read "dispatch.lua"
+  parts[#parts + 1] = "end end\n" .. read "dispatch.lua"
   return table.concat(parts)
 end
 

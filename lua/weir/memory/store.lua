@@ -1,12 +1,12 @@
--- What memory.lua keeps, and the moves within it: the records of runs, their states, outcomes and ends, as lib.lua of
--- redis-scripts/ has them. Knows no coroutine and no event.
+-- What memory.lua keeps, and the moves within it: the records of runs, their states, outcomes and ends, as
+-- redis-scripts/lib/ has them. Knows no coroutine and no event.
 -- Invariant: all that outlives a coroutine stands in `records`, as the texts that Redis would hold.
 
 local json = require "weir.json"
 local recorded = require "weir.record"
 
 local ENDED = recorded.ENDED
-local NEXT = { -- the legal moves, as in lib.lua
+local NEXT = { -- the legal moves, as in redis-scripts/lib/runs.lua
   [""] = { scheduled = true, ready = true },
   scheduled = { ready = true, cancelled = true, failed = true },
   ready = { running = true, cancelled = true, failed = true },

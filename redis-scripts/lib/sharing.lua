@@ -1,13 +1,15 @@
--- sharing: what is asked for again with the same key, while an earlier run of that workflow is young, is that run. No
--- verb: `start` and `invoke` ask for it, and whatever ends a run that others wait for, or such a wait.
+-- sharing: what is asked for again with the same key, while an earlier run of that workflow is young, is that run.
+-- `start` and `invoke` ask for it, and whatever ends a run that others wait for, or such a wait.
 --
 -- Keys stand in `dedupe`. Those that wait for a run without being its parent stand in `waiters:<run>`; its end is told
 -- to a bounded number of them a call.
 
 local call, match, push = redis.call, string.match, lib.push
+local sharing = {}
+lib.sharing = sharing
 
 --- The run that stands for what is asked for with this key. One that failed or was cancelled stands for nothing.
-function lib.earlier(workflow, key)
+function sharing.earlier(workflow, key)
   local field = workflow .. "\t" .. key
   local text = lib.plan.keys[field]
   if text == nil then
@@ -22,7 +24,7 @@ function lib.earlier(workflow, key)
 end
 
 --- From now on, and for so long, a run stands for all that are asked for with this key.
-function lib.stand_for(id, workflow, key, within_ms)
+function sharing.stand_for(id, workflow, key, within_ms)
   local field, text = workflow .. "\t" .. key, string.format("%d\t%s", lib.now() + tonumber(within_ms), id)
   lib.plan.keys[field] = text
   lib.write("HSET", "dedupe", field, text)
@@ -31,7 +33,7 @@ end
 local SWEPT = 1000 -- keys a call, or a few more
 
 --- Forget keys whose time is over, wherever the last call came to.
-function lib.sweep_keys()
+function sharing.sweep_keys()
   local cursor = call("HGET", lib.key("meta"), "swept") or "0"
   local page = call("HSCAN", lib.key("dedupe"), cursor, "COUNT", SWEPT)
   local fields = page[2]
@@ -48,13 +50,13 @@ local function plan_waiter(id, path, waits)
 end
 
 --- An operation waits for a run that has a parent of its own, or none.
-function lib.wait_for(run, operation, other)
+function sharing.wait_for(run, operation, other)
   plan_waiter(other.id, run.id .. "/" .. operation, true)
   if not other.waiters then lib.set_special(other, "waiters", "1") end
 end
 
 --- It does so no longer. False: it did not, or knows the outcome.
-function lib.stop_waiting(run, operation, message)
+function sharing.stop_waiting(run, operation, message)
   local other = lib.get(run, "w:" .. operation)
   if not other then return false end
   plan_waiter(other, run.id .. "/" .. operation, false)
@@ -81,7 +83,7 @@ end
 
 --- A run has ended, and its end is the outcome of every operation that waits for it. What is left over is told by the
 --- next `promote`: until then the run stands in the delayed set.
-function lib.tell_waiters(record, value)
+function sharing.tell_waiters(record, value)
   local most = math.min(TOLD, math.ceil(TOLD_BYTES / (#value + 1))) - lib.plan.tellings
   local paths, more = {}, true
   if most > 0 then paths, more = some_waiters(record, most) end

@@ -1,4 +1,4 @@
--- retention: deletes trees of runs, a bounded number of steps a call. No verb: `delete`, `sweep` and `start` need it.
+-- retention: deletes trees of runs, a bounded number of steps a call, for `delete`, `sweep` and `start`.
 --
 -- What is left to do is a stack. A run is taken from it, its journal is read for its children, which go onto the
 -- stack, and it is gone. When the steps of a call are used up the rest of the stack waits in `deleting:<run>` for the
@@ -10,10 +10,13 @@ local STEPS = 100 -- a call; a run is one, and so are 64 fields of its journal
 local PAGE = 200 -- fields of a journal, at least
 local FIELDS_A_STEP = 64
 
--- How many steps this batch may still take.
-function lib.steps_left() return lib.plan.steps or STEPS end
+local retention = {}
+lib.retention = retention
 
-function lib.take_steps(n) lib.plan.steps = lib.steps_left() - n end
+-- How many steps this batch may still take.
+function retention.steps_left() return lib.plan.steps or STEPS end
+
+function retention.take_steps(n) lib.plan.steps = retention.steps_left() - n end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- One run
@@ -36,10 +39,10 @@ local function step(stack, gone)
   local id = entry.id
   local hash = (entry.renamed and "d:" or "r:") .. id
   local state, waiters = unpack(call("HMGET", lib.key(hash), "state", "waiters"))
-  lib.take_steps(1)
+  retention.take_steps(1)
   if not lib.is_end(state) then return end
   if waiters then -- those that share it are told of its end by `promote` first
-    lib.take_steps(lib.steps_left())
+    retention.take_steps(retention.steps_left())
     return lib.push(stack, entry)
   end
   lib.forget(id)
@@ -47,7 +50,7 @@ local function step(stack, gone)
 
   local page = call("HSCAN", lib.key(hash), entry.cursor or "0", "COUNT", PAGE)
   local fields = page[2]
-  lib.take_steps(math.floor(#fields / 2 / FIELDS_A_STEP))
+  retention.take_steps(math.floor(#fields / 2 / FIELDS_A_STEP))
   entry.cursor = page[1]
   if page[1] ~= "0" then
     lib.push(stack, entry)
@@ -89,7 +92,9 @@ end
 -- True when the whole stack is gone.
 local function work(id, stack)
   local gone = { keys = {}, failed = {} }
-  repeat step(stack, gone) until #stack == 0 or lib.steps_left() <= 0 -- at once out of sight, whatever else was deleted
+  repeat
+    step(stack, gone) -- at least one: the top is at once out of sight, whatever else was deleted
+  until #stack == 0 or retention.steps_left() <= 0
   write_chunks(pack(stack), "RPUSH", lib.key("deleting:" .. id))
   write_chunks(gone.keys, "UNLINK")
   write_chunks(gone.failed, "ZREM", lib.key("failed"))
@@ -98,7 +103,7 @@ local function work(id, stack)
 end
 
 --- Delete an ended run that may go, with all below it. True when all is gone; else `go_on_deleting` has to be said.
-function lib.delete_tree(id)
+function retention.delete_tree(id)
   if not find(id, "/", 1, true) then lib.write("ZREM", "roots", id) end
   if work(id, { { id = id } }) then return true end
   lib.write("ZADD", "deleting", lib.now(), id)
@@ -106,7 +111,7 @@ function lib.delete_tree(id)
 end
 
 --- Another step of a deletion that was begun. True when all is gone.
-function lib.go_on_deleting(id)
+function retention.go_on_deleting(id)
   local planned = lib.plan.deleting[id]
   if planned ~= nil then return not planned end
   local list = "deleting:" .. id
@@ -122,9 +127,17 @@ function lib.go_on_deleting(id)
   return true
 end
 
+--- The run that is being deleted with all below it, this one among them; nil when there is none.
+function retention.deleting_above(id)
+  while id do
+    if lib.beginning.being_deleted(id) then return id end
+    id = lib.parent_of(id)
+  end
+end
+
 --- Whether an ended child's outcome stands in its parent's journal, so that nobody will ask for the child again. One
 --- that failed is asked for by a retry, and so is one that is to begin again.
-function lib.is_taken(run)
+function retention.is_taken(run)
   if run.state ~= "completed" or lib.get(run, "again") then return false end
   local parent_id, operation = lib.parent_of(run.id)
   local parent = lib.load(parent_id, "o:" .. operation)

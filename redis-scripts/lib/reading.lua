@@ -1,0 +1,63 @@
+-- reading: a run whole, a page at a time, for a worker that goes on from its journal and for people who look.
+
+local call, match, push, ELSEWHERE = redis.call, string.match, lib.push, lib.ELSEWHERE
+local reading = {}
+lib.reading = reading
+
+local PAGE = 1000 -- fields, at least
+
+-- Adds a field whose value is elsewhere, if the call may still tell it.
+local function tell_far(id, field, into)
+  local value = lib.may_tell(0) and (call("HGET", lib.key("v:" .. id), field) or "")
+  if not value then return false end
+  lib.tell(#value)
+  into[#into + 1], into[#into + 2] = field, value
+  return true
+end
+
+--- A page of a run's fields as stored, values in place: field, value, … are added to `into`, as many as the call may
+--- still tell, which may be none. Returns the cursor of the next page; it is "0" for the first, "" after the last. A
+--- cursor is that of HSCAN, empty when that is through, and the fields that HSCAN showed and that were too much.
+function reading.page(id, cursor, into)
+  if not lib.may_tell(0) then return cursor end
+  local hash = lib.key("r:" .. id)
+  local scan, owed = match(cursor, "^(%d*)(.*)$")
+  local left, fields = {}, {}
+  if owed ~= "" then
+    for field in string.gmatch(owed, "[^\t]+") do
+      if not tell_far(id, field, into) then push(left, field) end
+    end
+  elseif scan == "0" and call("HLEN", hash) <= PAGE then
+    scan, fields = "", call("HGETALL", hash)
+  else
+    local shown = call("HSCAN", hash, scan, "COUNT", PAGE)
+    scan, fields = shown[1] ~= "0" and shown[1] or "", shown[2]
+  end
+  for i = 1, #fields, 2 do
+    local field, value = fields[i], fields[i + 1]
+    if value ~= ELSEWHERE then
+      lib.tell(#value)
+      into[#into + 1], into[#into + 2] = field, value
+    elseif not tell_far(id, field, into) then
+      push(left, field)
+    end
+  end
+  return left[1] and scan .. "\t" .. table.concat(left, "\t") or scan
+end
+
+--- A page of a run for a worker that goes on from its journal: { "cold", run, turn, deaths, bundle, number, cursor,
+--- field, value, … }.
+function reading.cold(run, cursor)
+  local reply = { "cold", run.id, run.turn, run.deaths or 0, lib.get(run, "bundle") or "", run.number, "" }
+  if run.fresh then
+    -- Created in this batch: all there is of it is what was planned.
+    for field, value in pairs(run.changed) do
+      if value then
+        reply[#reply + 1], reply[#reply + 2] = field, tostring(value)
+      end
+    end
+    return reply
+  end
+  reply[7] = reading.page(run.id, cursor, reply)
+  return reply
+end

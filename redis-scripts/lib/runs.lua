@@ -1,0 +1,223 @@
+-- runs: a run as it stands in this batch: its fields, its state, who holds it, its operations and their outcomes. Read
+-- once, planned here, written once by dispatch.lua. `move` is the only writer of `state`. Needed by nearly every batch.
+
+local call, unpack, find, match, key, push = redis.call, unpack, string.find, string.match, lib.key, lib.push
+local STAMP, TEXT, ELSEWHERE = lib.stamp, lib.text, lib.ELSEWHERE
+
+-- The fields that decide what may happen to a run. The rest is read where it is needed.
+-- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
+local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters",
+                  "abandoned", "loose" }
+
+--- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
+--- field that will be asked for.
+function lib.load(id, also)
+  local record = lib.plan.records[id]
+  if record ~= nil then return record or nil end
+  local hash = key("r:" .. id)
+  local v = call("HMGET", hash, "state", "holder", "turn", "number", "known", "special", also or "special")
+  if not v[1] then
+    lib.plan.records[id] = false
+    return nil
+  end
+  local state, number = v[1], tonumber(v[4] or 0)
+  record = {
+    id = id, state = state, holder = v[2] or "", turn = tonumber(v[3] or 0), number = number, attempt = 1,
+    -- A run suspends only when its worker knows all there is; `known` is kept when more came before it was claimed.
+    known = state == "ready" and tonumber(v[5] or 0) or number,
+    changed = { state = nil, turn = nil, number = nil, holder = nil },
+  }
+  if also then record.also, record.value_of_also = also, v[7] end
+  if v[6] then
+    record.special = v[6]
+    v = call("HMGET", hash, unpack(SPECIAL))
+    record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
+    record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
+    record.watch, record.detached, record.lingers, record.now = v[5], v[6], v[7], v[8]
+    record.waiters, record.abandoned, record.loose = v[9], v[10], v[11] and tonumber(v[11])
+  end
+  lib.plan.records[id] = record
+  return record
+end
+
+--- A run that is not there yet. Its first `set` begins its hash.
+function lib.create(id)
+  local record = {
+    id = id, state = "", holder = "", turn = 0, number = 0, attempt = 1, fresh = true,
+    changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, holder = nil, bundle = nil,
+                started_at = nil },
+  }
+  lib.plan.records[id] = record
+  return record
+end
+
+--- A run is not there any more, as far as this batch goes.
+function lib.forget(id) lib.plan.records[id] = false end
+
+--- Plan one field of a run; nil takes it away.
+function lib.set(record, field, value)
+  if not record.dirty then
+    record.dirty = true
+    push(lib.plan.changed, record)
+  end
+  if value == nil then value = false end
+  record.changed[field] = value
+end
+local set = lib.set
+
+--- Plan one of the fields that most runs do not have.
+function lib.set_special(record, field, value)
+  record[field] = value
+  set(record, field, value)
+  if not record.special then
+    record.special = "1"
+    set(record, "special", "1")
+  end
+end
+
+--- Read any field of a run, as planned or as stored. Values kept elsewhere are fetched.
+function lib.get(record, field)
+  local value = record.changed[field]
+  if value ~= nil then return value or nil end
+  if record.fresh then return nil end
+  if field == record.also then
+    value = record.value_of_also
+  else
+    value = call("HGET", key("r:" .. record.id), field)
+  end
+  if value == ELSEWHERE then value = call("HGET", key("v:" .. record.id), field) end
+  return value or nil
+end
+local get = lib.get
+
+--- The run that waits for this one, the name of the operation there, and its round: "" or "~<n>". Nil for a root.
+function lib.parent_of(id)
+  local parent, operation = match(id, "^(.*)/([^/]*)$")
+  if not parent or not find(operation, "~", 1, true) then return parent, operation, "" end
+  local name, round = match(operation, "^(.*)(~%d+)$")
+  return parent, name, round
+end
+
+-- The one table of legal moves; the drawing is in README.md.
+local NEXT = {
+  [""] = " scheduled ready ",
+  scheduled = " ready cancelled failed ",
+  ready = " running cancelled failed ",
+  running = " waiting retrying ready completed failed cancelled ",
+  waiting = " ready ",
+  retrying = " ready ",
+  completed = " ready ", failed = " ready ", cancelled = " ready ", -- by hand
+}
+local ENDED = { completed = true, failed = true, cancelled = true }
+
+function lib.ended(record) return ENDED[record.state] == true end
+function lib.is_end(state) return ENDED[state] == true end
+
+--- Change the state of a run: the only writer of `state`.
+local function move(record, to)
+  local from = record.state
+  if not find(NEXT[from], " " .. to .. " ", 1, true) then
+    error("illegal move of " .. record.id .. " from " .. from .. " to " .. to, 0)
+  end
+  record.state = to
+  set(record, "state", to)
+end
+lib.move = move
+
+--- Plan where the delayed set wakes a run: at `wake`, at its deadline, whichever is first.
+function lib.delay(record, wake)
+  if record.deadline and (not wake or record.deadline < wake) then wake = record.deadline end
+  lib.plan.delayed[record.id] = wake
+end
+
+--- Who holds a run: its worker while it is running or warm, nobody otherwise.
+function lib.hold(record, worker)
+  if record.holder == worker then return end
+  local held = lib.plan.held
+  if record.holder ~= "" then
+    held[record.holder] = held[record.holder] or {}
+    held[record.holder][record.id] = false
+  end
+  if worker ~= "" then
+    held[worker] = held[worker] or {}
+    held[worker][record.id] = true
+  end
+  record.holder = worker
+  set(record, "holder", worker)
+end
+
+--- Where a run stands while it is ready and nobody's: the queue's key without prefix.
+function lib.queue_of(record)
+  return "ready:" .. (get(record, "queue") or "default")
+end
+
+--- Take a ready run out of the set it stands in.
+function lib.unqueue(record)
+  if record.fresh then return end
+  lib.write("ZREM", record.holder ~= "" and "ready:@" .. record.holder or lib.queue_of(record), record.id)
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Operations and outcomes
+--
+-- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
+-- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation, the child of a
+--                later round is told as "<operation>~<round>", and a run that is not its child as "<attempts> <run>"
+
+--- Record that an operation began, or began another try. `stamp`: when, if that is not now.
+function lib.begin_operation(record, operation, entry, stamp)
+  set(record, "o:" .. operation, "\t" .. (stamp or STAMP) .. "\t" .. entry)
+end
+
+--- Give an outcome the run's next number. False when the operation has one already: the first holds.
+--- `round`: "~<n>" of the child whose end it is, when that is not its first. `shared`: the run, when it is no child.
+function lib.record_outcome(record, operation, state, attempts, value, stamp, round, shared)
+  local field = "o:" .. operation
+  local entry = get(record, field)
+  if not entry or string.byte(entry) ~= 9 then return false end
+  local number = record.number + 1
+  record.number = number
+  local text = TEXT[number]
+  set(record, "number", text)
+  set(record, field, text .. entry)
+  if round and round ~= "" then operation = operation .. round end
+  attempts = shared and TEXT[attempts] .. " " .. shared or TEXT[attempts]
+  set(record, text, operation .. "\t" .. state .. "\t" .. (stamp or STAMP) .. "\t" .. attempts .. "\t" .. value)
+  return true
+end
+
+local PAGE = 1000 -- outcomes that are read at once
+
+--- What has come for a run after `known`: one text for each outcome, lowest number first. At least one, but no more
+--- than the call may still tell: a worker that was not told all is told the rest in reply to its next turn, for until
+--- then nothing that its run says of how it goes on has any effect.
+function lib.outcomes(record, known, into)
+  local told = 0
+  for from = known + 1, record.number, PAGE do
+    local to = math.min(from + PAGE - 1, record.number)
+    local fields, wanted = {}, 0
+    for number = from, to do
+      if record.changed[TEXT[number]] == nil then
+        wanted = wanted + 1
+        fields[wanted] = number
+      end
+    end
+    local stored = wanted > 0 and call("HMGET", key("r:" .. record.id), unpack(fields)) or {}
+    local next_stored = 0
+    for number = from, to do
+      local outcome = record.changed[TEXT[number]]
+      if outcome == nil then
+        next_stored = next_stored + 1
+        outcome = stored[next_stored]
+        if outcome == ELSEWHERE then outcome = call("HGET", key("v:" .. record.id), number) end
+      end
+      if outcome then
+        if told > 0 and not lib.may_tell(#outcome) then return into end
+        told = told + 1
+        lib.tell(#outcome)
+        into[#into + 1] = TEXT[number] .. "\t" .. outcome
+      end
+    end
+  end
+  return into
+end
