@@ -4,7 +4,7 @@
 -- reply  1 ok | lost   2 now_ms   3 commit   4 a reply for each group   5 claims   6 next wake-up of all, when asked
 --
 -- The first write is one that Redis refuses when it may not write (-OOM, -READONLY, -MISCONF), before anything is
--- half done; those that follow cannot fail.
+-- half done; those that follow cannot fail. A batch that frees memory is not refused for want of it.
 
 define "runs" -- nearly every batch needs these
 define "ends"
@@ -59,6 +59,10 @@ local claims = {} -- runs given to the caller, in order
 local capacity = lib.capacity
 local idle -- worker -> its queues, of those that asked and got nothing; read when somebody must be woken
 local changing = #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= nil
+
+-- At maxmemory Redis refuses a script's first write, if that may take memory; once a script has written it goes on. So
+-- this deletes nothing: a full Redis would stay full for ever.
+if plan.frees then call("HDEL", key("meta"), "none") end
 
 local commit
 if changing or capacity > 0 then

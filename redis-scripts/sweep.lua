@@ -27,6 +27,7 @@ local function empty(instant)
     count = count + 1
     look(ids[count])
   end
+  lib.plan.frees = true -- also when each of them stays: those behind them have to come up
   lib.write("LTRIM", list, count, -1)
   if redis.call("LLEN", lib.key(list)) == count then lib.write("ZREM", "going", instant) end
   return count

@@ -99,6 +99,7 @@ local function work(id, stack)
   write_chunks(gone.keys, "UNLINK")
   write_chunks(gone.failed, "ZREM", lib.key("failed"))
   lib.plan.deleting[id] = #stack > 0
+  lib.plan.frees = true
   return #stack == 0
 end
 

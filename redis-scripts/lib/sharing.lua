@@ -39,7 +39,10 @@ function sharing.sweep_keys()
   local fields = page[2]
   for i = 1, #fields, 2 do
     local over = tonumber(match(fields[i + 1], "^%d+")) <= lib.now()
-    if over and lib.plan.keys[fields[i]] == nil then lib.write("HDEL", "dedupe", fields[i]) end
+    if over and lib.plan.keys[fields[i]] == nil then
+      lib.plan.frees = true
+      lib.write("HDEL", "dedupe", fields[i])
+    end
   end
   if page[1] ~= cursor then lib.write("HSET", "meta", "swept", page[1]) end
 end

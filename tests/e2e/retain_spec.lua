@@ -10,6 +10,10 @@ local weir = require "weir"
 local function brief(ctx) return ctx:step("work", function() return 1 end) end
 
 local short = weir.workflow { id = "short", retain = "1s", run = brief }
+local large = weir.workflow {
+  id = "large", retain = "2s",
+  run = function(ctx) return ctx:step("work", function() return ("x"):rep(900000) end) end,
+}
 local failing = weir.workflow { id = "failing", retain = "1s", run = function() error(weir.fatal "no luck") end }
 local slow = weir.workflow { id = "slow", retain = "1s", run = function(ctx, data) ctx:sleep(data.nap) end }
 
@@ -43,7 +47,7 @@ local fan = weir.workflow {
   end,
 }
 
-return { short, failing, slow, parent, detaching, abandoning, fan }
+return { short, large, failing, slow, parent, detaching, abandoning, fan }
 ]]
 
 describe("retention", function()
@@ -90,6 +94,23 @@ describe("retention", function()
     is_gone "r"
     assert.equal(66, host:weir("show", "r").status)
     assert.equal("", good "list")
+  end)
+
+  it("makes room in a Redis that is full", function()
+    local function used() return tonumber(host.redis:call("INFO", "memory"):match "used_memory:(%d+)") end
+    for i = 1, 10 do good("start", "large", "--id", "large-" .. i, "--wait") end
+    host.redis:call("CONFIG", "SET", "maxmemory", used() - 4500000)
+    local refused = host.redis:call("SET", "more", 1)
+    good("start", "short", "--id", "after", "--wait") -- it waits for memory a while
+    host.redis:call("CONFIG", "SET", "maxmemory", 0)
+    assert.matches("^OOM", refused)
+    is_gone "large-10"
+    local said = host.process:stderr()
+    assert.truthy(said:find("OOM command not allowed", 1, true))
+    support.wait_until("the host to say that all is well", function()
+      return host.process:stderr():find("is back", 1, true)
+    end)
+    assert.equal("", good "doctor")
   end)
 
   it("is a completed child's own, and its root's for a failed one", function()
