@@ -290,6 +290,15 @@ static bool is_back_pressure(const Client *client) {
     return false;
 }
 
+// It was tried for long enough; `answered`: by an error that says that Redis cannot serve.
+static int give_up(lua_State *L, const Client *client, bool answered) {
+    if (!answered) return unreachable(L, client, client->calls->errstr);
+    return raise_fault(
+        L, EX_UNAVAILABLE,
+        "Redis at %s cannot serve just now: %s; weir doctor may say more, or try again",
+        client->config->redis.url, client->reply->str);
+}
+
 static void push_reply(lua_State *L, const redisReply *reply) {
     luaL_checkstack(L, 4, "a reply is nested too deeply");
     switch (reply->type) {
@@ -332,8 +341,7 @@ static int call(lua_State *L) {
         if (answered && !is_back_pressure(client))
             return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
                                client->config->redis.url, client->reply->str);
-        if (now_ms() > end)
-            return unreachable(L, client, answered ? client->reply->str : client->calls->errstr);
+        if (now_ms() > end) return give_up(L, client, answered);
         if (answered) wait_readable(L, -1, PAUSE_MS);
     }
     push_reply(L, client->reply);
@@ -377,9 +385,7 @@ static int send_call(lua_State *L) {
         if (client->reply && !is_back_pressure(client))
             return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
                                client->config->redis.url, client->reply->str);
-        if (now_ms() > end)
-            return unreachable(L, client,
-                               client->reply ? client->reply->str : client->calls->errstr);
+        if (now_ms() > end) return give_up(L, client, client->reply != NULL);
         wait_readable(L, -1, PAUSE_MS);
     }
     give_groups(L, client, groups);
@@ -425,8 +431,7 @@ static int receive_reply(lua_State *L) {
         if (answered && !forgotten && !is_back_pressure(client))
             return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
                                client->config->redis.url, client->reply->str);
-        if (now_ms() > end)
-            return unreachable(L, client, answered ? client->reply->str : client->calls->errstr);
+        if (now_ms() > end) return give_up(L, client, answered);
         if (forgotten) {
             free(client->sha);
             client->sha = NULL;

@@ -194,6 +194,16 @@ describe("the commands", function()
     return status, table.concat(printed), table.concat(said)
   end
 
+  local FULL = "nothing moves, as Redis is full: it uses 3.5 MiB, and its maxmemory is 2.0 MiB; redis-cli config set "
+    .. "maxmemory BYTES, or weir delete what has ended (what its retain keeps no longer goes by itself)"
+
+  -- Redis has no memory left, unless so many bytes of what it uses do not count.
+  local function full(beside)
+    local memory = ("used_memory:%d\r\nmaxmemory:%d\r\nmem_not_counted_for_evict:%d\r\n"):format(
+      3.5 * 2 ^ 20, 2 ^ 21, beside or 0)
+    client.ask = function(word, section) return word == "INFO" and section == "memory" and memory or nil end
+  end
+
   local function fields(extra)
     local list = { "run", "", "version", "workflow", "work", "data", "{}", "seed", "1", "created_at", "90000" }
     for field, value in pairs(extra) do list[#list + 1], list[#list + 2] = field, value end
@@ -528,6 +538,18 @@ weir: run a failed: Child execution failed: declined
       says "the host that ran it is gone"
     end)
 
+    it("tells of a Redis that is full, which holds up all but what has ended", function()
+      full()
+      glance("state", "ready", "queue", "gpu")
+      local _, out = run("why", "a")
+      assert.equal("a: " .. FULL .. "\n", out)
+      printed = {}
+      _, out = run "why"
+      assert.equal(FULL .. "\n", out)
+      glance("state", "completed", "finished_at", "95000")
+      says "^a: it completed 5.00s ago"
+    end)
+
     it("goes down to what really holds it up", function()
       glance("state", "waiting")
       answers.inspect = function(id)
@@ -734,6 +756,17 @@ in all: depends on 2 nodes, required by 1
       assert.equal(1, status)
       assert.truthy(out:find("config set appendonly yes", 1, true))
       assert.truthy(out:find("maxmemory-policy is allkeys-lru", 1, true))
+    end)
+
+    it("says that Redis is full, and does not take its hosts for dead", function()
+      full()
+      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*" }
+      assert.same({ 1, FULL .. "\n" }, { table.unpack({ run "doctor" }, 1, 2) })
+    end)
+
+    it("does not count what Redis does not", function()
+      full(2 ^ 21)
+      assert.same({ 0, "", "" }, { run "doctor" })
     end)
   end)
 

@@ -15,13 +15,6 @@ local LATE_MS = 5000 -- a lease that ended so long ago should have been reaped
 -- ------------------------------------------------------------------------------------------------
 -- Redis itself
 
--- "name:value" lines of INFO.
-local function read_info(section)
-  local info = {}
-  for name, value in (client.ask("INFO", section) or ""):gmatch("([%w_]+):([^\r\n]*)") do info[name] = value end
-  return info
-end
-
 local function setting(name)
   local reply = client.ask("CONFIG", "GET", name)
   return type(reply) == "table" and reply[2] or nil
@@ -39,7 +32,7 @@ local function check_redis(add)
     add(("Redis may throw runs away: maxmemory-policy is %s; redis-cli config set maxmemory-policy noeviction")
       :format(policy))
   end
-  local persistence = read_info "persistence"
+  local persistence = store.info "persistence"
   if persistence.aof_enabled == "1" and persistence.aof_last_write_status == "err" then
     add("Redis cannot write its append-only file: look for a full disk")
   end
@@ -87,7 +80,8 @@ function doctor.check(as_json)
   local faults = json.array {}
   local function add(fault) faults[#faults + 1] = terminal.plain(fault) end
   check_redis(add)
-  check_hosts(add)
+  local full = store.full() -- no host can renew its lease then
+  if full then add(full) else check_hosts(add) end
   check_runs(add)
   if as_json then output.print(json.encode { faults = faults }) end
   for _, fault in ipairs(as_json and {} or faults) do output.print(fault) end
@@ -111,7 +105,7 @@ end
 
 local function gather()
   local hosts, now = store.hosts()
-  local server, memory = read_info "server", read_info "memory"
+  local server, memory = store.info "server", store.info "memory"
   local stats = {
     runs = read_counts(), queues = json.array {}, hosts = json.array {}, workflows = 0, unknown = 0,
     redis = {

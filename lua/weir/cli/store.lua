@@ -2,6 +2,7 @@
 -- command. Never prints.
 
 local record = require "weir.record"
+local terminal = require "weir.terminal"
 
 local store = {}
 
@@ -288,6 +289,27 @@ function store.hosts()
     }
   end
   return hosts, now
+end
+
+---What Redis tells of itself.
+---@param section string of INFO
+---@return table<string, string>
+function store.info(section)
+  client = client or require "weir.native.client"
+  local info = {}
+  for name, value in (client.ask("INFO", section) or ""):gmatch("([%w_]+):([^\r\n]*)") do info[name] = value end
+  return info
+end
+
+---Says that Redis has no memory left; nil when it has. Nothing can be recorded then, leases neither.
+---@return string?
+function store.full()
+  local memory = store.info "memory"
+  local most, used = tonumber(memory.maxmemory) or 0, tonumber(memory.used_memory) or 0
+  if most == 0 or used - (tonumber(memory.mem_not_counted_for_evict) or 0) <= most then return nil end
+  return ("nothing moves, as Redis is full: it uses %s, and its maxmemory is %s; redis-cli config set maxmemory BYTES, "
+    .. "or weir delete what has ended (what its retain keeps no longer goes by itself)"):format(
+    terminal.size(math.tointeger(used)), terminal.size(math.tointeger(most)))
 end
 
 local LATE_MS = 3000 -- behind its lease: on a busy machine a beat may be late, and no other host may be there to mind

@@ -177,6 +177,8 @@ function sentence_of(id, path)
     if state == "completed" then return ("it completed %s and waits for nothing"):format(ended) end
     return ("it %s %s: %s"):format(state == "failed" and "failed" or "was cancelled", ended, message_of(glance.error))
   end
+  local full = #path == 0 and store.full()
+  if full then return full end
   if state == "scheduled" then
     return ("it was created %s ago and starts %s"):format(terminal.span(now - glance.created_at),
       until_text(glance.wake or now, now))
@@ -201,6 +203,8 @@ end
 ---Why nothing moves.
 ---@return string
 function why.of_everything()
+  local full = store.full()
+  if full then return full end
   local hosts, now = store.hosts()
   local alive, held = 0, 0
   for _, host in ipairs(hosts) do
