@@ -105,7 +105,7 @@ function effects.invoke(run)
   if bundle ~= "" and (run.foreseen or 0) > 0 then
     run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
     local others = run.number ~= run.told -- an outcome that came in this turn has the number it took
-    if others or too_deep or lib.load(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
+    if others or too_deep or lib.load_if_any(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
   end
   lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then
@@ -122,7 +122,7 @@ function effects.invoke(run)
     lib.record_outcome(run, operation, "refused", 0, unknown)
     return
   end
-  local child, round = lib.load(id), string.find(id, "~", 1, true) and string.match(id, "~%d+$")
+  local child, round = lib.load_if_any(id), string.find(id, "~", 1, true) and string.match(id, "~%d+$")
   if child and options.again and not same(child, workflow, data) then
     if not lib.ended(child) then lib.loose.let_go(child, "detached") end -- its end is nobody's outcome now
     round = "~" .. options.again

@@ -10,7 +10,7 @@ function verbs.start()
   local id, workflow, data, seed, any = lib.take_many(5)
   local options = lib.beginning.start_options(lib.take())
 
-  local run = lib.load(id)
+  local run = lib.load_if_any(id)
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
   if lib.beginning.being_deleted(id) then
     lib.retention.go_on_deleting(id)
