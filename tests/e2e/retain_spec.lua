@@ -99,12 +99,14 @@ describe("retention", function()
   it("makes room in a Redis that is full", function()
     local function used() return tonumber(host.redis:call("INFO", "memory"):match "used_memory:(%d+)") end
     for i = 1, 10 do good("start", "large", "--id", "large-" .. i, "--wait") end
+    good("start", "slow", "--id", "napper", "--data", '{"nap":"500ms"}') -- it is due meanwhile
     host.redis:call("CONFIG", "SET", "maxmemory", used() - 4500000)
     local refused = host.redis:call("SET", "more", 1)
     good("start", "short", "--id", "after", "--wait") -- it waits for memory a while
     host.redis:call("CONFIG", "SET", "maxmemory", 0)
     assert.matches("^OOM", refused)
     is_gone "large-10"
+    is_gone "napper"
     local said = host.process:stderr()
     assert.truthy(said:find("OOM command not allowed", 1, true))
     support.wait_until("the host to say that all is well", function()
