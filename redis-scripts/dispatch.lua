@@ -60,8 +60,8 @@ local capacity = lib.capacity
 local idle -- worker -> its queues, of those that asked and got nothing; read when somebody must be woken
 local changing = #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= nil
 
--- At maxmemory Redis refuses a script's first write, if that may take memory; once a script has written it goes on. So
--- this deletes nothing: a full Redis would stay full for ever.
+-- At its maxmemory Redis refuses a script's first write when that may take memory, and none that follows. So what frees
+-- memory begins with one that takes none, and changes nothing; else a full Redis would stay full for ever.
 if plan.frees then call("HDEL", key("meta"), "none") end
 
 local commit
@@ -153,7 +153,6 @@ if capacity > 0 then
   for i = 1, #promoted, 2 do claim(lib.load(promoted[i])) end
 end
 
--- Then the runs that became ready in this batch: to the worker that holds the coroutine, the others to their queue.
 -- A run of a workflow that nobody had announced stands apart, in the queue `?<workflow>`. It goes to the queue it was
 -- started for, or that of the workflow, once the workflow is known.
 local function leave_unknown(run)
@@ -165,6 +164,7 @@ local function leave_unknown(run)
   lib.set(run, "asked_queue", nil)
 end
 
+-- Then the runs that became ready in this batch: to the worker that holds the coroutine, the others to their queue.
 local placed, by_queue = 0, {}
 local function place_woken()
   local fresh, for_holder = {}, {}
