@@ -12,6 +12,7 @@
 #include "supervisor.h"
 #include "xmalloc.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -58,6 +59,7 @@ struct Upkeep {
 };
 
 static void enlist(Upkeep *upkeep, int64_t takeover);
+static void sweep(Upkeep *upkeep, Batch *batch);
 
 static void fail(Upkeep *upkeep, int status) {
     upkeep->events.on_failed(upkeep->events.owner, status);
@@ -156,6 +158,7 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
     Batch *batch = store_batch(upkeep->store);
     upkeep->state = UPKEEP_ENLISTING;
     store_name(upkeep->store, "");
+    sweep(upkeep, batch);
     batch_group(batch, "enlist", 8, on_enlisted, upkeep);
     batch_text(batch, upkeep->config->node);
     batch_text(batch, self->boot);
@@ -235,7 +238,10 @@ static void on_swept(void *about, const Reply *reply) {
         uv_timer_start(&upkeep->sweep, on_sweep, SWEEP_MS, 0);
 }
 
+// It goes along with beats, and as a host begins: a Redis that is full takes what that says only in
+// a batch that makes room.
 static void sweep(Upkeep *upkeep, Batch *batch) {
+    if (upkeep->sweeping) return;
     upkeep->sweeping = true;
     batch_group(batch, "sweep", 0, on_swept, upkeep);
 }
@@ -272,7 +278,7 @@ static void send_beat(Upkeep *upkeep) {
     batch_integer(batch, upkeep->host);
     batch_integer(batch, LEASE_MS);
     batch_integer(batch, upkeep->config->deaths);
-    if (!upkeep->sweeping && upkeep->state == UPKEEP_SERVING) sweep(upkeep, batch);
+    if (upkeep->state == UPKEEP_SERVING) sweep(upkeep, batch);
     call(upkeep, batch);
 }
 
@@ -318,7 +324,7 @@ static void on_announced(void *owner, Batch *batch, const Answer *answer) {
     const Reply *groups = answer ? answer->groups : NULL;
     on_replied(upkeep, batch, answer);
     if (upkeep->state != UPKEEP_ANNOUNCING) return;
-    for (size_t i = 0; i < reply_count(groups); i++) {
+    for (size_t i = 0; i + 1 < reply_count(groups); i++) { // the last is the sweep's
         const Reply *reply = reply_at(groups, i);
         if (!reply_is(reply_at(reply, 0), "error")) continue;
         log_error("cannot announce the workflows: %s", reply_text(reply_at(reply, 1)));
@@ -340,6 +346,8 @@ static void announce(Upkeep *upkeep) {
     }
     Batch *announcement = upkeep->announcement;
     upkeep->announcement = NULL;
+    assert(!upkeep->sweeping); // what went with `enlist` was answered
+    sweep(upkeep, announcement);
     store_call(upkeep->store, announcement, 0, on_announced, upkeep);
 }
 

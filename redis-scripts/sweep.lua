@@ -1,5 +1,5 @@
 -- sweep: delete what its workflow's `retain` keeps no longer, and go on with deletions that were begun. Said by every
--- host with each beat, and soon again while there is more; whoever says it first does a step for all.
+-- host as it begins and with each beat, and soon again while there is more; whoever says it first does a step for all.
 -- args   none
 -- moves  nothing: ended runs go
 -- reply  swept runs more("1"|"0")      runs: how many of those that were due were looked at

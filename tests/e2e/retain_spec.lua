@@ -96,23 +96,41 @@ describe("retention", function()
     assert.equal("", good "list")
   end)
 
-  it("makes room in a Redis that is full", function()
+  describe("in a Redis that is full", function()
     local function used() return tonumber(host.redis:call("INFO", "memory"):match "used_memory:(%d+)") end
-    for i = 1, 10 do good("start", "large", "--id", "large-" .. i, "--wait") end
-    good("start", "slow", "--id", "napper", "--data", '{"nap":"500ms"}') -- it is due meanwhile
-    host.redis:call("CONFIG", "SET", "maxmemory", used() - 4500000)
-    local refused = host.redis:call("SET", "more", 1)
-    good("start", "short", "--id", "after", "--wait") -- it waits for memory a while
-    host.redis:call("CONFIG", "SET", "maxmemory", 0)
-    assert.matches("^OOM", refused)
-    is_gone "large-10"
-    is_gone "napper"
-    local said = host.process:stderr()
-    assert.truthy(said:find("OOM command not allowed", 1, true))
-    support.wait_until("the host to say that all is well", function()
-      return host.process:stderr():find("is back", 1, true)
+
+    before_each(function()
+      for i = 1, 10 do good("start", "large", "--id", "large-" .. i, "--wait") end
+      good("start", "slow", "--id", "napper", "--data", '{"nap":"500ms"}') -- it is due meanwhile
     end)
-    assert.equal("", good "doctor")
+
+    local function fill()
+      host.redis:call("CONFIG", "SET", "maxmemory", used() - 4500000)
+      assert.matches("^OOM", host.redis:call("SET", "more", 1))
+    end
+
+    after_each(function() host.redis:call("CONFIG", "SET", "maxmemory", 0) end)
+
+    it("makes room", function()
+      fill()
+      good("start", "short", "--id", "after", "--wait") -- it waits for memory a while
+      is_gone "large-10"
+      is_gone "napper"
+      assert.matches("OOM command not allowed", host.process:stderr(), 1, true)
+      support.wait_until("the host to say that all is well", function()
+        return host.process:stderr():find("is back", 1, true)
+      end)
+      assert.equal("", good "doctor")
+    end)
+
+    it("makes room for a host that begins", function()
+      host:kill()
+      fill()
+      host:start()
+      is_gone "large-10"
+      is_gone "napper"
+      good("start", "short", "--id", "after", "--wait")
+    end)
   end)
 
   it("is a completed child's own, and its root's for a failed one", function()
