@@ -389,7 +389,8 @@ static void row_longest(const char *what, Longest longest) {
 
 static void cancel(void) {
     double took[CANCEL_TURNS], ratios[CANCEL_TURNS];
-    Longest beginning = {0}, cancelling = {0};
+    double deleted[CANCEL_TURNS];
+    Longest beginning = {0}, cancelling = {0}, deleting = {0};
     char id[64], data[64];
     Rig *rig = rig_open("everysec");
     rig_serve(rig, one_worker);
@@ -406,6 +407,10 @@ static void cancel(void) {
         took[i] = now_s() - begin;
         keep_longest(rig, &cancelling);
         ratios[i] = took[i] * floor_invokes(rig) / CHILDREN;
+        forget_calls(rig);
+        const char *const words[] = {rig_weir(), "delete", id, "--redis", rig_url(), NULL};
+        deleted[i] = run_s(words);
+        keep_longest(rig, &deleting);
     }
     rig_close(rig);
     double ratio = median(ratios, CANCEL_TURNS), seconds = median(took, CANCEL_TURNS);
@@ -413,6 +418,9 @@ static void cancel(void) {
     row("10,000 waiting children cancelled, s", AT_MOST, seconds, 2,
         "%.2f s, %.1f times the floor of 10,000 invokes", seconds, ratio);
     row_longest("  longest call", cancelling);
+    row("  and deleted, s", NO_TARGET, median(deleted, CANCEL_TURNS), 0, "%.2f s",
+        median(deleted, CANCEL_TURNS));
+    row_longest("  longest call", deleting);
 }
 
 // ---- journal: a long one, whose worker dies -----------------------------------------------------
