@@ -85,6 +85,13 @@ local function check_error_field(name)
     and ('did you mean "%s"?'):format(meant) or "it has " .. table.concat(ERROR_FIELDS, ", ")), 3)
 end
 
+-- A caught error may be the message of another; a plain table would read "table".
+local function says(message)
+  if type(message) ~= "table" or failure.is_failure(message) then return true end
+  local metatable = getmetatable(message)
+  return type(metatable) == "table" and metatable.__tostring ~= nil
+end
+
 ---@class weir.ErrorFields
 ---@field code? string your own; "error" unless given
 ---@field message? string
@@ -103,6 +110,7 @@ function weir.error(fields)
   if fields.code ~= nil and (type(fields.code) ~= "string" or fields.code == "") then
     error("weir.error: code must be text", 2)
   end
+  if not says(fields.message) then error("weir.error: message must be text; what else there is goes to details", 2) end
   if failure.RESERVED[fields.code] then
     error(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code), 2)
   end
@@ -128,6 +136,9 @@ end
 ---@param details? any what JSON can hold
 ---@return weir.Failure
 function weir.fatal(message, details)
+  if not says(message) then
+    error("weir.fatal takes a message; for a code of your own: weir.error { code = …, retryable = false }", 2)
+  end
   return failure.new { code = "error", message = message, details = details, retryable = false }
 end
 
