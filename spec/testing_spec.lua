@@ -527,6 +527,17 @@ describe("the examples", function()
   end)
 end)
 
+describe("a runner called with a dot", function()
+  it("says so, at the line of the spec", function()
+    local runner = new { workflow("w", function() end) }
+    for _, name in ipairs { "run", "start", "mock", "calls", "crash_everywhere", "replays" } do
+      local function act() runner[name]("w") end
+      local line = debug.getinfo(act, "S").linedefined
+      raises(("testing_spec.lua:%d: call runner:%s with a colon"):format(line, name), act)
+    end
+  end)
+end)
+
 describe("the assertions", function()
   it("print the run", function()
     local runner = new { workflow("w", function() error(weir.fatal "no") end) }
@@ -541,6 +552,16 @@ describe("the assertions", function()
     assert.is_not.completed(result)
     assert.is_not.called(runner, "w", 2)
     assert.called(runner, "w")
+  end)
+
+  it("name the line of the spec that uses them wrongly", function()
+    local result = new { workflow("w", function() end) }:run("w")
+    local function here(act) raises(("testing_spec.lua:%d: "):format(debug.getinfo(act, "S").linedefined), act) end
+    here(function() assert.completed(result.children.typo) end)
+    here(function() assert.cancelled(nil) end)
+    here(function() assert.failed_with(5, "timeout") end)
+    here(function() assert.failed_with(result) end)
+    here(function() assert.called(new { workflow("w", function() end) }, nil) end)
   end)
 
   it("leave the spies of luassert what they are", function()

@@ -450,6 +450,16 @@ function Runner:replays(path)
   return count
 end
 
+-- With a dot the first argument would be taken for the runner.
+for name, method in pairs(Runner) do
+  if type(method) == "function" then
+    Runner[name] = function(self, ...)
+      if getmetatable(self) ~= Runner then misuse(("call runner:%s with a colon"):format(name)) end
+      return method(self, ...)
+    end
+  end
+end
+
 if pcall(require, "luassert") then require "weir.testing.asserts" end
 
 return testing

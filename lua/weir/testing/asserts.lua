@@ -6,9 +6,10 @@ local failure = require "weir.failure"
 local result = require "weir.testing.result"
 local say = require "say"
 
+-- `level` is the spec's line as luassert counts it; an assertion stands one call deeper, what it calls two.
 local function check_result(name, value, level)
   if result.is(value) then return end
-  error(("assert.%s takes the result of runner:run, runner:result …, not a %s"):format(name, type(value)), level + 1)
+  error(("assert.%s takes the result of runner:run, runner:result …, not a %s"):format(name, type(value)), level + 2)
 end
 
 local function state_of(run)
@@ -31,7 +32,7 @@ end
 local function failed_with(state, arguments, level)
   local run, code = arguments[1], arguments[2]
   check_result("failed_with", run, level)
-  if type(code) ~= "string" then error('assert.failed_with takes a code, as in "timeout"', level) end
+  if type(code) ~= "string" then error('assert.failed_with takes a code, as in "timeout"', level + 1) end
   describe(state, run, ('%s to fail with "%s"'):format(state.mod and "was" or "was not", code))
   return run.state == "failed" and failure.is_failure(run.error) and run.error:is(code)
 end
@@ -60,7 +61,8 @@ local function called(state, arguments, level)
   local runner, workflow, times = arguments[1], arguments[2], arguments[3]
   if type(runner) ~= "table" or not runner.mock_step then return of_spies.callback(state, arguments, level) end
   if type(workflow) ~= "string" then
-    error('assert.called takes a runner, a workflow, and how often: assert.called(runner, "process-payment", 1)', level)
+    error('assert.called takes a runner, a workflow, and how often: assert.called(runner, "process-payment", 1)',
+      level + 1)
   end
   local calls = runner:calls(workflow)
   state.failure_message = ('of "%s" these attempts began:\n%s'):format(workflow, lines_of(calls))
