@@ -403,6 +403,26 @@ describe("the picture", function()
     }, { table.unpack(lines, 4) })
   end)
 
+  it("tells what failed before what was cancelled with its graph", function()
+    local text, times = {}, {}
+    for i = 1, 12 do
+      text[i] = ("n%d"):format(i)
+      times["n" .. i] = { 0, 10, "cancelled", "cancelled by weir cancel" }
+    end
+    times.n12 = { 0, 5, "failed", "disk full" }
+    local lines = draw(view_of(table.concat(text, "; "), times), 60)
+    assert.equal("✗ n12  disk full", lines[#lines - 10])
+    assert.equal("⊘ n1  cancelled by weir cancel", lines[#lines - 9])
+    assert.equal("… and 2 more that did not complete", lines[#lines])
+  end)
+
+  it("takes a node that the cancel of its graph kept from starting for cancelled", function()
+    local run = run_of("a", { a = { 0, 0, "failed" } })
+    run.operations[1].error = { code = "cancelled", message = "not started: its run is being cancelled" }
+    local lines = draw(graph.view(run, NOW))
+    assert.same({ "1 node: 1 cancelled", "⊘ a  not started: its run is being cancelled" }, { lines[3], lines[#lines] })
+  end)
+
   it("lists the nodes by stages where a diagram does not fit", function()
     assert.same({
       "stage 1  ✓ checkout 1.20s",

@@ -681,6 +681,18 @@ in all: depends on 2 nodes, required by 1
       assert.equal("etl/transform", json.decode(text).nodes[3].depends_on[1])
     end)
 
+    it("deps of the graph tells which nodes run whatever came before", function()
+      graph {}
+      answers.inspect = fields { state = "waiting", graph = json.encode { nodes = json.array {
+        { key = "a", workflow = "job" }, { key = "b", workflow = "job" },
+        { key = "first", workflow = "job", depends_on = json.array { "a", "b" }, when = "any" },
+        { key = "sweep", workflow = "job", depends_on = json.array { "first" }, when = "settled" },
+      } } }
+      local _, out = run("deps", "etl")
+      assert.truthy(out:find("· first  pending        any of a, b\n", 1, true), out)
+      assert.truthy(out:find("· sweep  pending        settled of first\n", 1, true), out)
+    end)
+
     it("deps says what is no graph, no node, and no run", function()
       graph(RUNNING)
       local status, _, err = run("deps", "other")

@@ -110,7 +110,8 @@ local function keys_of(node)
   for i = 1, math.min(#node.depends_on, KEYS) do keys[i] = terminal.plain(node.depends_on[i].key) end
   if #node.depends_on > KEYS then keys[KEYS + 1] = ("… %d more"):format(#node.depends_on - KEYS) end
   local text = table.concat(keys, ", ")
-  return node.when ~= "all" and #keys > 1 and ("%s of %s"):format(node.when, text) or text
+  local says_more = node.when == "settled" and #keys > 0 or node.when == "any" and #keys > 1
+  return says_more and ("%s of %s"):format(node.when, text) or text
 end
 
 local TOOK_OF_NODE, DEPENDS_ON = 3, 4

@@ -48,10 +48,16 @@ local function children_of(child)
   return n > 0 and n or nil
 end
 
+-- A node that was to begin when its graph was being cancelled was refused, which is no failure.
+local function state_of(operation)
+  if not operation then return "pending" end
+  return operation.error and operation.error.code == "cancelled" and "cancelled" or operation.state
+end
+
 local function read_node(run, given, operation, child)
   local node = {
     key = given.key, workflow = given.workflow, run = operation and operation.run or run.id .. "/" .. given.key,
-    state = operation and operation.state or "pending", when = given.when or "all", optional = given.optional == true,
+    state = state_of(operation), when = given.when or "all", optional = given.optional == true,
     depends_on = {}, required_by = {}, stage = 1,
   }
   if node.state == "pending" then return node end

@@ -209,17 +209,18 @@ local function children_line(style, node)
   return terminal.paint(style, "dim", terminal.clip(terminal.plain(text), style.columns - 1))
 end
 
----One line for each failed node, and for each that has children of its own.
+---One line for each node that did not complete, those that failed first, and for each that has children of its own.
 ---@param style weir.Style
 ---@param view weir.GraphView
 ---@return string[]
 function picture.notes(style, view)
-  local failures, parents = {}, {}
+  local failures, others, parents = {}, {}, {}
   for _, node in ipairs(view.nodes) do
-    if node.failed then failures[#failures + 1] = failure_line(style, node) end
+    local list = node.state == "failed" and failures or others
+    if node.failed then list[#list + 1] = failure_line(style, node) end
     if node.children then parents[#parents + 1] = children_line(style, node) end
   end
-  local lines = shorten(failures, "that failed")
+  local lines = shorten(table.move(others, 1, #others, #failures + 1, failures), "that did not complete")
   parents = shorten(parents, "with children of their own")
   return table.move(parents, 1, #parents, #lines + 1, lines)
 end
