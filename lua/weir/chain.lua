@@ -62,12 +62,20 @@ local function mode_of(run, options)
   return "from\t" .. options.from
 end
 
+---The run that a parent asks for in the place of one of its children, since it was retried.
+---@param parent weir.Record
+---@param id string of the child
+---@return string? id of another round
+function chain.successor(parent, id)
+  local operation = operation_of(parent, id:match("([^/~]*)~?%d*$"))
+  return operation and operation.run ~= id and operation.run or nil
+end
+
 -- A child that its parent has done with: another round of it, or nothing, stands in its place.
 local function superseded(parent, id)
-  local operation = operation_of(parent, id:match("([^/~]*)~?%d*$"))
-  if operation and operation.run then
-    return refused("run %s is done with; %s is what %s asks for now: weir retry %s", id, operation.run, parent.id,
-      operation.run)
+  local other = chain.successor(parent, id)
+  if other then
+    return refused("run %s is done with; %s is what %s asks for now: weir retry %s", id, other, parent.id, other)
   end
   return refused("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
 end

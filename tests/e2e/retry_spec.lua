@@ -162,6 +162,8 @@ end } }
     assert.equal("completed", store:state "s/order~2/pay")
     assert.equal("weir: run s/order is done with; s/order~2 is what s asks for now: weir retry s/order~2\n",
       weir("retry", "s/order", "--scratch").stderr)
+    assert.matches("\n  parent    s, which asks for s/order~2 now\n", weir("show", "s/order").stdout)
+    assert.matches("\n  parent    s\n", weir("show", "s/order~2").stdout)
     weir("retry", "s", "--scratch")
     local run = store:ended "s"
     assert.same({ "completed", 3 }, { run.state, run.round })

@@ -1,5 +1,6 @@
 -- `weir show`: one run, with what it did and what it did it with; a graph as a picture.
 
+local chain = require "weir.chain"
 local client = require "weir.native.client"
 local dot = require "weir.cli.dot"
 local family = require "weir.cli.family"
@@ -31,6 +32,16 @@ local function state_text(style, run, now)
   return table.concat(words, " ")
 end
 
+-- Retried since, the run above may ask for another round of this one: what is shown is not what counts.
+local function parent_text(run)
+  local text = terminal.plain(run.parent)
+  local above = store.glance({ run.parent })[run.parent]
+  if not above or above.attempt == 1 then return text end
+  local parent = store.inspect({ run.parent })[run.parent]
+  local successor = parent and chain.successor(parent, run.id)
+  return successor and ("%s, which asks for %s now"):format(text, terminal.plain(successor)) or text
+end
+
 local function facts(style, run, now)
   local list = {}
   local function add(label, text) list[#list + 1] = { label, text } end
@@ -39,7 +50,7 @@ local function facts(style, run, now)
   end
   add("state", state_text(style, run, now))
   add("created", terminal.instant(run.created_at))
-  if run.parent then add("parent", terminal.plain(run.parent)) end
+  if run.parent then add("parent", parent_text(run)) end
   add("queue", terminal.plain(run.queue) .. (run.priority ~= 0 and ", priority " .. run.priority or ""))
   if run.bundle then add("bundle", run.bundle) end
   if run.tags then payload("tags", run.tags) end
