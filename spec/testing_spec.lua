@@ -654,6 +654,13 @@ describe("golden journals", function()
     assert.completed(runner:run("g"))
     runner:record(path)
     assert.equal(2, new(definitions):replays(path)) -- of those that have operations
+    local more = {}
+    for i = 1, 8 do more[i] = { key = "n" .. i, workflow = "leaf", data = { n = i } } end
+    definitions[1] = weir.graph { id = "g", nodes = { { key = "a", workflow = "leaf", data = { n = 1 } },
+      { key = "b", workflow = "leaf", depends_on = { "a" } }, table.unpack(more) } }
+    local fresh = new(definitions)
+    local message = raises('it does not come to its end: it waits for "n1" at ', fresh.replays, fresh, path)
+    assert.matches('"n5" at [^,]+ and 3 more$', message)
   end)
 
   it("are also what weir show --json prints of one run", function()

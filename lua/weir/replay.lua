@@ -55,8 +55,10 @@ end
 
 local function silent() end
 
--- Where a run waits that did not come to its end.
-local function waits_of(run)
+local NAMED = 5 -- operations in a sentence
+
+-- What a run waits for that did not come to its end. A graph waits in no branch: its nodes are what it asked for.
+local function waits_of(run, fields)
   local lines = {}
   for _, branch in pairs(run.branches.live) do
     for _, future in ipairs(branch.wait or {}) do
@@ -65,8 +67,12 @@ local function waits_of(run)
     local step = branch.wait and branch.wait.step
     if step then lines[#lines + 1] = ('"%s" at %s'):format(step.id, step.line) end
   end
+  if not lines[1] then
+    for _, asked in ipairs(unheld(run, fields)) do lines[#lines + 1] = ('"%s" at %s'):format(asked.id, asked.line) end
+  end
   table.sort(lines)
-  return table.concat(lines, ", ")
+  local more = #lines > NAMED and (" and %d more"):format(#lines - NAMED) or ""
+  return table.concat(lines, ", ", 1, math.min(NAMED, #lines)) .. more
 end
 
 ---@class weir.Replayed
@@ -95,7 +101,7 @@ function replay.dry(bundle, id, fields, options)
   local fault = poison and poison.message or divergence(run, held, options.is_meant)
   if not fault and not run.definition then fault = ('there is no workflow "%s" any more'):format(fields.workflow) end
   if not fault and options.ended and not run.ended then
-    local waits = waits_of(run)
+    local waits = waits_of(run, held)
     fault = "it does not come to its end: it waits for " .. (waits ~= "" and waits or "what never came")
   end
   return { run = run, fault = fault }
