@@ -266,7 +266,8 @@ describe("weir start --graph", function()
 
   it("names the workflows that nobody has announced, with the nearest", function()
     refused(66, '{"nodes":[{"key":"a","workflow":"ecko"},{"key":"b","workflow":"nothing-like-it"}]}',
-      'node "a" runs workflow "ecko" (did you mean "echo"?)', 'node "b" runs workflow "nothing-like-it"')
+      'node "a" runs workflow "ecko", which no host has announced (did you mean "echo"?)',
+      'node "b" runs workflow "nothing-like-it"')
     local reply = weir("start", "--graph", "-", "--any", "--id", "x",
       { stdin = '{"nodes":[{"key":"a","workflow":"ecko"}]}' })
     assert.same({ 0, "x\n" }, { reply.status, reply.stdout })

@@ -28,13 +28,13 @@ local function check_workflows(origin, plan, registry)
     if not registry[workflow] and not seen[workflow] then
       seen[workflow] = true
       local near = nearest.find(workflow, names)
-      faults[#faults + 1] = ('node "%s" runs workflow "%s"%s'):format(plan.keys[i], workflow,
-        near and (' (did you mean "%s"?)'):format(near) or "")
+      faults[#faults + 1] = ('node "%s" runs workflow "%s", which no host has announced%s'):format(plan.keys[i],
+        workflow, near and (' (did you mean "%s"?)'):format(near) or "")
     end
   end
   if #faults == 0 then return end
   local more = #faults > TOLD and ("; and %d more"):format(#faults - TOLD) or ""
-  store.fault(store.NO_INPUT, "%s: no host has announced what it runs: %s%s (--any starts it all the same)", origin,
+  store.fault(store.NO_INPUT, "%s: %s%s (--any starts it all the same)", origin,
     table.concat(faults, "; ", 1, math.min(#faults, TOLD)), more)
 end
 
