@@ -32,6 +32,9 @@ end
 
 local function refused(format, ...) return nil, "refused", format:format(...) end
 
+-- What ended so is of no consequence any more: those above it went on.
+local function past(format, ...) return nil, "past", format:format(...) end
+
 local function operation_of(run, id)
   for _, operation in ipairs(run.operations) do
     if operation.id == id then return operation end
@@ -75,9 +78,9 @@ end
 local function superseded(parent, id)
   local other = chain.successor(parent, id)
   if other then
-    return refused("run %s is done with; %s is what %s asks for now: weir retry %s", id, other, parent.id, other)
+    return past("run %s is done with; %s is what %s asks for now: weir retry %s", id, other, parent.id, other)
   end
-  return refused("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
+  return past("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
 end
 
 -- Whether a run may be asked again for one of its children.
@@ -92,11 +95,11 @@ local function check_parent(parent, child)
   end
   if parent.graph then return operation end
   if parent.state == "completed" then
-    return refused("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
+    return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
   if not forgetting.choose(ended(parent), "rule")[operation.id] then
-    return refused("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
+    return past("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
   return operation
@@ -127,7 +130,7 @@ end
 ---@param id string
 ---@param options { from: string?, scratch: boolean? }
 ---@return weir.Link[]? links
----@return "refused"|"live"|"missing"|"no_operation"|nil word why there are none
+---@return "refused"|"past"|"live"|"missing"|"no_operation"|nil word why there are none
 ---@return string? sentence the same, for people
 function chain.of(look, id, options)
   local run = look(id)

@@ -218,6 +218,28 @@ end } }
       "c/load")
   end)
 
+  it("is passed over by a SELECTOR when all above it went on without it", function()
+    begin [[
+return { pay, weir.workflow { id = "caught", run = function(ctx, data)
+  pcall(ctx.invoke, ctx, { id = "pay", workflow = "pay", data = data })
+  return "without"
+end }, weir.workflow { id = "stuck", retry = { attempts = 1 }, run = function(ctx, data)
+  if not ctx:step("look", function() return there(data, "mended") end) then error "bug" end
+end } }
+]]
+    support.write(folder .. "/declined", "")
+    store:start("c", "caught", data())
+    store:start("s", "stuck", data())
+    assert.equal("completed", store:ended("c").state)
+    assert.equal("failed", store:ended("s").state)
+    local reply = weir("retry", "--state", "failed", "--yes")
+    assert.same({ 0, "retried 1, 1 dealt with already\n" }, { reply.status, reply.stderr })
+    reply = weir("retry", "c/pay")
+    assert.equal(1, reply.status)
+    assert.matches("run c has completed without it; weir retry c --from pay does it again", reply.stderr, 1, true)
+    assert.equal("failed", store:ended("s").state)
+  end)
+
   it("goes on after a cancel, too, and what was cancelled cannot complete before", function()
     begin [[
 return { pay, weir.workflow { id = "slow", cancel_grace = "1d", run = function(ctx, data)

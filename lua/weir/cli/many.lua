@@ -128,7 +128,7 @@ end
 ---@field due number? when the next may be done, ms
 
 -- Answers for runs that are in no state for it: nothing was done, and nothing is wrong with it.
-local NEVERMIND = { ended = true, live = true, missing = true }
+local NEVERMIND = { ended = true, live = true, past = true, missing = true }
 
 local function skipped(self) return self.passed + (self.counts.ended or 0) + (self.counts.live or 0) end
 
@@ -136,6 +136,7 @@ local function describe(self)
   local act, counts, parts = ACTS[self.verb], self.counts, {}
   parts[1] = ("%s %d"):format(act.done, counts[act.done] or 0)
   if skipped(self) > 0 then parts[#parts + 1] = ("%d %s"):format(skipped(self), act.passed) end
+  if counts.past then parts[#parts + 1] = ("%d dealt with already"):format(counts.past) end
   if counts.missing then parts[#parts + 1] = ("%d were not there"):format(counts.missing) end
   if counts.refused then parts[#parts + 1] = ("%d refused"):format(counts.refused) end
   return table.concat(parts, ", ")
@@ -144,7 +145,7 @@ end
 local function summary_json(self)
   local act, counts = ACTS[self.verb], self.counts
   return json.encode {
-    [act.done] = counts[act.done] or 0, skipped = skipped(self), missing = counts.missing or 0,
+    [act.done] = counts[act.done] or 0, skipped = skipped(self) + (counts.past or 0), missing = counts.missing or 0,
     refused = counts.refused or 0, left = #self.ids - self.handled, faults = json.array(self.faults),
   }
 end

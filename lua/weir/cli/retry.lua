@@ -13,8 +13,8 @@ local TRIES = 3 -- what was looked at may have moved
 
 -- Answers for runs to which nothing was done, by the word of `chain.of`.
 local REFUSED = {
-  refused = { "refused", store.FAILED }, live = { "live", store.FAILED }, missing = { "missing", store.NO_INPUT },
-  no_operation = { "refused", store.NO_INPUT },
+  refused = { "refused", store.FAILED }, past = { "past", store.FAILED }, live = { "live", store.FAILED },
+  missing = { "missing", store.NO_INPUT }, no_operation = { "refused", store.NO_INPUT },
 }
 
 local function refusal(word, sentence, run)
