@@ -55,10 +55,12 @@ const Flag flag_rows[] = {
      AT(delay_ms), .kind = FLAG_DURATION, .commands = BIT(START), .once = true},
     {"priority", "N", NULL, "-100 to 100, higher first, instead of the workflow's",
      AT(priority), -100, 100, .kind = FLAG_NUMBER, .commands = BIT(START), .once = true},
-    {"queue", "Q", NULL, "of that queue; for start, instead of the workflow's",
-     AT(queue), .kind = FLAG_TEXT, .commands = BIT(START) | SELECT, .once = true},
-    {"tag", "K=V", NULL, "with that tag; may be given again",
-     AT(tags), .kind = FLAG_EACH, .commands = BIT(START) | SELECT, .once = true},
+    {"queue", "Q", NULL, "only those of that queue",
+     AT(queue), .kind = FLAG_TEXT, .commands = BIT(START) | SELECT, .once = true,
+     .other = BIT(START), .other_help = "the queue it waits in, instead of the workflow's"},
+    {"tag", "K=V", NULL, "only those with that tag; may be given again",
+     AT(tags), .kind = FLAG_EACH, .commands = BIT(START) | SELECT, .once = true,
+     .other = BIT(START), .other_help = "give it that tag; may be given again"},
     {"any", NULL, NULL, "start it though no host knows the workflow",
      AT(any), .kind = FLAG_SWITCH, .commands = BIT(START), .once = true},
     {"each", "FILE|-", NULL, "one run for each line of it, a line being the data",
@@ -73,8 +75,9 @@ const Flag flag_rows[] = {
      AT(within_ms), .kind = FLAG_DURATION, .commands = BIT(START), .once = true},
     {"dot", NULL, NULL, "print the graph in the language of Graphviz",
      AT(dot), .kind = FLAG_SWITCH, .commands = BIT(SHOW), .once = true},
-    {"watch", NULL, NULL, "show it again and again, until it ended; of test: rerun what a saved file touches",
-     AT(watch), .kind = FLAG_SWITCH, .commands = BIT(SHOW) | BIT(TEST), .once = true},
+    {"watch", NULL, NULL, "show it again and again, until it ended",
+     AT(watch), .kind = FLAG_SWITCH, .commands = BIT(SHOW) | BIT(TEST), .once = true,
+     .other = BIT(TEST), .other_help = "go on, and run again what a saved file touches"},
     {"coverage", NULL, NULL, "say which lines of workflows did not run",
      AT(coverage), .kind = FLAG_SWITCH, .commands = BIT(TEST), .once = true},
     {"timeout", "D", NULL, "give up waiting after that",
@@ -95,8 +98,9 @@ const Flag flag_rows[] = {
      AT(match), .kind = FLAG_TEXT, .commands = SELECT, .once = true},
     {"roots", NULL, NULL, "no children",
      AT(roots), .kind = FLAG_SWITCH, .commands = SELECT, .once = true},
-    {"limit", "N", NULL, "how many at most (list shows 50)",
-     AT(limit), 1, 1000000, .kind = FLAG_NUMBER, .commands = SELECT, .once = true},
+    {"limit", "N", NULL, "how many at most",
+     AT(limit), 1, 1000000, .kind = FLAG_NUMBER, .commands = SELECT, .once = true,
+     .other = BIT(LIST), .other_help = "how many at most (default 50)"},
     {"group", "error", NULL, "one line for each kind of error",
      AT(group), .kind = FLAG_CHOICE, .commands = BIT(LIST), .once = true},
     {"dry-run", NULL, NULL, "print the ids this would be done to, and do nothing",
@@ -189,11 +193,16 @@ const char *flag_spell(const Flag *flag, char name[FLAG_NAME_SIZE], bool capital
     return name;
 }
 
+// What it means to that command.
+static const char *help_of(const Flag *flag, const CommandRow *row) {
+    if (row->json && strcmp(flag->name, "json") == 0) return row->json;
+    return flag->other & 1u << (row - command_rows) ? flag->other_help : flag->help;
+}
+
 static void write_flag(FILE *out, const Flag *flag, const CommandRow *row) {
     char form[64];
     snprintf(form, sizeof form, "--%s %s", flag->name, flag->argument ? flag->argument : "");
-    bool json = row->json && strcmp(flag->name, "json") == 0;
-    fprintf(out, "  %-34s %s", form, json ? row->json : flag->help);
+    fprintf(out, "  %-34s %s", form, help_of(flag, row));
     if (flag->value) fprintf(out, " (default %s)", flag->value);
     fputc('\n', out);
 }

@@ -40,6 +40,8 @@ typedef struct {
     unsigned commands; // that take it; none: it is not there yet
     unsigned later;    // for which it is not there yet
     bool once;         // says something of this call alone: no variable, no key in the config file
+    unsigned other;    // commands for which it means something else,
+    const char *other_help; // namely this
 } Flag;
 
 extern const CommandRow command_rows[]; // ORDER COMMAND, then those not there yet

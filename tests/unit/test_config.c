@@ -244,6 +244,30 @@ static void test_the_folder_of_a_file_to_run(void **state) {
     assert_string_equal(config.folders.items[0], "flows");
 }
 
+// Whether the help of a command says that.
+static bool tells(const char *command, const char *text) {
+    char *usage = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&usage, &size);
+    assert_int_equal(config_usage(out, command, fault), STATUS_DONE);
+    fclose(out);
+    bool found = strstr(usage, text) != NULL;
+    free(usage);
+    return found;
+}
+
+static void test_help_says_what_a_flag_means_to_that_command(void **state) {
+    (void)state;
+    assert_true(tells("start", " the queue it waits in, instead of the workflow's\n"));
+    assert_true(tells("list", " only those of that queue\n"));
+    assert_true(tells("start", " give it that tag; may be given again\n"));
+    assert_true(tells("cancel", " only those with that tag; may be given again\n"));
+    assert_true(tells("show", " show it again and again, until it ended\n"));
+    assert_true(tells("test", " go on, and run again what a saved file touches\n"));
+    assert_true(tells("list", " how many at most (default 50)\n"));
+    assert_true(tells("retry", " how many at most\n"));
+}
+
 int main(void) {
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
@@ -260,6 +284,7 @@ int main(void) {
         IN_A_FOLDER(test_redis_urls),
         IN_A_FOLDER(test_a_dev_folder_above_names_the_redis),
         IN_A_FOLDER(test_the_folder_of_a_file_to_run),
+        IN_A_FOLDER(test_help_says_what_a_flag_means_to_that_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
