@@ -31,6 +31,12 @@ static int fail(Walk *walk, int status, const char *what, const char *path) {
     return status;
 }
 
+static int no_folder(Walk *walk, const char *path) {
+    snprintf(walk->fault, BUNDLE_FAULT_SIZE,
+             "there is no folder %s; name the one that has the workflow files", path);
+    return UV_ENOENT;
+}
+
 static int too_large(Walk *walk, const char *path, const char *bound) {
     snprintf(walk->fault, BUNDLE_FAULT_SIZE, "%s: a workflow folder may have %s", path, bound);
     return UV_E2BIG;
@@ -90,6 +96,7 @@ static int add_entry(Walk *walk, const char *whole, const char *path, const char
 static int add_folder(Walk *walk, const char *whole, const char *path, int depth) {
     if (depth > DEPTH_MAX) return too_large(walk, whole, "16 levels");
     DIR *folder = opendir(whole);
+    if (!folder && depth == 1 && errno == ENOENT) return no_folder(walk, whole);
     if (!folder) return fail(walk, -errno, "cannot read", whole);
 
     int status = 0;

@@ -88,7 +88,7 @@ describe("a host", function()
     finally(function() redis:stop() end)
     local reply = support.weir("serve", "/nowhere", "--redis", redis.url)
     assert.equal(78, reply.status)
-    assert.equal("weir: cannot read /nowhere: no such file or directory\n", reply.stderr)
+    assert.equal("weir: there is no folder /nowhere; name the one that has the workflow files\n", reply.stderr)
   end)
 
   it("of a node that is alive elsewhere ends with 78", function()

@@ -99,7 +99,7 @@ describe("a file that cannot be right", function()
     answers(66, "weir: there is no file flows/none.lua", "weir run flows/none.lua")
     answers(66, "weir: there is no file none.lua", "weir run none.lua") -- whatever else is wrong here
     answers(66, "weir: there is no file flows/none.lua", "weir run none.lua --dir flows")
-    answers(78, "weir: cannot read none: no such file or directory", "weir run x --dir none")
+    answers(78, "weir: there is no folder none; name the one that has the workflow files", "weir run x --dir none")
   end)
 end)
 

@@ -72,7 +72,8 @@ static void test_a_missing_folder_is_named(void **state) {
     (void)state;
     Bundle bundle;
     assert_int_equal(bundle_read("/no/such/folder", &bundle, fault), UV_ENOENT);
-    assert_string_equal(fault, "cannot read /no/such/folder: no such file or directory");
+    assert_string_equal(
+        fault, "there is no folder /no/such/folder; name the one that has the workflow files");
     bundle_free(&bundle);
 }
 

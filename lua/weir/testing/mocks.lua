@@ -10,6 +10,7 @@ local frozen = require "weir.frozen"
 local identifier = require "weir.id"
 local keys = require "weir.keys"
 local nearest = require "weir.nearest"
+local terminal = require "weir.terminal"
 local verb = require "weir.verb"
 local weir = require "weir"
 
@@ -83,8 +84,8 @@ function Mocks:resolve(mock, answer, ...)
   if kind == SEQUENCE then
     local one = answer.list[mock.calls]
     if one == nil then
-      return self:misuse(("the sequence of %s has %d answers; this is call %d"):format(mock.name, #answer.list,
-        mock.calls))
+      return self:misuse(("the sequence of %s has %s; this is call %d"):format(mock.name,
+        terminal.count(#answer.list, "answer"), mock.calls))
     end
     return self:resolve(mock, one, ...)
   elseif kind == AFTER then
