@@ -43,6 +43,7 @@ struct Batch {
     int64_t capacity; // how many runs it asks for
     bool sent;
     bool unknown; // sent on a connection that died: Redis may have run it
+    bool refused; // was under way when Redis refused it, or one beside it
 };
 
 // Digits of an int64_t, its sign and a NUL.

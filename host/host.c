@@ -27,6 +27,7 @@ struct Host {
     HostEvents events;
     HostState state;
     int status;
+    Troubles troubles;
     Upkeep *upkeep;
     Worker **workers;
     int worker_count;
@@ -67,7 +68,7 @@ static void start_workers(Host *host) {
     host->workers = xcalloc((size_t)host->config->workers, sizeof(Worker *));
     for (; host->worker_count < (int)host->config->workers; host->worker_count++)
         host->workers[host->worker_count] =
-            worker_start(host->config, host->worker_count + 1, events);
+            worker_start(host->config, host->worker_count + 1, &host->troubles, events);
 }
 
 // ---- watchdog -----------------------------------------------------------------------------------
@@ -163,7 +164,8 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     uv_timer_init(loop, &host->drain);
     host->message.data = host->watch.data = host->drain.data = host;
     host->open_handles = 3;
-    host->upkeep = upkeep_open(loop, config,
+    troubles_open(&host->troubles, &config->redis, config->prefix);
+    host->upkeep = upkeep_open(loop, config, &host->troubles,
                                (UpkeepEvents){host, on_enlisted, on_wake, on_failed, on_retired});
     return host;
 }
@@ -210,7 +212,9 @@ int host_run(Host *host, const Bundle *bundles, size_t bundle_count) {
 
 static void on_closed(uv_handle_t *handle) {
     Host *host = handle->data;
-    if (--host->open_handles == 0) free(host);
+    if (--host->open_handles > 0) return;
+    troubles_close(&host->troubles);
+    free(host);
 }
 
 void host_close(Host *host) {

@@ -51,8 +51,8 @@ struct Store {
     char *header; // scratch of `room` bytes
     size_t room;
     int64_t pause_ms;
-    bool polling; // hiredis is on the stack and must not be entered again
-    bool told;    // the owner, that Redis is away
+    const Trouble *trouble; // that the owner was told of, NULL: none
+    bool polling;           // hiredis is on the stack and must not be entered again
 };
 
 bool (*store_fault)(const char *moment, const char *worker);
@@ -187,7 +187,7 @@ static void flush(Store *store) {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-static void fail(Store *store, StoreFault what, const char *why);
+static void fail(Store *store, const Trouble *trouble, const char *why);
 static void refuse(Store *store, const char *error);
 static void on_replied(redisAsyncContext *connection, void *data, void *about);
 
@@ -230,7 +230,7 @@ static char *write_header(const Store *store, Batch *batch) {
 
 static void send_batch(Store *store, Batch *batch) {
     if (fault(store, "call")) {
-        fail(store, STORE_UNREACHABLE, "fault injected before a call");
+        fail(store, unreachable, "fault injected before a call");
         return;
     }
     char *start = write_header(store, batch);
@@ -238,7 +238,7 @@ static void send_batch(Store *store, Batch *batch) {
     batch->sent = true;
     redisAsyncFormattedCommand(store->connection, on_replied, batch, start, size);
     flush(store);
-    if (fault(store, "sent")) fail(store, STORE_UNREACHABLE, "fault injected after a call");
+    if (fault(store, "sent")) fail(store, unreachable, "fault injected after a call");
 }
 
 void store_call(Store *store, Batch *batch, int64_t capacity,
@@ -265,10 +265,16 @@ static bool read_answer(const Reply *reply, Answer *answer) {
     return answer->lost || (reply_is(word, "ok") && reply_count(reply) >= COUNT);
 }
 
+static void tell(Store *store, const Trouble *now, const char *why) {
+    const Trouble *before = store->trouble;
+    store->trouble = now;
+    if (now != before && store->events.on_trouble)
+        store->events.on_trouble(store->events.owner, before, now, why);
+}
+
 // Redis does what it is asked again: also the next fault is news.
 static void be_back(Store *store) {
-    if (store->told && store->events.on_back) store->events.on_back(store->events.owner);
-    store->told = false;
+    tell(store, NULL, "");
     store->pause_ms = FIRST_PAUSE_MS;
 }
 
@@ -281,7 +287,7 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     if (!store || !reply)
         return; // the connection died: the batch is kept, and sent on the next one
     if (fault(store, "reply")) {
-        fail(store, STORE_UNREACHABLE, "fault injected before a reply");
+        fail(store, unreachable, "fault injected before a reply");
         return;
     }
     Answer answer;
@@ -293,11 +299,12 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
         refuse(store, "unexpected reply to a batch");
         return;
     }
-    be_back(store);
+    // One that is sent again asks for no runs: that this is not refused says nothing of the next.
+    if (!batch->refused) be_back(store);
     DL_DELETE(store->batches, batch);
     batch->on_replied(batch->owner, batch, &answer);
     batch_free(batch);
-    if (fault(store, "handled")) fail(store, STORE_UNREACHABLE, "fault injected after a reply");
+    if (fault(store, "handled")) fail(store, unreachable, "fault injected after a reply");
 }
 
 // ---- connect, greet, resend ---------------------------------------------------------------------
@@ -314,7 +321,7 @@ static void drop(Store *store) {
 static void on_paused(uv_timer_t *timer);
 
 // The only way into DOWN, but for the beginning and the end.
-static void fail(Store *store, StoreFault what, const char *why) {
+static void fail(Store *store, const Trouble *trouble, const char *why) {
     Batch *batch;
     char line[WHY_SIZE]; // `why` may be a reply that goes with its connection
     snprintf(line, sizeof line, "%.*s", (int)strcspn(why, "\r\n"), why);
@@ -324,32 +331,17 @@ static void fail(Store *store, StoreFault what, const char *why) {
         batch->sent = false;
     }
     uv_timer_start(&store->pause, on_paused, (uint64_t)store->pause_ms, 0);
-    if (!store->told && strncmp(line, "NOSCRIPT", 8) != 0 && store->pause_ms > FIRST_PAUSE_MS) {
-        store->told = true;
-        if (store->events.on_lost) store->events.on_lost(store->events.owner, what, line);
-    }
+    bool over_soon = strncmp(line, "NOSCRIPT", 8) == 0 || store->pause_ms == FIRST_PAUSE_MS;
+    if (!over_soon) tell(store, trouble, line);
     store->pause_ms =
         store->pause_ms * 2 < LONGEST_PAUSE_MS ? store->pause_ms * 2 : LONGEST_PAUSE_MS;
 }
 
-static bool refuses_login(const char *error) {
-    static const char *const words[] = {
-        "NOAUTH",
-        "WRONGPASS",
-        "NOPERM",
-        "ERR AUTH",
-        "ERR invalid password",
-        "ERR Client sent AUTH",
-        "ERR Protocol error: unauthenticated", // to a script that is long, from a stranger
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strncmp(error, words[i], strlen(words[i])) == 0) return true;
-    return false;
-}
-
 // Redis answered with an error: nothing was written.
 static void refuse(Store *store, const char *error) {
-    fail(store, refuses_login(error) ? STORE_LOGIN_REFUSED : STORE_PUSHED_BACK, error);
+    Batch *batch;
+    DL_FOREACH(store->batches, batch) batch->refused = batch->refused || batch->sent;
+    fail(store, trouble_of(error), error);
 }
 
 static void become_ready(Store *store) {
@@ -449,14 +441,20 @@ static void on_connected(const redisAsyncContext *connection, int status) {
         return;
     }
     store->connection = NULL; // hiredis frees it itself
-    fail(store, STORE_UNREACHABLE, connection->errstr);
+    fail(store, unreachable, connection->errstr);
 }
 
 static void on_disconnected(const redisAsyncContext *connection, int status) {
     Store *store = connection->data;
     if (!store) return;
     store->connection = NULL; // likewise
-    fail(store, STORE_UNREACHABLE, status == REDIS_OK ? "connection closed" : connection->errstr);
+    if (status == REDIS_OK) {
+        fail(store, unreachable, "connection closed");
+        return;
+    }
+    // hiredis takes a SUBSCRIBE that is refused for the connection's fault
+    const Trouble *trouble = trouble_of(connection->errstr);
+    fail(store, trouble->kind == TROUBLE_OTHER ? unreachable : trouble, connection->errstr);
 }
 
 static void connect_now(Store *store) {
@@ -466,7 +464,7 @@ static void connect_now(Store *store) {
                                         : redisAsyncConnect(address->host, address->port);
     if (!connection) abort();
     if (connection->err || attach(store, connection) < 0) {
-        fail(store, STORE_UNREACHABLE, connection->err ? connection->errstr : "cannot watch it");
+        fail(store, unreachable, connection->err ? connection->errstr : "cannot watch it");
         redisAsyncFree(connection);
         return;
     }

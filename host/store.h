@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "config.h"
+#include "trouble.h"
 
 #include <uv.h>
 
@@ -25,17 +26,14 @@ struct Answer {
     const Reply *claims; // the runs given to this worker
 };
 
-typedef enum { STORE_UNREACHABLE, STORE_LOGIN_REFUSED, STORE_PUSHED_BACK } StoreFault;
-
 typedef struct {
     void *owner;
     // Redis can be talked to, for the first time or again; what was unanswered has just been
     // resent.
     void (*on_connected)(void *owner);
-    // Redis cannot be talked to (`why` is one line). It goes on trying. Told once, or not at all
-    // when NULL; and that it answers again.
-    void (*on_lost)(void *owner, StoreFault fault, const char *why);
-    void (*on_back)(void *owner);
+    // What keeps it from Redis is another thing now than `before` (NULL: nothing); `why` is one
+    // line. It goes on trying. Not told of what is over at once.
+    void (*on_trouble)(void *owner, const Trouble *before, const Trouble *now, const char *why);
     // A listener's: a message came.
     void (*on_message)(void *owner, const char *channel, const char *text);
 } StoreEvents;

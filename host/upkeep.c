@@ -35,6 +35,7 @@ typedef enum {
 struct Upkeep {
     uv_loop_t *loop;
     const Config *config;
+    Troubles *troubles;
     UpkeepEvents events;
     UpkeepState state;
     Identity identity;
@@ -60,6 +61,7 @@ struct Upkeep {
 
 static void enlist(Upkeep *upkeep, int64_t takeover);
 static void sweep(Upkeep *upkeep, Batch *batch);
+static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why);
 
 static void fail(Upkeep *upkeep, int status) {
     upkeep->events.on_failed(upkeep->events.owner, status);
@@ -220,7 +222,10 @@ static void subscribe(Upkeep *upkeep) {
     char wake[8 + INTEGER_TEXT];
     snprintf(wake, sizeof wake, "wake:%lld", (long long)upkeep->host);
     const char *channels[] = {wake, "due"};
-    StoreEvents events = {.owner = upkeep, .on_connected = on_listening, .on_message = on_heard};
+    StoreEvents events = {.owner = upkeep,
+                          .on_connected = on_listening,
+                          .on_trouble = on_trouble,
+                          .on_message = on_heard};
     upkeep->state = UPKEEP_LISTENING;
     if (upkeep->listener) store_close(upkeep->listener);
     upkeep->listener = store_listen(upkeep->loop, upkeep->config, events, channels, 2);
@@ -401,30 +406,36 @@ void upkeep_abort(Upkeep *upkeep, const char *run_id) {
 
 // ---- open and close -----------------------------------------------------------------------------
 
-static void on_away(void *owner, StoreFault fault, const char *why) {
+// Before it serves, nobody is served by waiting for what only a person can change.
+static bool keeps_from_starting(const Upkeep *upkeep, const Trouble *trouble) {
+    if (trouble->kind == TROUBLE_UNREACHABLE) return !upkeep->reached;
+    bool refused = trouble->kind == TROUBLE_LOGIN || trouble->kind == TROUBLE_RIGHT;
+    return refused && upkeep->state < UPKEEP_SERVING;
+}
+
+static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
     Upkeep *upkeep = owner;
-    const char *url = upkeep->config->redis.url;
-    if (upkeep->reached || fault == STORE_PUSHED_BACK) {
-        log_warn("redis at %s: %s; trying again", url, why);
-    } else {
-        log_error("redis at %s: %s", url, why);
-        fail(upkeep, fault == STORE_LOGIN_REFUSED ? EX_NOPERM : EX_UNAVAILABLE);
+    if (!now || !keeps_from_starting(upkeep, now)) {
+        troubles_change(upkeep->troubles, before, now, why);
+        return;
     }
+    char text[TROUBLE_TEXT];
+    const Config *config = upkeep->config;
+    trouble_text(now, why, &config->redis, config->prefix, text);
+    log_error("redis at %s: %s", config->redis.url, text);
+    fail(upkeep, now->kind == TROUBLE_UNREACHABLE ? EX_UNAVAILABLE : EX_NOPERM);
 }
 
-static void on_back(void *owner) {
-    Upkeep *upkeep = owner;
-    log_info("redis at %s is back", upkeep->config->redis.url);
-}
-
-Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, UpkeepEvents events) {
+Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles,
+                    UpkeepEvents events) {
     Upkeep *upkeep = xcalloc(1, sizeof *upkeep);
     upkeep->loop = loop;
     upkeep->config = config;
+    upkeep->troubles = troubles;
     upkeep->events = events;
     upkeep->identity = supervisor_identity();
-    upkeep->store = store_open(
-        loop, config, (StoreEvents){.owner = upkeep, .on_lost = on_away, .on_back = on_back});
+    upkeep->store =
+        store_open(loop, config, (StoreEvents){.owner = upkeep, .on_trouble = on_trouble});
     uv_timer_t *timers[] = {&upkeep->beat, &upkeep->sweep, &upkeep->due, &upkeep->wait};
     upkeep->open_timers = sizeof timers / sizeof *timers;
     for (size_t i = 0; i < upkeep->open_timers; i++) {

@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "config.h"
+#include "trouble.h"
 
 #include <uv.h>
 
@@ -24,7 +25,7 @@ typedef struct {
     void (*on_retired)(void *owner);
 } UpkeepEvents;
 
-Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, UpkeepEvents events);
+Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles, UpkeepEvents events);
 
 // A batch with the groups to send once, before the host is enlisted for the first time.
 Batch *upkeep_batch(const Upkeep *upkeep);

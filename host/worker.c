@@ -25,6 +25,7 @@ enum {
 
 struct Worker {
     const Config *config;
+    Troubles *troubles;
     WorkerEvents events;
     int number;
     uv_thread_t thread;
@@ -204,6 +205,10 @@ static void on_connected(void *owner) {
     worker->idle = false;
 }
 
+static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
+    troubles_change(((Worker *)owner)->troubles, before, now, why);
+}
+
 // ---- the lease ----------------------------------------------------------------------------------
 
 // What was under way is of no interest any more, and what is held may be somebody else's by now.
@@ -287,8 +292,9 @@ static void run_thread(void *data) {
     Runs *runs = &worker->runs;
     runs->vm = vm_open(worker->config);
     if (!runs->vm) abort(); // it could be opened in the main thread
-    worker->store = store_open(&worker->loop, worker->config,
-                               (StoreEvents){.owner = worker, .on_connected = on_connected});
+    worker->store = store_open(
+        &worker->loop, worker->config,
+        (StoreEvents){.owner = worker, .on_connected = on_connected, .on_trouble = on_trouble});
     runs->batch = store_batch(worker->store);
     uv_prepare_start(&worker->pump, on_prepared);
 
@@ -299,10 +305,11 @@ static void run_thread(void *data) {
     worker->events.on_stopped(worker->events.owner);
 }
 
-Worker *worker_start(const Config *config, int number, WorkerEvents events) {
+Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events) {
     Worker *worker = xcalloc(1, sizeof *worker);
     worker->config = config;
     worker->number = number;
+    worker->troubles = troubles;
     worker->events = events;
     runs_open(&worker->runs, config);
     uv_loop_init(&worker->loop);

@@ -2,11 +2,13 @@
 //
 // It takes runs as long as its host has a lease, gives each its turns, and sends what they say in
 // batches, of which two may be under way. Shares nothing with other threads but the constant
-// config; the functions below are for the main thread, and only leave it a message.
+// config and what troubles the host; the functions below are for the main thread, and only leave it
+// a message.
 #ifndef WEIR_WORKER_H
 #define WEIR_WORKER_H
 
 #include "config.h"
+#include "trouble.h"
 
 #include <stdint.h>
 
@@ -22,7 +24,7 @@ typedef struct {
 } WorkerEvents;
 
 // `number` counts from 1; in Redis it is "<host>.<number>".
-Worker *worker_start(const Config *config, int number, WorkerEvents events);
+Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events);
 
 // The host has a lease, under this number; under another number than before, all is dropped first.
 void worker_enlist(Worker *worker, int64_t host);

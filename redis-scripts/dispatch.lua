@@ -19,6 +19,12 @@ local served, groups_begin = lib.served, 4 + tonumber(ARGV[3])
 local lease = worker == "" or call("ZSCORE", key("leases"), string.match(worker, "^%d+"))
 if not lease or lease == "0" then return { "lost", now, 0, {}, {}, "" } end
 
+-- Whether an error says that whoever calls lacks a right: so Redis 7.0, then 7.2.
+local function forbids(text)
+  local find = string.find
+  return find(text, "The user executing the script", 1, true) or find(text, "ACL failure in script", 1, true)
+end
+
 -- Runs every group once. A group that raises has planned half of something: everything is planned anew without it.
 local replies, raised = nil, {}
 local function run_groups()
@@ -34,8 +40,9 @@ local function run_groups()
       lib.begin_group(at + 1, at + 1 + n)
       local ok, reply = pcall(verbs[verb] or error, "no such verb: " .. verb)
       if not ok then
-        raised[index] = reply == "stale" and { "stale" }
-          or { "error", type(reply) == "table" and reply.err or tostring(reply) }
+        local text = type(reply) == "table" and reply.err or tostring(reply)
+        if forbids(text) then error({ err = text }) end -- nothing is written, and no run is to blame
+        raised[index] = text == "stale" and { "stale" } or { "error", text }
         return run_groups()
       end
       replies[index] = reply
@@ -71,12 +78,17 @@ else
   commit = tonumber(call("HGET", key("meta"), "commit") or 0)
 end
 
+-- A host that may not publish any more must not leave half of this unwritten. It may not listen either; when it may
+-- again, it looks for itself. A client is told.
+local publish = worker == "" and call or redis.pcall
+
 -- True when its host heard it.
 local function wake(who)
   idle[who] = nil
   call("HDEL", key("idle"), who)
   local host, thread = string.match(who, "^(%d+)%.(%d+)$")
-  return call("PUBLISH", key("wake:" .. host), thread) > 0
+  local heard = publish("PUBLISH", key("wake:" .. host), thread)
+  return type(heard) == "number" and heard > 0
 end
 
 local function read_idle()
@@ -250,7 +262,7 @@ if worker ~= "" then
     call("HSET", key("idle"), worker, table.concat(served, "\t"))
     if passed_over >= PASSED_OVER then -- there may be more: it asks again
       local host, thread = string.match(worker, "^(%d+)%.(%d+)$")
-      call("PUBLISH", key("wake:" .. host), thread)
+      publish("PUBLISH", key("wake:" .. host), thread)
     end
   elseif lib.capacity > 0 then
     call("HDEL", key("idle"), worker)
@@ -341,7 +353,7 @@ for at, ids in pairs(plan.going) do
   write_members("RPUSH", "going:" .. stamp, ids)
   call("ZADD", key("going"), at, stamp)
 end
-for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
+for i = 1, #plan.published, 2 do publish("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Reply

@@ -13,7 +13,7 @@ static Store *store;
 
 static int answers, abandoned, connections, losses;
 static char last[512]; // the last answer's first reply, its first words
-static StoreFault last_fault;
+static TroubleKind last_trouble;
 
 static int start_redis(void **state) {
     (void)state;
@@ -32,10 +32,11 @@ static void on_connected(void *owner) {
     connections++;
 }
 
-static void on_lost(void *owner, StoreFault fault, const char *why) {
-    (void)owner, (void)why;
+static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
+    (void)owner, (void)before, (void)why;
+    if (!now) return;
     losses++;
-    last_fault = fault;
+    last_trouble = now->kind;
 }
 
 static void on_answered(void *owner, Batch *batch, const Answer *answer) {
@@ -54,8 +55,8 @@ static int open_store(void **state) {
     (void)state;
     answers = abandoned = connections = losses = 0;
     uv_loop_init(&loop);
-    store =
-        store_open(&loop, &config, (StoreEvents){.on_connected = on_connected, .on_lost = on_lost});
+    store = store_open(&loop, &config,
+                       (StoreEvents){.on_connected = on_connected, .on_trouble = on_trouble});
     return 0;
 }
 
@@ -158,7 +159,7 @@ static void test_where_no_redis_is_that_is_told_once(void **state) {
     run_until(&losses, 1);
     for (int i = 0; i < 6; i++) uv_run(&loop, UV_RUN_ONCE);
     assert_int_equal(losses, 1);
-    assert_int_equal(last_fault, STORE_UNREACHABLE);
+    assert_int_equal(last_trouble, TROUBLE_UNREACHABLE);
     config.redis.socket = socket;
     run_until(&answers, 1);
 }
@@ -168,7 +169,7 @@ static void test_a_refused_login_is_told_as_such(void **state) {
     redisContext *other = redisConnectUnix(config.redis.socket);
     freeReplyObject(redisCommand(other, "CONFIG SET requirepass sesame"));
     run_until(&losses, 1);
-    assert_int_equal(last_fault, STORE_LOGIN_REFUSED);
+    assert_int_equal(last_trouble, TROUBLE_LOGIN);
     config.redis.password = "sesame";
     call("registry");
     run_until(&answers, 1);

@@ -1,0 +1,101 @@
+// trouble: see trouble.h for what it promises.
+#include "trouble.h"
+
+#include "log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char LOG_IN[] = "give --redis the user and password of one who may log in";
+static const char PRIMARY[] = "it is a replica: give --redis its primary";
+
+// The first that an error begins with, so what begins with anything is last.
+static const Trouble table[] = {
+    {TROUBLE_UNREACHABLE, "\n", NULL},
+    {TROUBLE_STARTING, "LOADING", "it has just been started"},
+    {TROUBLE_LOGIN, "NOAUTH", LOG_IN},
+    {TROUBLE_LOGIN, "WRONGPASS", LOG_IN},
+    {TROUBLE_LOGIN, "ERR AUTH", LOG_IN},
+    {TROUBLE_LOGIN, "ERR invalid password", LOG_IN},
+    {TROUBLE_LOGIN, "ERR Client sent AUTH", LOG_IN},
+    {TROUBLE_LOGIN, "ERR Protocol error: unauthenticated", LOG_IN}, // to what is long
+    {TROUBLE_RIGHT, "NOPERM", NULL},
+    {TROUBLE_RIGHT, "ERR The user executing the script", NULL},
+    {TROUBLE_RIGHT, "ERR ACL failure in script", NULL}, // the same, of Redis 7.2
+    {TROUBLE_PRESSURE, "OOM", "raise its maxmemory, or let ended runs go sooner (weir delete)"},
+    {TROUBLE_PRESSURE, "MISCONF", "it cannot save: its log says why"},
+    {TROUBLE_PRESSURE, "READONLY", PRIMARY},
+    {TROUBLE_PRESSURE, "NOREPLICAS", "start its replicas, or lower its min-replicas-to-write"},
+    {TROUBLE_PRESSURE, "BUSY ", "a script of somebody else keeps it: SCRIPT KILL ends that"},
+    {TROUBLE_PRESSURE, "MASTERDOWN", PRIMARY},
+    {TROUBLE_PRESSURE, "TRYAGAIN", "it is about to be changed"},
+    {TROUBLE_OTHER, "", "weir doctor looks for keys that somebody else has changed"},
+};
+
+_Static_assert(sizeof table / sizeof *table <= 32, "each has a bit");
+
+const Trouble *const unreachable = &table[0];
+
+const Trouble *trouble_of(const char *error) {
+    const Trouble *trouble = table;
+    while (strncmp(error, trouble->begins, strlen(trouble->begins)) != 0) trouble++;
+    return trouble;
+}
+
+// Redis says in which script and line it happened: that is of interest in a fault of weir's own.
+static size_t length_of_words(const Trouble *trouble, const char *why) {
+    const char *script = strstr(why, " script: ");
+    size_t length = strlen(why);
+    if (script && trouble->kind != TROUBLE_OTHER) length = (size_t)(script - why);
+    return length && why[length - 1] == '.' ? length - 1 : length;
+}
+
+void trouble_text(const Trouble *trouble, const char *why, const RedisAddress *redis,
+                  const char *prefix, char text[TROUBLE_TEXT]) {
+    int length = (int)length_of_words(trouble, why);
+    if (trouble->kind == TROUBLE_RIGHT)
+        snprintf(text, TROUBLE_TEXT, "%.*s; grant it: ACL SETUSER %s ~%s:* &%s:* +@all", length,
+                 why, redis->user ? redis->user : "default", prefix, prefix);
+    else if (trouble->advice)
+        snprintf(text, TROUBLE_TEXT, "%.*s; %s", length, why, trouble->advice);
+    else
+        snprintf(text, TROUBLE_TEXT, "%.*s", length, why);
+}
+
+// ---- what a host has met ------------------------------------------------------------------------
+
+void troubles_open(Troubles *troubles, const RedisAddress *redis, const char *prefix) {
+    *troubles = (Troubles){.redis = redis, .prefix = prefix};
+    pthread_mutex_init(&troubles->lock, NULL);
+}
+
+void troubles_close(Troubles *troubles) {
+    pthread_mutex_destroy(&troubles->lock);
+}
+
+// A Redis that was away comes back with its data to read: that is no news.
+static bool is_news(const Troubles *troubles, const Trouble *trouble) {
+    if (trouble->kind == TROUBLE_STARTING) return !troubles->said;
+    return !(troubles->said & UINT32_C(1) << (trouble - table));
+}
+
+static void say(Troubles *troubles, const Trouble *trouble, const char *why) {
+    char text[TROUBLE_TEXT];
+    if (!is_news(troubles, trouble)) return;
+    troubles->said |= UINT32_C(1) << (trouble - table);
+    trouble_text(trouble, why, troubles->redis, troubles->prefix, text);
+    log_warn("redis at %s: %s; trying again", troubles->redis->url, text);
+}
+
+void troubles_change(Troubles *troubles, const Trouble *before, const Trouble *now,
+                     const char *why) {
+    pthread_mutex_lock(&troubles->lock);
+    troubles->troubled += (now != NULL) - (before != NULL);
+    if (now) say(troubles, now, why);
+    if (!troubles->troubled) {
+        log_info("redis at %s is back", troubles->redis->url);
+        troubles->said = 0;
+    }
+    pthread_mutex_unlock(&troubles->lock);
+}

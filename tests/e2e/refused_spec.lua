@@ -1,0 +1,160 @@
+-- A Redis that answers, and refuses what is asked: hosts wait, say once why and what to do, and go on where they were.
+
+local facts = require "tests.facts"
+local support = require "tests.support"
+local system = require "system"
+
+local FOLDERS = { "tests/fixtures/stories" }
+local RUNS = 5
+
+-- Each of three connections tries again after 1, 2, 4 ... 1000 ms: as long must it take, at least, until they have
+-- tried so often.
+local TRIES, AT_LEAST_S = 24, 0.1
+
+local redis, store, folder, host
+
+local function serve() host = support.host(FOLDERS, { redis = redis, flags = { "--workers", "2" } }) end
+
+local function data() return { gate = folder .. "/gate", notes = folder .. "/notes" } end
+
+local function times(text)
+  local _, count = host.process:stderr():gsub(text, "")
+  return count
+end
+
+local function says(text)
+  support.wait_until("the host to say: " .. text, function() return times(text) > 0 end)
+end
+
+-- How often a connection was made anew: each loads the script first.
+local function tries()
+  local line = store:call("INFO", "commandstats"):match "cmdstat_script|load:([^\r\n]*)" or ""
+  return tonumber(line:match "calls=(%d+)" or 0) + tonumber(line:match "rejected_calls=(%d+)" or 0)
+end
+
+local function begin_runs()
+  for i = 1, RUNS do store:start("r" .. i, "gated", data()) end
+  for i = 1, RUNS do store:becomes("r" .. i, "waiting") end
+end
+
+-- Has Redis refuse for a while, with runs that want to go on.
+local function refuse_for_a_while(refuse, word)
+  begin_runs()
+  store:call("CONFIG", "RESETSTAT")
+  local began = system.monotime()
+  refuse()
+  support.write(folder .. "/gate", "")
+  support.wait_until("it to try again", function() return tries() >= TRIES end)
+  assert.is_true(system.monotime() - began > AT_LEAST_S, "it spins")
+  says(word)
+end
+
+local function go_on()
+  for i = 1, RUNS do
+    local run = store:ended("r" .. i)
+    assert.equal("completed", run.state, run.error and run.error.message)
+  end
+  says "is back"
+  assert.equal(1, times "trying again", host.process:stderr())
+  assert.equal(1, times "is back", host.process:stderr())
+  assert.is_nil(host.process:status())
+  assert.same({}, store:faults())
+end
+
+-- A Redis whose default user, as whom hosts come, is not who looks at it.
+local function begin(settings)
+  redis = support.redis(settings)
+  store = facts.of(redis)
+  store:call("ACL", "SETUSER", "observer", "on", ">sesame", "allkeys", "allchannels", "allcommands")
+  store:call("AUTH", "observer", "sesame")
+end
+
+before_each(function()
+  folder = support.folder()
+  begin()
+end)
+
+after_each(function()
+  support.write(folder .. "/gate", "")
+  if host then host:kill() end
+  host = nil
+  store:close()
+  redis:stop()
+  support.remove(folder)
+end)
+
+describe("a Redis that refuses", function()
+  it("to write, as a replica", function()
+    serve()
+    refuse_for_a_while(function() store:call("REPLICAOF", "127.0.0.1", 1) end, "READONLY")
+    assert.equal(1, times "give %-%-redis its primary")
+    store:call("REPLICAOF", "NO", "ONE")
+    go_on()
+  end)
+
+  it("to write, as it cannot save", function()
+    redis:stop()
+    begin { "--enable-protected-configs", "yes" }
+    serve()
+    refuse_for_a_while(function()
+      store:call("CONFIG", "SET", "save", "3600 1")
+      os.execute(("mkdir %s/gone"):format(folder))
+      store:call("CONFIG", "SET", "dir", folder .. "/gone")
+      os.execute(("rmdir %s/gone"):format(folder))
+      store:call("BGSAVE")
+    end, "MISCONF")
+    store:call("CONFIG", "SET", "save", "")
+    go_on()
+  end)
+end)
+
+describe("a script that raises", function()
+  it("is told with where, and tried again", function()
+    store:call("SET", store.key .. "idle", "is a hash of weir's")
+    serve()
+    says "WRONGTYPE [^\n]* on @user_script:%d+%.?; weir doctor"
+    store:call("DEL", store.key .. "idle")
+    says "is back"
+    begin_runs()
+    support.write(folder .. "/gate", "")
+    go_on()
+  end)
+end)
+
+describe("a user of Redis who loses the right", function()
+  local function loses(...)
+    local lost, given = { ... }, {}
+    for i, rule in ipairs(lost) do given[i] = rule:gsub("^%-", "+") end
+    serve()
+    refuse_for_a_while(function() store:call("ACL", "SETUSER", "default", table.unpack(lost)) end,
+      "ACL SETUSER default")
+    store:call("ACL", "SETUSER", "default", table.unpack(given))
+    go_on()
+  end
+
+  it("to run scripts", function() loses "-evalsha" end)
+  it("to load them", function() loses("-evalsha", "-script") end)
+  it("to read", function() loses "-hmget" end)
+  it("to write", function() loses "-hincrby" end)
+  it("to take runs", function() loses "-zpopmin" end)
+end)
+
+describe("a host", function()
+  it("whose user may not listen does not start, and says what to grant", function()
+    store:call("ACL", "SETUSER", "default", "resetchannels")
+    local process = support.process { support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url }
+    finally(function() process:stop() end)
+    assert.equal(77, process:wait(), process:stderr())
+    assert.matches("NOPERM.*; grant it: ACL SETUSER default ~weir:%* &weir:%* %+@all\n", process:stderr())
+  end)
+
+  it("whose user may not listen any more goes on when he may", function()
+    serve()
+    begin_runs()
+    store:call("ACL", "SETUSER", "default", "resetchannels")
+    says "grant it: ACL SETUSER default"
+    support.write(folder .. "/gate", "")
+    store:call("ACL", "SETUSER", "default", "&weir:*")
+    go_on()
+  end)
+end)
