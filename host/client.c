@@ -8,6 +8,7 @@
 #include "bundle.h"
 #include "log.h"
 #include "script.h"
+#include "trouble.h"
 #include "vm.h"
 #include "xmalloc.h"
 
@@ -158,6 +159,11 @@ static bool is_error(const Client *client, const char *word) {
            strncmp(client->reply->str, word, strlen(word)) == 0;
 }
 
+static const char *error_of(const Client *client) {
+    bool error = client->reply->type == REDIS_REPLY_ERROR;
+    return error ? client->reply->str : "it is no reply to a script of weir";
+}
+
 static void check_login(lua_State *L, Client *client) {
     if (client->reply->type == REDIS_REPLY_ERROR)
         raise_fault(L, EX_NOPERM, "Redis at %s refused the login: %s", client->config->redis.url,
@@ -281,22 +287,27 @@ static bool load_script(Client *client) {
     return true;
 }
 
-// Redis is there but cannot serve just now.
-static bool is_back_pressure(const Client *client) {
-    static const char *const words[] = {"LOADING",  "BUSY ",    "OOM",        "MISCONF",
-                                        "READONLY", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (is_error(client, words[i])) return true;
-    return false;
+static int refused(lua_State *L, const Client *client, int status, const char *what) {
+    const Config *config = client->config;
+    const char *why = error_of(client);
+    char text[TROUBLE_TEXT];
+    trouble_text(trouble_of(why), why, &config->redis, config->prefix, text);
+    return raise_fault(L, status, "Redis at %s %s: %s", config->redis.url, what, text);
 }
 
-// It was tried for long enough; `answered`: by an error that says that Redis cannot serve.
-static int give_up(lua_State *L, const Client *client, bool answered) {
-    if (!answered) return unreachable(L, client, client->calls->errstr);
-    return raise_fault(
-        L, EX_UNAVAILABLE,
-        "Redis at %s cannot serve just now: %s; weir doctor may say more, or try again",
-        client->config->redis.url, client->reply->str);
+// Raises what Redis answered, unless it may answer another thing soon.
+static void face(lua_State *L, const Client *client) {
+    switch (trouble_of(error_of(client))->kind) {
+    case TROUBLE_LOGIN:
+    case TROUBLE_RIGHT: refused(L, client, EX_NOPERM, "refused a call"); break;
+    case TROUBLE_OTHER: refused(L, client, EX_SOFTWARE, "refused a call"); break;
+    default: break;
+    }
+}
+
+static int give_up(lua_State *L, const Client *client) {
+    if (client->reply) return refused(L, client, EX_UNAVAILABLE, "cannot serve just now");
+    return unreachable(L, client, client->calls->errstr);
 }
 
 static void push_reply(lua_State *L, const redisReply *reply) {
@@ -337,11 +348,8 @@ static int call(lua_State *L) {
     for (;;) {
         bool answered = try_call(L, client, groups);
         if (answered && client->reply->type == REDIS_REPLY_ARRAY) break;
-        if (answered && is_error(client, "NOPERM")) check_login(L, client);
-        if (answered && !is_back_pressure(client))
-            return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
-                               client->config->redis.url, client->reply->str);
-        if (now_ms() > end) return give_up(L, client, answered);
+        if (answered) face(L, client);
+        if (now_ms() > end) return give_up(L, client);
         if (answered) wait_readable(L, -1, PAUSE_MS);
     }
     push_reply(L, client->reply);
@@ -382,10 +390,8 @@ static int send_call(lua_State *L) {
         return luaL_error(L, "send: %d calls are under way; receive first", UNDER_WAY);
     int64_t end = now_ms() + PATIENCE_MS;
     while (!client->under_way && !make_ready(L, client)) {
-        if (client->reply && !is_back_pressure(client))
-            return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
-                               client->config->redis.url, client->reply->str);
-        if (now_ms() > end) return give_up(L, client, client->reply != NULL);
+        if (client->reply) face(L, client);
+        if (now_ms() > end) return give_up(L, client);
         wait_readable(L, -1, PAUSE_MS);
     }
     give_groups(L, client, groups);
@@ -427,11 +433,8 @@ static int receive_reply(lua_State *L) {
         bool answered = sent ? take_reply(L, client) : client->reply != NULL;
         if (answered && client->reply->type == REDIS_REPLY_ARRAY) break;
         bool forgotten = answered && is_error(client, "NOSCRIPT");
-        if (answered && is_error(client, "NOPERM")) check_login(L, client);
-        if (answered && !forgotten && !is_back_pressure(client))
-            return raise_fault(L, EX_SOFTWARE, "Redis at %s refused a call: %s",
-                               client->config->redis.url, client->reply->str);
-        if (now_ms() > end) return give_up(L, client, answered);
+        if (answered && !forgotten) face(L, client);
+        if (now_ms() > end) return give_up(L, client);
         if (forgotten) {
             free(client->sha);
             client->sha = NULL;

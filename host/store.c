@@ -230,7 +230,7 @@ static char *write_header(const Store *store, Batch *batch) {
 
 static void send_batch(Store *store, Batch *batch) {
     if (fault(store, "call")) {
-        fail(store, unreachable, "fault injected before a call");
+        fail(store, trouble_unreachable, "fault injected before a call");
         return;
     }
     char *start = write_header(store, batch);
@@ -238,7 +238,7 @@ static void send_batch(Store *store, Batch *batch) {
     batch->sent = true;
     redisAsyncFormattedCommand(store->connection, on_replied, batch, start, size);
     flush(store);
-    if (fault(store, "sent")) fail(store, unreachable, "fault injected after a call");
+    if (fault(store, "sent")) fail(store, trouble_unreachable, "fault injected after a call");
 }
 
 void store_call(Store *store, Batch *batch, int64_t capacity,
@@ -287,7 +287,7 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     if (!store || !reply)
         return; // the connection died: the batch is kept, and sent on the next one
     if (fault(store, "reply")) {
-        fail(store, unreachable, "fault injected before a reply");
+        fail(store, trouble_unreachable, "fault injected before a reply");
         return;
     }
     Answer answer;
@@ -304,7 +304,7 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     DL_DELETE(store->batches, batch);
     batch->on_replied(batch->owner, batch, &answer);
     batch_free(batch);
-    if (fault(store, "handled")) fail(store, unreachable, "fault injected after a reply");
+    if (fault(store, "handled")) fail(store, trouble_unreachable, "fault injected after a reply");
 }
 
 // ---- connect, greet, resend ---------------------------------------------------------------------
@@ -441,7 +441,7 @@ static void on_connected(const redisAsyncContext *connection, int status) {
         return;
     }
     store->connection = NULL; // hiredis frees it itself
-    fail(store, unreachable, connection->errstr);
+    fail(store, trouble_unreachable, connection->errstr);
 }
 
 static void on_disconnected(const redisAsyncContext *connection, int status) {
@@ -449,12 +449,12 @@ static void on_disconnected(const redisAsyncContext *connection, int status) {
     if (!store) return;
     store->connection = NULL; // likewise
     if (status == REDIS_OK) {
-        fail(store, unreachable, "connection closed");
+        fail(store, trouble_unreachable, "connection closed");
         return;
     }
     // hiredis takes a SUBSCRIBE that is refused for the connection's fault
     const Trouble *trouble = trouble_of(connection->errstr);
-    fail(store, trouble->kind == TROUBLE_OTHER ? unreachable : trouble, connection->errstr);
+    fail(store, trouble->kind == TROUBLE_OTHER ? trouble_unreachable : trouble, connection->errstr);
 }
 
 static void connect_now(Store *store) {
@@ -464,7 +464,7 @@ static void connect_now(Store *store) {
                                         : redisAsyncConnect(address->host, address->port);
     if (!connection) abort();
     if (connection->err || attach(store, connection) < 0) {
-        fail(store, unreachable, connection->err ? connection->errstr : "cannot watch it");
+        fail(store, trouble_unreachable, connection->err ? connection->errstr : "cannot watch it");
         redisAsyncFree(connection);
         return;
     }

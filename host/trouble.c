@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char LOG_IN[] = "give --redis the user and password of one who may log in";
-static const char PRIMARY[] = "it is a replica: give --redis its primary";
+static const char PRIMARY[] = "give --redis its primary";
 
 // The first that an error begins with, so what begins with anything is last.
 static const Trouble table[] = {
@@ -35,7 +35,7 @@ static const Trouble table[] = {
 
 _Static_assert(sizeof table / sizeof *table <= 32, "each has a bit");
 
-const Trouble *const unreachable = &table[0];
+const Trouble *const trouble_unreachable = &table[0];
 
 const Trouble *trouble_of(const char *error) {
     const Trouble *trouble = table;

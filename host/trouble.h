@@ -27,7 +27,7 @@ typedef struct {
 } Trouble;
 
 // The trouble of a connection that cannot be made, or died.
-extern const Trouble *const unreachable;
+extern const Trouble *const trouble_unreachable;
 
 // What an error of Redis means.
 const Trouble *trouble_of(const char *error);

@@ -158,3 +158,30 @@ describe("a host", function()
     go_on()
   end)
 end)
+
+describe("a command", function()
+  local function says_of(...)
+    local words = { ... }
+    words[#words + 1] = { env = { WEIR_REDIS = redis.url } }
+    local reply = support.weir(table.unpack(words))
+    return reply.status, (reply.stderr:gsub("unix:%S+", "URL", 1))
+  end
+
+  it("whose user lacks a right says what to grant", function()
+    store:call("ACL", "SETUSER", "default", "-hget")
+    local status, line = says_of("start", "echo", "--id", "r")
+    assert.equal(77, status, line)
+    assert.matches("^weir: Redis at URL refused a call: .*; grant it: ACL SETUSER default ~weir:%* [^\n]*\n$", line)
+  end)
+
+  it("of a replica says so, and has written nothing", function()
+    serve()
+    store:call("REPLICAOF", "127.0.0.1", 1)
+    local keys = store:call "DBSIZE"
+    local status, line = says_of("start", "echo", "--id", "r")
+    assert.equal(69, status, line)
+    assert.equal("weir: Redis at URL cannot serve just now: READONLY You can't write against a read only replica; "
+      .. "give --redis its primary\n", line)
+    assert.equal(keys, store:call "DBSIZE")
+  end)
+end)
