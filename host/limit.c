@@ -255,6 +255,11 @@ void limit_leave(Limits *limits, Account *before) {
     limits->running = limits->L; // an error may have passed through a resume
 }
 
+void limit_progress(Limits *limits) {
+    limits->turn.spent_ns = 0;
+    if (limits->on_progress) limits->on_progress(limits->owner);
+}
+
 // ---- coroutines ---------------------------------------------------------------------------------
 
 static void let_run(Limits *limits, lua_State *co) {

@@ -50,7 +50,9 @@ typedef struct {
     bool step_over;
     bool trial; // what runs now may be given up without harm: nobody is doomed for it
     timer_t ticks;
-    bool has_ticks; // since an account was entered first
+    bool has_ticks;                   // since an account was entered first
+    void (*on_progress)(void *owner); // NULL: nobody wants to know
+    void *owner;
 } Limits;
 
 // Makes the state; the libraries must be opened, then limit_install called, before any other code.
@@ -69,6 +71,10 @@ const char *account_code(const Account *account);
 // From here on `account` pays, and its CPU time is limited; the return value is who paid before.
 Account *limit_enter(Limits *limits, Account *account, int64_t cpu_ms);
 void limit_leave(Limits *limits, Account *before);
+
+// What runs has come past something that its journal holds, of which there is an end: from here on
+// its CPU time counts anew.
+void limit_progress(Limits *limits);
 
 // Raises in the author's code once `ms` have passed, again and again; 0 ends that. Whether the last
 // limit was passed. In a trial memory that is refused counts as that, too: the run that tries is

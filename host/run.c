@@ -297,6 +297,12 @@ static void end_watch(TurnWatch *watch) {
     for (;;) pause(); // the watchdog is about to abort the process, with this run to blame
 }
 
+void turn_progress(void *data) {
+    TurnWatch *watch = data;
+    int64_t began = atomic_load_explicit(&watch->began_ms, memory_order_relaxed);
+    if (began > 0) atomic_compare_exchange_strong(&watch->began_ms, &began, clock_ms());
+}
+
 const char *turn_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms) {
     int64_t began = atomic_load_explicit(&watch->began_ms, memory_order_acquire);
     if (began <= 0 || now_ms - began < limit_ms) return NULL;

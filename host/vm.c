@@ -462,6 +462,12 @@ static int host_limit(lua_State *L) {
     return 1;
 }
 
+// progress(): the run has come past something that its journal holds.
+static int host_progress(lua_State *L) {
+    limit_progress(limit_of(L));
+    return 0;
+}
+
 static int host_elapsed_ms(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)(uv_hrtime() / 1000000));
     return 1;
@@ -475,11 +481,10 @@ static int host_seed(lua_State *L) {
 }
 
 static int open_host(lua_State *L) {
-    static const luaL_Reg functions[] = {{"log", host_log},
-                                         {"limit", host_limit},
-                                         {"elapsed_ms", host_elapsed_ms},
-                                         {"seed", host_seed},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"log", host_log},           {"limit", host_limit},
+        {"progress", host_progress}, {"elapsed_ms", host_elapsed_ms},
+        {"seed", host_seed},         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
@@ -573,6 +578,11 @@ Vm *vm_open(const Config *config) {
     log_error("Lua cannot start: %s", error_text(vm->L));
     vm_close(vm);
     return NULL;
+}
+
+void vm_on_progress(Vm *vm, void (*progress)(void *owner), void *owner) {
+    vm->limits.on_progress = progress;
+    vm->limits.owner = owner;
 }
 
 void vm_close(Vm *vm) {

@@ -37,6 +37,9 @@ typedef struct {
     bool last;
 } VmPage;
 
+// Calls `progress` each time that a run comes past something that its journal holds.
+void vm_on_progress(Vm *vm, void (*progress)(void *owner), void *owner);
+
 // A run out of its record, of which this is the first page; `known` is the number of the last
 // outcome then. Only after the last page it may have a turn. Never fails: a run that cannot begin
 // is doomed.

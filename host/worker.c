@@ -292,6 +292,7 @@ static void run_thread(void *data) {
     Runs *runs = &worker->runs;
     runs->vm = vm_open(worker->config);
     if (!runs->vm) abort(); // it could be opened in the main thread
+    vm_on_progress(runs->vm, turn_progress, &runs->watch);
     worker->store = store_open(
         &worker->loop, worker->config,
         (StoreEvents){.owner = worker, .on_connected = on_connected, .on_trouble = on_trouble});

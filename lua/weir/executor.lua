@@ -25,8 +25,8 @@ local executor = {}
 ---Limits of every run, set by the driver.
 executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
 
----What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C; weir.testing adds
----mocked_step and advise.
+---What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C, which has progress, too: a
+---replay is long, and no loop. weir.testing adds mocked_step and advise.
 executor.host = package.preload["weir.native.host"] and require "weir.native.host"
 
 -- Failures of the run's own code that no attempt would cure.
@@ -112,6 +112,7 @@ function executor.from_fields(bundle, id, fields)
     foreseen = 0, -- outcomes foreseen in this turn
   }, Run)
   self.journal = journal.new(fields, attempt)
+  self.journal.progress = self.host and self.host.progress
   self.outbox = self.journal.outbox
   self.branches = branches.new(self.journal)
   if fields.again then self.journal:forget(fields) end

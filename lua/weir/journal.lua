@@ -49,6 +49,8 @@ function journal.new(fields, attempt)
     begun = {}, -- id -> the line where this attempt began it
     operations = {}, -- id -> operation begun whose outcome is not known
     known = 0, -- the highest number known
+    restored = 0, -- the highest that its record told: what was delivered before, and what came since
+    progress = nil, -- the driver's, if it has one: the code has come past something that the record holds
     delivered = 0, -- the number last delivered
     replay_until = 0, -- the code had come this far before
     deliverable = heap.new(), -- operations both known and awaited, by number
@@ -125,6 +127,7 @@ end
 ---Take over what a cold run's record holds.
 function journal:restore(fields)
   self.known = math.tointeger(tonumber(fields.number or 0)) -- those that are not there are forgotten
+  self.restored = self.known
   for field, value in next, fields do
     local first = field:byte()
     if first <= 57 then -- a digit
@@ -203,6 +206,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     line = held_line
     self.recorded[id] = nil
     if after == self.replay_until then self.replay_last = self.replay_last - 1 end
+    if self.progress then self.progress() end
   end
   local operation = {
     id = id, kind = kind, subject = subject, line = line, after = after, attempt = attempt,
@@ -424,6 +428,7 @@ end
 
 function journal:deliver(outcome)
   self.delivered = outcome.number
+  if outcome.number <= self.restored and self.progress then self.progress() end
   if outcome.number > self.furthest then self.furthest = outcome.number end
   if outcome.finished_at > self.now_ms then self.now_ms = outcome.finished_at end
 end

@@ -331,6 +331,19 @@ static void test_the_watchdog_condemns_only_what_takes_too_long(void **state) {
     assert_null(turn_condemn(&runs.watch, clock_ms(), 60000));
     assert_string_equal(turn_condemn(&runs.watch, clock_ms() + 60000, 60000), "r");
     assert_null(turn_condemn(&runs.watch, clock_ms() + 60000, 60000)); // once
+    turn_progress(&runs.watch);                                        // that is too late
+    assert_int_equal(runs.watch.began_ms, TURN_CONDEMNED);
+    runs.watch.began_ms = 0;
+    turn_progress(&runs.watch);
+    assert_int_equal(runs.watch.began_ms, 0);
+}
+
+static void test_a_turn_that_comes_on_is_not_condemned(void **state) {
+    (void)state;
+    begin_watch(&runs.watch, "r");
+    runs.watch.began_ms -= 50000;
+    turn_progress(&runs.watch);
+    assert_null(turn_condemn(&runs.watch, clock_ms(), 50000));
     runs.watch.began_ms = 0;
 }
 
@@ -354,6 +367,7 @@ int main(void) {
         TEST(test_a_claim_of_a_run_in_flight_changes_nothing),
         TEST(test_a_cold_claim_replaces_a_coroutine),
         TEST(test_the_watchdog_condemns_only_what_takes_too_long),
+        TEST(test_a_turn_that_comes_on_is_not_condemned),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);
 }

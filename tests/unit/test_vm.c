@@ -48,6 +48,31 @@ static VmRun *begin(const char *body) {
     return run;
 }
 
+// A run whose journal holds children a1, a2 ..., all of them done: what its code says is replayed.
+static VmRun *begin_again(const char *body, int children) {
+    char record[8192], *faults = NULL, text[1024];
+    int length = snprintf(record, sizeof record,
+                          "(state running workflow w data {} seed 1 created_at 1000 "
+                          "started_at 1000 number %d",
+                          children);
+    for (int i = 1; i <= children; i++)
+        length += snprintf(record + length, sizeof record - (size_t)length,
+                           " o:a%d %d\t1000\tinvoke\t0\t1\tw.lua:1\tw\t"
+                           " %d a%d\tcompleted\t1000\t1\tnull",
+                           i, i, i, i);
+    snprintf(record + length, sizeof record - (size_t)length, ")");
+    snprintf(text, sizeof text,
+             "local function work() for _ = 1, 1000000 do end end "
+             "return require('weir').workflow { id = 'w', retry = { attempts = 1 }, "
+             "run = function(ctx, data) %s end }",
+             body);
+    assert_int_equal(load(body, text, &faults), 0);
+    Reply *claim = unit_reply(record);
+    VmRun *run = vm_begin(vm, "r", body, children, &(VmPage){.reply = claim, .last = true});
+    freeReplyObject(claim);
+    return run;
+}
+
 // What its next turn says, as one line.
 static const char *turn(VmRun *run) {
     size_t count = 0;
@@ -162,6 +187,35 @@ static void test_what_loops_is_stopped_whatever_it_catches(void **state) {
     }
 }
 
+static void test_what_a_replay_passes_is_no_loop(void **state) {
+    (void)state;
+    const char *bodies[] = {
+        "for i = 1, 40 do work() ctx:invoke { id = 'a' .. i, workflow = 'w' } end",
+        "local t = {} for i = 1, 40 do t[i] = ctx:spawn { id = 'a' .. i, workflow = 'w' } end "
+        "for i = 1, 40 do work() t[i]:await() end",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        clock_t began = clock();
+        VmRun *run = begin_again(bodies[i], 40);
+        assert_turn_says(run, "complete null");
+        assert_true(clock() - began > config.cpu_ms * CLOCKS_PER_SEC / 1000);
+        vm_forget(vm, run);
+    }
+}
+
+static void test_what_loops_in_a_replay_is_stopped(void **state) {
+    (void)state;
+    const char *bodies[] = {
+        "ctx:invoke { id = 'a1', workflow = 'w' } while true do end",
+        "while true do pcall(ctx.invoke, ctx, { id = 'a1', workflow = 'w' }) end",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        VmRun *run = begin_again(bodies[i], 2);
+        assert_turn_says(run, "\"code\":\"blocked\"");
+        vm_forget(vm, run);
+    }
+}
+
 static void test_what_eats_memory_is_stopped_whatever_it_catches(void **state) {
     (void)state;
     const char *bodies[] = {
@@ -234,6 +288,8 @@ int main(void) {
         TEST(test_a_file_with_a_fault_names_its_line),
         TEST(test_a_file_that_loops_while_it_loads_is_a_fault),
         TEST(test_what_loops_is_stopped_whatever_it_catches),
+        TEST(test_what_a_replay_passes_is_no_loop),
+        TEST(test_what_loops_in_a_replay_is_stopped),
         TEST(test_what_eats_memory_is_stopped_whatever_it_catches),
         TEST(test_garbage_is_not_held_against_a_run),
         TEST(test_a_long_call_of_c_does_not_fail_its_run),
