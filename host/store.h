@@ -4,7 +4,7 @@
 // pushes back (-LOADING, -OOM, -BUSY …), it connects anew with growing pauses, loads the script
 // again and sends what was not answered once more, in order, asking for no runs. So `on_replied`
 // runs exactly once, with an answer, or with NULL when the owner abandoned its batches or closed
-// the store. All of one store happens on its loop's thread. Only store.c and client.c see hiredis.
+// the store. All of one store happens on its loop's thread. In a host only store.c sees hiredis.
 #ifndef WEIR_STORE_H
 #define WEIR_STORE_H
 
