@@ -39,7 +39,7 @@ static const char *error_of(const Link *link) {
     return error ? link->reply->str : "it is no reply to a script of weir";
 }
 
-void link_check_login(lua_State *L, const Link *link) {
+static void check_login(lua_State *L, const Link *link) {
     if (link->reply->type == REDIS_REPLY_ERROR)
         fault_raise(L, EX_NOPERM, "Redis at %s refused the login: %s", link->config->redis.url,
                     link->reply->str);
@@ -50,18 +50,18 @@ static void log_in(lua_State *L, Link *link) {
     if (address->password) {
         const char *words[] = {"AUTH", address->user, address->password};
         if (!address->user) words[1] = address->password;
-        if (link_ask(link, address->user ? 3 : 2, words, NULL)) link_check_login(L, link);
+        if (link_ask(link, address->user ? 3 : 2, words, NULL)) check_login(L, link);
     }
     if (address->db && !link->connection->err) {
         char db[16];
         snprintf(db, sizeof db, "%d", address->db);
         const char *words[] = {"SELECT", db};
-        if (link_ask(link, 2, words, NULL)) link_check_login(L, link);
+        if (link_ask(link, 2, words, NULL)) check_login(L, link);
     }
     // asked before anything large is sent: Redis hangs up on that from a stranger
     const char *ping[] = {"PING"};
     if (!link->connection->err && link_ask(link, 1, ping, NULL) && link_is_error(link, "NOAUTH"))
-        link_check_login(L, link);
+        check_login(L, link);
 }
 
 static int unreachable(lua_State *L, const Link *link, const char *why) {

@@ -34,8 +34,6 @@ bool link_is_error(const Link *link, const char *word);
 
 // Raises the reply, an error, unless Redis may answer another thing soon.
 void link_face(lua_State *L, const Link *link);
-// Raises that Redis does not let this user in, when the reply is an error.
-void link_check_login(lua_State *L, const Link *link);
 // Raises the reply, or without one what is wrong with the connection: it was tried long enough.
 int link_give_up(lua_State *L, const Link *link);
 

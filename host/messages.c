@@ -18,7 +18,7 @@ static void subscribe(lua_State *L, Messages *messages) {
         alive = redisGetReply(link->connection, (void **)&link->reply) == REDIS_OK;
     }
     if (!alive) link_give_up(L, link);
-    link_check_login(L, link);
+    if (link_is_error(link, "")) link_face(L, link);
 }
 
 static void forget_channels(Messages *messages) {
