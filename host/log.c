@@ -216,7 +216,6 @@ static void log_values(LogLevel level, const char *format, va_list values) {
         va_end(values);                                                                            \
     }
 
-DEFINE_LOG(log_debug, LEVEL_DEBUG)
 DEFINE_LOG(log_info, LEVEL_INFO)
 DEFINE_LOG(log_warn, LEVEL_WARN)
 DEFINE_LOG(log_error, LEVEL_ERROR)

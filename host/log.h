@@ -15,7 +15,6 @@ void log_open(LogFormat format, LogLevel least);
 int log_level(const char *name, LogLevel *level);
 
 #define LOG_PRINTF __attribute__((format(printf, 1, 2)))
-void log_debug(const char *format, ...) LOG_PRINTF;
 void log_info(const char *format, ...) LOG_PRINTF;
 void log_warn(const char *format, ...) LOG_PRINTF;
 void log_error(const char *format, ...) LOG_PRINTF;

@@ -40,7 +40,7 @@ struct Upkeep {
     UpkeepState state;
     Identity identity;
     Store *store;
-    Store *listener; // of the present host number
+    Store *listener; // once there is a host number
     Batch *announcement;
     uv_timer_t beat;
     uv_timer_t sweep; // the next step, when there is more to delete
@@ -227,7 +227,6 @@ static void subscribe(Upkeep *upkeep) {
                           .on_trouble = on_trouble,
                           .on_message = on_heard};
     upkeep->state = UPKEEP_LISTENING;
-    if (upkeep->listener) store_close(upkeep->listener);
     upkeep->listener = store_listen(upkeep->loop, upkeep->config, events, channels, 2);
 }
 

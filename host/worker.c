@@ -233,7 +233,6 @@ static void enlist(Worker *worker, int64_t host) {
     snprintf(name, sizeof name, "%lld.%d", (long long)host, worker->number);
     store_name(worker->store, name);
     worker->host = worker->seen = host;
-    worker->idle = false;
 }
 
 // ---- messages -----------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ typedef struct Worker Worker;
 
 typedef struct {
     void *owner;
-    // On the worker's thread. The lease of this host is gone: the worker has dropped all it held
-    // and does nothing until it is enlisted again.
+    // On the worker's thread. The lease of this host is gone: the worker has dropped all it held,
+    // and does nothing any more.
     void (*on_lost)(void *owner, int64_t host);
     // On the worker's thread, its last act: it was stopped and all it had to say was acknowledged.
     void (*on_stopped)(void *owner);
@@ -26,7 +26,7 @@ typedef struct {
 // `number` counts from 1; in Redis it is "<host>.<number>".
 Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events);
 
-// The host has a lease, under this number; under another number than before, all is dropped first.
+// The host has its lease, under this number. Once.
 void worker_enlist(Worker *worker, int64_t host);
 
 // There may be runs for it.
