@@ -59,6 +59,17 @@ local function wanted_of(run, child)
   return again and lib.get(child, "retried_at") == lib.get(run, "retried_at") and again
 end
 
+-- Nothing is started, and that is the operation's outcome.
+local function refuse(run, operation, code, message)
+  return lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = code, message = message }))
+end
+
+-- Nothing could ever end if this run waited for that one. True: it is refused.
+local function refuse_circle(run, operation, other)
+  local circle = lib.sharing.circle(run, other)
+  return circle and refuse(run, operation, "cycle", "neither could ever end: " .. circle)
+end
+
 -- The child is there: it was started before this run forgot the operation. It goes on if this run asks for it again and
 -- it failed, or was to begin again by hand; else what it comes to is the outcome.
 local function attach(run, operation, child, round, options)
@@ -66,8 +77,11 @@ local function attach(run, operation, child, round, options)
     if not lib.ended(child) then lib.loose.let_go(child, "detached") end
     return lib.record_outcome(run, operation, "completed", 1, cjson.encode(child.id), nil, round)
   end
+  local lives = not lib.ended(child)
+  local was_let_go = lives and (child.detached or child.abandoned)
+  if was_let_go and refuse_circle(run, operation, child) then return end
   lib.loose.await(child)
-  if not lib.ended(child) then return end
+  if lives then return end
   local state, again = child.state, options.again and wanted_of(run, child)
   if again or options.again and state ~= "completed" then
     if options.retry then lib.set(child, "retry", options.retry) end
@@ -87,10 +101,7 @@ local function share(run, operation, other, detached)
   end
   if detached then return record("completed", 1, cjson.encode(other.id)) end
   if lib.ended(other) then return record(other.state, other.attempt, lib.get(other, "result")) end
-  if string.sub(run.id .. "/", 1, #other.id + 1) == other.id .. "/" then
-    local message = "waiting for " .. other.id .. ", which waits for this run: " .. chain_of(run)
-    return lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cycle", message = message }))
-  end
+  if refuse_circle(run, operation, other) then return end
   lib.set(run, "w:" .. operation, other.id)
   lib.sharing.wait_for(run, operation, other)
 end
@@ -109,14 +120,11 @@ function effects.invoke(run)
   end
   lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then
-    local message = "not started: its run is being cancelled"
-    lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cancelled", message = message }))
-    return
+    return refuse(run, operation, "cancelled", "not started: its run is being cancelled")
   end
   if too_deep then
-    local message = "invoking " .. workflow .. " goes deeper than " .. max_depth .. " runs: " .. chain_of(run)
-    lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "cycle", message = message }))
-    return
+    return refuse(run, operation, "cycle",
+      "invoking " .. workflow .. " goes deeper than " .. max_depth .. " runs: " .. chain_of(run))
   end
   if unknown ~= "" and not lib.registered(workflow) then
     lib.record_outcome(run, operation, "refused", 0, unknown)
@@ -136,9 +144,8 @@ function effects.invoke(run)
   end
   if lib.beginning.being_deleted(id) then
     if stamp then lib.not_foreseen() end
-    local message = "not started: the run that had the id " .. id .. " is still being deleted; retry when it is gone"
-    lib.record_outcome(run, operation, "refused", 0, cjson.encode({ code = "duplicate_id", message = message }))
-    return
+    return refuse(run, operation, "duplicate_id",
+      "not started: the run that had the id " .. id .. " is still being deleted; retry when it is gone")
   end
   if options.dedupe then
     local earlier = lib.sharing.earlier(workflow, options.dedupe)

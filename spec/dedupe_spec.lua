@@ -132,7 +132,72 @@ describe("dedupe", function()
     both({ own }, function(made)
       local run = made:run("own", {})
       assert.equal("failed", run.state)
-      assert.truthy(tostring(run.error.message):find("which waits for this run: own > own", 1, true), run.error.message)
+      assert.truthy(tostring(run.error.message):find("neither could ever end: ", 1, true), run.error.message)
+    end)
+  end)
+
+  -- Runs of it are known by `own`, and ask in a second for what is known by `asks`.
+  local link = weir.workflow { id = "link", retry = { attempts = 1 }, run = function(ctx, data)
+    ctx:sleep "1s"
+    return data.asks and (ctx:invoke { id = "asked", workflow = "link", dedupe = { key = data.asks } }) or data.own
+  end }
+  local begin = weir.workflow { id = "begin", run = function(ctx, data)
+    return (ctx:invoke { id = "x", workflow = "link", data = data, dedupe = { key = data.own } })
+  end }
+
+  it("refuses to close a circle of trees that wait for each other", function()
+    both({ link, begin }, function(made)
+      for i, id in ipairs { "a", "b", "c" } do
+        made:start("begin", { own = id, asks = ("bca"):sub(i, i) }, { id = id })
+      end
+      local run = made:finish "c"
+      assert.truthy(run.error.message:find("neither could ever end: c/x waits for a/x waits for b/x waits for c/x", 1,
+        true), run.error.message)
+      assert.same({ "failed", "failed" }, { made:finish("a").state, made:finish("b").state })
+      assert.is_nil(made:fault())
+    end)
+  end)
+
+  it("lets runs wait for the same one on two ways", function()
+    local twice = weir.workflow { id = "twice", run = function(ctx)
+      return ctx:all {
+        ctx:spawn { id = "one", workflow = "link", dedupe = { key = "b" } },
+        ctx:spawn { id = "two", workflow = "link", dedupe = { key = "c" } },
+      }
+    end }
+    both({ link, begin, twice }, function(made)
+      for _, id in ipairs { "b", "c" } do made:start("begin", { own = id, asks = "a" }, { id = id }) end
+      made:start("begin", { own = "a" }, { id = "a" })
+      made:start("twice", {}, { id = "d" })
+      assert.same({ "a", "a" }, made:finish("d").result)
+      assert.is_nil(made:fault())
+    end)
+  end)
+
+  it("refuses to await a child again that has lived on, and waits for its run by now", function()
+    local fixed
+    local above = weir.workflow { id = "above", retry = { attempts = 1 }, run = function(ctx)
+      if fixed then ctx:sleep { id = "meanwhile", duration = "2m" } end
+      ctx:invoke { id = "x", workflow = "below", timeout = not fixed and "1s" or nil, on_timeout = "abandon" }
+    end }
+    local top = weir.workflow { id = "top", retry = { attempts = 1 }, run = function(ctx)
+      return (ctx:invoke { id = "y", workflow = "above", dedupe = { key = "above" } })
+    end }
+    local below = weir.workflow { id = "below", retry = { attempts = 1 }, run = function(ctx)
+      ctx:sleep "1m"
+      return (ctx:invoke { id = "up", workflow = "above", dedupe = { key = "above" } })
+    end }
+    both({ above, top, below }, function(made)
+      fixed = false
+      made:start("top", {}, { id = "t" })
+      made:advance(2000)
+      assert.equal("failed", made:state "t")
+      fixed = true
+      made:retry("t", "rule", "t/y", "rule")
+      made:finish()
+      assert.same({ "refused", "failed" }, { made:view("t/y").by_id.x.state, made:view("t/y/x").by_id.up.state })
+      assert.truthy(made:view("t/y").error.message:find("t/y waits for t/y/x waits for t/y", 1, true))
+      assert.is_nil(made:fault())
     end)
   end)
 

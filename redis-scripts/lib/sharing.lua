@@ -69,13 +69,12 @@ end
 local TOLD = 100 -- waiters a call
 local TOLD_BYTES = 4 * 1024 * 1024
 
--- Those that wait for a run, as many as may be told in this batch. True: there may be more.
-local function some_waiters(record, most)
-  local planned = lib.plan.waiters[record.id] or {}
-  lib.plan.waiters[record.id] = planned
-  local stored, paths = call("SRANDMEMBER", lib.key("waiters:" .. record.id), most), {}
+-- Those that wait for a run, `most` of them and what this batch planned. True: there may be more.
+local function some_waiters(id, most)
+  local planned = lib.plan.waiters[id] or {}
+  local stored, paths = call("SRANDMEMBER", lib.key("waiters:" .. id), most), {}
   for _, path in ipairs(stored) do
-    if planned[path] == nil then planned[path] = true end
+    if planned[path] == nil then push(paths, path) end
   end
   for path, waits in pairs(planned) do
     if waits then push(paths, path) end
@@ -89,11 +88,11 @@ end
 function sharing.tell_waiters(record, value)
   local most = math.min(TOLD, math.ceil(TOLD_BYTES / (#value + 1))) - lib.plan.tellings
   local paths, more = {}, true
-  if most > 0 then paths, more = some_waiters(record, most) end
+  if most > 0 then paths, more = some_waiters(record.id, most) end
   for _, path in ipairs(paths) do
     local run_id, operation = lib.parent_of(path)
     local run = lib.load(run_id)
-    lib.plan.waiters[record.id][path] = false
+    plan_waiter(record.id, path, false)
     if run and not lib.ended(run) and lib.get(run, "w:" .. operation) == record.id then
       if lib.record_outcome(run, operation, record.state, record.attempt, value, nil, nil, record.id) then
         lib.promote(run)
@@ -108,4 +107,74 @@ function sharing.tell_waiters(record, value)
   lib.plan.delayed[record.id] = lib.now()
   push(lib.plan.published, "due")
   push(lib.plan.published, lib.now())
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Circles: runs that wait for each other, of which none can ever end
+
+local LOOKED_AT = 1000 -- runs a call; a circle that is larger is not seen here, and `weir why` tells
+local PRINTED = 20 -- runs of a circle
+
+-- The run of an operation that waits for another run; nil when it does so no longer, or is about to be cancelled.
+local function waiter_at(path, id)
+  local run_id, operation = lib.parent_of(path)
+  local run = lib.load(run_id, "w:" .. operation)
+  if not run or lib.ended(run) or lib.get(run, "w:" .. operation) ~= id then return nil end
+  local open, after = match(lib.get(run, "o:" .. operation) or "", "^(\t)%d+\t[^\t]*\t?(%d*)")
+  local cut_off = run.cancel and after ~= "" and tonumber(after) < run.cancel
+  return open and not cut_off and run or nil
+end
+
+-- A parent waits for its child, unless that was let go; then it may wait for its end when it ends itself.
+local function waiting_parent(record)
+  if (record.detached or record.abandoned) and not record.lingers then return nil end
+  local parent_id = lib.parent_of(record.id)
+  local parent = parent_id and lib.load(parent_id)
+  return parent and not lib.ended(parent) and parent or nil
+end
+
+-- Adds a run and those above it to what cannot end before `below`.
+local function add(walk, run, below)
+  while run and walk.held_up[run.id] == nil do
+    walk.held_up[run.id] = below and below.id or false
+    walk.left = walk.left - 1
+    push(walk.list, run)
+    run, below = waiting_parent(run), run
+  end
+end
+
+-- All that cannot end before a run: id -> the run it waits for. Those above it always, of the others as many as are
+-- left to look at. What its turn adds to the waits of the run itself changes nothing of that, so it is looked at once.
+local function held_up_by(run)
+  if run.held_up then return run.held_up end
+  local walk, at = { held_up = {}, list = {}, left = lib.plan.waiters_left or LOOKED_AT }, 0
+  add(walk, run, nil)
+  while at < #walk.list and walk.left > 0 do
+    at = at + 1
+    local other = walk.list[at]
+    for _, path in ipairs(other.waiters and some_waiters(other.id, walk.left) or {}) do
+      if walk.left <= 0 then break end
+      local waiter = waiter_at(path, other.id)
+      if waiter then add(walk, waiter, other) else walk.left = walk.left - 1 end
+    end
+  end
+  lib.plan.waiters_left, run.held_up = walk.left, walk.held_up
+  return walk.held_up
+end
+
+--- The circle that a run closes if it waits for another one, for people; nil when that one can end before it.
+function sharing.circle(run, other)
+  local held_up = held_up_by(run)
+  if held_up[other.id] == nil then return nil end
+  local names, id, count = { run.id }, other.id, 0
+  while id do
+    count = count + 1
+    if count < PRINTED then push(names, id) end
+    id = held_up[id]
+  end
+  if count >= PRINTED then
+    push(names, "… (" .. count .. " runs)")
+    push(names, run.id)
+  end
+  return table.concat(names, " waits for ")
 end

@@ -16,6 +16,8 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 describe("random trees of runs", function()
   local store = redis.store()
   local roll
+  local sharing -- most ask for what others have begun
+  local quiet -- nothing begins any more, and every run ends as soon as it can
 
   -- ----------------------------------------------------------------------------------------------
   -- What a run says
@@ -59,7 +61,11 @@ describe("random trees of runs", function()
   local function options_of()
     local options = {}
     if roll(5) == 1 then options.detached = "1" end
-    if roll(4) == 1 then options.dedupe, options.within_ms = "key" .. roll(3), roll(1000) end
+    if sharing and roll(3) > 1 then
+      options.dedupe, options.within_ms = "key" .. roll(4), 60000
+    elseif roll(4) == 1 then
+      options.dedupe, options.within_ms = "key" .. roll(3), roll(1000)
+    end
     if roll(6) == 1 then options.delay_ms = roll(500) end
     return options
   end
@@ -75,7 +81,7 @@ describe("random trees of runs", function()
     end
     return redis.invoke {
       operation = name, child = round > 1 and path .. "~" .. round or path, options = options,
-      data = ('{"n":%d}'):format(roll(2)), workflow = ({ "w", "brief", "gone" })[roll(3)],
+      data = ('{"n":%d}'):format(roll(2)), workflow = sharing and "w" or ({ "w", "brief", "gone" })[roll(3)],
     }
   end
 
@@ -124,10 +130,12 @@ describe("random trees of runs", function()
     local lingering = lingering_of[id] or {}
     lingering_of[id] = lingering
     if fields.again then forget(say, fields, operations) end
-    local ends = fields.cancel or roll(3) > 1
+    local ends = quiet or fields.cancel or roll(3) > 1
     if not fields.cancel then
-      begin_some(say, id, fields, operations)
-      let_go_some(say, operations, lingering)
+      if not quiet then
+        begin_some(say, id, fields, operations)
+        let_go_some(say, operations, lingering)
+      end
     else
       for _, name in ipairs(keys.sorted(operations)) do
         local operation = operations[name]
@@ -235,6 +243,34 @@ describe("random trees of runs", function()
     end
   end
 
+  -- What all of those wait for that have not ended.
+  local function waits(runs)
+    local lines = {}
+    for _, id in ipairs(keys.sorted(runs)) do
+      if not ENDED[runs[id].state] then
+        local open = {}
+        for name, operation in pairs(operations_of(id, runs[id])) do
+          if operation.open then open[#open + 1] = runs[id]["w:" .. name] or operation.child end
+        end
+        table.sort(open)
+        lines[#lines + 1] = ("%s is %s, waits for %s"):format(id, runs[id].state, table.concat(open, ", "))
+      end
+    end
+    return lines
+  end
+
+  -- With nobody from outside, all come to an end: none wait for each other.
+  local function check_ends(worker)
+    quiet = true
+    for _ = 1, 30 do
+      while work(worker) do end
+      store:pass(1000)
+      store:say "promote"
+    end
+    quiet = false
+    assert.same({}, waits(all_runs()))
+  end
+
   local function end_all(worker)
     for _ = 1, 50 do
       local live = false
@@ -271,6 +307,7 @@ describe("random trees of runs", function()
       check_loose()
       assert.same({}, store:faults())
     end
+    if sharing then check_ends(store.a) end
     end_all(store.a)
     assert.same({}, store:faults())
     store:pass(86400000)
@@ -282,6 +319,7 @@ describe("random trees of runs", function()
   for seed = SEED, SEED + PROGRAMS - 1 do
     it("leave nothing behind, seed " .. seed, function()
       roll = dice.of(seed)
+      sharing = seed % 2 == 0
       play()
     end)
   end

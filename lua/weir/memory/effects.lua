@@ -38,9 +38,25 @@ function Store:may_be_fused(workflow, name)
   return self.options.fused ~= false and registered and registered.bundle == name
 end
 
+local function refuse(self, record, operation, code, message)
+  return self:record_outcome(record, operation, "refused", 0, json.encode { code = code, message = message })
+end
+
+local function refuse_circle(self, record, operation, other)
+  local circle = self:circle(record, other)
+  return circle and refuse(self, record, operation, "cycle", "neither could ever end: " .. circle)
+end
+
 -- The child that is there goes on, or its end is the outcome.
 local function attach(self, record, operation, child, round, options)
-  if not ENDED[child.state] then return end
+  local lives = not ENDED[child.state]
+  if options.detached then
+    if lives then child.detached = "1" end
+    return self:record_outcome(record, operation, "completed", 1, json.encode(child.id), nil, round)
+  end
+  if lives and (child.detached or child.abandoned) and refuse_circle(self, record, operation, child) then return end
+  child.detached, child.abandoned = nil, nil
+  if lives then return end
   local again = options.again and child.fields.retried_at == record.fields.retried_at and child.fields.again
   if again or options.again and child.state ~= "completed" then
     child.fields.retry = options.retry or child.fields.retry
@@ -52,13 +68,7 @@ local function attach(self, record, operation, child, round, options)
 end
 
 local function share(self, record, operation, other, detached)
-  if not detached and not ENDED[other.state] and (record.id .. "/"):sub(1, #other.id + 1) == other.id .. "/" then
-    self:record_outcome(record, operation, "refused", 0, json.encode {
-      code = "cycle",
-      message = ("waiting for %s, which waits for this run: %s"):format(other.id, chain_of(self, record.id)),
-    })
-    return
-  end
+  if not detached and not ENDED[other.state] and refuse_circle(self, record, operation, other) then return end
   record.fields["w:" .. operation] = other.id
   if not detached and not ENDED[other.state] then
     table.insert(other.waiters, { run = record.id, operation = operation })
@@ -82,19 +92,12 @@ function effects.invoke(self, record, take)
   end
   self:begin_operation(record, operation, text, foreseen_at)
   if untold_cancel(record) then
-    self:record_outcome(record, operation, "refused", 0, json.encode {
-      code = "cancelled", message = "not started: its run is being cancelled",
-    })
-    return
+    return refuse(self, record, operation, "cancelled", "not started: its run is being cancelled")
   end
   local _, depth = id:gsub("/", "")
   if depth > max_depth then
-    self:record_outcome(record, operation, "refused", 0, json.encode {
-      code = "cycle",
-      message = ("invoking %s goes deeper than %d runs: %s"):format(workflow, max_depth,
-        chain_of(self, record.id)),
-    })
-    return
+    return refuse(self, record, operation, "cycle",
+      ("invoking %s goes deeper than %d runs: %s"):format(workflow, max_depth, chain_of(self, record.id)))
   end
   if unknown ~= "" and not self.registry[workflow] then
     self:record_outcome(record, operation, "refused", 0, unknown)
@@ -195,7 +198,10 @@ function effects.tag(_, record, take)
 end
 
 -- What is kept, and how long, is the store's business.
-function effects.abandon(_, _, take) take() end
+function effects.abandon(self, _, take)
+  local child = self.records[take()]
+  if child and not ENDED[child.state] then child.abandoned = true end
+end
 
 function effects.suspend(self, record, take)
   local wake, wake_in = take(), take()

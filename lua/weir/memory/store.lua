@@ -239,6 +239,45 @@ function Store:tell_waiters(record, value)
   record.waiters = {}
 end
 
+-- The runs that cannot end before this one: see sharing.lua of redis-scripts.
+local function waiters_of(self, record)
+  local found = {}
+  local parent = (record.lingers or not record.detached and not record.abandoned)
+    and self.records[Store.parent_of(record.id) or ""]
+  if parent and not ENDED[parent.state] then found[1] = parent end
+  for _, waiter in ipairs(record.waiters) do
+    local run = self.records[waiter.run]
+    local text = run.fields["w:" .. waiter.operation] == record.id and run.fields["o:" .. waiter.operation] or ""
+    local after = tonumber(text:match("^\t%d+\t[^\t]*\t(%d+)"))
+    if after and not ENDED[run.state] and not (run.cancel and after < run.cancel) then found[#found + 1] = run end
+  end
+  return found
+end
+
+---The circle that a run closes if it waits for another one; nil when that one can end before it.
+---@param record weir.MemoryRecord
+---@param other weir.MemoryRecord
+---@return string?
+function Store:circle(record, other)
+  local held_up, list, at = { [record.id] = false }, { record }, 0
+  while at < #list do
+    at = at + 1
+    for _, waiter in ipairs(waiters_of(self, list[at])) do
+      if held_up[waiter.id] == nil then
+        held_up[waiter.id] = list[at].id
+        list[#list + 1] = waiter
+      end
+    end
+  end
+  if held_up[other.id] == nil then return nil end
+  local names, id = { record.id }, other.id
+  while id do
+    names[#names + 1] = id
+    id = held_up[id]
+  end
+  return table.concat(names, " waits for ")
+end
+
 ---A run ends; those who wait for it are told.
 function Store:finish_run(record, state, value)
   self:move(record, state, value)

@@ -65,6 +65,26 @@ return {
       return (ctx:invoke { id = "c", workflow = "noted", data = ctx.run.id, ]] .. shared "d13" .. [[ }) ]],
     play = { { "start", "r.a" }, { "ends", "r.a" }, { "start", "r.b" }, { "ends", "r.b" } },
     expect = { ["r.b"] = { result = '"r.a"' } } },
+  { "trees that would wait for each other are a cycle, the chain printed", run = [[
+      return (ctx:invoke { id = "c", workflow = id .. "-child", data = data, dedupe = { key = "d14" .. data.own } }) ]],
+    child = [[
+      pcall(ctx.invoke, ctx, { id = "gate", workflow = "day" })
+      return ctx:invoke { id = "other", workflow = id .. "-child", dedupe = { key = "d14" .. data.other } } ]],
+    play = { { "start", "r.a", data = { own = 1, other = 2 } }, { "waits", "r.a/c/gate", "long" },
+             { "start", "r.b", data = { own = 2, other = 1 } }, { "waits", "r.b/c/gate", "long" },
+             { "cancel", "r.a/c/gate" }, { "waits", "r.a/c", "other" }, { "cancel", "r.b/c/gate" },
+             { "ends", "r.b" }, { "ends", "r.a" } },
+    expect = { ["r.b/c [other]"] = { error = "~r.b/c waits for r.a/c waits for r.b/c" },
+               ["r.a/c [other]"] = { run = "r.b/c" }, ["r.a"] = { error = "~cycle" } } },
+  { "a child that was let go may wait for the run that began it", run = [[
+      if data.first then return (ctx:invoke { id = "c", workflow = id, data = {}, dedupe = { key = "d15" } }) end
+      ctx:invoke { id = "loose", workflow = id .. "-child", detached = true }
+      pcall(ctx.invoke, ctx, { id = "gate", workflow = "day" })
+      return "done" ]],
+    child = [[ return (ctx:invoke { id = "above", workflow = id, dedupe = { key = "d15" } }) ]],
+    play = { { "start", "r", data = { first = true } }, { "waits", "r/c/gate", "long" },
+             { "waits", "r/c/loose", "above" }, { "cancel", "r/c/gate" }, { "ends", "r" }, { "ends", "r/c/loose" } },
+    expect = { ["r/c/loose"] = { result = '"done"' } } },
   { "dedupe is a table with a key", fields = "retry = { attempts = 1 },",
     run = [[ ctx:invoke { id = "c", workflow = "echo", dedupe = "key" } ]], fails = "error" },
 }
