@@ -431,6 +431,135 @@ describe("ctx.deps", function()
   end)
 end)
 
+describe("a graph that is changed, and retried", function()
+  local fixed
+  local flaky = workflow("flaky", function(_, data)
+    if not fixed then error(weir.error { code = "boom", message = "it broke" }) end
+    return data
+  end)
+
+  -- What becomes of the nodes, in every mode: "key state", those of later rounds "key~2 state", in order.
+  local function retry(before, after, options)
+    local lists, views = {}, {}
+    for i, mode in ipairs(MODES) do
+      fixed = false
+      local function workflows(nodes) return { echo, fails, nap, flaky, weir.graph { id = "g", nodes = nodes } } end
+      local made = driver.new { workflows = workflows(before), always_replay = mode.always_replay, fused = mode.fused }
+      made:start("g", {}, { id = "r" })
+      assert.equal(options and options.first or "failed", made:finish("r").state)
+      fixed = true
+      made:deploy { workflows = workflows(after) }
+      made:retry("r", options and options.again or "rule")
+      local view, list = made:finish("r"), {}
+      for at, operation in ipairs(made:read("r").operations) do
+        list[at] = (operation.run or operation.id):gsub("^r/", "") .. " " .. operation.state
+      end
+      table.sort(list)
+      lists[i], views[i] = list, view
+      assert.is_nil(made:fault())
+      assert.same(lists[1], list)
+    end
+    return lists[1], views[1]
+  end
+
+  it("does again what depends now on a node that failed, and all behind it", function()
+    local list, view = retry({
+      node("a", "echo"), node("b", "flaky"), node("c", "echo", "a"), node("d", "nap", "c"), node("e", "echo"),
+    }, {
+      node("a", "echo", "b"), node("b", "flaky"), node("c", "echo", "a"), node("d", "nap", "c"), node("e", "echo"),
+    })
+    assert.same({ "a~2 completed", "b completed", "c~2 completed", "d~2 completed", "e completed" }, list)
+    assert.equal("completed", view.state)
+    assert.is_true(view.by_id.a.number > view.by_id.b.number)
+  end)
+
+  it("does again what depends now on a node that was not there", function()
+    local nodes = { node("b", "flaky"), node("c", "echo"), node("d", "echo") }
+    local list = retry(nodes, { nodes[1], node("c", "echo", "new"), nodes[3], node("new", "echo") })
+    assert.same({ "b completed", "c~2 completed", "d completed", "new completed" }, list)
+  end)
+
+  it("leaves what no longer depends on a node that is gone", function()
+    local list, view = retry({ node("gone", "echo"), node("a", "echo", "gone"), node("b", "flaky", "gone") },
+      { node("a", "echo"), node("b", "flaky") })
+    assert.same({ "a completed", "b completed", "gone completed" }, list)
+    assert.same({ a = { from = "a" }, b = { from = "b" } }, view.result)
+  end)
+
+  it("is done with a node that failed and is gone", function()
+    local list, view = retry({ node("a", "echo"), node("b", "flaky", "a"), node("c", "echo", "b") },
+      { node("a", "echo"), node("c", "echo", "a") })
+    assert.same({ "a completed", "c completed" }, list)
+    assert.equal("completed", view.state)
+  end)
+
+  it("takes a node that is renamed for another one, and what depends on it does that anew", function()
+    local list = retry({ node("old", "echo"), node("c", "echo", "old"), node("b", "flaky") },
+      { node("name", "echo"), node("c", "echo", "name"), node("b", "flaky") })
+    assert.same({ "b completed", "c~2 completed", "name completed", "old completed" }, list)
+  end)
+
+  it("runs another workflow for a node that failed, in a new round", function()
+    local list, view = retry({ node("a", "echo"), node("b", "flaky", "a") },
+      { node("a", "echo"), node("b", "nap", "a") })
+    assert.same({ "a completed", "b~2 completed" }, list)
+    assert.equal("completed", view.state)
+  end)
+
+  it("refuses another workflow for a node that is kept, until that is done again by name", function()
+    local before = { node("a", "echo"), node("b", "flaky", "a") }
+    local after = { node("a", "nap"), node("b", "flaky", "a") }
+    local _, view = retry(before, after)
+    assert.same({ "failed", "replay_mismatch" }, { view.state, view.error.code })
+    assert.matches('operation "a" was invoke of "echo" .* now invoke of "nap"', view.error.message)
+    local list
+    list, view = retry(before, after, { again = "from\ta" })
+    assert.same({ "a~2 completed", "b~2 completed" }, list)
+    assert.equal("completed", view.state)
+  end)
+
+  it("keeps a node that waits for any, and has one that completed", function()
+    local any = { when = "any" }
+    local list = retry({ node("a", "echo"), node("b", "flaky"), with(node("c", "echo", "a"), any) },
+      { node("a", "echo"), node("b", "flaky"), node("new", "echo"), with(node("c", "echo", "a", "new"), any) })
+    assert.same({ "a completed", "b completed", "c completed", "new completed" }, list)
+    list = retry({ node("a", "echo"), node("b", "flaky"), with(node("c", "echo", "a"), any) },
+      { node("a", "echo"), node("b", "flaky"), with(node("c", "echo", "a", "b"), any) })
+    assert.same({ "a completed", "b completed", "c~2 completed" }, list)
+  end)
+
+  it("does again what waited for one to settle, and waits for its success now", function()
+    local a, d = node("a", "fails"), node("d", "echo")
+    local list, view = retry({ a, with(node("c", "echo", "a"), { when = "settled" }), d },
+      { a, node("c", "echo", "a"), d }, { again = "from\td" })
+    assert.same({ "a failed", "c pending", "d~2 completed" }, list)
+    assert.equal('node "a" failed: it broke; 1 not started', view.error.message)
+  end)
+
+  it("does again what depends now on a node from which on it is retried, though all completed", function()
+    local list = retry({ node("a", "echo"), node("b", "echo"), node("c", "echo", "a") },
+      { node("a", "echo", "b"), node("b", "echo"), node("c", "echo", "a") },
+      { again = "from\tb", first = "completed" })
+    assert.same({ "a~2 completed", "b~2 completed", "c~2 completed" }, list)
+  end)
+
+  it("keeps to that when it is cut off before it knows the new graph, and retried again", function()
+    fixed = false
+    local function workflows(nodes) return { echo, flaky, weir.graph { id = "g", nodes = nodes } } end
+    local made = driver.new { workflows = workflows { node("a", "echo"), node("b", "flaky") } }
+    made:start("g", {}, { id = "r" })
+    made:finish "r"
+    fixed = true
+    made:deploy { workflows = workflows { node("a", "echo", "b"), node("b", "flaky") } }
+    made:retry("r", "rule")
+    made:cancel("r", "not yet", true)
+    assert.equal("cancelled", made:finish("r").state)
+    made:retry("r", "rule")
+    assert.equal("completed", made:finish("r").state)
+    assert.equal("completed", made:state "r/a~2")
+  end)
+end)
+
 describe("weir.graph", function()
   it("tells a mistake at the author's line", function()
     local function fault(fields) return select(2, pcall(weir.graph, fields)) end

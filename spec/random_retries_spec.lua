@@ -216,6 +216,8 @@ function store.call(...)
   return replies
 end
 
+function store.registry() return made.registry end
+
 -- ------------------------------------------------------------------------------------------------
 -- Disturbing them
 
@@ -254,6 +256,16 @@ local function break_some(roll, names, one_in)
   end
 end
 
+-- A node depends on one more of those that stand before it.
+local function add_edge(roll, nodes)
+  local user = roll(#nodes)
+  local need = user > 1 and nodes[roll(user - 1)].key
+  for _, key in ipairs(nodes[user].needs) do
+    if key == need then return end
+  end
+  if need then table.insert(nodes[user].needs, need) end
+end
+
 -- The code is changed: something is not asked for any more, or something new is.
 local function change_some(roll, maker)
   local body = library[roll(#library)]
@@ -266,6 +278,7 @@ local function change_some(roll, maker)
       end
       node.when = node.needs[1] and node.when
     end
+    add_edge(roll, body.graph)
   elseif body[1] and roll(2) == 1 then
     table.remove(body, roll(#body))
   else
@@ -307,6 +320,22 @@ local function done_twice()
   end
 end
 
+-- A node of a graph that has completed began when all was there that it depends on, as the graph was last.
+local function too_early()
+  for _, id in ipairs(made.order) do
+    local run = made:state(id) == "completed" and made.records[id].workflow == "graph" and read(id)
+    local numbers = {}
+    for _, operation in ipairs(run and run.operations or {}) do numbers[operation.id] = operation.number end
+    for _, operation in ipairs(run and run.operations or {}) do
+      for _, need in ipairs(operation.number and not operation.when and operation.depends_on or {}) do
+        if not numbers[need] or numbers[need] > operation.after then
+          return ("%s/%s was begun before %s had ended"):format(id, operation.id, need)
+        end
+      end
+    end
+  end
+end
+
 local function play(seed)
   local roll = dice.of(seed)
   library = {}
@@ -340,6 +369,8 @@ local function play(seed)
     if reply.answer ~= "retried" then return "cannot be retried: " .. reply.message end
     finish(root)
   end
+  local early = too_early()
+  if early then return early end
   local view = made:view(root)
   if view.state ~= "completed" then
     return ("%s is %s: %s"):format(root, view.state, tostring(view.error))

@@ -3,6 +3,7 @@
 -- weir.testing act on it.
 
 local forgetting = require "weir.forgetting"
+local graph = require "weir.graph"
 local nearest = require "weir.nearest"
 local record = require "weir.record"
 
@@ -158,6 +159,17 @@ local function named(ids)
   return #ids > NAMED and ("%s and %d more"):format(text, #ids - NAMED) or text
 end
 
+-- The graphs that begin again on other code than they ran on. What their edges are now is known when they begin.
+local function on_newer_code(links, newest)
+  local ids = {}
+  for _, link in ipairs(links) do
+    local run = link.run
+    local bundle = run.graph and run.workflow ~= graph.WORKFLOW and newest(run.workflow)
+    if bundle and bundle ~= run.bundle then ids[#ids + 1] = run.id end
+  end
+  return ids
+end
+
 ---@class weir.Retried what a retry makes of a run
 ---@field forgot string[] operations
 ---@field kept string[] operations
@@ -165,8 +177,9 @@ end
 ---@field message string the same in a sentence, and whether it will end the same way
 
 ---@param links weir.Link[]
+---@param newest fun(workflow: string): string? the bundle that serves new attempts
 ---@return weir.Retried
-function chain.account(links)
+function chain.account(links, newest)
   local run, again = links[#links].run, links[#links].again
   local marks = forgetting.choose(ended(run), again)
   local forgot, kept, above = {}, {}, {}
@@ -180,6 +193,11 @@ function chain.account(links)
     #forgot > 0 and "forgot " .. named(forgot) or "nothing is forgotten",
     #kept > 0 and "kept " .. named(kept) or "nothing is kept")
   if #above > 0 then text = text .. "; so does " .. named(above) .. ", for its sake" end
+  local graphs = on_newer_code(links, newest)
+  if graphs[1] then
+    text = ("%s; %s on newer code: what depends there on those, or on a new node, is forgotten, too"):format(text,
+      named(graphs) .. (#graphs == 1 and " runs" or " run"))
+  end
   local culprit = run.error and run.error.operation
   if culprit and not marks[culprit] and operation_of(run, culprit) then
     text = text .. ('; it will end the same way, as the failure of "%s" led to more: weir retry %s --from %s'):format(

@@ -8,7 +8,9 @@
 local branches = require "weir.branches"
 local context = require "weir.context"
 local deps = require "weir.deps"
+local entry = require "weir.entry"
 local failure = require "weir.failure"
+local forgetting = require "weir.forgetting"
 local graph = require "weir.graph"
 local json = require "weir.json"
 local verb = require "weir.verb"
@@ -262,6 +264,21 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- All of it
 
+-- The graph may have been changed since its nodes ran: what depends now on a node that is forgotten, or new, is done
+-- again like what depended on it then.
+local function forget_outdated(journal, plan)
+  local kept = {}
+  for _, key in ipairs(plan.keys) do
+    local text, outcome = journal.recorded[key], journal.came[key]
+    if text and outcome then
+      kept[key] = {
+        number = outcome.number, after = entry.read(text).after, completed = outcome.state == "completed",
+      }
+    end
+  end
+  journal:forget_too(forgetting.outdated(plan, kept, journal.forgotten))
+end
+
 function Conductor:conduct()
   local all = self.run.branches
   self.wait = all:begin_watch()
@@ -286,6 +303,7 @@ end
 function conductor.run(ctx, definition, input)
   local _, run = verb.state_of(ctx, "graph")
   local plan = plan_of(definition, input)
+  if run.journal.begins_again then forget_outdated(run.journal, plan) end
   if definition.id == graph.WORKFLOW then
     input = nil -- it is large, and no function is there that asks for it
   else

@@ -6,7 +6,8 @@
 --   from⇥ID    that one, and all that began after it
 --   scratch    everything
 --
--- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it.
+-- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it, in the graph as
+-- it ran (`choose`) or as it is now (`outdated`).
 
 local forgetting = {}
 
@@ -161,6 +162,90 @@ function forgetting.choose(ended, again)
     end
   end
   return forgotten, ids
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- A graph that was changed
+
+---@class weir.KeptNode
+---@field number integer of its outcome
+---@field after integer as it began
+---@field completed boolean
+
+-- When each node's fate was known, as far as it is: `ended` has the number, `completed` whether it is good; `lost` are
+-- those that were there and are forgotten.
+local function new_fates(plan)
+  local fates = { ended = {}, completed = {}, lost = {}, order = {}, missing = {} }
+  for i = 1, plan.count do
+    fates.missing[i] = plan.first_need[i + 1] - plan.first_need[i]
+    if fates.missing[i] == 0 then table.insert(fates.order, i) end
+  end
+  return fates
+end
+
+-- What a node depends on, in short: whether some is open still, or lost; the numbers at which the first failed, the
+-- first completed and the last ended.
+local function needs_of(plan, fates, i)
+  local open, lost, failed, first, last = false, false, nil, nil, 0
+  for at = plan.first_need[i], plan.first_need[i + 1] - 1 do
+    local need = plan.needs[at]
+    local number = fates.ended[need]
+    lost = lost or fates.lost[need]
+    if not number then
+      open = true
+    elseif fates.completed[need] then
+      first, last = math.min(first or number, number), math.max(last, number)
+    else
+      failed, last = math.min(failed or number, number), math.max(last, number)
+    end
+  end
+  return open, lost, failed, first, last
+end
+
+-- When a node could begin, or was never to begin; neither when that is not known yet.
+---@return integer? able
+---@return integer? never
+local function begins(when, open, failed, first, last)
+  if when == "any" and (first or not open and not failed) then return first or 0 end
+  if when == "all" and failed then return nil, failed end
+  if open then return nil end
+  if when == "any" then return nil, last end
+  return last
+end
+
+local function judge(plan, fates, i, kept)
+  local open, lost, failed, first, last = needs_of(plan, fates, i)
+  local able, never = begins(plan.when[i] or "all", open, failed, first, last)
+  if not kept then
+    fates.ended[i] = never
+  elseif able and able <= kept.after and not lost then
+    fates.ended[i], fates.completed[i] = kept.number, kept.completed
+  else
+    fates.lost[i] = true
+    return true
+  end
+end
+
+---Nodes that are kept although, as the graph is now, they depend on something that is forgotten or was never there.
+---@param plan weir.Plan
+---@param kept table<string, weir.KeptNode> by key
+---@param forgotten table<string, any> by key
+---@return string[] keys
+function forgetting.outdated(plan, kept, forgotten)
+  local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which none stands before those it depends on
+  for i = 1, plan.count do fates.lost[i] = forgotten[plan.keys[i]] ~= nil end
+  while at < plan.count do
+    at = at + 1
+    local i = fates.order[at]
+    local key = plan.keys[i]
+    if judge(plan, fates, i, kept[key]) then keys[#keys + 1] = key end
+    for edge = plan.first_user[i], plan.first_user[i + 1] - 1 do
+      local user = plan.users[edge]
+      fates.missing[user] = fates.missing[user] - 1
+      if fates.missing[user] == 0 then table.insert(fates.order, user) end
+    end
+  end
+  return keys
 end
 
 return forgetting

@@ -67,6 +67,7 @@ function journal.new(fields, attempt)
     scope = "", -- of the branch that runs
     barren = nil, -- what led to nothing, once there is any
     adopting = false, -- what begins is no doing of the code
+    begins_again = false, -- whether this is the first turn of an attempt that forgets what is to be done again
   }, journal)
   return self
 end
@@ -114,14 +115,30 @@ function journal:forget(fields)
     if numbers[id] then fields[tostring(numbers[id])] = nil end
   end
   self.outbox:tell("afresh")
+  self.begins_again = true
 end
 
--- An operation of the record. How far the code had come is where the last of them began.
-local function restore_operation(self, id, text)
-  self.recorded[id] = text
+-- How far the code had come is where the last of what is recorded began.
+local function note_recorded(self, text)
   local after = tonumber(text:match("^%d*\t%d+\t[^\t]*\t(%d+)"))
   if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
   if after == self.replay_until then self.replay_last = self.replay_last + 1 end
+end
+
+---A graph has changed: before anything begins, more is forgotten of what was taken over. That goes before the word that
+---all is forgotten, which was told last: an attempt that is cut off before that word is recorded begins here again.
+---@param ids string[]
+function journal:forget_too(ids)
+  if not ids[1] then return end
+  self.outbox:take_back("afresh")
+  for _, id in ipairs(ids) do
+    self.outbox:tell("forget", id, "anew")
+    self.forgotten[id] = { round = self.rounds[id] or 1, anew = true }
+    self.recorded[id], self.came[id], self.rounds[id] = nil, nil, nil
+  end
+  self.outbox:tell("afresh")
+  self.replay_until, self.replay_last = 0, 0
+  for _, text in next, self.recorded do note_recorded(self, text) end
 end
 
 ---Take over what a cold run's record holds.
@@ -135,7 +152,8 @@ function journal:restore(fields)
     elseif field:byte(2) == 58 then -- ":"
       local id = field:sub(3)
       if first == 111 then -- "o:"
-        restore_operation(self, id, value)
+        self.recorded[id] = value
+        note_recorded(self, value)
       elseif first == 99 then -- "c:"
         self.rounds[id] = math.tointeger(tonumber(value))
       elseif first == 120 then -- "x:"

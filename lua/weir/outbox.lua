@@ -46,6 +46,14 @@ function outbox:tell(...)
   return first
 end
 
+---Take back what was told last, in this turn.
+---@param effect string what that must be; it brings nothing
+function outbox:take_back(effect)
+  local first = table.remove(self.marks)
+  assert(self.effects[first] == effect and #self.effects == first, effect)
+  self.effects[first] = nil
+end
+
 ---A payload of so many bytes was told with the last effect.
 function outbox:weigh(bytes)
   local last = #self.marks

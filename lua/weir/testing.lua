@@ -350,7 +350,10 @@ function Runner:retry(id, options)
   end
   local links, _, fault = chain.of(function(one) return self.memory:read(one) end, id, options)
   if not links then misuse(fault) end
-  local sentence, list = chain.account(links).message, {}
+  local registry, list = self.memory.registry, {}
+  local sentence = chain.account(links, function(workflow)
+    return registry[workflow] and registry[workflow].bundle
+  end).message
   for _, link in ipairs(links) do
     list[#list + 1] = link.run.id
     list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again

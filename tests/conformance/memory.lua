@@ -30,7 +30,8 @@ end
 function Side:retry(id, options)
   local links, _, fault = chain.of(function(one) return self.store:read(one) end, id, options)
   if not links then return play.refusal(fault) end
-  local sentence, list = chain.account(links).message, {}
+  local registry, list = self.store.registry, {}
+  local sentence = chain.account(links, function(workflow) return registry[workflow].bundle end).message
   for _, link in ipairs(links) do
     list[#list + 1] = link.run.id
     list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again

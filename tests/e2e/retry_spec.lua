@@ -240,6 +240,33 @@ end } }
     assert.equal("failed", store:ended("s").state)
   end)
 
+  it("of a graph that was changed does again what depends on the failed node by now", function()
+    local code = [[
+return { pay, weir.workflow { id = "note", retry = { attempts = 1 }, run = function(ctx, data)
+  ctx:step("note", function() note(data, data.name) end)
+end }, weir.graph { id = "etl", nodes = function(data)
+  local function node(key, workflow, needs)
+    return { key = key, workflow = workflow, depends_on = needs, data = { folder = data.folder, name = key } }
+  end
+  return { node("extract", "note"), node("transform", "pay"), node("load", "note", %s), node("%s", "note") }
+end } }
+]]
+    begin(code:format('{ "extract" }', "report"))
+    support.write(folder .. "/declined", "")
+    store:start("e", "etl", data())
+    assert.equal("failed", store:ended("e").state)
+    host:kill()
+    support.remove(folder .. "/declined")
+    save(code:format('{ "extract", "transform" }', "summary"))
+    host:start()
+    local reply = weir("retry", "e")
+    assert.same({ 0, "run e begins again: forgot transform; kept extract, report, load; e runs on newer code: what "
+      .. "depends there on those, or on a new node, is forgotten, too\n" }, { reply.status, reply.stderr })
+    assert.equal("completed", store:ended("e").state)
+    assert.same({ extract = 1, reserve = 1, charge = 2, load = 2, report = 1, summary = 1 }, notes())
+    assert.equal("completed", store:state "e/load~2")
+  end)
+
   it("goes on after a cancel, too, and what was cancelled cannot complete before", function()
     begin [[
 return { pay, weir.workflow { id = "slow", cancel_grace = "1d", run = function(ctx, data)

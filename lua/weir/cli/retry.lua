@@ -22,8 +22,8 @@ local function refusal(word, sentence, run)
   return { answer = REFUSED[word][1], state = state, message = sentence, status = REFUSED[word][2] }
 end
 
-local function acceptance(links)
-  local account = chain.account(links)
+local function acceptance(links, newest)
+  local account = chain.account(links, newest)
   return { answer = "retried", message = account.message, status = 0, forgot = account.forgot, kept = account.kept,
            above = account.above }
 end
@@ -79,8 +79,13 @@ local function try(ids, options, answers)
   for i, reply in ipairs(groups[1] and store.call(table.unpack(groups)) or {}) do
     retried[trees[i][1].run.id] = reply[1] == "retried"
   end
+  local registry
+  local function newest(workflow)
+    registry = registry or store.registry()
+    return registry[workflow] and registry[workflow].bundle
+  end
   for i, links in pairs(chains) do
-    if retried[links[1].run.id] then answers[i] = acceptance(links) end
+    if retried[links[1].run.id] then answers[i] = acceptance(links, newest) end
   end
 end
 
