@@ -1,7 +1,8 @@
 -- cancel: record the end of a run from outside it. The verb is for people, the effect for a parent that ends a child.
 -- args   run  message  [now("1"|"")]          the effect: child  message  now
 --        now: without any clean-up; also for one whose cancel is recorded already
---        effect: where another run stands for the child, only the operation ends; that run goes on
+--        effect: the run does not end before the child has; where another run stands for the child, only the operation
+--        ends, and that run goes on
 -- moves  ready | scheduled -> cancelled when it never began; waiting | retrying -> ready, to end its children first;
 --        a running one is told with its next turn
 -- reply  cancelled    it never began, or has its cancel recorded now: it ends when its children have
@@ -13,6 +14,7 @@ function effects.cancel(run)
   local child = lib.load(id)
   if child and not lib.ended(child) then
     lib.cancelling.cancel(child, "cancelled", message, now == "1")
+    lib.await_end(run, child)
   else -- none was started, or one of an earlier round is left
     local _, operation = lib.parent_of(id)
     lib.sharing.stop_waiting(run, operation, message)

@@ -63,14 +63,11 @@ end
 lib.take = take
 
 --- The next `n` of them.
-function lib.take_many(n) return unpack(arguments, lib.take_range(n)) end
-
---- Where the next `n` of them stand in ARGV: from, to. There may be more than a function takes.
-function lib.take_range(n)
+function lib.take_many(n)
   local from = at + 1
   at = at + n
   if at > last then error("too few arguments", 0) end
-  return from, at
+  return unpack(arguments, from, at)
 end
 
 --- `n` options, each a name and a value.

@@ -16,7 +16,8 @@ local MOST_BYTES = 1024 * 1024 -- of outcomes that are read only to see how they
 local OWN = { "state", "workflow", "data", "seed", "created_at", "queue", "priority", "asked_queue", "bundle",
               "started_at", "finished_at", "result", "error", "holder", "turn", "number", "known", "retry", "tags",
               "graph", "deps", "again", "ended", "barren", "round", "spent", "retried_at", "special", "attempt",
-              "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters", "abandoned", "loose" }
+              "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters", "abandoned", "loose",
+              "lingering" }
 
 local function read(id, field)
   local value = redis.call("HGET", lib.key("r:" .. id), field)

@@ -287,6 +287,53 @@ describe("data", function()
   end)
 end)
 
+describe("a run whose many children are not done in time", function()
+  -- In each part of a turn: what it tells, and whether it leaves the end of a child to the next one.
+  local function check_parts(made)
+    for _, turn in ipairs(made.told) do
+      assert.is_true(#turn.effects <= 1300, #turn.effects)
+      local effects = driver.split(turn.effects)
+      local last = effects[#effects]
+      assert.is_false(last[1] == "resolve" and last[3] == "timeout")
+    end
+  end
+
+  it("tells them to end in parts, each with its own timeout, and waits for the last of them", function()
+    for _, mode in ipairs { {}, { always_replay = true }, { crash_at = 1520 } } do
+      mode.workflows, mode.max_events = { careful, workflow("w", function(ctx)
+        local futures = {}
+        for i = 1, 500 do
+          futures[i] = ctx:spawn { workflow = "careful", timeout = "1s", on_timeout = i <= 8 and "abandon" or nil }
+        end
+        ctx:settle(futures)
+        return "done"
+      end) }, 100000
+      local made = driver.new(mode)
+      made:start("w", nil, { id = "r" })
+      local view = made:finish("r")
+      assert.same({ "completed", 2000 }, { view.state, view.finished_at - view.started_at })
+      for i = 9, 500 do assert.equal("cancelled", made:state("r/invoke#" .. i)) end
+      check_parts(made)
+      assert.is_nil(made:fault())
+    end
+  end)
+
+  it("ends when they have, in few turns", function()
+    local made = driver.new { workflows = { workflow("slow", function(ctx)
+      local ok, raised = pcall(ctx.sleep, ctx, "1h")
+      if not ok then ctx:sleep(1 + tonumber(ctx.run.id:match "%d+$") / 10) error(raised) end
+    end), workflow("w", function(ctx)
+      local futures = {}
+      for i = 1, 100 do futures[i] = ctx:spawn { workflow = "slow", timeout = "1s" } end
+      ctx:settle(futures)
+    end) } }
+    assert.equal("completed", made:run("w", nil, { id = "r" }).state)
+    local completes = 0
+    for _, name in ipairs(made:effects_of "r") do completes = completes + (name == "complete" and 1 or 0) end
+    assert.equal(2, completes)
+  end)
+end)
+
 describe("a run that fails", function()
   it("cancels its children, and ends after them", function()
     local view

@@ -92,11 +92,13 @@ local function time_out(run, operation)
   local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
   journal:resolve(operation, "timeout", 0,
     failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
+  run.outbox:join()
   if operation.on_timeout == "abandon" then
     journal:abandon_child(operation)
   else
     journal:cancel_child(operation, "cancelled: " .. message)
   end
+  run.outbox:separate()
   leave(run, operation)
 end
 

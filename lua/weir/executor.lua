@@ -102,7 +102,7 @@ function executor.from_fields(bundle, id, fields)
     attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.deaths or 0),
     created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
     queue = fields.queue or "default", -- which this worker serves
-    lingering = {}, -- children that have to end although nothing is awaited of them any more
+    lingering = {}, -- children that were told to end and of which nothing is awaited any more
     abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
     tags = fields.tags, -- JSON
@@ -260,7 +260,7 @@ function Run:cancel_children(scope, message)
   end
 end
 
----The child of this operation has to end before the run does, whatever is known of the operation.
+---The child of this operation was told to end, whatever is known of the operation.
 function Run:linger(operation)
   local lingering = self.lingering
   for _, child in ipairs { operation.child, operation.other_child } do
@@ -455,10 +455,9 @@ function Run:adopt()
   if self.cut then self:hurry_lingering() end
 end
 
--- Everything below this run has ended, but for children whose time was over: the store looks at those.
+-- Everything below this run has ended, but for children that were told to end: the store waits for those.
 function Run:finish()
   local log, outbox, cancel = self.journal, self.outbox, self.journal.cancel
-  local lingering = self.lingering
   local barren = self.main and log:barren_text() or "" -- nobody saw what its code did
   if cancel then
     local code, message = cancel.state, cancel.value
@@ -466,12 +465,11 @@ function Run:finish()
       code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
     }
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
-    outbox:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren, #lingering,
-      table.unpack(lingering))
+    outbox:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren)
   elseif self.failure then
-    outbox:close("fail", "failed", failure.encode(self.failure), barren, #lingering, table.unpack(lingering))
+    outbox:close("fail", "failed", failure.encode(self.failure), barren)
   else
-    outbox:close("complete", self.result, #lingering, table.unpack(lingering))
+    outbox:close("complete", self.result)
   end
 end
 

@@ -118,7 +118,7 @@ end
 -- Effect -> its arguments, and for those that end with a list how many values an item of it has.
 local ARGUMENTS = {
   foresee = { 3 }, graph = { 1 }, deps = { 3, 1 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 3 },
-  resolve = { 5 }, invoke = { 11, 2 }, complete = { 2, 1 }, fail = { 4, 1 }, forget = { 2 }, afresh = { 0 },
+  resolve = { 5 }, invoke = { 11, 2 }, complete = { 1 }, fail = { 3 }, forget = { 2 }, afresh = { 0 },
   tag = { 1 }, abandon = { 1 },
 }
 

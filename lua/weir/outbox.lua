@@ -1,7 +1,7 @@
 -- What a run tells the store: effects, in order, in turns of a bounded size.
 --
 -- Invariant: what stands on outcomes that are foreseen goes in the turn that says so, and what says how the run goes on
--- is the last of its turn.
+-- is the last of its turn. What was joined goes together.
 
 local outbox = {}
 outbox.__index = outbox
@@ -21,6 +21,8 @@ function outbox.new()
     bytes = 0, -- of all those not taken yet
     taken = 0, -- how many of them were told in turns before
     inseparable = 0, -- how many of them go in one turn: up to the last whose outcome was foreseen
+    joining = false, -- whether what is told goes with the one before
+    joined = {}, -- marks of those that go with the one before them
     foreseen = false,
     uncertain = false,
     closed = false, -- whether the last of them says how the run goes on
@@ -36,6 +38,7 @@ function outbox:tell(...)
   local effects, marks, count = self.effects, self.marks, select("#", ...)
   local first = #effects + 1
   marks[#marks + 1] = first
+  if self.joining then self.joined[#marks] = true end
   if count > SHORT then
     table.move({ ... }, 1, count, first, effects)
   else -- without a table in between
@@ -45,6 +48,12 @@ function outbox:tell(...)
   end
   return first
 end
+
+---What is told from now on goes in the same turn as what was told last …
+function outbox:join() self.joining = true end
+
+---… up to here.
+function outbox:separate() self.joining = false end
 
 ---Take back what was told last, in this turn.
 ---@param effect string what that must be; it brings nothing
@@ -94,7 +103,7 @@ function outbox:take()
   if last < #marks then
     self.taken = last
   else
-    self.effects, self.marks, self.payloads, self.bytes, self.taken = {}, {}, {}, 0, 0
+    self.effects, self.marks, self.payloads, self.joined, self.bytes, self.taken = {}, {}, {}, {}, 0, 0
   end
   if from > 1 or last < #marks then effects = table.move(effects, from, to, 1, {}) end
   return effects, last == #marks
@@ -110,7 +119,7 @@ function outbox:part(inseparable)
     local arguments = (marks[last + 2] or #self.effects + 1) - first
     local next_bytes = bytes + (payloads[last + 1] or 0)
     local full = arguments + EACH * (last + 1 - taken) > LARGEST or next_bytes > LARGEST_BYTES
-  until last == #marks or full and last >= inseparable
+  until last == #marks or full and last >= inseparable and not self.joined[last + 1]
   self.bytes = self.bytes - bytes
   return last
 end

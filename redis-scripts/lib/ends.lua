@@ -1,7 +1,7 @@
 -- ends: what happens to runs because of other runs: one ends, its outcome is resolved in its parent, and that is
 -- promoted. And what is noted at an end: when the run goes by itself. Needed by nearly every batch.
 
-local call, find, push, set, get = redis.call, string.find, lib.push, lib.set, lib.get
+local find, push, set, get = string.find, lib.push, lib.set, lib.get
 local NOW, STAMP = lib.now(), lib.stamp
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -21,42 +21,45 @@ function lib.promote(record)
   if record.state == "waiting" then make_ready(record) end
 end
 
+-- How many of its children a run has told to end that have not. True: none.
+local function count_lingering(run, change)
+  local count = (run.lingering or 0) + change
+  lib.set_special(run, "lingering", count > 0 and count or nil)
+  return count == 0
+end
+
+--- A run told a child to end, and does not end before it.
+function lib.await_end(run, child)
+  if lib.ended(child) or child.lingers or child.detached then return end
+  lib.set_special(child, "lingers", "1")
+  count_lingering(run, 1)
+end
+
 --- A child ended: its outcome is recorded in its parent, which is promoted. A parent that has stopped waiting for this
---- operation (timed out, abandoned) or has ended itself takes no notice.
+--- operation (timed out, abandoned) or has ended itself takes no notice, unless it waits for the last of those that it
+--- told to end.
 local function resolve(child, state, value)
   local parent_id, operation, round = lib.parent_of(child.id)
   if not parent_id or child.detached then return end
   local parent = lib.load(parent_id, "o:" .. operation)
   if not parent or lib.ended(parent) then return end
-  if lib.record_outcome(parent, operation, state, child.attempt, value, nil, round) or child.lingers then
-    lib.promote(parent)
-  end
+  local told = lib.record_outcome(parent, operation, state, child.attempt, value, nil, round)
+  local was_last = child.lingers and count_lingering(parent, -1)
+  if told or was_last then lib.promote(parent) end
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- The end of a run
 
--- What was told to end last most likely lives longest, and there may be thousands: the search begins there, and reads
--- no more than it needs.
-local function find_alive(from, to)
-  for i = to, from, -1 do
-    local id = ARGV[i]
-    local record = lib.plan.records[id]
-    local state = record and record.state or call("HGET", lib.key("r:" .. id), "state")
-    if state and not lib.is_end(state) then return lib.load(id) end
-  end
-end
-
---- The children that a run named have ended, or it waits: the one that lives wakes its parent when it ends.
-function lib.linger(run)
-  local alive = find_alive(lib.take_range(tonumber(lib.take())))
-  if alive then lib.set_special(alive, "lingers", "1") end
-  if alive and run.number <= run.told then
+--- Whether a run that is to end waits for children that it told to end: the last of them wakes it.
+function lib.lingers(run)
+  if not run.lingering then return false end
+  if run.number <= run.told then
     lib.move(run, "waiting")
     run.known = run.number
     lib.delay(run, math.huge)
   end
-  return alive ~= nil
+  return true
 end
 
 --- A run ends. Its outcome is kept, delivered to its waiter, and told to whoever watches.

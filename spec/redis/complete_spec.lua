@@ -56,29 +56,59 @@ describe("complete", function()
     assert.same({ "ended", "completed" }, answer)
   end)
 
-  it("waits for children that timed out and still live, the last first", function()
-    a:turn("p", redis.invoke { operation = "c", child = "p/c" },
-      redis.invoke { operation = "d", child = "p/d" })
+  local function time_out(operation)
+    return { "resolve", operation, "timeout", 0, '{"code":"timeout"}', "" }
+  end
+
+  it("waits for children that were told to end, and is woken by the last", function()
+    a:turn("p", redis.invoke { operation = "c", child = "p/c" }, redis.invoke { operation = "d", child = "p/d" })
     b:claim(2)
-    a:turn("p", { "resolve", "c", "failed", 0, '{"code":"timeout"}', "" },
-      { "resolve", "d", "failed", 0, '{"code":"timeout"}', "" })
-    local ending = { "complete", '"r"', 2, "p/c", "p/d" }
-    assert.equal("suspended", a:turn("p", ending))
+    a:turn("p", time_out "c", { "cancel", "p/c", "timed out", "" }, time_out "d", { "cancel", "p/d", "timed out", "" })
+    a:turn("p", { "cancel", "p/d", "at once", "1" })
+    assert.equal("2", store:run("p").lingering)
+    assert.equal("suspended", a:turn("p", redis.complete '"r"'))
     assert.same({}, store:faults())
-    b:turn("p/c", redis.complete())
+    b.known["p/c"], b.known["p/d"] = 1, 2
+    b:turn("p/d", { "fail", "cancelled", "{}", "" })
     assert.equal("waiting", store:state "p")
-    b:turn("p/d", redis.complete())
+    b:turn("p/c", redis.fail())
     assert.same({ "warm p" }, a:claim(1))
     assert.equal("2", store:run("p").number)
-    assert.equal("done", a:turn("p", ending))
-    assert.equal("completed", store:state "p")
+    assert.equal("done", a:turn("p", redis.complete '"r"'))
+    assert.same({ "completed" }, { store:state "p", store:run("p").lingering })
     assert.same({}, store:faults())
   end)
 
-  it("does not wait for children that have ended, or were never there", function()
-    a:turn("p", redis.invoke { operation = "c", child = "p/c" })
+  it("does not wait for children that were told to end before they began, or have ended", function()
+    a:turn("p", redis.invoke { operation = "c", child = "p/c" }, redis.invoke { operation = "d", child = "p/d" })
     b:claim(1)
     b:turn("p/c", redis.complete())
-    assert.equal("done", a:turn("p", { "complete", "1", 2, "p/c", "p/none" }))
+    a:turn("p", { "cancel", "p/c", "no more", "" }, { "cancel", "p/d", "no more", "" }, { "cancel", "p/e", "none", "" })
+    assert.equal("done", a:turn("p", redis.complete()))
+  end)
+
+  it("does not wait for a child that was let go, though it tells it to end", function()
+    a:turn("p", redis.invoke { operation = "c", child = "p/c", options = { detached = "1" } })
+    b:claim(1)
+    a:turn("p", { "cancel", "p/c", "no more", "" })
+    assert.equal("done", a:turn("p", redis.complete()))
+  end)
+
+  it("reads no more for many children that were told to end than for one", function()
+    local many = 2000
+    for i = 1, many do
+      local path = "p/c" .. i
+      a:turn("p", redis.invoke { operation = "c" .. i, child = path })
+      b:claim(1)
+      a:turn("p", time_out("c" .. i), { "cancel", path, "timed out", "" })
+    end
+    local function reads()
+      local stats, count = store.redis:call("INFO", "commandstats"), 0
+      for calls in stats:gmatch "cmdstat_hm?get:calls=(%d+)" do count = count + calls end
+      return count
+    end
+    local before = reads()
+    assert.equal("suspended", a:turn("p", redis.complete()))
+    assert.truthy(reads() - before < 20, reads() - before)
   end)
 end)

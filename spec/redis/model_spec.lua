@@ -48,16 +48,6 @@ describe("model", function()
     return children, others
   end
 
-  -- Children whose time was over, or that the run let go: it has to see them end.
-  local function lingering(run)
-    local ids = {}
-    for name, op in pairs(run.ops) do
-      if op.number and op.child then ids[#ids + 1] = run.id .. "/" .. name end
-    end
-    table.sort(ids)
-    return ids
-  end
-
   local function random_time() return chance(3) and math.random(300) or nil end
 
   -- The turn as the oracle hears it and as Redis does.
@@ -107,14 +97,7 @@ describe("model", function()
       say({ "suspend", wake }, { "suspend", "", wake or "" })
     elseif to_the_end or how <= 6 then
       local state = how % 2 == 0 and "completed" or "failed"
-      local ids = lingering(run)
-      for _, one in ipairs(acts) do
-        if one[1] == "resolve" and run.ops[one[2]] and run.ops[one[2]].child then
-          ids[#ids + 1] = run.id .. "/" .. one[2]
-        end
-      end
-      local effect = state == "completed" and { "complete", "{}", #ids } or { "fail", "failed", "{}", "", #ids }
-      say({ "finish", state, ids }, table.move(ids, 1, #ids, #effect + 1, effect))
+      say({ "finish", state }, state == "completed" and redis.complete() or redis.fail())
     elseif how == 7 then
       local delay = math.random(0, 100)
       say({ "retry", delay }, { "retry", delay, "{}" })

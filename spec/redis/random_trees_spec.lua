@@ -98,7 +98,7 @@ describe("random trees of runs", function()
   end
 
   -- The time of an invoke is over.
-  local function let_go_some(say, operations, lingering)
+  local function let_go_some(say, operations)
     for _, name in ipairs(keys.sorted(operations)) do
       local operation = operations[name]
       if operation.open and not operation.fresh and roll(4) == 1 then
@@ -107,7 +107,6 @@ describe("random trees of runs", function()
           say { "abandon", operation.child }
         else
           say { "cancel", operation.child, "timed out", "" }
-          lingering[#lingering + 1] = operation.child
         end
         operation.open = false
       end
@@ -120,21 +119,17 @@ describe("random trees of runs", function()
     end
   end
 
-  local lingering_of
-
   -- One turn of a run that was claimed.
   local function turn(worker, id)
     local fields, effects = store:run(id), {}
     local function say(effect) effects[#effects + 1] = effect end
     local operations = operations_of(id, fields)
-    local lingering = lingering_of[id] or {}
-    lingering_of[id] = lingering
     if fields.again then forget(say, fields, operations) end
     local ends = quiet or fields.cancel or roll(3) > 1
     if not fields.cancel then
       if not quiet then
         begin_some(say, id, fields, operations)
-        let_go_some(say, operations, lingering)
+        let_go_some(say, operations)
       end
     else
       for _, name in ipairs(keys.sorted(operations)) do
@@ -145,15 +140,14 @@ describe("random trees of runs", function()
     if any_open(operations) or not ends then
       say(any_open(operations) and redis.suspend or { "suspend", "", 50 })
     elseif fields.cancel then
-      say { "fail", "cancelled", "{}", "", #lingering, table.unpack(lingering) }
+      say { "fail", "cancelled", "{}", "" }
     elseif roll(3) == 1 then
-      say { "fail", "failed", '{"code":"x"}', "", #lingering, table.unpack(lingering) }
+      say { "fail", "failed", '{"code":"x"}', "" }
     else
-      say { "complete", '"done"', #lingering, table.unpack(lingering) }
+      say { "complete", '"done"' }
     end
     local answer = worker:turn(id, table.unpack(effects))
     assert(not answer:find "^error", answer)
-    if answer == "done" then lingering_of[id] = nil end
     return answer
   end
 
@@ -300,7 +294,6 @@ describe("random trees of runs", function()
   end
 
   local function play()
-    lingering_of = {}
     store:announce { w = { retain_ms = 60000 }, brief = { retain_ms = 1000 }, gone = { retain_ms = 0 } }
     for _ = 1, ACTS do
       act(store.a)

@@ -257,7 +257,7 @@ describe("retention", function()
       store:say("cancel", "r", "by hand")
       a:claim(1)
       local turn = a:turn_of("r", { "resolve", "a", "timeout", 0, "{}", "" }, { "abandon", "r/a" },
-        { "fail", "cancelled", "{}", "", 0 })
+        { "fail", "cancelled", "{}", "" })
       a:ask(0, turn)
       assert.equal("1", store:run("r").loose)
       store:unchanged(function() a:ask(0, turn) end)
@@ -289,7 +289,7 @@ describe("retention", function()
       store:say("cancel", "r", "by hand")
       a:claim(1)
       a:turn("r", { "resolve", "a", "timeout", 0, "{}", "" }, { "abandon", "r/a" },
-        { "fail", "cancelled", "{}", "", 0 })
+        { "fail", "cancelled", "{}", "" })
       store:say("retry", 1, "r", store:run("r").turn, "rule")
       a:claim(1)
       a:turn("r", { "forget", "a", "again" }, redis.invoke { operation = "a", child = "r/a", workflow = "brief",

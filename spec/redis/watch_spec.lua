@@ -14,7 +14,7 @@ describe("watch", function()
     assert.same({}, heard())
     store:say("cancel", "p", "by hand")
     store.a:claim(1)
-    store.a:turn("p", { "fail", "cancelled", "{}", "", 0 })
+    store.a:turn("p", { "fail", "cancelled", "{}", "" })
     assert.same({ "cancelled" }, heard())
   end)
 

@@ -16,7 +16,8 @@ local redis = require "spec.support.redis"
 ---@field deadline integer?
 ---@field cancel integer? the number of its cancel
 ---@field began boolean? it was claimed once
----@field lingers boolean?
+---@field lingers boolean? its parent told it to end
+---@field lingering integer how many of its children it told to end that have not
 ---@field ready_at integer since when its holder could take it
 ---@field ops table<string, { child: string?, number: integer? }>
 
@@ -44,7 +45,7 @@ end
 function Oracle:start(id, delay_ms, timeout_ms)
   self.runs[id] = {
     id = id, state = delay_ms > 0 and "scheduled" or "ready", holder = "", turn = 0, number = 0,
-    attempt = 1, deaths = 0, ops = {},
+    attempt = 1, deaths = 0, lingering = 0, ops = {},
     deadline = timeout_ms and self.now + delay_ms + timeout_ms,
   }
   local run = self.runs[id]
@@ -69,7 +70,8 @@ function Oracle:finish(run, state)
   local parent = self.runs[parent_id]
   if not parent or ended(parent) then return end
   local recorded = outcome(parent, name)
-  if (recorded or run.lingers) and parent.state == "waiting" then self:make_ready(parent) end
+  if run.lingers then parent.lingering = parent.lingering - 1 end
+  if (recorded or run.lingers and parent.lingering == 0) and parent.state == "waiting" then self:make_ready(parent) end
 end
 
 function Oracle:cancel(run, state)
@@ -109,7 +111,10 @@ function act.resolve(_, run, _, name) outcome(run, name) end
 
 function act.cancel(self, run, _, name)
   local child = self.runs[run.id .. "/" .. name]
-  if child then self:cancel(child, "cancelled") end
+  if not child then return end
+  self:cancel(child, "cancelled")
+  if ended(child) or child.lingers then return end
+  child.lingers, run.lingering = true, run.lingering + 1
 end
 
 function act.suspend(self, run, told, wake_in)
@@ -118,14 +123,8 @@ function act.suspend(self, run, told, wake_in)
   run.wake = earliest(wake_in and self.now + wake_in or math.huge, run.deadline)
 end
 
-function act.finish(self, run, told, state, children)
-  local alive
-  for _, id in ipairs(children) do
-    local child = self.runs[id]
-    if child and not ended(child) then alive = child end -- the last
-  end
-  if alive then
-    alive.lingers = true
+function act.finish(self, run, told, state)
+  if run.lingering > 0 then
     act.suspend(self, run, told)
   elseif not (run.cancel and run.cancel > told) then
     self:finish(run, state)

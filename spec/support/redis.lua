@@ -47,10 +47,10 @@ end
 redis.suspend = { "suspend", "", "" }
 
 ---@param result string?
-function redis.complete(result) return { "complete", result or "{}", 0 } end
+function redis.complete(result) return { "complete", result or "{}" } end
 
 ---@param failure string?
-function redis.fail(failure) return { "fail", "failed", failure or '{"code":"error"}', "", 0 } end
+function redis.fail(failure) return { "fail", "failed", failure or '{"code":"error"}', "" } end
 
 -- ------------------------------------------------------------------------------------------------
 -- Who says it: workers

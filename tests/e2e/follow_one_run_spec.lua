@@ -80,7 +80,7 @@ describe("follow one run", function()
     assert.equal("running", look:state(CHILD))
     assert.equal("waiting", look:state(PARENT))
 
-    assert.same({ "done" }, (batch(0, "turn", CHILD, claims[1][3], 0, "complete", '{"valid":true}', "0")))
+    assert.same({ "done" }, (batch(0, "turn", CHILD, claims[1][3], 0, "complete", '{"valid":true}')))
     assert.equal("completed", look:state(CHILD))
     assert.equal("ready", look:state(PARENT))
     local validate = operation "validate"

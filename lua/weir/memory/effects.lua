@@ -166,7 +166,10 @@ function effects.cancel(self, record, take)
   then
     return
   end
-  if self.records[id] then self:cancel_run(self.records[id], "cancelled", message, now == "1") end
+  local child = self.records[id]
+  if not child then return end
+  self:cancel_run(child, "cancelled", message, now == "1")
+  self:await_end(record, child)
 end
 
 function effects.forget(self, record, take)
@@ -222,31 +225,26 @@ function effects.retry(self, record, take)
   self:delay(record, self.now + delay_ms)
 end
 
--- Whether one of the children that a run names as it ends is alive: then the run waits for the last of them.
-local function linger(self, record, take)
-  local alive
-  for _ = 1, take() do
-    local child = self.records[take()]
-    if child and not ENDED[child.state] then alive = child end
-  end
-  if alive then alive.lingers = true end
-  if alive and record.number <= record.told then
+-- Whether a run that is to end waits for children that it told to end.
+local function lingers(self, record)
+  if record.lingering == 0 then return false end
+  if record.number <= record.told then
     self:move(record, "waiting")
     record.known = record.number
     self:delay(record, math.huge)
   end
-  return alive ~= nil
+  return true
 end
 
 function effects.complete(self, record, take)
   local result = take()
-  if linger(self, record, take) or untold_cancel(record) then return end
+  if lingers(self, record) or untold_cancel(record) then return end
   self:finish_run(record, "completed", result)
 end
 
 function effects.fail(self, record, take)
   local state, text, barren = take(), take(), take()
-  if linger(self, record, take) or untold_cancel(record) then return end
+  if lingers(self, record) or untold_cancel(record) then return end
   if barren ~= "" then record.fields.barren = barren end
   self:finish_run(record, state, text)
 end

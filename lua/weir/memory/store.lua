@@ -188,7 +188,7 @@ end
 function Store:add_record(id, workflow, data, seed, options, at)
   local record = {
     id = id, root = id:match("^[^/]*"), state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
-    deaths = 0, waiters = {}, detached = options.detached, workflow = workflow, created_at = at,
+    deaths = 0, waiters = {}, lingering = 0, detached = options.detached, workflow = workflow, created_at = at,
     fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(at),
                retry = options.retry, deps = options.deps, tags = options.tags },
   }
@@ -289,11 +289,19 @@ function Store:finish_run(record, state, value)
   self.delayed[record.id] = nil
   self:tell_waiters(record, value)
   local parent_id, operation, round = Store.parent_of(record.id)
-  local parent = parent_id and not record.detached and self.records[parent_id]
+  local parent = parent_id and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
-  if self:record_outcome(parent, operation, state, record.attempt, value, nil, round) or record.lingers then
-    if parent.state == "waiting" then self:make_ready(parent) end
-  end
+  local told = not record.detached
+    and self:record_outcome(parent, operation, state, record.attempt, value, nil, round)
+  if record.lingers then parent.lingering = parent.lingering - 1 end
+  local last = record.lingers and parent.lingering == 0
+  if (told or last) and parent.state == "waiting" then self:make_ready(parent) end
+end
+
+---A run told a child to end, and does not end before it.
+function Store.await_end(_, record, child)
+  if ENDED[child.state] or child.lingers or child.detached then return end
+  child.lingers, record.lingering = true, record.lingering + 1
 end
 
 function Store:record_end(record, code, message)
