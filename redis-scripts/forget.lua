@@ -1,6 +1,6 @@
 -- forget: a run that begins again takes an operation out of its journal, before any of its code runs.
 -- args   operation  mark             mark: "" | again | anew, of an invoke: its child goes on when it is asked the same
---                                    again | a new round of it begins in any case
+--                                    again | a new round of it begins in any case, also of one forgotten before
 --        "" number                   the outcome of no operation: a cancel, an expiry
 -- moves  nothing
 
@@ -9,8 +9,9 @@ function effects.forget(run)
   if operation == "" then return lib.set(run, mark, nil) end
   local field = "o:" .. operation
   local entry = lib.get(run, field)
-  if not entry then return end
-  local number = string.match(entry, "^%d+")
+  local forgotten = not entry and lib.get(run, "x:" .. operation)
+  if not entry and not (forgotten and mark == "anew") then return end
+  local number = string.match(entry or "", "^%d+")
   if number then lib.set(run, number, nil) end
   lib.set(run, field, nil)
   if lib.get(run, "w:" .. operation) then

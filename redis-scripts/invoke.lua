@@ -47,9 +47,10 @@ local function may_be_fused(workflow, bundle)
   return with == bundle
 end
 
--- Whether what is asked now is what this child was asked.
-local function same(child, workflow, data)
+-- Whether what is asked now is what this child was asked. A node that depends on others now has others to read.
+local function same(child, workflow, data, deps)
   return lib.get(child, "workflow") == workflow and lib.get(child, "data") == data
+    and (lib.get(child, "deps") or "") == (deps or "")
 end
 
 -- What the retry by which this run began again wanted of a child. Of what an earlier one wanted, and nobody came to ask
@@ -131,7 +132,7 @@ function effects.invoke(run)
     return
   end
   local child, round = lib.load_if_any(id), string.find(id, "~", 1, true) and string.match(id, "~%d+$")
-  if child and options.again and not same(child, workflow, data) then
+  if child and options.again and not same(child, workflow, data, options.deps) then
     if not lib.ended(child) then lib.loose.let_go(child, "detached") end -- its end is nobody's outcome now
     round = "~" .. options.again
     id, child = run.id .. "/" .. operation .. round, nil

@@ -443,7 +443,9 @@ describe("a graph that is changed, and retried", function()
     local lists, views = {}, {}
     for i, mode in ipairs(MODES) do
       fixed = false
-      local function workflows(nodes) return { echo, fails, nap, flaky, weir.graph { id = "g", nodes = nodes } } end
+      local function workflows(nodes)
+        return { echo, fails, nap, flaky, weir.graph { id = "g", nodes = nodes }, options and options.more }
+      end
       local made = driver.new { workflows = workflows(before), always_replay = mode.always_replay, fused = mode.fused }
       made:start("g", {}, { id = "r" })
       assert.equal(options and options.first or "failed", made:finish("r").state)
@@ -482,7 +484,7 @@ describe("a graph that is changed, and retried", function()
   it("leaves what no longer depends on a node that is gone", function()
     local list, view = retry({ node("gone", "echo"), node("a", "echo", "gone"), node("b", "flaky", "gone") },
       { node("a", "echo"), node("b", "flaky") })
-    assert.same({ "a completed", "b completed", "gone completed" }, list)
+    assert.same({ "a completed", "b~2 completed", "gone completed" }, list)
     assert.same({ a = { from = "a" }, b = { from = "b" } }, view.result)
   end)
 
@@ -497,6 +499,26 @@ describe("a graph that is changed, and retried", function()
     local list = retry({ node("old", "echo"), node("c", "echo", "old"), node("b", "flaky") },
       { node("name", "echo"), node("c", "echo", "name"), node("b", "flaky") })
     assert.same({ "b completed", "c~2 completed", "name completed", "old completed" }, list)
+  end)
+
+  it("begins a node that failed anew, when it depends on others now", function()
+    local reader = workflow("reader", function(ctx)
+      local sum = {}
+      for key, value in pairs(ctx.deps) do sum[#sum + 1] = key .. "=" .. value.from end
+      ctx:sleep "1s"
+      if not fixed then error "it broke" end
+      return table.concat(sum, " ")
+    end)
+    local list, view = retry({ node("a", "echo"), node("b", "echo"), node("c", "reader", "a") },
+      { node("a", "echo"), node("b", "echo"), node("c", "reader", "b", "a") }, { more = reader })
+    assert.same({ "a completed", "b completed", "c~2 completed" }, list)
+    assert.same({ c = "b=b a=a" }, view.result)
+  end)
+
+  it("begins a node that failed anew, when what it depends on is done again for its new needs", function()
+    local list = retry({ node("y", "flaky"), node("w", "echo"), node("x", "flaky", "w") },
+      { node("y", "flaky"), node("w", "echo", "y"), node("x", "flaky", "w") })
+    assert.same({ "w~2 completed", "x~2 completed", "y completed" }, list)
   end)
 
   it("runs another workflow for a node that failed, in a new round", function()

@@ -213,11 +213,13 @@ local function begins(when, open, failed, first, last)
   return last
 end
 
-local function judge(plan, fates, i, kept)
+-- Whether a node is to be done anew that is kept, or whose child is to go on.
+local function judge(plan, fates, i, kept, forgotten)
   local open, lost, failed, first, last = needs_of(plan, fates, i)
   local able, never = begins(plan.when[i] or "all", open, failed, first, last)
   if not kept then
     fates.ended[i] = never
+    return forgotten and not forgotten.anew and (lost or not able and not never)
   elseif able and able <= kept.after and not lost then
     fates.ended[i], fates.completed[i] = kept.number, kept.completed
   else
@@ -226,10 +228,11 @@ local function judge(plan, fates, i, kept)
   end
 end
 
----Nodes that are kept although, as the graph is now, they depend on something that is forgotten or was never there.
+---Nodes that are kept, or whose child is to go on, although they depend, as the graph is now, on something that is
+---forgotten or was never there.
 ---@param plan weir.Plan
 ---@param kept table<string, weir.KeptNode> by key
----@param forgotten table<string, any> by key
+---@param forgotten table<string, { anew: boolean }> by key
 ---@return string[] keys
 function forgetting.outdated(plan, kept, forgotten)
   local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which none stands before those it depends on
@@ -238,7 +241,7 @@ function forgetting.outdated(plan, kept, forgotten)
     at = at + 1
     local i = fates.order[at]
     local key = plan.keys[i]
-    if judge(plan, fates, i, kept[key]) then keys[#keys + 1] = key end
+    if judge(plan, fates, i, kept[key], forgotten[key]) then keys[#keys + 1] = key end
     for edge = plan.first_user[i], plan.first_user[i + 1] - 1 do
       local user = plan.users[edge]
       fates.missing[user] = fates.missing[user] - 1

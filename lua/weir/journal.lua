@@ -133,7 +133,8 @@ function journal:forget_too(ids)
   self.outbox:take_back("afresh")
   for _, id in ipairs(ids) do
     self.outbox:tell("forget", id, "anew")
-    self.forgotten[id] = { round = self.rounds[id] or 1, anew = true }
+    local before = self.forgotten[id]
+    self.forgotten[id] = { round = self.rounds[id] or before and before.round or 1, anew = true }
     self.recorded[id], self.came[id], self.rounds[id] = nil, nil, nil
   end
   self.outbox:tell("afresh")

@@ -144,6 +144,21 @@ describe("retry of a run that ended", function()
       assert.same({}, store:faults())
     end)
 
+    it("has a new round when it depends on others now", function()
+      fail_both()
+      ask({ data = '{"n":1}', options = { again = 2, deps = "a\tb" } }, redis.suspend)
+      assert.same({ "failed", "2" }, { store:state "p/c", store:run("p")["c:c"] })
+      assert.equal("a\tb", store:run("p/c~2").deps)
+    end)
+
+    it("has a new round when that is known only after it was forgotten", function()
+      fail_both()
+      a:turn("p", { "forget", "c", "again" }, { "forget", "c", "anew" }, { "forget", "d", "anew" }, { "afresh" })
+      local run = store:run "p"
+      assert.same({ "1+" }, { run["x:c"], run["x:d"] })
+      assert.equal("failed", store:state "p/c")
+    end)
+
     it("is taken as it is when it has completed meanwhile", function()
       fail_both()
       store:say("retry", 1, "p/c", turn_of "p/c", "rule")

@@ -47,6 +47,11 @@ local function refuse_circle(self, record, operation, other)
   return circle and refuse(self, record, operation, "cycle", "neither could ever end: " .. circle)
 end
 
+local function same(child, workflow, data, deps)
+  local fields = child.fields
+  return child.workflow == workflow and fields.data == data and (fields.deps or "") == (deps or "")
+end
+
 -- The child that is there goes on, or its end is the outcome.
 local function attach(self, record, operation, child, round, options)
   local lives = not ENDED[child.state]
@@ -104,7 +109,7 @@ function effects.invoke(self, record, take)
     return
   end
   local child, round = self.records[id], id:match("~%d+$")
-  if child and options.again and (child.workflow ~= workflow or child.fields.data ~= data) then
+  if child and options.again and not same(child, workflow, data, options.deps) then
     if not ENDED[child.state] then child.detached = "1" end
     round = "~" .. options.again
     id, child = record.id .. "/" .. operation .. round, nil
@@ -180,8 +185,8 @@ function effects.forget(self, record, take)
     return
   end
   local text = fields["o:" .. operation]
-  if not text then return end
-  local number, round = text:match("^%d+"), fields["c:" .. operation]
+  if not text and not (fields["x:" .. operation] and mark == "anew") then return end
+  local number, round = (text or ""):match("^%d+"), fields["c:" .. operation]
   if number then fields[number] = nil end
   fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
   if mark == "" then return end
