@@ -118,7 +118,7 @@ function lib.begin()
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
     frees = false, -- whether memory is freed, so that it has to be written also when there is none left
-    keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<run>", as read or planned; false: none
+    keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<created_at>\t<run>", as read or planned; false: none
     tellings = 0, -- operations that were told of the end of a run that they share
     to_sweep = SWEEP, -- how many runs may still be looked at that nobody named
     to_tell = REPLY, to_tell_bytes = REPLY_BYTES, -- how much the replies may still bring

@@ -1,5 +1,6 @@
 -- Operations for which an earlier run stands: what the workflow sees of that, warm and replayed alike.
 
+local chain = require "weir.chain"
 local driver = require "spec.support.driver"
 local weir = require "weir"
 
@@ -106,6 +107,29 @@ describe("dedupe", function()
       made:retry("q", "rule")
       assert.same({ result = { by = "q/c" }, id = "q/c" }, made:finish("q").result)
       assert.is_nil(made:fault())
+    end)
+  end)
+
+  it("lets the run itself begin again when it is retried, and all in its parent that it stands for", function()
+    local fixed
+    local flaky = weir.workflow { id = "flaky", retry = { attempts = 1 }, run = function(ctx)
+      ctx:sleep "1s"
+      return fixed and ctx.run.id or error(weir.fatal("no"))
+    end }
+    local twice = weir.workflow { id = "twice", retry = { attempts = 1 }, run = function(ctx)
+      local function ask(id) return ctx:spawn { id = id, workflow = "flaky", dedupe = { key = "k" } } end
+      return ctx:all { ask "one", ask "two" }
+    end }
+    both({ flaky, twice }, function(made)
+      fixed = false
+      made:start("twice", {}, { id = "p" })
+      assert.equal("failed", made:finish("p").state)
+      fixed = true
+      local links = assert(chain.of(function(id) return made:read(id) end, "p/one", {}))
+      assert.equal("one\ttwo", links[1].child)
+      made:retry("p", links[1].again .. "\t" .. links[1].child, "p/one", links[2].again)
+      assert.same({ "p/one", "p/one" }, made:finish("p").result)
+      assert.is_nil(made:state "p/two")
     end)
   end)
 

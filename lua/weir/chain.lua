@@ -14,7 +14,7 @@ local NAMED = 5 -- operations named in a sentence
 ---@class weir.Link
 ---@field run weir.Record
 ---@field again string what it is to forget: rule, only, from, scratch
----@field child string? the operation that it is to ask for again
+---@field child string? what it is to ask for again: the operation, and behind tabs those for which that stands
 
 -- An ended run as `forgetting` wants it.
 local function ended(run)
@@ -84,12 +84,28 @@ local function superseded(parent, id)
   return past("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
 end
 
+-- The operation whose child a run is; it may stand for others of its parent, too.
+local function operation_with(parent, child)
+  for _, one in ipairs(parent.operations) do
+    if one.run == child.id and not one.shared then return one end
+  end
+end
+
+-- What a parent is to ask for again so that a child of it goes on: that, and what the child stands for.
+local function asked_again(parent, child, operation)
+  local ids, marks = { operation.id }, nil
+  for _, one in ipairs(parent.operations) do
+    if one.run == child.id and one.shared then
+      marks = marks or forgetting.choose(ended(parent), "rule")
+      if marks[one.id] then ids[#ids + 1] = one.id end
+    end
+  end
+  return table.concat(ids, "\t")
+end
+
 -- Whether a run may be asked again for one of its children.
 local function check_parent(parent, child)
-  local operation
-  for _, one in ipairs(parent.operations) do
-    if one.run == child.id then operation = one end
-  end
+  local operation = operation_with(parent, child)
   if not operation then return superseded(parent, child.id) end
   if not record.ENDED[parent.state] then
     return refused("run %s is below %s, which is %s: retry it when that has ended", child.id, parent.id, parent.state)
@@ -148,7 +164,7 @@ function chain.of(look, id, options)
     local operation
     operation, word, sentence = check_parent(parent, below)
     if not operation then return nil, word, sentence end
-    table.insert(links, 1, { run = parent, again = "only", child = operation.id })
+    table.insert(links, 1, { run = parent, again = "only", child = asked_again(parent, below, operation) })
     below = parent
   end
   return links

@@ -17,15 +17,17 @@ function sharing.earlier(workflow, key)
     lib.plan.keys[field] = text
   end
   if not text then return nil end
-  local expires_at, id = match(text, "^(%d+)\t(.*)$")
+  local expires_at, created_at, id = match(text, "^(%d+)\t(%d+)\t(.*)$")
   local run = tonumber(expires_at) > lib.now() and lib.load(id)
   if not run or run.state == "failed" or run.state == "cancelled" then return nil end
-  return lib.get(run, "workflow") == workflow and run or nil
+  local is_it = lib.get(run, "created_at") == created_at -- not another one, begun under its id when it was deleted
+  return is_it and lib.get(run, "workflow") == workflow and run or nil
 end
 
---- From now on, and for so long, a run stands for all that are asked for with this key.
+--- From now on, and for so long, a run that begins now stands for all that are asked for with this key.
 function sharing.stand_for(id, workflow, key, within_ms)
-  local field, text = workflow .. "\t" .. key, string.format("%d\t%s", lib.now() + tonumber(within_ms), id)
+  local field, now = workflow .. "\t" .. key, lib.now()
+  local text = string.format("%d\t%d\t%s", now + tonumber(within_ms), now, id)
   lib.plan.keys[field] = text
   lib.write("HSET", "dedupe", field, text)
 end

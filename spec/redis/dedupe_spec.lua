@@ -43,6 +43,16 @@ describe("dedupe", function()
       assert.same({ "exists", "w", "{}", "ready" }, store:unchanged(function() return ask "one" end))
     end)
 
+    it("does not count a run that has taken the id of the earlier one", function()
+      ask "one"
+      a:claim(1)
+      a:turn("one", redis.complete())
+      store:say("delete", "one")
+      store:pass(1)
+      store:start "one"
+      assert.same({ "started" }, ask "two")
+    end)
+
     it("keeps keys and workflows apart", function()
       store:announce { w = {}, v = {} }
       ask "one"
@@ -341,6 +351,6 @@ describe("dedupe", function()
     ask("two", "long", 1000)
     store:pass(10)
     store:beat(store.host)
-    assert.same({ "w\tlong", ("%d\ttwo"):format(redis.BEGIN + 1000) }, store:call("HGETALL", "dedupe"))
+    assert.same({ "w\tlong", ("%d\t%d\ttwo"):format(redis.BEGIN + 1000, redis.BEGIN) }, store:call("HGETALL", "dedupe"))
   end)
 end)
