@@ -59,7 +59,7 @@ local function new_maker(roll)
   end
 
   function maker.statement(depth)
-    local kind = roll(14)
+    local kind = roll(17)
     if kind <= 4 then return { "step", maker.name(), undo = roll(4) == 1 } end
     if kind == 5 then return { "sleep", maker.name(), ms = roll(20) - 1 } end
     if kind <= 8 and depth < 6 then return { "child", maker.name(), program = maker.program(depth) } end
@@ -69,7 +69,21 @@ local function new_maker(roll)
     end
     if kind <= 12 and depth < 5 then return { "all", items = maker.items(depth) } end
     if kind == 13 and depth < 5 then return { "guard", body = maker.body(depth + 1, 2), fallback = maker.name() } end
+    if kind <= 15 then return { "shared", maker.name(), program = maker.shared(roll(2)) } end
+    if kind == 16 and depth < 5 then return { "loose", maker.name(), program = maker.program(depth) } end
     return { "bug", maker.name() }
+  end
+
+  -- What several ask for, wherever they are; it asks for nothing that could wait for them.
+  local shared = {}
+  function maker.shared(which)
+    if not shared[which] then
+      library[#library + 1] = {
+        { "step", maker.name() }, { "sleep", maker.name(), ms = roll(20) }, { "step", maker.name(), undo = true },
+      }
+      shared[which] = #library
+    end
+    return shared[which]
   end
 
   function maker.body(depth, longest)
@@ -112,6 +126,16 @@ function statements.sleep(ctx, one) ctx:sleep { id = one[2], duration = one.ms /
 
 function statements.child(ctx, one)
   return (ctx:invoke { id = one[2], workflow = "program", data = { program = one.program } })
+end
+
+function statements.shared(ctx, one)
+  return (ctx:invoke {
+    id = one[2], workflow = "program", data = { program = one.program }, dedupe = { key = "p" .. one.program },
+  })
+end
+
+function statements.loose(ctx, one)
+  ctx:invoke { id = one[2], workflow = "program", data = { program = one.program }, detached = true }
 end
 
 function statements.graph(ctx, one)
