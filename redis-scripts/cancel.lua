@@ -12,10 +12,10 @@
 function effects.cancel(run)
   local id, message, now = lib.take_many(3)
   local child = lib.load(id)
-  if child and not lib.ended(child) then
+  if child and not lib.ended(child) and not child.detached then
     lib.cancelling.cancel(child, "cancelled", message, now == "1")
     lib.await_end(run, child)
-  else -- none was started, or one of an earlier round is left
+  else -- none was started, or one of an earlier round is left, or was let go
     local _, operation = lib.parent_of(id)
     lib.sharing.stop_waiting(run, operation, message)
   end

@@ -23,13 +23,15 @@ local flaky = workflow("flaky", function(ctx, data)
   end }
 end, { retry = { attempts = 1 } })
 
+local long = workflow("long", function(ctx) ctx:sleep "1h" end)
+
 local MODES = { {}, { always_replay = true }, { fused = false } }
 
 -- Plays `play` on a run "r" of a workflow, in every mode.
 local function each_mode(body, play, fields)
   for _, mode in ipairs(MODES) do
     done, broken = {}, {}
-    mode.workflows = { flaky, workflow("w", body, fields) }
+    mode.workflows = { flaky, long, workflow("w", body, fields) }
     local made = driver.new(mode)
     made:start("w", {}, { id = "r" })
     play(made)
@@ -547,6 +549,30 @@ describe("a retry of more", function()
     assert.same({ other = "again" }, (forgetting.choose(ended, "only\tother")))
     assert.same({ extract = "anew", transform = "anew", other = "anew", report = "anew" },
       (forgetting.choose(ended, "from\textract")))
+  end)
+end)
+
+describe("a child that was let go for another round", function()
+  it("is not ended by the time or the cancel of that", function()
+    for _, how in ipairs { "timeout", "cancel" } do
+      local round
+      each_mode(function(ctx)
+        local first = round == 1
+        return (ctx:invoke { id = "c", workflow = "long", data = { round = round }, timeout = first and "1s" or "1m",
+          on_timeout = first and "abandon" or nil })
+      end, function(made)
+        round = 1
+        made:advance(2000)
+        assert.equal("failed", made:state "r")
+        round = 2
+        made:retry("r", "rule")
+        made:advance(1000)
+        if how == "cancel" then made:cancel "r" end
+        assert.equal(how == "cancel" and "cancelled" or "failed", made:finish("r").state)
+        assert.same({ "waiting", "cancelled" }, { made:state "r/c", made:state "r/c~2" })
+        assert.equal("completed", made:finish("r/c").state)
+      end, { retry = { attempts = 1 } })
+    end
   end)
 end)
 

@@ -110,7 +110,11 @@ local function check_parent(parent, child)
   if not record.ENDED[parent.state] then
     return refused("run %s is below %s, which is %s: retry it when that has ended", child.id, parent.id, parent.state)
   end
-  if parent.graph then return operation end
+  if parent.graph then
+    if operation.depends_on then return operation end
+    return refused("graph %s has no node %s any more; once its code has it again: weir retry %s --from %s", parent.id,
+      operation.id, parent.id, operation.id)
+  end
   if parent.state == "completed" then
     return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)

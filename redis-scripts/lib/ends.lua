@@ -30,7 +30,7 @@ end
 
 --- A run told a child to end, and does not end before it.
 function lib.await_end(run, child)
-  if lib.ended(child) or child.lingers or child.detached then return end
+  if lib.ended(child) or child.lingers then return end
   lib.set_special(child, "lingers", "1")
   count_lingering(run, 1)
 end

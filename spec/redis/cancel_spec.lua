@@ -140,6 +140,12 @@ describe("cancel", function()
       assert.same({}, store:faults())
     end)
 
+    it("leaves one that was let go alone", function()
+      a:turn("p", redis.invoke { operation = "d", child = "p/d", options = { detached = "1" } })
+      assert.equal("running", a:turn("p", { "cancel", "p/d", "no more", "" }))
+      assert.same({ "ready" }, { store:state "p/d", store:run("p").lingering })
+    end)
+
     it("takes no notice of a child that has ended, or is not there", function()
       b:claim(1)
       b:turn("p/c", redis.complete())

@@ -87,13 +87,6 @@ describe("complete", function()
     assert.equal("done", a:turn("p", redis.complete()))
   end)
 
-  it("does not wait for a child that was let go, though it tells it to end", function()
-    a:turn("p", redis.invoke { operation = "c", child = "p/c", options = { detached = "1" } })
-    b:claim(1)
-    a:turn("p", { "cancel", "p/c", "no more", "" })
-    assert.equal("done", a:turn("p", redis.complete()))
-  end)
-
   it("reads no more for many children that were told to end than for one", function()
     local many = 2000
     for i = 1, many do

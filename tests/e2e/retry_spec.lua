@@ -265,6 +265,10 @@ end } }
     assert.equal("completed", store:ended("e").state)
     assert.same({ extract = 1, reserve = 1, charge = 2, load = 2, report = 1, summary = 1 }, notes())
     assert.equal("completed", store:state "e/load~2")
+
+    reply = weir("retry", "e/report", "--scratch")
+    assert.same({ 1, "weir: graph e has no node report any more; once its code has it again: weir retry e "
+      .. "--from report\n" }, { reply.status, reply.stderr })
   end)
 
   it("goes on after a cancel, too, and what was cancelled cannot complete before", function()

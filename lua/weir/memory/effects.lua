@@ -172,7 +172,7 @@ function effects.cancel(self, record, take)
     return
   end
   local child = self.records[id]
-  if not child then return end
+  if not child or child.detached then return end
   self:cancel_run(child, "cancelled", message, now == "1")
   self:await_end(record, child)
 end

@@ -289,10 +289,9 @@ function Store:finish_run(record, state, value)
   self.delayed[record.id] = nil
   self:tell_waiters(record, value)
   local parent_id, operation, round = Store.parent_of(record.id)
-  local parent = parent_id and self.records[parent_id]
+  local parent = parent_id and not record.detached and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
-  local told = not record.detached
-    and self:record_outcome(parent, operation, state, record.attempt, value, nil, round)
+  local told = self:record_outcome(parent, operation, state, record.attempt, value, nil, round)
   if record.lingers then parent.lingering = parent.lingering - 1 end
   local last = record.lingers and parent.lingering == 0
   if (told or last) and parent.state == "waiting" then self:make_ready(parent) end
@@ -300,7 +299,7 @@ end
 
 ---A run told a child to end, and does not end before it.
 function Store.await_end(_, record, child)
-  if ENDED[child.state] or child.lingers or child.detached then return end
+  if ENDED[child.state] or child.lingers then return end
   child.lingers, record.lingering = true, record.lingering + 1
 end
 
