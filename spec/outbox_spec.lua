@@ -34,6 +34,37 @@ describe("effects", function()
     assert.equal("o4", made:take()[2])
   end)
 
+  it("that are joined go together, also where one turn should carry no more", function()
+    for before = 1, 6 do
+      local made, parts = outbox.new(), 0
+      for i = 1, before do made:tell("forget", "o" .. i, "") end
+      for i = 1, 300 do
+        made:tell("resolve", "c" .. i, "timeout")
+        made:join()
+        made:tell("cancel", "c" .. i, "why")
+        made:separate()
+      end
+      local all
+      repeat
+        local part
+        part, all = made:take()
+        parts = parts + 1
+        assert.equal("cancel", part[#part - 2])
+        assert.is_true(#part <= 3 * 114)
+      until all
+      assert.is_true(parts >= 6)
+    end
+  end)
+
+  it("that were told last can be taken back", function()
+    local made = outbox.new()
+    made:tell("forget", "a", "")
+    made:tell "afresh"
+    made:take_back "afresh"
+    made:tell("forget", "b", "")
+    assert.same({ "forget", "a", "", "forget", "b", "" }, (made:take()))
+  end)
+
   -- A suspension or an end that is left over would be followed by what the next turn tells.
   it("leave room for how the run goes on", function()
     local made = outbox.new()

@@ -7,6 +7,14 @@ local function repaired(code)
   return { { "start", "r" }, { "ends", "r" }, code, { "retry", "r" }, { "ends", "r" } }
 end
 
+-- A graph one node of which fails in its first attempt; `needs` of another one is what is changed.
+local function graph(needs)
+  return ([[return weir.graph { id = id, nodes = {
+    { key = "a", workflow = "noted", data = 1, %s }, { key = "bad", workflow = "unlucky", data = 5 },
+    { key = "c", workflow = "noted", data = 2, depends_on = { "a" } }, { key = "d", workflow = "noted", data = 3 },
+  } }]]):format(needs)
+end
+
 return {
   { "an attempt goes on with the code that it began with",
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) ctx:step("s", function() return "old" end) ]],
@@ -25,6 +33,13 @@ return {
     play = { { "start", "r" }, { "waits", "r", "long" }, { "deploy", run = [[ return 0 ]], child = [[ return "new" ]] },
              { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r/c"] = { result = '"new"' } } },
+  { "a graph that was changed does again what depends by now on the node that failed", unordered = true,
+    code = graph "",
+    play = { { "start", "r" }, { "ends", "r" }, { "deploy", code = graph [[depends_on = { "bad" }]] }, { "retry", "r" },
+             { "ends", "r" } },
+    result = { c = 2, d = 3 },
+    expect = { ["r/bad"] = { attempt = 2 }, ["r/a~2"] = { state = "completed" }, ["r/c~2"] = { state = "completed" },
+               ["r/d"] = { state = "completed" } } },
   { "so does the next attempt", fields = 'retry = { attempts = 2, delay = "2s", max_delay = "2s", jitter = false },',
     run = [[ ctx:step("kept", function() return "old" end) error "a bug" ]],
     play = { { "start", "r" }, { "state", "r", "retrying" },
