@@ -131,8 +131,8 @@ function Side:crash()
   self.host:start()
 end
 
--- Waits until the step is there that is held.
-function Side:release() io.open(self.hold, "w"):close() end
+-- Opened for both, a pipe waits for nobody; as long as it stays open, no step that comes to it waits either.
+function Side:release() self.released = assert(io.open(self.hold, "r+")) end
 
 ---@param accounts table<table, Account|string>
 ---@return string[] what is not in order at the end
@@ -157,6 +157,7 @@ end
 function Side:stop()
   self.facts:close()
   if self.hold then self.host:kill() end -- a step may still be held
+  if self.released then self.released:close() end
   self.host:stop()
   if self.second then self.second:stop() end
   self.redis:stop()

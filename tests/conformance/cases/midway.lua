@@ -63,7 +63,7 @@ return {
       ctx:step("never", function() end) ]],
     play = midway { "cancel", "r", now = true }, cancelled = true, loose = { "run r barren" } },
   { "an expiry while a step runs",
-    fields = 'timeout = "400ms",',
+    fields = 'timeout = "3s",', -- as long as a busy machine may take to begin it
     run = [[ ctx:step("s", function() ]] .. HOLD .. [[ end) ctx:sleep { id = "long", duration = "1d" } ]],
     play = midway { "state", "r", "running" }, fails = "expired" },
   { "a cancel while code runs that returns", alone = true, code = computes 'return "done"',
