@@ -72,7 +72,7 @@ return {
           seen[1], seen[2] = raised.code, own:step("tidy", function() return "tidied" end)
         end,
       }
-      ctx:sleep "2ms"
+      ctx:sleep "400ms"
       return seen ]],
     result = { "cancelled", "tidied" } },
   { "the children of a branch that lost are cancelled, those of others are not",
