@@ -67,6 +67,15 @@ function Side:state(id) return self.facts:state(id) end
 
 function Side:ids(case) return self.facts:ids(case.id) end
 
+function Side:says(id, text)
+  for line in self.host.process:stderr():gmatch "[^\n]+" do
+    if line:find(('"run":"%s"'):format(id), 1, true) and line:find(('"text":"%s"'):format(text), 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 function Side:log(id) return self.logs[id] or {} end
 
 -- What runs logged, by their ids.

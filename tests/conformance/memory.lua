@@ -65,6 +65,13 @@ end
 
 function Side:ids() return self.store.order end
 
+function Side:says(id, text)
+  for _, line in ipairs(self.store.logs) do
+    if line.run == id and line.text == text then return true end
+  end
+  return false
+end
+
 function Side:log(id)
   local lines = {}
   for _, line in ipairs(self.store.logs) do

@@ -4,6 +4,7 @@
 --   start r [workflow, data, and options of a start]      deploy run|code       the newest code from now on
 --   ends r                 wait until it has ended        waits r OPERATION     … until it waits for that
 --   crash                  the process dies               release               a step that is held goes on: midway.lua
+--   held r                 … until its code says so: midway.lua
 --   cancel r [now]         retry r [from, scratch]        has r OPERATION STATE, state r STATE  … until that is so
 --
 -- When the play is over, all runs of the case have ended.
@@ -17,6 +18,7 @@ local ENDED = require("weir.record").ENDED
 ---@field deploy fun(self, case: table)
 ---@field crash fun(self) the process dies, and another one comes
 ---@field release fun(self) the step that is held goes on
+---@field says fun(self, id: string, text: string): boolean whether the run has logged that
 ---@field reach fun(self, what: string, fact: fun(): boolean) let things go on until that is so
 ---@field run fun(self, id: string): weir.Record?
 ---@field state fun(self, id: string): string?
@@ -70,6 +72,10 @@ end
 
 function acts.state(side, _, id, act)
   side:reach(("%s to be %s"):format(id, act[3]), function() return side:state(id) == act[3] end)
+end
+
+function acts.held(side, _, id)
+  side:reach(id .. " to be held", function() return side:says(id, "held") end)
 end
 
 function acts.has(side, _, id, act)
