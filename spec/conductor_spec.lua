@@ -580,6 +580,36 @@ describe("a graph that is changed, and retried", function()
     assert.equal("completed", made:finish("r").state)
     assert.equal("completed", made:state "r/a~2")
   end)
+
+  it("keeps what could do without a node that an earlier retry forgot, and that can never begin", function()
+    local broken = {}
+    local moody = workflow("moody", function(_, data)
+      if broken[data.from] then error(weir.error { code = "boom", message = "it broke" }) end
+      return data
+    end)
+    local made = driver.new { workflows = { echo, moody, weir.graph { id = "g", nodes = {
+      node("n", "moody"), node("a", "echo", "n"), node("c", "echo"), node("d", "moody"),
+      with(node("b", "echo", "a", "c"), { when = "any" }),
+    } } } }
+    local function states(again)
+      if again then made:retry(table.unpack(again)) end
+      made:finish("r")
+      local list = {}
+      for i, operation in ipairs(made:read("r").operations) do
+        list[i] = (operation.run or operation.id):gsub("^r/", "") .. " " .. operation.state
+      end
+      table.sort(list)
+      return list
+    end
+    broken.d = true
+    made:start("g", {}, { id = "r" })
+    assert.same({ "a completed", "b completed", "c completed", "d failed", "n completed" }, states())
+    broken.n = true
+    assert.same({ "a pending", "b~2 completed", "c completed", "d failed", "n~2 failed" }, states { "r", "from\tn" })
+    broken = {}
+    assert.same({ "a pending", "b~2 completed", "c completed", "d completed", "n~2 failed" },
+      states { "r", "only\td", "r/d", "rule" })
+  end)
 end)
 
 describe("weir.graph", function()

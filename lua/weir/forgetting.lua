@@ -219,6 +219,7 @@ local function judge(plan, fates, i, kept, forgotten)
   local able, never = begins(plan.when[i] or "all", open, failed, first, last)
   if not kept then
     fates.ended[i] = never
+    if never then fates.lost[i] = false end -- nothing of it is to come: what can do without it keeps what it did
     return forgotten and not forgotten.anew and (lost or not able and not never)
   elseif able and able <= kept.after and not lost then
     fates.ended[i], fates.completed[i] = kept.number, kept.completed
