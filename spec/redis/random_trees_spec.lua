@@ -1,6 +1,6 @@
 -- Where retention, retries, rounds, sharing and children that were let go meet: trees of runs that do at random what
--- their Lua might say, are cancelled, retried and deleted at random. Whatever the order, each run counts what lives
--- below it, stands where its state says, and in the end nothing is left.
+-- their Lua might say, are cancelled, retried and deleted at random, lose replies and hosts. Whatever the order, each
+-- run counts what lives below it and what it told to end, stands where its state says, and in the end nothing is left.
 
 local dice = require "spec.support.dice"
 local keys = require "weir.keys"
@@ -134,20 +134,29 @@ describe("random trees of runs", function()
     else
       for _, name in ipairs(keys.sorted(operations)) do
         local operation = operations[name]
-        if operation.open then say { "cancel", operation.child, "the run ends", fields.now or "" } end
+        if operation.open or roll(2) == 1 then -- what was abandoned ends, too
+          say { "cancel", operation.child, "the run ends", fields.now or "" }
+        end
       end
     end
     if any_open(operations) or not ends then
       say(any_open(operations) and redis.suspend or { "suspend", "", 50 })
     elseif fields.cancel then
       say { "fail", "cancelled", "{}", "" }
+    elseif not quiet and roll(8) == 1 then
+      say { "retry", roll(100), '{"code":"x"}' }
     elseif roll(3) == 1 then
       say { "fail", "failed", '{"code":"x"}', "" }
     else
       say { "complete", '"done"' }
     end
-    local answer = worker:turn(id, table.unpack(effects))
+    local group = worker:turn_of(id, table.unpack(effects))
+    local answer = redis.words(worker:ask(0, group).groups[1])
     assert(not answer:find "^error", answer)
+    if roll(10) == 1 then -- its reply was lost
+      local again = store:unchanged(function() return store:batch(worker.name, 0, { group }).groups[1] end)
+      assert.equal(answer, redis.words(again))
+    end
     return answer
   end
 
@@ -199,8 +208,18 @@ describe("random trees of runs", function()
     assert.equal(answer, store:unchanged(function() return store:say(table.unpack(group))[1] end))
   end
 
+  -- A host takes some, and dies.
+  local function die()
+    store:beat(store.host)
+    local host = store:say("enlist", "short-lived", "boot", "ns", 1, 5, 1, 1, "")[2]
+    store:worker(host .. ".1"):claim(roll(3))
+    store:pass(10)
+    store:beat(store.host, 2)
+    store:beat(store.host, 2)
+  end
+
   local function act(worker)
-    local kind = roll(12)
+    local kind = roll(13)
     if kind <= 5 then return work(worker) end
     if kind == 6 then return store:pass(roll(100)) or store:say "promote" end
     if kind == 7 then return store:start("t" .. roll(4), ({ "w", "brief" })[roll(2)], roll(3) == 1 and
@@ -210,6 +229,7 @@ describe("random trees of runs", function()
     if kind == 8 and id then store:say("cancel", id, "by hand", roll(2) == 1 and "1" or "") end
     if kind == 9 or kind == 10 then retry_some(runs) end
     if kind == 11 and id then store:say("delete", id) end
+    if kind == 13 then die() end
     if kind == 12 then
       store:pass(roll(4) == 1 and 2000 or 20)
       store:say "promote"
@@ -220,8 +240,8 @@ describe("random trees of runs", function()
   -- ----------------------------------------------------------------------------------------------
   -- What must hold
 
-  local function check_loose()
-    local runs, loose = all_runs(), {}
+  local function check_loose(runs)
+    local loose = {}
     for id, run in pairs(runs) do
       if (run.detached or run.abandoned) and not ENDED[run.state] then
         local above = id:match "^(.*)/"
@@ -234,6 +254,21 @@ describe("random trees of runs", function()
     for id, run in pairs(runs) do
       assert(tonumber(run.loose or 0) == (loose[id] or 0),
         ("%s counts %s below it, there are %d"):format(id, run.loose, loose[id] or 0))
+    end
+  end
+
+  -- Each run counts its children that it told to end and that have not.
+  local function check_lingering(runs)
+    local lingering = {}
+    for id, run in pairs(runs) do
+      if run.lingers and not ENDED[run.state] then
+        local parent = id:match "^(.*)/"
+        lingering[parent] = (lingering[parent] or 0) + 1
+      end
+    end
+    for id, run in pairs(runs) do
+      assert(tonumber(run.lingering or 0) == (lingering[id] or 0),
+        ("%s counts %s that it told to end, there are %d"):format(id, run.lingering, lingering[id] or 0))
     end
   end
 
@@ -297,7 +332,9 @@ describe("random trees of runs", function()
     store:announce { w = { retain_ms = 60000 }, brief = { retain_ms = 1000 }, gone = { retain_ms = 0 } }
     for _ = 1, ACTS do
       act(store.a)
-      check_loose()
+      local runs = all_runs()
+      check_loose(runs)
+      check_lingering(runs)
       assert.same({}, store:faults())
     end
     if sharing then check_ends(store.a) end
