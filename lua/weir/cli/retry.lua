@@ -28,6 +28,16 @@ local function acceptance(links, newest)
            above = account.above }
 end
 
+-- What is asked of a run itself says what it forgets, for all are asked the same; else it is the children that it is to
+-- ask for again.
+local function add_link(there, link)
+  if not link.child then
+    there.again = link.again
+  elseif there.again:find("^only") and not (there.again .. "\t"):find("\t" .. link.child .. "\t", 1, true) then
+    there.again = there.again .. "\t" .. link.child
+  end
+end
+
 -- Chains with the same topmost run are one: it begins again for all of them.
 local function merge(trees, links)
   local top = links[1].run.id
@@ -42,9 +52,7 @@ local function merge(trees, links)
       there = { run = link.run, again = link.again }
       tree.by_id[link.run.id], tree[#tree + 1] = there, there
     end
-    if link.child and not (there.again .. "\t"):find("\t" .. link.child .. "\t", 1, true) then
-      there.again = there.again .. "\t" .. link.child
-    end
+    add_link(there, link)
   end
 end
 
