@@ -691,6 +691,24 @@ describe("a limit", function()
     assert.is_nil(made.records["r/a"])
   end)
 
+  it("that is hit in a turn that tells a part of many effects leaves nothing to wait for", function()
+    for turn = 1, 6 do
+      local made = driver.new { fused = false, workflows = { careful, workflow("w", function(ctx)
+        for i = 1, 300 do ctx:spawn { id = "c" .. i, workflow = "careful" } end
+        ctx:sleep("1h")
+      end) }, on_event = function(self, id, applied)
+        local record = self.records.r
+        if id == "r" and not applied and record.turn == turn - 1 and not record.doomed then
+          record.doomed = true
+          self:doom("r", "memory", "too much")
+        end
+      end }
+      made:start("w", nil, { id = "r" })
+      assert.equal("memory", made:finish("r").error.code)
+      assert.is_nil(made:fault())
+    end
+  end)
+
   it("of a run whose last turn the store refused ends it all the same", function()
     local made = driver.new { workflows = { workflow("w", function() error("x") end) }, on_event = function(self)
       if self.events == 1 then self:doom("r", "error", "refused") end

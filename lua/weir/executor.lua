@@ -201,9 +201,9 @@ end
 ---@param code string
 ---@param message string
 function Run:doom(code, message)
-  local log = self.journal
+  local log, outbox = self.journal, self.outbox
   for _, operation in ipairs(log:open_children()) do
-    if not operation.recorded and operation.told_in == self.outbox.takes - 1 then
+    if not operation.recorded and operation.told_in >= outbox.part_of and operation.told_in < outbox.takes then
       log:close_child(operation)
       log:cancel_child(operation, "cancelled: the run failed")
       self:linger(operation)

@@ -11,6 +11,7 @@ outbox.__index = outbox
 ---@field foreseen boolean whether it stands on outcomes that are not recorded yet
 ---@field uncertain boolean whether it brings outcomes whose numbers the store decides
 ---@field takes integer how often effects were taken
+---@field part_of integer the same, when that began to be told of which the last turn told a part
 
 ---@return weir.Outbox
 function outbox.new()
@@ -27,6 +28,7 @@ function outbox.new()
     uncertain = false,
     closed = false, -- whether the last of them says how the run goes on
     takes = 0,
+    part_of = 0,
   }, outbox)
 end
 
@@ -96,6 +98,7 @@ function outbox:take()
   local effects, marks, taken = self.effects, self.marks, self.taken
   local overflows = not self.closed and self:overflows()
   local inseparable = self.inseparable
+  if taken == 0 then self.part_of = self.takes end
   self.takes, self.closed = self.takes + 1, false
   self.foreseen, self.uncertain, self.inseparable = false, overflows, 0 -- what is left over may bring outcomes too
   local last = overflows and self:part(inseparable) or #marks
