@@ -7,18 +7,27 @@ static Messages *messages_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-// Redis confirms each channel: from then on no message of it is missed.
-static void subscribe(lua_State *L, Messages *messages) {
+// Redis confirms each channel: from then on no message of it is missed. A refusal comes once.
+static bool try_to_subscribe(lua_State *L, Messages *messages) {
     Link *link = &messages->link;
     const TextList *command = &messages->subscribe;
     link_connect(L, link);
     bool alive = link_ask(link, (int)command->count, command->items, NULL);
-    for (int64_t i = 2; alive && i < command->count; i++) {
+    for (int64_t i = 2; alive && !link_is_error(link, "") && i < command->count; i++) {
         link_forget_reply(link);
         alive = redisGetReply(link->connection, (void **)&link->reply) == REDIS_OK;
     }
-    if (!alive) link_give_up(L, link);
-    if (link_is_error(link, "")) link_face(L, link);
+    return alive && !link_is_error(link, "");
+}
+
+static void subscribe(lua_State *L, Messages *messages) {
+    Link *link = &messages->link;
+    int64_t end = wait_clock_ms() + LINK_PATIENCE_MS;
+    while (!try_to_subscribe(L, messages)) {
+        if (link->reply) link_face(L, link);
+        if (wait_clock_ms() > end) link_give_up(L, link);
+        wait_readable(L, -1, LINK_PAUSE_MS);
+    }
 }
 
 static void forget_channels(Messages *messages) {

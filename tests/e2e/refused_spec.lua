@@ -193,4 +193,33 @@ describe("a command", function()
       .. "give --redis its primary\n", line)
     assert.equal(keys, store:call "DBSIZE")
   end)
+
+  -- A wait that begins while Redis is busy, and lasts longer than that.
+  local function wait_refused(...)
+    local words = { support.build .. "/weir", "wait", ... }
+    local slow = "local t = redis.call('TIME') local ends = t[1] * 1000 + t[2] / 1000 + 300 "
+      .. "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > ends"
+    store:call("CONFIG", "SET", "busy-reply-threshold", 1)
+    return support.wait_until("a SUBSCRIBE to be refused", function()
+      local busy = support.process { "redis-cli", "-s", redis.socket, "EVAL", slow, "0" }
+      local process = support.process(words, { WEIR_REDIS = redis.url })
+      busy:wait()
+      busy:stop()
+      if store:call("INFO", "commandstats"):find "cmdstat_subscribe:[^\n]*rejected_calls=[1-9]" then return process end
+      process:stop()
+    end)
+  end
+
+  it("that listens while Redis is busy listens again", function()
+    serve()
+    begin_runs()
+    store:call("CONFIG", "RESETSTAT")
+    local process = wait_refused "r1"
+    finally(function() process:stop() end)
+    support.wait_until("it to look at the run, as the host's three connections did", function()
+      return select(2, store:call("CLIENT", "LIST"):gsub("cmd=evalsha ", "")) == 4
+    end)
+    support.write(folder .. "/gate", "")
+    assert.equal(0, process:wait(), process:stderr())
+  end)
 end)
