@@ -89,7 +89,7 @@ static int call(lua_State *L) {
         if (answered && calls->link.reply->type == REDIS_REPLY_ARRAY) break;
         if (answered) link_face(L, &calls->link);
         if (wait_clock_ms() > end) return link_give_up(L, &calls->link);
-        if (answered) wait_readable(L, -1, LINK_PAUSE_MS);
+        wait_readable(L, -1, LINK_PAUSE_MS);
     }
     link_push_reply(L, calls->link.reply);
     link_forget_reply(&calls->link);
@@ -178,7 +178,7 @@ static int receive_reply(lua_State *L) {
         if (forgotten) {
             free(calls->sha);
             calls->sha = NULL;
-        } else if (answered) {
+        } else {
             wait_readable(L, -1, LINK_PAUSE_MS);
         }
         sent = send_again(L, calls, sent && answered);

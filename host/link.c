@@ -39,72 +39,6 @@ static const char *error_of(const Link *link) {
     return error ? link->reply->str : "it is no reply to a script of weir";
 }
 
-static void check_login(lua_State *L, const Link *link) {
-    if (link->reply->type == REDIS_REPLY_ERROR)
-        fault_raise(L, EX_NOPERM, "Redis at %s refused the login: %s", link->config->redis.url,
-                    link->reply->str);
-}
-
-static void log_in(lua_State *L, Link *link) {
-    const RedisAddress *address = &link->config->redis;
-    if (address->password) {
-        const char *words[] = {"AUTH", address->user, address->password};
-        if (!address->user) words[1] = address->password;
-        if (link_ask(link, address->user ? 3 : 2, words, NULL)) check_login(L, link);
-    }
-    if (address->db && !link->connection->err) {
-        char db[16];
-        snprintf(db, sizeof db, "%d", address->db);
-        const char *words[] = {"SELECT", db};
-        if (link_ask(link, 2, words, NULL)) check_login(L, link);
-    }
-    // asked before anything large is sent: Redis hangs up on that from a stranger
-    const char *ping[] = {"PING"};
-    if (!link->connection->err && link_ask(link, 1, ping, NULL) && link_is_error(link, "NOAUTH"))
-        check_login(L, link);
-}
-
-static int unreachable(lua_State *L, const Link *link, const char *why) {
-    const char *url = link->config->redis.url;
-    const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // that folder is of weir dev
-    return fault_raise(L, EX_UNAVAILABLE,
-                       "Redis at %s cannot be reached: %s; is %s running, or is another meant "
-                       "(--redis URL)?",
-                       url, why, starter);
-}
-
-static void connect_once(lua_State *L, Link *link) {
-    const RedisAddress *address = &link->config->redis;
-    struct timeval timeout = {.tv_sec = LINK_PATIENCE_MS / 1000};
-    hang_up(link);
-    redisContext *connection = address->socket
-                                   ? redisConnectUnixWithTimeout(address->socket, timeout)
-                                   : redisConnectWithTimeout(address->host, address->port, timeout);
-    if (!connection) abort();
-    link->connection = connection;
-    if (!connection->err) redisSetTimeout(connection, timeout);
-    if (!connection->err) log_in(L, link);
-}
-
-// One that once worked and died is tried again for a while: Redis may be starting anew.
-void link_connect(lua_State *L, Link *link) {
-    int64_t end = link->connection ? wait_clock_ms() + LINK_PATIENCE_MS : 0;
-    if (link->connection && !link->connection->err) return;
-    for (;;) {
-        connect_once(L, link);
-        if (!link->connection->err) return;
-        if (wait_clock_ms() >= end) {
-            char why[sizeof link->connection->errstr];
-            memcpy(why, link->connection->errstr, sizeof why);
-            hang_up(link);
-            unreachable(L, link, why);
-        }
-        wait_readable(L, -1, LINK_PAUSE_MS);
-    }
-}
-
-// ---- what Redis answered ------------------------------------------------------------------------
-
 static int refused(lua_State *L, const Link *link, int status, const char *what) {
     const Config *config = link->config;
     const char *why = error_of(link);
@@ -122,9 +56,80 @@ void link_face(lua_State *L, const Link *link) {
     }
 }
 
+static int unreachable(lua_State *L, const Link *link, const char *why) {
+    const char *url = link->config->redis.url;
+    const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // that folder is of weir dev
+    return fault_raise(L, EX_UNAVAILABLE,
+                       "Redis at %s cannot be reached: %s; is %s running, or is another meant "
+                       "(--redis URL)?",
+                       url, why, starter);
+}
+
 int link_give_up(lua_State *L, const Link *link) {
     if (link->reply) return refused(L, link, EX_UNAVAILABLE, "cannot serve just now");
     return unreachable(L, link, link->connection->errstr);
+}
+
+static void check_login(lua_State *L, const Link *link) {
+    const redisReply *reply = link->reply;
+    if (reply->type == REDIS_REPLY_ERROR && trouble_of(reply->str)->kind == TROUBLE_LOGIN)
+        refused(L, link, EX_NOPERM, "refused the login");
+}
+
+// False: not now. What only a person can change is raised.
+static bool introduce(lua_State *L, Link *link, int count, const char **words) {
+    if (!link_ask(link, count, words, NULL)) return false;
+    check_login(L, link);
+    if (link->reply->type == REDIS_REPLY_ERROR) link_face(L, link);
+    return link->reply->type != REDIS_REPLY_ERROR;
+}
+
+// Asked before anything large is sent: Redis hangs up on that from whom it does not let in.
+static bool is_let_in(lua_State *L, Link *link) {
+    const char *words[] = {"PING"};
+    if (!link_ask(link, 1, words, NULL)) return false;
+    check_login(L, link);
+    return !link_is_error(link, "ERR max number of clients");
+}
+
+static bool log_in(lua_State *L, Link *link) {
+    const RedisAddress *address = &link->config->redis;
+    const char *named[] = {"AUTH", address->user, address->password};
+    const char *unnamed[] = {"AUTH", address->password};
+    char db[16];
+    snprintf(db, sizeof db, "%d", address->db);
+    const char *select[] = {"SELECT", db};
+    bool alive = true;
+    if (address->password)
+        alive = introduce(L, link, address->user ? 3 : 2, address->user ? named : unnamed);
+    if (alive && address->db) alive = introduce(L, link, 2, select);
+    return alive && is_let_in(L, link);
+}
+
+static bool connect_once(lua_State *L, Link *link) {
+    const RedisAddress *address = &link->config->redis;
+    struct timeval timeout = {.tv_sec = LINK_PATIENCE_MS / 1000};
+    link_close(link);
+    redisContext *connection = address->socket
+                                   ? redisConnectUnixWithTimeout(address->socket, timeout)
+                                   : redisConnectWithTimeout(address->host, address->port, timeout);
+    if (!connection) abort();
+    link->connection = connection;
+    if (connection->err) return false;
+    redisSetTimeout(connection, timeout);
+    return log_in(L, link);
+}
+
+// One that once worked and died is tried again for a while: Redis may be starting anew. So is one
+// that is told to come later.
+void link_connect(lua_State *L, Link *link) {
+    bool worked = link->connection;
+    if (worked && !link->connection->err) return;
+    int64_t end = wait_clock_ms() + LINK_PATIENCE_MS;
+    while (!connect_once(L, link)) {
+        if ((!worked && !link->reply) || wait_clock_ms() >= end) link_give_up(L, link);
+        wait_readable(L, -1, LINK_PAUSE_MS);
+    }
 }
 
 void link_push_reply(lua_State *L, const redisReply *reply) {

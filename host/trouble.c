@@ -20,6 +20,9 @@ static const Trouble table[] = {
     {TROUBLE_LOGIN, "ERR invalid password", LOG_IN},
     {TROUBLE_LOGIN, "ERR Client sent AUTH", LOG_IN},
     {TROUBLE_LOGIN, "ERR Protocol error: unauthenticated", LOG_IN}, // to what is long
+    {TROUBLE_LOGIN, "DENIED", "set one (requirepass), and give it to --redis"},
+    {TROUBLE_LOGIN, "ERR DB index", "give --redis a database that it has"},
+    {TROUBLE_LOGIN, "ERR SELECT is not allowed", "give --redis no database"}, // of a cluster
     {TROUBLE_RIGHT, "NOPERM", NULL},
     {TROUBLE_RIGHT, "ERR The user executing the script", NULL},
     {TROUBLE_RIGHT, "ERR ACL failure in script", NULL}, // the same, of Redis 7.2
@@ -29,6 +32,7 @@ static const Trouble table[] = {
     {TROUBLE_PRESSURE, "NOREPLICAS", "start its replicas, or lower its min-replicas-to-write"},
     {TROUBLE_PRESSURE, "BUSY ", "a script of somebody else keeps it: SCRIPT KILL ends that"},
     {TROUBLE_PRESSURE, "MASTERDOWN", PRIMARY},
+    {TROUBLE_PRESSURE, "ERR max number of clients", "raise its maxclients"},
     {TROUBLE_PRESSURE, "TRYAGAIN", "it is about to be changed"},
     {TROUBLE_OTHER, "", "weir doctor looks for keys that somebody else has changed"},
 };
@@ -44,10 +48,12 @@ const Trouble *trouble_of(const char *error) {
 }
 
 // Redis says in which script and line it happened: that is of interest in a fault of weir's own.
+// Its own advice is left out where it is given here.
 static size_t length_of_words(const Trouble *trouble, const char *why) {
-    const char *script = strstr(why, " script: ");
+    const char *script = strstr(why, " script: "), *rest = strstr(why, ". ");
     size_t length = strlen(why);
     if (script && trouble->kind != TROUBLE_OTHER) length = (size_t)(script - why);
+    if (rest && trouble->kind == TROUBLE_LOGIN) length = (size_t)(rest - why);
     return length && why[length - 1] == '.' ? length - 1 : length;
 }
 

@@ -194,18 +194,18 @@ describe("a command", function()
     assert.equal(keys, store:call "DBSIZE")
   end)
 
-  -- A wait that begins while Redis is busy, and lasts longer than that.
-  local function wait_refused(...)
-    local words = { support.build .. "/weir", "wait", ... }
+  -- One of the binary that begins while Redis is busy, lasts longer than that, and had `verb` refused.
+  local function begin_while_busy(verb, words, url)
     local slow = "local t = redis.call('TIME') local ends = t[1] * 1000 + t[2] / 1000 + 300 "
       .. "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > ends"
     store:call("CONFIG", "SET", "busy-reply-threshold", 1)
-    return support.wait_until("a SUBSCRIBE to be refused", function()
+    store:call("CONFIG", "RESETSTAT")
+    return support.wait_until(verb .. " to be refused", function()
       local busy = support.process { "redis-cli", "-s", redis.socket, "EVAL", slow, "0" }
-      local process = support.process(words, { WEIR_REDIS = redis.url })
+      local process = support.process({ support.build .. "/weir", table.unpack(words) }, { WEIR_REDIS = url })
       busy:wait()
       busy:stop()
-      if store:call("INFO", "commandstats"):find "cmdstat_subscribe:[^\n]*rejected_calls=[1-9]" then return process end
+      if store:call("INFO", "commandstats"):find(verb .. ":[^\n]*rejected_calls=[1-9]") then return process end
       process:stop()
     end)
   end
@@ -213,13 +213,38 @@ describe("a command", function()
   it("that listens while Redis is busy listens again", function()
     serve()
     begin_runs()
-    store:call("CONFIG", "RESETSTAT")
-    local process = wait_refused "r1"
+    local process = begin_while_busy("subscribe", { "wait", "r1" }, redis.url)
     finally(function() process:stop() end)
     support.wait_until("it to look at the run, as the host's three connections did", function()
       return select(2, store:call("CLIENT", "LIST"):gsub("cmd=evalsha ", "")) == 4
     end)
     support.write(folder .. "/gate", "")
     assert.equal(0, process:wait(), process:stderr())
+  end)
+
+  -- A port that nobody has, as Redis finds it.
+  local function open_port()
+    return support.wait_until("a port", function()
+      local port = math.random(20000, 30000)
+      return pcall(store.call, store, "CONFIG", "SET", "port", port) and port
+    end)
+  end
+
+  it("that chooses its database while Redis is busy is no stranger", function()
+    local url = ("redis://127.0.0.1:%d/1"):format(open_port())
+    local process = begin_while_busy("select", { "list" }, url)
+    finally(function() process:stop() end)
+    assert.equal(0, process:wait(), process:stderr())
+  end)
+
+  it("whose database is not there says so", function()
+    local url = ("redis://127.0.0.1:%d/99"):format(open_port())
+    for _, words in ipairs { { "list" }, { "serve", FOLDERS[1] } } do
+      local process = support.process({ support.build .. "/weir", table.unpack(words) }, { WEIR_REDIS = url })
+      local status, line = process:wait(), process:stderr()
+      process:stop()
+      assert.equal(77, status, line)
+      assert.matches("DB index is out of range; give %-%-redis a database that it has\n$", line)
+    end
   end)
 end)

@@ -178,6 +178,41 @@ static void test_a_refused_login_is_told_as_such(void **state) {
     redisFree(other);
 }
 
+static void test_a_database_that_is_not_there_is_told_as_a_refused_login(void **state) {
+    (void)state;
+    config.redis.db = 99;
+    run_until(&losses, 1);
+    assert_int_equal(last_trouble, TROUBLE_LOGIN);
+    config.redis.db = 0;
+    call("registry");
+    run_until(&answers, 1);
+}
+
+static void assert_told(const char *why, TroubleKind kind, const char *wanted) {
+    char text[TROUBLE_TEXT];
+    const Trouble *trouble = trouble_of(why);
+    assert_int_equal(trouble->kind, kind);
+    trouble_text(trouble, why, &config.redis, "weir", text);
+    assert_string_equal(text, wanted);
+}
+
+static void test_what_redis_says_at_the_door_is_told_with_what_to_do(void **state) {
+    (void)state;
+    assert_told(
+        "DENIED Redis is running in protected mode because protected mode is enabled and no "
+        "password is set for the default user. In this mode connections are only accepted "
+        "from the loopback interface. If you want to connect from external computers to "
+        "Redis you may adopt one of the following solutions: 1) Just disable protected ...",
+        TROUBLE_LOGIN,
+        "DENIED Redis is running in protected mode because protected mode is enabled and no "
+        "password is set for the default user; set one (requirepass), and give it to "
+        "--redis");
+    assert_told("ERR DB index is out of range", TROUBLE_LOGIN,
+                "ERR DB index is out of range; give --redis a database that it has");
+    assert_told("ERR max number of clients reached", TROUBLE_PRESSURE,
+                "ERR max number of clients reached; raise its maxclients");
+}
+
 // ---- listening ----------------------------------------------------------------------------------
 
 static char heard[256];
@@ -219,6 +254,8 @@ int main(void) {
         TEST(test_abandoned_batches_hear_so_once),
         TEST(test_where_no_redis_is_that_is_told_once),
         TEST(test_a_refused_login_is_told_as_such),
+        TEST(test_a_database_that_is_not_there_is_told_as_a_refused_login),
+        TEST(test_what_redis_says_at_the_door_is_told_with_what_to_do),
         TEST(test_a_listener_hears_its_channels_also_after_a_cut),
     };
     return cmocka_run_group_tests_name("store", tests, start_redis, stop_redis);
