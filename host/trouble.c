@@ -80,16 +80,22 @@ void troubles_close(Troubles *troubles) {
     pthread_mutex_destroy(&troubles->lock);
 }
 
+// A right that is missing comes in several words, and is one thing to tell.
+static uint32_t bit_of(const Trouble *trouble) {
+    while (trouble->kind == TROUBLE_RIGHT && trouble[-1].kind == TROUBLE_RIGHT) trouble--;
+    return UINT32_C(1) << (trouble - table);
+}
+
 // A Redis that was away comes back with its data to read: that is no news.
 static bool is_news(const Troubles *troubles, const Trouble *trouble) {
     if (trouble->kind == TROUBLE_STARTING) return !troubles->said;
-    return !(troubles->said & UINT32_C(1) << (trouble - table));
+    return !(troubles->said & bit_of(trouble));
 }
 
 static void say(Troubles *troubles, const Trouble *trouble, const char *why) {
     char text[TROUBLE_TEXT];
     if (!is_news(troubles, trouble)) return;
-    troubles->said |= UINT32_C(1) << (trouble - table);
+    troubles->said |= bit_of(trouble);
     trouble_text(trouble, why, troubles->redis, troubles->prefix, text);
     log_warn("redis at %s: %s; trying again", troubles->redis->url, text);
 }

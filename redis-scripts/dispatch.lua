@@ -67,6 +67,21 @@ local capacity = lib.capacity
 local idle -- worker -> its queues, of those that asked and got nothing; read when somebody must be woken
 local changing = #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= nil
 
+-- What may follow the first write. Redis takes nothing back: a right that is missing half way leaves half of a batch.
+local USED = {
+  "DEL", "HDEL", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "LLEN", "LTRIM", "PUBLISH", "RENAME",
+  "RPOP", "RPUSH", "SADD", "SMEMBERS", "SREM", "UNLINK", "ZADD", "ZCARD", "ZPOPMIN", "ZRANGE", "ZREM", "ZSCORE",
+}
+local function check_rights()
+  local may, name = redis.acl_check_cmd, key("meta") -- since Redis 7.0
+  for _, command in ipairs(may and USED or {}) do
+    if not may(command, name, name, name) then
+      error({ err = "NOPERM this user may not run " .. command .. " on what begins with " .. KEYS[1] })
+    end
+  end
+end
+if changing or capacity > 0 then check_rights() end
+
 -- At its maxmemory Redis refuses a script's first write when that may take memory, and none that follows. So what frees
 -- memory begins with one that takes none, and changes nothing; else a full Redis would stay full for ever.
 if plan.frees then call("HDEL", key("meta"), "none") end
@@ -78,17 +93,12 @@ else
   commit = tonumber(call("HGET", key("meta"), "commit") or 0)
 end
 
--- A host that may not publish any more must not leave half of this unwritten. It may not listen either; when it may
--- again, it looks for itself. A client is told.
-local publish = worker == "" and call or redis.pcall
-
 -- True when its host heard it.
 local function wake(who)
   idle[who] = nil
   call("HDEL", key("idle"), who)
   local host, thread = string.match(who, "^(%d+)%.(%d+)$")
-  local heard = publish("PUBLISH", key("wake:" .. host), thread)
-  return type(heard) == "number" and heard > 0
+  return call("PUBLISH", key("wake:" .. host), thread) > 0
 end
 
 local function read_idle()
@@ -262,7 +272,7 @@ if worker ~= "" then
     call("HSET", key("idle"), worker, table.concat(served, "\t"))
     if passed_over >= PASSED_OVER then -- there may be more: it asks again
       local host, thread = string.match(worker, "^(%d+)%.(%d+)$")
-      publish("PUBLISH", key("wake:" .. host), thread)
+      call("PUBLISH", key("wake:" .. host), thread)
     end
   elseif lib.capacity > 0 then
     call("HDEL", key("idle"), worker)
@@ -353,7 +363,7 @@ for at, ids in pairs(plan.going) do
   write_members("RPUSH", "going:" .. stamp, ids)
   call("ZADD", key("going"), at, stamp)
 end
-for i = 1, #plan.published, 2 do publish("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
+for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Reply

@@ -130,6 +130,8 @@ describe("a user of Redis who loses the right", function()
       "ACL SETUSER default")
     store:call("ACL", "SETUSER", "default", table.unpack(given))
     go_on()
+    store:start("later", "gated", data())
+    assert.equal("completed", store:ended("later").state)
   end
 
   it("to run scripts", function() loses "-evalsha" end)
@@ -137,6 +139,9 @@ describe("a user of Redis who loses the right", function()
   it("to read", function() loses "-hmget" end)
   it("to write", function() loses "-hincrby" end)
   it("to take runs", function() loses "-zpopmin" end)
+  it("to remember who waits", function() loses "-zadd" end)
+  it("to let go of what is awake", function() loses "-zrem" end)
+  it("to wake others", function() loses "-publish" end)
 end)
 
 describe("a host", function()

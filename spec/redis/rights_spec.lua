@@ -1,0 +1,51 @@
+-- A user of Redis who lacks a right: Redis takes nothing back of a script that it stops, so nothing may be written
+-- before.
+
+local redis = require "spec.support.redis"
+
+describe("a user who lacks a right", function()
+  local store = redis.store()
+
+  local function set(rule)
+    assert.equal("OK", store.redis:call("ACL", "SETUSER", "default", rule))
+  end
+
+  -- The commands that the scripts write with, as they stand there.
+  local function written()
+    local listing <close> = assert(io.popen [[grep -rhoE '"[A-Z]{3,}"' redis-scripts]])
+    local listed, writes, found = store.redis:call("COMMAND", "LIST", "FILTERBY", "ACLCAT", "write"), {}, {}
+    for _, command in ipairs(listed) do writes[command] = true end
+    for word in listing:lines() do
+      local command = word:match("%u+"):lower()
+      if writes[command] then found[command] = true end
+    end
+    return found
+  end
+
+  -- All that there is, but for the clock of the specs.
+  local function contents()
+    local keys, dumps = store.redis:call("KEYS", "*"), {}
+    for _, key in ipairs(keys) do dumps[key] = store.redis:call("DUMP", key) end
+    return dumps
+  end
+
+  it("to what the scripts write with has written nothing", function()
+    store:start "p"
+    store.a:claim(1)
+    local turn = store.a:turn_of("p", redis.invoke { operation = "c", child = "p/c" }, redis.suspend)
+    local commands = written()
+    assert.is_true(commands.zadd and commands.publish == nil)
+    for _, command in ipairs { "publish", "hget", "hmget", "smembers" } do commands[command] = true end
+    local before = contents()
+    for command in pairs(commands) do
+      set("-" .. command)
+      local ok, message = pcall(store.a.ask, store.a, 5, turn)
+      set("+" .. command)
+      assert.is_false(ok, command)
+      assert.matches("^NOPERM", (message:gsub("^ERR The user executing the script", "NOPERM")), nil, nil, command)
+      assert.same(before, contents(), command)
+    end
+    assert.same({ "cold p/c" }, store.a:claim(5, turn))
+    assert.same({}, store:faults())
+  end)
+end)
