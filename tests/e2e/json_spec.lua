@@ -133,6 +133,9 @@ describe("--json", function()
       { 64, 0, nil, "cancel" },
       { 64, 0, nil, "cancel", "--workflow", "waits" },
       { 66, 1, "answer", "retry", "none" },
+      { 64, 0, nil, "cancel", "open", "a\xff" },
+      { 64, 0, nil, "delete", "-", { stdin = "done\na\xff\n" } },
+      { 64, 0, nil, "start", "quick", "--tag", "a=\xff" },
     } do
       local status, count, field = row[1], row[2], row[3]
       local said = table.concat(row, " ", 4, type(row[#row]) == "table" and #row - 1 or #row)

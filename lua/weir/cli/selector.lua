@@ -153,8 +153,11 @@ local function read_named(options, given)
   local piped = false
   for _, id in ipairs(options) do piped = piped or id == "-" end
   if piped and #options > 1 then store.fault(store.USAGE, "- stands for all ids, on stdin; no other beside it") end
-  return { ids = piped and read_ids(client.read("-")) or table.move(options, 1, #options, 1, {}), piped = piped,
-           narrowed = true }
+  local ids = piped and read_ids(client.read("-")) or table.move(options, 1, #options, 1, {})
+  for i, id in ipairs(ids) do
+    if not utf8.len(id) then store.fault(store.USAGE, "id %d is not valid UTF-8, so no run has it", i) end
+  end
+  return { ids = ids, piped = piped, narrowed = true }
 end
 
 ---What the options of a command say, checked.

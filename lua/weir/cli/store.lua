@@ -28,6 +28,7 @@ function store.tags(list)
   for _, text in ipairs(list) do
     local key, value = text:match("^([^=]+)=(.*)$")
     if not key then store.fault(store.USAGE, "--tag is KEY=VALUE, not %s", text) end
+    if not utf8.len(text) then store.fault(store.USAGE, "--tag is not valid UTF-8") end
     tags[key] = value
   end
   return tags
