@@ -69,8 +69,9 @@ local changing = #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= n
 
 -- What may follow the first write. Redis takes nothing back: a right that is missing half way leaves half of a batch.
 local USED = {
-  "DEL", "HDEL", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "LLEN", "LTRIM", "PUBLISH", "RENAME",
-  "RPOP", "RPUSH", "SADD", "SMEMBERS", "SREM", "UNLINK", "ZADD", "ZCARD", "ZPOPMIN", "ZRANGE", "ZREM", "ZSCORE",
+  "DEL", "HDEL", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "LLEN", "LTRIM", "PUBLISH",
+  "RENAME", "RPOP", "RPUSH", "SADD", "SMEMBERS", "SRANDMEMBER", "SREM", "UNLINK", "ZADD", "ZCARD", "ZPOPMIN",
+  "ZRANGE", "ZREM", "ZSCORE",
 }
 local function check_rights()
   local may, name = redis.acl_check_cmd, key("meta") -- since Redis 7.0

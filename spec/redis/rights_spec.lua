@@ -48,4 +48,24 @@ describe("a user who lacks a right", function()
     assert.same({ "cold p/c" }, store.a:claim(5, turn))
     assert.same({}, store:faults())
   end)
+
+  it("to look who waits has written nothing, where a run expires as it is claimed", function()
+    store:announce { w = {}, timed = { timeout_ms = 100 } }
+    store:start "q"
+    store.a:claim(1)
+    store:say("start", "s", "timed", "{}", "7", "", 2, "dedupe", "k", "within_ms", 1000)
+    store.a:turn("q", redis.invoke {
+      operation = "c", child = "q/c", workflow = "timed", options = { dedupe = "k", within_ms = 1000 },
+    }, redis.suspend)
+    store:pass(200)
+    local before = contents()
+    set "-srandmember"
+    local ok = pcall(store.a.ask, store.a, 5)
+    set "+srandmember"
+    assert.is_false(ok)
+    assert.same(before, contents())
+    assert.same({ "warm q 1:c=failed" }, store.a:claim(5))
+    assert.equal("failed", store:state "s")
+    assert.same({}, store:faults())
+  end)
 end)
