@@ -7,16 +7,22 @@
 
 local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
 
+local function give_up(queue, from, to)
+  local stale = redis.call("ZRANGEBYSCORE", queue, from, to, "LIMIT", 0, lib.to_sweep())
+  lib.swept(#stale)
+  for _, id in ipairs(stale) do
+    local run = lib.load(id)
+    if run and run.state == "ready" then lib.reaping.give_up(run) end
+  end
+end
+
+-- An instant that is yet to come is one of before Redis' clock was put back.
 local function relieve(host)
   local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
   for thread = 1, threads do
-    local stale = redis.call("ZRANGEBYSCORE", lib.key("ready:@" .. host .. "." .. thread), "-inf",
-      lib.now() - STALE_MS, "LIMIT", 0, lib.to_sweep())
-    lib.swept(#stale)
-    for _, id in ipairs(stale) do
-      local run = lib.load(id)
-      if run and run.state == "ready" then lib.reaping.give_up(run) end
-    end
+    local queue = lib.key("ready:@" .. host .. "." .. thread)
+    give_up(queue, "-inf", lib.now() - STALE_MS)
+    give_up(queue, "(" .. lib.now(), "+inf")
   end
 end
 
@@ -34,7 +40,7 @@ function verbs.beat()
   local stalled = now - last > lease_ms / 2 and now - last or 0
   local reaped, more = 0, false
   for i = 1, #leases, 2 do
-    local other, expires = leases[i], tonumber(leases[i + 1])
+    local other, expires = leases[i], lib.reaping.lease_end(leases[i], tonumber(leases[i + 1]), lease_ms)
     if other ~= host and expires > 0 and stalled > 0 then
       expires = expires + stalled
       lib.write("ZADD", "leases", expires, other)

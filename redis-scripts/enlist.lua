@@ -1,7 +1,8 @@
 -- enlist: a host joins and gets its number. A name is held by one host at a time.
 -- args   node  boot  namespace  pid  started  threads  lease_ms  takeover|""    takeover: a host known to be dead
 -- reply  enlisted host
---        alive host boot namespace pid started expires_at     this node's lease runs still; nothing was written
+--        alive host boot namespace pid started expires_at     this node's lease runs still; nothing was written,
+--                                                              but that lease is cut if Redis' clock was put back
 
 function verbs.enlist()
   local node, boot, namespace, pid = lib.take(), lib.take(), lib.take(), lib.take()
@@ -9,9 +10,11 @@ function verbs.enlist()
 
   local previous = redis.call("HGET", lib.key("nodes"), node)
   local expires = previous and redis.call("ZSCORE", lib.key("leases"), previous)
-  if expires and tonumber(expires) > lib.now() and previous ~= takeover then
+  local until_ms = expires and lib.reaping.lease_end(previous, tonumber(expires), lease_ms)
+  if expires and until_ms > lib.now() and previous ~= takeover then
     local v = redis.call("HMGET", lib.key("host:" .. previous), "boot", "namespace", "pid", "started")
-    return { "alive", previous, v[1] or "", v[2] or "", v[3] or "", v[4] or "", expires }
+    return { "alive", previous, v[1] or "", v[2] or "", v[3] or "", v[4] or "",
+      string.format("%d", until_ms) }
   end
 
   local host = tostring(tonumber(redis.call("HGET", lib.key("meta"), "hosts") or 0) + 1)

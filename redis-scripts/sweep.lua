@@ -37,8 +37,8 @@ function verbs.sweep()
   local unfinished = redis.call("ZRANGE", lib.key("deleting"), 0, AT_ONCE - 1)
   local instants = redis.call("ZRANGEBYSCORE", lib.key("going"), "-inf", lib.now(), "LIMIT", 0, AT_ONCE)
   if #unfinished + #instants == 0 then return { "swept", 0, "0" } end
-  local last = tonumber(redis.call("HGET", lib.key("meta"), "swept_at") or 0)
-  if lib.now() < last + REST_MS then return { "swept", 0, "1" } end
+  local rested = lib.now() - tonumber(redis.call("HGET", lib.key("meta"), "swept_at") or 0)
+  if rested >= 0 and rested < REST_MS then return { "swept", 0, "1" } end -- negative: Redis' clock was put back
 
   lib.write("HSET", "meta", "swept_at", lib.now())
   local looked_at = 0

@@ -46,6 +46,15 @@ local function forget(host)
   lib.write("DEL", "host:" .. host)
 end
 
+--- When a host's lease ends. No lease is longer than `lease_ms`: one that is was given before Redis' clock was put back,
+--- and is cut, as a dead host would keep its runs until the clock is there again.
+function reaping.lease_end(host, expires, lease_ms)
+  local longest = lib.now() + lease_ms
+  if expires <= longest then return expires end
+  lib.write("ZADD", "leases", longest, host)
+  return longest
+end
+
 --- Take back what a host held, a bounded number of runs; true when nothing is left. Its death counts for what it was
 --- running; for one run alone, when it had told that it tried that one and resumed nothing else.
 function reaping.reap(host, counts, max_deaths)

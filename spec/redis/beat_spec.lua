@@ -131,6 +131,45 @@ describe("beat", function()
     assert.equal("done", c:turn("r", redis.complete()))
   end)
 
+  describe("after Redis' clock was put back", function()
+    local HOUR = 3600000
+
+    it("takes back what a dead host held within a lease", function()
+      store:start "r"
+      c:claim(1)
+      store:beat(store.host)
+      store:pass(-HOUR)
+      store:beat(store.host)
+      assert.equal(tostring(store.now + redis.LEASE_MS), expires(other))
+      outlive()
+      assert.same({ "beat", 1, "1" }, store:beat(store.host))
+      assert.same({ "cold r" }, a:claim(5))
+      assert.same({}, store:faults())
+    end)
+
+    it("keeps the lease of one that lives", function()
+      store:beat(other)
+      store:pass(-HOUR)
+      for _ = 1, 8 do
+        assert.same({ "beat", 0, "0" }, store:beat(store.host))
+        assert.same({ "beat", 0, "0" }, store:beat(other))
+        store:pass(redis.LEASE_MS // 4)
+      end
+    end)
+
+    it("relieves a worker at once of warm runs that were ready before", function()
+      store:start "r"
+      c:claim(1)
+      c:turn("r", { "suspend", "", 10 })
+      store:pass(10)
+      store:say "promote"
+      store:pass(-HOUR)
+      store:beat(store.host)
+      assert.same({ "cold r" }, a:claim(5))
+      assert.same({}, store:faults())
+    end)
+  end)
+
   it("extends no lease of a host that is known to be dead", function()
     store:call("ZADD", "leases", 0, other)
     store:beat(store.host)

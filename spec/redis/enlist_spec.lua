@@ -36,6 +36,17 @@ describe("enlist", function()
     assert.equal("2", store:call("HGET", "nodes", "a"))
   end)
 
+  it("cuts a lease that was given before Redis' clock was put back", function()
+    enlist "a"
+    store:pass(-3600000)
+    local ends = tostring(store.now + redis.LEASE_MS)
+    assert.equal(ends, enlist("a", { pid = 200 })[7])
+    store:pass(100)
+    assert.equal(ends, enlist("a", { pid = 200 })[7])
+    store:pass(redis.LEASE_MS - 100)
+    assert.same({ "enlisted", "2" }, enlist("a", { pid = 200 }))
+  end)
+
   it("takes over from a host that is known to be dead, and its runs come back with the next beat", function()
     store:announce { w = {} }
     enlist "a"

@@ -130,6 +130,14 @@ describe("retention", function()
     assert.same({ "swept", 0, "1" }, store:unchanged(function() return store:say "sweep" end))
   end)
 
+  it("goes on when Redis' clock was put back", function()
+    perform("r", "gone", redis.complete())
+    store:call("HSET", "meta", "swept_at", store.now + 3600000)
+    store:pass(20)
+    assert.equal(1, store:worker(store.host .. ".0"):say("sweep")[2])
+    assert.same({}, left())
+  end)
+
   describe("of a child", function()
     it("is its own once its parent has its outcome", function()
       begin_child "r/a"
