@@ -29,7 +29,7 @@ objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/assets_table.o
 units := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 faults := $(wildcard tests/fault.c)
 natives := $(patsubst host/%.c,build/native/weir/native/%.so,$(wildcard host/json.c host/order.c)) \
-           build/native/resp.so
+           build/native/resp.so build/native/clock.so
 assets := $(shell find lua redis-scripts -name '*.lua' 2>/dev/null | LC_ALL=C sort)
 
 build: $(BUILD)/weir ## build build/weir (also plain `make`)
@@ -149,5 +149,10 @@ build/native/weir/native/%.so: host/%.c $(wildcard host/*.h) $(BUILD)/libraries
 build/native/resp.so: tests/support/resp.c $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(COMPILE) -fPIC -shared $< $(shell pkg-config --libs hiredis 2>/dev/null) -o $@
+
+# What moves the clock of a story's Redis.
+build/native/clock.so: tests/support/clock.c $(BUILD)/libraries
+	@mkdir -p $(@D)
+	$(COMPILE) -fPIC -shared $< -o $@
 
 -include $(objects:.o=.d) $(units:=.d)

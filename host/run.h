@@ -28,7 +28,7 @@ typedef struct {
     Vm *vm;
     Batch *batch;    // gathers; never NULL
     int64_t now_ms;  // Redis' clock in the last answer
-    int64_t wake_ms; // earliest wake-up among the runs suspended here, 0: none
+    int64_t wake_ms; // earliest wake-up of the runs that this answer suspends, 0: none
     size_t active;   // runs that are not waiting
     size_t warm;     // runs that are
     TurnWatch watch;

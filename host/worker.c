@@ -90,16 +90,19 @@ static void send_batch(Worker *worker) {
 
 static void on_due(uv_timer_t *timer);
 
-static void set_timer(Worker *worker) {
-    Runs *runs = &worker->runs;
-    if (!runs->wake_ms || worker->stopping) return;
-    int64_t delay = runs->wake_ms - runs->now_ms;
-    uv_timer_start(&worker->due, on_due, delay > 1 ? (uint64_t)delay : 1, 0);
+// The timer alone keeps the earliest wake-up: it runs in the loop's time. Redis' clock may be put
+// back, and an instant of before would be earlier than all that come after it.
+static void set_timer(Worker *worker, int64_t wake_ms) {
+    if (!wake_ms || worker->stopping) return;
+    int64_t left = wake_ms - worker->runs.now_ms;
+    uint64_t delay = left > 1 ? (uint64_t)left : 1;
+    bool sooner =
+        uv_is_active((uv_handle_t *)&worker->due) && uv_timer_get_due_in(&worker->due) <= delay;
+    if (!sooner) uv_timer_start(&worker->due, on_due, delay, 0);
 }
 
 static void on_due(uv_timer_t *timer) {
-    Worker *worker = timer->data;
-    worker->runs.wake_ms = 0; // the answer brings the next one
+    Worker *worker = timer->data; // the answer brings the next one
     batch_group(worker->runs.batch, "promote", 0, NULL, NULL);
 }
 
@@ -114,7 +117,6 @@ static void on_replied(void *owner, Batch *batch, const Answer *answer) {
         return;
     }
 
-    int64_t wake_before = runs->wake_ms;
     runs->now_ms = answer->now_ms;
     batch_settle(batch, answer->groups);
     size_t claims = reply_count(answer->claims);
@@ -124,9 +126,9 @@ static void on_replied(void *owner, Batch *batch, const Answer *answer) {
         worker->idle = false; // it asked for none this time
     else if (batch->capacity > 0)
         worker->idle = (int64_t)claims < batch->capacity;
-    if (answer->next_due_ms && (!runs->wake_ms || answer->next_due_ms < runs->wake_ms))
-        runs->wake_ms = answer->next_due_ms;
-    if (runs->wake_ms != wake_before) set_timer(worker);
+    set_timer(worker, runs->wake_ms);
+    set_timer(worker, answer->next_due_ms);
+    runs->wake_ms = 0;
 }
 
 // ---- turns --------------------------------------------------------------------------------------

@@ -153,10 +153,12 @@ Redis.__index = Redis
 
 ---A redis-server on a unix socket, with its data in a folder of its own.
 ---@param settings string[]? more of its command line
+---@param movable boolean? its clock can be set
 ---@return Redis
-function support.redis(settings)
+function support.redis(settings, movable)
   local folder = support.folder()
   local self = setmetatable({ folder = folder, socket = folder .. "/redis.sock" }, Redis)
+  self.env = movable and { LD_PRELOAD = "./build/native/clock.so", TEST_CLOCK = folder .. "/clock" } or nil
   self.url = "unix://" .. self.socket
   self.settings = settings or {}
   self:start()
@@ -169,11 +171,18 @@ function Redis:start()
     "redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", self.folder, "--save", "",
     "--appendonly", "yes", "--daemonize", "no",
   }
-  self.process = support.process(table.move(self.settings, 1, #self.settings, #words + 1, words))
+  self.process = support.process(table.move(self.settings, 1, #self.settings, #words + 1, words), self.env)
   support.wait_until("Redis to answer", function()
     assert(not self.process:status(), self.process:stdout())
     return self:call "PING" == "PONG"
   end)
+end
+
+---Sets the clock of a Redis that is movable: from now on it is that far from the true time.
+---@param offset_ms integer
+function Redis:set_clock(offset_ms)
+  support.write(self.folder .. "/clock.new", ("%d"):format(offset_ms))
+  assert(os.rename(self.folder .. "/clock.new", self.folder .. "/clock"))
 end
 
 ---What redis-cli prints for a command.

@@ -46,7 +46,7 @@ local function forget(host)
   lib.write("DEL", "host:" .. host)
 end
 
---- When a host's lease ends. No lease is longer than `lease_ms`: one that is was given before Redis' clock was put back,
+--- When a host's lease ends. None is longer than `lease_ms`: one that is was given before Redis' clock was put back,
 --- and is cut, as a dead host would keep its runs until the clock is there again.
 function reaping.lease_end(host, expires, lease_ms)
   local longest = lib.now() + lease_ms

@@ -18,8 +18,8 @@ local function start_host(node, more)
   return host
 end
 
-local function begin(settings)
-  redis = support.redis(settings)
+local function begin(settings, movable)
+  redis = support.redis(settings, movable)
   store = facts.of(redis)
 end
 
@@ -216,6 +216,37 @@ describe("when Redis", function()
     assert.equal("completed", store:ended("r").state)
     says(host, "is back")
     assert.equal(1, times(host, "trying again"), host.process:stderr())
+    assert.same({}, store:faults())
+  end)
+
+  it("has its clock put back and forward again, later sleeps are not late", function()
+    begin({}, true)
+    start_host("one", { "--workers", "1" })
+    store:start("nap", "naps", data { times = 1, nap = "1s" })
+    store:becomes("nap", "waiting")
+    redis:set_clock(-3600000)
+    store:start("meanwhile", "naps", data { times = 1, nap = "1ms" })
+    assert.equal("completed", store:ended("meanwhile").state)
+    redis:set_clock(0)
+    assert.equal("completed", store:ended("nap").state)
+    local began = system.monotime()
+    store:start("naps", "naps", data { times = 40, nap = "20ms" })
+    assert.equal("completed", store:ended("naps").state)
+    local took = system.monotime() - began -- some 1 s; 12 s if each sleep ends with a beat
+    assert.is_true(took < 6, took .. " s")
+  end)
+
+  it("has its clock put back as a host dies, its runs go on all the same", function()
+    begin({}, true)
+    local first = start_host "one"
+    store:start("r", "busy", data())
+    support.wait_until("the step to begin", function() return next(process_ids()) end)
+    local second = start_host "two"
+    first:kill()
+    redis:set_clock(-3600000)
+    open_gate()
+    says(second, "took back 1 runs")
+    assert.equal("completed", store:ended("r").state)
     assert.same({}, store:faults())
   end)
 
