@@ -80,11 +80,22 @@ static int add_file(Walk *walk, const char *whole, const char *path) {
 
 static int add_folder(Walk *walk, const char *whole, const char *path, int depth);
 
+// Only a link to a workflow file: editors leave others that lead nowhere.
+static void note_link(Walk *walk, const char *whole, const char *name) {
+    struct stat entry;
+    if (!ends_with(name, ".lua") || lstat(whole, &entry) < 0 || !S_ISLNK(entry.st_mode)) return;
+    char *before = walk->bundle->notes;
+    walk->bundle->notes = xformat("%s%s%s is a link to a file that is not there",
+                                  before ? before : "", before ? "\n" : "", whole);
+    free(before);
+}
+
 static int add_entry(Walk *walk, const char *whole, const char *path, const char *name, int depth) {
     struct stat entry;
     if (stat(whole, &entry) < 0) {
-        // gone since it was listed, or a link to nothing, as editors leave them
-        return errno == ENOENT ? 0 : fail(walk, -errno, "cannot read", whole);
+        if (errno != ENOENT) return fail(walk, -errno, "cannot read", whole);
+        note_link(walk, whole, name); // or it is gone since it was listed
+        return 0;
     }
     if (S_ISDIR(entry.st_mode))
         return strcmp(name, "spec") == 0 ? 0 : add_folder(walk, whole, path, depth + 1);
@@ -131,5 +142,6 @@ void bundle_free(Bundle *bundle) {
         free(bundle->sources[i].text);
     }
     free(bundle->sources);
+    free(bundle->notes);
     *bundle = (Bundle){0};
 }

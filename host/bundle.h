@@ -16,6 +16,7 @@ typedef struct {
 typedef struct {
     Source *sources;
     size_t count;
+    char *notes; // a line for each link to nothing that is named as a workflow file; NULL: none
 } Bundle;
 
 enum { BUNDLE_FAULT_SIZE = 512 };

@@ -415,7 +415,6 @@ static const char *run_folder(const Config *config) {
 
 static void complete(Config *config) {
     if (config->workers == CONFIG_NONE) config->workers = uv_available_parallelism();
-    if (!config->log_level) config->log_level = config->command == COMMAND_RUN ? "warn" : "info";
 
     if (config->command == COMMAND_RUN)
         append(&config->folders, run_folder(config));

@@ -92,6 +92,18 @@ static int take_folder(Embedded *embedded) {
     return 0;
 }
 
+// The data of a machine is nothing to commit.
+static int hide(Embedded *embedded) {
+    char *path = xformat("%s/.gitignore", embedded->data);
+    FILE *file = access(path, F_OK) == 0 ? NULL : fopen(path, "w");
+    bool written = !file || fputs("*\n", file) >= 0;
+    if (file && fclose(file) != 0) written = false;
+    int status = written ? 0 : -errno;
+    if (status < 0) fail(embedded, status, "cannot write %s: %s", path, uv_strerror(status));
+    free(path);
+    return status;
+}
+
 static int wait_for_last_server(Embedded *embedded) {
     int status = open_lock(embedded, "redis.lock", &embedded->redis_lock);
     if (status < 0) return status;
@@ -126,6 +138,7 @@ static int open_kept(Embedded *embedded, const char *folder) {
     }
     embedded->data = xstrdup(whole);
     int status = take_folder(embedded);
+    if (status == 0) status = hide(embedded);
     if (status == 0) status = wait_for_last_server(embedded);
     if (status < 0) return status;
 

@@ -158,7 +158,7 @@ const Flag flag_rows[] = {
      AT(json), .kind = FLAG_SWITCH, .commands = CLIENTS | BIT(RUN) | BIT(CHECK) | BIT(TEST) | BIT(VERSION)},
     {"log", "text|json", "text", "form of the log lines",
      AT(log), .kind = FLAG_CHOICE, .commands = HOSTS},
-    {"log-level", "debug|info|warn|error", NULL, "what is logged (default info, of run warn)",
+    {"log-level", "debug|info|warn|error", NULL, "what is logged (default info; run logs warn, and info of the run)",
      AT(log_level), .kind = FLAG_CHOICE, .commands = HOSTS},
     {"config", "FILE", NULL, "a Lua table of these settings",
      AT(config_file), .kind = FLAG_TEXT, .commands = CLIENTS | HOSTS | BIT(CHECK) | BIT(TEST),

@@ -170,11 +170,69 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     return host;
 }
 
-// As every fault that keeps a process from starting, not as log lines.
-static void complain(char *lines) {
-    char *rest = NULL;
-    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        fprintf(stderr, "weir: %s\n", line);
+typedef void Tell(const char *line);
+
+static void complain(const char *line) {
+    fprintf(stderr, "weir: %s\n", line);
+}
+
+static void warn(const char *line) {
+    log_warn("%s", line);
+}
+
+static void tell_lines(const char *lines, Tell *tell) {
+    char *copy = xstrdup(lines ? lines : ""), *rest = NULL;
+    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        tell(line);
+    free(copy);
+}
+
+enum { NAMED = 20 }; // workflows in a line of the log
+
+static void tell_workflows(const char *folder, const char *ids) {
+    if (!ids) {
+        log_warn("there is no workflow in %s: this host runs only what other hosts announced",
+                 folder);
+        return;
+    }
+    char *names = xstrdup(ids);
+    size_t count = 1, cut = 0;
+    for (char *at = names; (at = strchr(at, '\n')); *at++ = ' ')
+        if (++count == NAMED + 1) cut = (size_t)(at - names);
+    if (cut) names[cut] = '\0';
+    char *more = cut ? xformat(" and %zu more", count - NAMED) : xstrdup("");
+    log_info("workflows in %s: %s%s", folder, names, more);
+    free(more);
+    free(names);
+}
+
+// All that `weir run` needs of a folder: a workflow, or a file of it.
+static const char *wanted_of(const Config *config) {
+    if (config->command != COMMAND_RUN) return NULL;
+    const char *what = config->arguments.items[0], *slash = strrchr(what, '/');
+    size_t size = strlen(what);
+    bool is_file = size > 4 && strcmp(what + size - 4, ".lua") == 0;
+    return is_file && slash ? slash + 1 : what;
+}
+
+static int announce_folder(const Config *config, Vm *vm, Batch *batch, const char *folder,
+                           const Bundle *bundle) {
+    const char *wanted = wanted_of(config);
+    size_t arguments = 0;
+    Findings findings;
+    int status = STATUS_DONE;
+    tell_lines(bundle->notes, warn);
+    if (vm_announce(vm, bundle->sources, bundle->count, wanted, &arguments, &findings) == 0) {
+        batch_group(batch, "announce", arguments, NULL, NULL);
+        vm_take_effects(vm, batch);
+        tell_lines(findings.notes, warn);
+        if (!wanted) tell_workflows(folder, findings.workflows);
+    } else { // as every fault that keeps a process from starting, not as log lines
+        tell_lines(findings.faults, complain);
+        status = EX_CONFIG;
+    }
+    findings_free(&findings);
+    return status;
 }
 
 // Loads each bundle once, here, where its faults can still keep the host from starting.
@@ -183,16 +241,9 @@ static int announce(Host *host, Batch *batch, const Bundle *bundles, size_t coun
     Vm *vm = vm_open(host->config);
     if (!vm) return EX_SOFTWARE;
     for (size_t i = 0; i < count; i++) {
-        size_t arguments = 0;
-        char *faults = NULL;
-        if (vm_announce(vm, bundles[i].sources, bundles[i].count, &arguments, &faults) == 0) {
-            batch_group(batch, "announce", arguments, NULL, NULL);
-            vm_take_effects(vm, batch);
-        } else {
-            complain(faults);
-            free(faults);
-            status = EX_CONFIG;
-        }
+        const char *folder = host->config->folders.items[i];
+        int told = announce_folder(host->config, vm, batch, folder, &bundles[i]);
+        if (told != STATUS_DONE) status = told;
     }
     vm_close(vm);
     return status;

@@ -22,7 +22,7 @@ static const int priorities[] = {
     [LEVEL_DEBUG] = 7, [LEVEL_INFO] = 6, [LEVEL_WARN] = 4, [LEVEL_ERROR] = 3};
 
 static LogFormat form = LOG_TEXT;
-static LogLevel threshold = LEVEL_INFO;
+static LogLevel threshold = LEVEL_INFO, threshold_of_runs = LEVEL_INFO;
 static bool journal;
 
 typedef struct {
@@ -191,7 +191,7 @@ static void write_above_foot(const Line *line) {
 }
 
 void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json) {
-    if (level < threshold) return;
+    if (level < (run_id ? threshold_of_runs : threshold)) return;
     Line line = {0};
     if (journal) put_format(&line, "<%d>", priorities[level]);
     (form == LOG_JSON ? put_json_line : put_text_line)(&line, level, run_id, text, fields_json);
@@ -229,9 +229,10 @@ static bool stderr_is_journal(void) {
            fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
-void log_open(LogFormat format, LogLevel least) {
+void log_open(LogFormat format, LogLevel least, LogLevel least_of_runs) {
     form = format;
     threshold = least;
+    threshold_of_runs = least_of_runs;
     journal = stderr_is_journal();
 }
 

@@ -8,8 +8,9 @@
 typedef enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } LogLevel;
 typedef enum { LOG_TEXT, LOG_JSON } LogFormat;
 
-// Lines below `least` are dropped. Call once, before the first thread starts.
-void log_open(LogFormat format, LogLevel least);
+// Lines below `least` are dropped, of a run's own those below `least_of_runs`. Call once, before
+// the first thread starts.
+void log_open(LogFormat format, LogLevel least, LogLevel least_of_runs);
 
 // 0 and the level, or UV_EINVAL for a word that names none.
 int log_level(const char *name, LogLevel *level);

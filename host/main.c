@@ -40,9 +40,14 @@ struct Process {
 };
 
 static void open_log(const Config *config) {
-    LogLevel level = LEVEL_INFO;
-    log_level(config->log_level, &level);
-    log_open(strcmp(config->log, "json") == 0 ? LOG_JSON : LOG_TEXT, level);
+    // `weir run` is for the one run: its own lines matter, those of the host around it do not
+    LogLevel least = config->command == COMMAND_RUN ? LEVEL_WARN : LEVEL_INFO;
+    LogLevel least_of_runs = LEVEL_INFO;
+    if (config->log_level) {
+        log_level(config->log_level, &least);
+        least_of_runs = least;
+    }
+    log_open(strcmp(config->log, "json") == 0 ? LOG_JSON : LOG_TEXT, least, least_of_runs);
 }
 
 static void on_ready(void *owner) {
@@ -204,18 +209,42 @@ static void print_faults(const char *lines) {
     puts("]}");
 }
 
+// What was looked at, and what was found: "2 files, 4 workflows, no faults".
+static void print_count(size_t count, const char *noun, const char *end) {
+    if (count)
+        printf("%zu", count);
+    else
+        fputs("no", stdout);
+    printf(" %s%s%s", noun, count == 1 ? "" : "s", end);
+}
+
+static void print_found(const char *folder, const Bundle *bundle, const Findings *findings) {
+    if (bundle->notes) puts(bundle->notes);
+    if (findings->notes) puts(findings->notes);
+    if (findings->faults) {
+        puts(findings->faults);
+        return;
+    }
+    print_count(bundle->count, "file", ", ");
+    print_count(findings_count(findings->workflows), "workflow", ", no faults");
+    if (bundle->count)
+        putchar('\n');
+    else
+        printf(": nothing in %s ends in .lua\n", folder);
+}
+
 static int check_folder(Vm *vm, const char *folder, bool as_json) {
-    char fault[BUNDLE_FAULT_SIZE], *faults = NULL;
+    char fault[BUNDLE_FAULT_SIZE];
     Bundle bundle;
+    Findings findings = {0};
     int status = STATUS_DONE;
     if (bundle_read(folder, &bundle, fault) < 0)
         status = complain(EX_NOINPUT, fault);
-    else if (vm_load_bundle(vm, folder, bundle.sources, bundle.count, &faults) < 0) {
-        if (!as_json) puts(faults);
+    else if (vm_check(vm, bundle.sources, bundle.count, &findings) < 0)
         status = STATUS_FAILED;
-    }
-    if (as_json && status != EX_NOINPUT) print_faults(faults ? faults : "");
-    free(faults);
+    if (as_json && status != EX_NOINPUT) print_faults(findings.faults ? findings.faults : "");
+    if (!as_json && status != EX_NOINPUT) print_found(folder, &bundle, &findings);
+    findings_free(&findings);
     bundle_free(&bundle);
     return status;
 }

@@ -89,6 +89,8 @@ typedef struct {
     const Source *sources;
     size_t count;
     const char *fault;
+    const char *wanted;
+    Findings *findings;
 } BundleCall;
 
 static void push_sources(lua_State *L, const Source *sources, size_t count) {
@@ -151,16 +153,30 @@ static int refuse_in_lua(lua_State *L) {
     return 0;
 }
 
+// Stack: findings. Their lines of that name, NULL for none.
+static char *lines_of(lua_State *L, const char *name) {
+    lua_getfield(L, -1, name);
+    join_lines(L);
+    const char *lines = lua_tostring(L, -1);
+    char *text = *lines ? xstrdup(lines) : NULL;
+    lua_pop(L, 2);
+    return text;
+}
+
 static int announce_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
     push_module_function(L, "weir.registry", "announcement");
     push_sources(L, call->sources, call->count);
-    lua_call(L, 1, 2); // arguments, faults
-    if (lua_isnil(L, -2)) {
+    lua_pushstring(L, call->wanted);
+    lua_call(L, 2, 3); // arguments, faults, findings
+    if (lua_isnil(L, -3)) {
+        lua_pop(L, 1);
         join_lines(L);
         return 1;
     }
-    lua_pop(L, 1);
+    call->findings->workflows = lines_of(L, "workflows");
+    call->findings->notes = lines_of(L, "notes");
+    lua_pop(L, 2);
     return 1;
 }
 
@@ -207,16 +223,39 @@ bool vm_has_bundle(Vm *vm, const char *hash) {
     return there;
 }
 
-int vm_announce(Vm *vm, const Source *sources, size_t count, size_t *arguments, char **faults) {
-    BundleCall call = {.vm = vm, .sources = sources, .count = count};
+int vm_announce(Vm *vm, const Source *sources, size_t count, const char *wanted, size_t *arguments,
+                Findings *findings) {
+    *findings = (Findings){0};
+    BundleCall call = {
+        .vm = vm, .sources = sources, .count = count, .wanted = wanted, .findings = findings};
     int status = enter_sources(vm, announce_in_lua, &call);
     if (status == LUA_OK && lua_istable(vm->L, -1)) {
         *arguments = lua_rawlen(vm->L, -1);
         return 0;
     }
-    *faults = xstrdup(error_text(vm->L));
+    findings->faults = xstrdup(error_text(vm->L));
     lua_pop(vm->L, 1);
     return UV_EINVAL;
+}
+
+int vm_check(Vm *vm, const Source *sources, size_t count, Findings *findings) {
+    size_t arguments;
+    int status = vm_announce(vm, sources, count, NULL, &arguments, findings);
+    if (status == 0) lua_pop(vm->L, 1);
+    return status;
+}
+
+void findings_free(Findings *findings) {
+    free(findings->faults);
+    free(findings->notes);
+    free(findings->workflows);
+    *findings = (Findings){0};
+}
+
+size_t findings_count(const char *lines) {
+    size_t count = lines ? 1 : 0;
+    for (const char *at = lines; at && (at = strchr(at, '\n')); at++) count++;
+    return count;
 }
 
 // ---- runs ---------------------------------------------------------------------------------------

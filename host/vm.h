@@ -68,8 +68,22 @@ void vm_forget(Vm *vm, VmRun *run);
 // One line that says what it is doing; to be freed.
 char *vm_describe(Vm *vm, VmRun *run);
 
+// What is found in a folder, a line for each; NULL where there is nothing of the kind.
+typedef struct {
+    char *faults;    // it does not load then
+    char *notes;     // no faults, but perhaps not what was meant
+    char *workflows; // ids, weir's own left out
+} Findings;
+
+void findings_free(Findings *findings);
+size_t findings_count(const char *lines);
+
 // What a host says of a bundle to the registry: loads it, and leaves the arguments of `announce` to
-// be taken by vm_take_effects. Faults as vm_load_bundle.
-int vm_announce(Vm *vm, const Source *sources, size_t count, size_t *arguments, char **faults);
+// be taken by vm_take_effects. UV_EINVAL when there are faults. Of a bundle in which only `wanted`
+// (a workflow or a file, NULL: all) is to be run, what else does not load is left out and noted.
+int vm_announce(Vm *vm, const Source *sources, size_t count, const char *wanted, size_t *arguments,
+                Findings *findings);
+// Only looks.
+int vm_check(Vm *vm, const Source *sources, size_t count, Findings *findings);
 
 #endif

@@ -209,3 +209,43 @@ describe("require", function()
     assert.equal(5, made.environment.globals.late)
   end)
 end)
+
+describe("a bundle of which only a part is to run", function()
+  local GOOD, BROKEN = workflow "good", "return {"
+
+  it("leaves out the files with faults, and those that need them", function()
+    local made, faults, left = bundle.load_sound("b", {
+      ["good.lua"] = GOOD, ["broken.lua"] = BROKEN, ["needs.lua"] = 'require "broken" ' .. workflow "needs",
+      ["again.lua"] = workflow "good",
+    })
+    assert.same({ "good" }, ids(made))
+    assert.same({ "broken.lua:1: unexpected symbol near <eof>" }, { faults[1] })
+    assert.matches('workflow "good" is already defined', faults[2])
+    assert.same({ ["again.lua"] = workflow "good" }, left)
+  end)
+
+  it("leaves out a graph whose node was in one of them", function()
+    local made, faults = bundle.load_sound("b", {
+      ["good.lua"] = GOOD, ["broken.lua"] = BROKEN,
+      ["graph.lua"] = 'return require "weir".graph { id = "g", nodes = { { key = "a", workflow = "gone" } } }',
+    })
+    assert.same({ "good" }, ids(made))
+    assert.equal(2, #faults)
+  end)
+
+  it("is none where the fault is in no file of it", function()
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:write 'require "weir".workflow { id = "lost", run = print }'
+    file:close()
+    local before = package.path
+    finally(function()
+      package.path = before
+      os.remove(path)
+    end)
+    package.path = path:gsub("[^/]*$", "?") .. ";" .. before
+    local made, faults = bundle.load_sound("b", { ["a.lua"] = ('require "%s"'):format(path:match "[^/]*$") })
+    assert.is_nil(made)
+    assert.matches('workflow "lost" is made, but no file returns it', faults[1])
+  end)
+end)

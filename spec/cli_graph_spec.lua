@@ -466,10 +466,10 @@ describe("the picture", function()
       "stage 2  ✗ item-2000 2.00s   ✗ item-4000 4.00s   ✗ item-6000 6.00s",
       "         ● item-6001 16m 33s   ● item-6002 16m 33s   ● item-6003 16m 33s",
       "         ✓ item-1 1ms   ✓ item-2 2ms   ✓ item-3 3ms   ✓ item-4 4ms",
-      "         ✓ item-5 5ms   ✓ item-6 6ms   … 5991 completed, 3997 pending",
+      "         ✓ item-5 5ms   ✓ item-6 6ms   … 5,991 completed, 3,997 pending",
       "stage 3  · sum",
       "",
-      "10,002 nodes: 5998 completed, 3 failed, 3 running, 3998 pending",
+      "10,002 nodes: 5,998 completed, 3 failed, 3 running, 3,998 pending",
       "critical path  root → item-6001  16m 33s",
       "",
       "✗ item-2000  bad",
@@ -485,9 +485,9 @@ describe("the picture", function()
       times["n" .. i] = i < 4000 and { i, i + 1 } or i == 4000 and { NOW - 60000 } or nil
     end
     assert.same({
-      "stages 1–3999      … 3999 completed",
+      "stages 1–3999      … 3,999 completed",
       "stage 4000         ● n4000 1m",
-      "stages 4001–10000  … 6000 pending",
+      "stages 4001–10000  … 6,000 pending",
     }, { table.unpack(draw(view_of(table.concat(text, "; "), times)), 1, 3) })
   end)
 

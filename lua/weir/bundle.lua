@@ -18,6 +18,7 @@ local bundle = {}
 ---@field name string the hash of its sources
 ---@field workflows table<string, weir.Definition>
 ---@field environment weir.Environment
+---@field notes string[] each "file: message": files that are no fault and may not be what was meant
 
 ---@class weir.Loader
 ---@field files table<string, string>
@@ -25,6 +26,7 @@ local bundle = {}
 ---@field values table<string, any> path -> what the file returned
 ---@field failures table<string, string> path -> its fault
 ---@field underway string[] paths of files being evaluated, outermost first
+---@field required table<string, boolean> paths that another file required
 
 -- What `require` gives of weir itself: the author's side, shared by all runs.
 local json_face = frozen.face("weir.json", {
@@ -180,7 +182,10 @@ local function make_require(self)
     end
     local base = name:gsub("%.", "/")
     for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
-      if self.files[path] then return (evaluate(self, path, self.files[path])) end
+      if self.files[path] then
+        self.required[path] = true
+        return (evaluate(self, path, self.files[path]))
+      end
     end
     local own = own_modules[name] or sandbox.library(name, self.environment)
     if own then return own end
@@ -237,6 +242,13 @@ local function unknown_node(made, workflows)
   return fault and ('%s:%d: graph "%s": %s'):format(made.file, made.line, made.id, fault)
 end
 
+-- A function, where a workflow was meant: a module that returns one is required by another file.
+local function note_on(self, path)
+  if type(self.values[path]) ~= "function" or self.required[path] then return nil end
+  return ("%s: it returns a function, which is no workflow; return weir.workflow { id = …, "
+    .. "run = function(ctx, data) … end }"):format(path)
+end
+
 local function sorted_paths(files)
   local paths = {}
   for path in pairs(files) do
@@ -251,12 +263,14 @@ end
 ---@param files table<string, string> path relative to the folder -> source
 ---@return weir.Bundle?
 ---@return string[]? faults each "file:line: message", when there is no bundle
+---@return table<string, boolean>? broken then: paths of the files that have them
 function bundle.load(name, files)
-  local self = { files = files, values = {}, failures = {}, underway = {} }
+  local self = { files = files, values = {}, failures = {}, underway = {}, required = {} }
   self.environment = sandbox.environment(make_require(self))
 
-  local workflows, faults, told = {}, {}, {}
-  local function fail(fault)
+  local workflows, faults, told, broken = {}, {}, {}, {}
+  local function fail(path, fault)
+    broken[path] = true
     if told[fault] then return end -- a file that fails fails all that require it
     told[fault] = true
     faults[#faults + 1] = fault
@@ -267,26 +281,61 @@ function bundle.load(name, files)
     local ok, value = pcall(evaluate, self, path, files[path])
     local found, fault
     if ok then found, fault = definitions_in(value, path) else fault = value end
-    if fault then fail(text_of(fault)) end
+    if fault then fail(path, text_of(fault)) end
     for _, made in ipairs(found or {}) do
       fault = register(workflows, made)
-      if fault then fail(fault) end
+      if fault then fail(path, fault) end
     end
   end
   definition.collect(false)
   for _, made in ipairs(faults[1] and {} or all) do
     if workflows[made.id] ~= made then
-      fail(('%s:%d: workflow "%s" is made, but no file returns it: return weir.workflow {…}, or a list of them')
-        :format(made.file, made.line, made.id))
+      fail(made.file, ('%s:%d: workflow "%s" is made, but no file returns it: return weir.workflow {…}, or a list of '
+        .. "them"):format(made.file, made.line, made.id))
     end
   end
   bundle.add_own(workflows)
   for _, made in ipairs(faults[1] and {} or all) do
     local fault = unknown_node(made, workflows)
-    if fault then fail(fault) end
+    if fault then fail(made.file, fault) end
   end
-  if faults[1] then return nil, faults end
-  return { name = name, workflows = workflows, environment = self.environment }
+  if faults[1] then return nil, faults, broken end
+  local notes = {}
+  for _, path in ipairs(sorted_paths(files)) do notes[#notes + 1] = note_on(self, path) end
+  return { name = name, workflows = workflows, environment = self.environment, notes = notes }
+end
+
+---Loads the files that load, for a single run: another one's may be half written.
+---@param name string
+---@param files table<string, string>
+---@return weir.Bundle? bundle of the files that are left; nil: what is wrong is in none of them
+---@return string[] faults of those that were left out, and of those that need them
+---@return table<string, string> left
+function bundle.load_sound(name, files)
+  local left, faults, told = {}, {}, {}
+  for path, source in pairs(files) do left[path] = source end
+  while true do
+    local loaded, found, broken = bundle.load(name, left)
+    if loaded then return loaded, faults, left end
+    for _, fault in ipairs(found --[[@as string[] ]]) do
+      if not told[fault] then faults[#faults + 1] = fault end
+      told[fault] = true
+    end
+    local out = false
+    for path in pairs(broken) do left[path], out = nil, out or left[path] ~= nil end
+    if not out then return nil, faults, left end
+  end
+end
+
+---The workflows of a bundle that are its author's.
+---@param loaded weir.Bundle
+---@return string[] ids in order
+function bundle.ids(loaded)
+  local ids = {}
+  for _, id in ipairs(keys.sorted(loaded.workflows)) do
+    if loaded.workflows[id] ~= of_data then ids[#ids + 1] = id end
+  end
+  return ids
 end
 
 return bundle

@@ -45,7 +45,7 @@ local function workflow_of_file(path, folder)
   local name = path:match("([^/]+)$")
   local files = client.bundle(folder)
   if not files[name] then store.fault(store.NO_INPUT, "there is no file %s", path) end
-  local loaded, faults = bundle.load("", files)
+  local loaded, faults = bundle.load_sound("", files)
   if not loaded then store.fault(store.FAILED, "%s", faults[1]) end
   local ids = {}
   for id, definition in pairs(loaded.workflows) do

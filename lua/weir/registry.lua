@@ -7,19 +7,37 @@ local keys = require "weir.keys"
 
 local registry = {}
 
+---@class weir.FolderFindings what there is to say about a folder, besides
+---@field workflows string[] ids
+---@field notes string[] of what is no fault
+
+-- All of it; or, where `wanted` is to be run and loads, what loads, with the faults as notes.
+local function load(files, wanted)
+  local loaded, faults = bundle.load("", files)
+  if loaded or not wanted then return loaded, faults, files, {} end
+  local sound, left_out, left = bundle.load_sound("", files)
+  if sound and (left[wanted] or sound.workflows[wanted]) then
+    for i, fault in ipairs(left_out) do left_out[i] = fault .. " (left out: this run does not need it)" end
+    return sound, nil, left, left_out
+  end
+  return nil, faults
+end
+
 ---@param files table<string, string> path -> source
+---@param wanted? string all that is to be run: a workflow, or a file. What else is there may have faults
 ---@return (string|integer)[]? arguments count, path, source…, count, then six for each workflow
 ---@return string[]? faults each "file:line: message"
-function registry.announcement(files)
-  local loaded, faults = bundle.load("", files)
+---@return weir.FolderFindings? findings
+function registry.announcement(files, wanted)
+  local loaded, faults, left, notes = load(files, wanted)
   if not loaded then return nil, faults end
 
-  local paths, ids = keys.sorted(files), keys.sorted(loaded.workflows)
+  local paths, ids = keys.sorted(left), keys.sorted(loaded.workflows)
   local arguments = { #paths }
   local function add(value) arguments[#arguments + 1] = value end
   for _, path in ipairs(paths) do
     add(path)
-    add(files[path])
+    add(left[path])
   end
   add(#ids)
   for _, id in ipairs(ids) do
@@ -31,7 +49,8 @@ function registry.announcement(files)
     add(workflow.retain_ms)
     add(workflow.validate and json.encode(workflow.schema) or "") -- a function is checked when it runs
   end
-  return arguments
+  if not wanted then table.move(loaded.notes, 1, #loaded.notes, #notes + 1, notes) end
+  return arguments, nil, { workflows = bundle.ids(loaded), notes = notes }
 end
 
 return registry

@@ -48,8 +48,26 @@ describe("check", function()
   before_each(function() folder = support.folder() end)
   after_each(function() support.remove(folder) end)
 
-  it("is silent about the examples", function()
-    assert.same({ status = 0, stdout = "", stderr = "" }, support.weir("check", "workflows"))
+  it("counts what it looked at", function()
+    local reply = support.weir("check", "workflows")
+    assert.same({ 0, "" }, { reply.status, reply.stderr })
+    assert.matches("^%d+ files, %d+ workflows, no faults\n$", reply.stdout)
+    local empty = support.weir("check", folder)
+    assert.same({ 0, ("no files, no workflows, no faults: nothing in %s ends in .lua\n"):format(folder) },
+      { empty.status, empty.stdout })
+  end)
+
+  it("tells files that are perhaps not meant so", function()
+    local workflow = 'return require "weir".workflow { id = "x", run = require "run" }\n'
+    support.write(folder .. "/a.lua", workflow)
+    support.write(folder .. "/run.lua", "return function() end\n") -- a module: it is required
+    support.write(folder .. "/plain.lua", "return function(ctx, data) end\n")
+    assert(os.execute(("ln -s nowhere '%s/link.lua' && ln -s nowhere '%s/#a.lua#'"):format(folder, folder)))
+    local reply = support.weir("check", folder)
+    assert.same({ 0, folder .. "/link.lua is a link to a file that is not there\n"
+      .. "plain.lua: it returns a function, which is no workflow; return weir.workflow { id = …, "
+      .. "run = function(ctx, data) … end }\n3 files, 1 workflow, no faults\n" }, { reply.status, reply.stdout })
+    assert.equal('{"faults":[]}\n', support.weir("check", folder, "--json").stdout)
   end)
 
   it("prints each fault with its file and line", function()

@@ -265,8 +265,12 @@ static void test_sources_are_announced_with_their_workflows(void **state) {
                         "run = function() end }";
     Source source = {.path = (char *)"w.lua", .text = (char *)text, .size = sizeof text - 1};
     size_t count = 0;
-    char *faults = NULL;
-    assert_int_equal(vm_announce(vm, &source, 1, &count, &faults), 0);
+    Findings findings;
+    assert_int_equal(vm_announce(vm, &source, 1, NULL, &count, &findings), 0);
+    assert_null(findings.faults);
+    assert_null(findings.notes);
+    assert_string_equal(findings.workflows, "w");
+    findings_free(&findings);
     Batch *batch = batch_new(0);
     batch_group(batch, "announce", count, NULL, NULL);
     vm_take_effects(vm, batch);

@@ -22,10 +22,11 @@ local function ended_of(counts) return counts.completed + counts.failed + counts
 ---@return string "34 of 100 nodes, 12 running, 1 failed"
 function bar.text(counts)
   local ended = ended_of(counts)
-  local words = { counts.total and ("%d of %s"):format(ended, terminal.count(counts.total, counts.noun))
+  local words = { counts.total
+    and ("%s of %s"):format(terminal.number(ended), terminal.count(counts.total, counts.noun))
     or terminal.count(ended, counts.noun) .. " ended" }
   for _, state in ipairs { "running", "failed", "cancelled" } do
-    if (counts[state] or 0) > 0 then words[#words + 1] = ("%d %s"):format(counts[state], state) end
+    if (counts[state] or 0) > 0 then words[#words + 1] = ("%s %s"):format(terminal.number(counts[state]), state) end
   end
   return table.concat(words, ", ")
 end

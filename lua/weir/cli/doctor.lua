@@ -32,10 +32,6 @@ local function check_redis(add)
     add(("Redis may throw runs away: maxmemory-policy is %s; redis-cli config set maxmemory-policy noeviction")
       :format(policy))
   end
-  local persistence = store.info "persistence"
-  if persistence.aof_enabled == "1" and persistence.aof_last_write_status == "err" then
-    add("Redis cannot write its append-only file: look for a full disk")
-  end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -85,6 +81,7 @@ function doctor.check(as_json)
   check_runs(add)
   if as_json then output.print(json.encode { faults = faults }) end
   for _, fault in ipairs(as_json and {} or faults) do output.print(fault) end
+  if not as_json and #faults == 0 then output.remark "nothing inconsistent" end
   return #faults > 0 and store.FAILED or 0
 end
 
@@ -117,12 +114,16 @@ local function gather()
   for workflow in pairs(store.registry()) do
     if not identifier.is_own(workflow) then stats.workflows = stats.workflows + 1 end
   end
-  for _, queue in ipairs(store.queues()) do
+  local queues, heads = store.queues(), {}
+  for _, queue in ipairs(queues) do heads[#heads + 1] = queue.next end
+  local created = store.glance(heads)
+  for _, queue in ipairs(queues) do
     if queue.queue:find("^%?") then
       stats.unknown = stats.unknown + queue.ready
     else
       stats.queues[#stats.queues + 1] = {
         queue = queue.queue, ready = queue.ready, served = store.serves(hosts, now, queue.queue),
+        next_created_at = created[queue.next] and created[queue.next].created_at or json.null,
       }
     end
   end
@@ -132,22 +133,27 @@ local function gather()
       queues = json.array(host.queues), alive = store.is_alive(host, now),
     }
   end
-  return stats
+  return stats, now
 end
 
-local function lines_of(stats)
+---@param now integer
+local function lines_of(stats, now)
   local rows = {}
   local function add(label, text)
     rows[#rows + 1] = { label, text }
   end
   add("runs", ("%s started, %s failed, %s waiting or to start later"):format(
-    terminal.count(stats.runs.roots, "root"), stats.runs.failed, stats.runs.delayed))
-  add("retained", ("at most %s to go by themselves, %d due now, %s being deleted"):format(
-    terminal.count(stats.runs.going, "ended run"), stats.runs.due, terminal.count(stats.runs.deleting, "tree")))
-  add("workflows", tostring(stats.workflows))
+    terminal.count(stats.runs.roots, "root"), terminal.number(stats.runs.failed),
+    terminal.number(stats.runs.delayed)))
+  add("retained", ("at most %s to go by themselves, %s due now, %s being deleted"):format(
+    terminal.count(stats.runs.going, "ended run"), terminal.number(stats.runs.due),
+    terminal.count(stats.runs.deleting, "tree")))
+  add("workflows", terminal.number(stats.workflows))
   for i, queue in ipairs(stats.queues) do
-    add(i == 1 and "queues" or "", ("%s: %d ready%s"):format(terminal.plain(queue.queue), queue.ready,
-      queue.served and "" or ", served by no host"))
+    local waits = queue.next_created_at ~= json.null
+      and (", the next of them created %s ago"):format(terminal.span(now - queue.next_created_at)) or ""
+    add(i == 1 and "queues" or "", ("%s: %s ready%s%s"):format(terminal.plain(queue.queue),
+      terminal.number(queue.ready), waits, queue.served and "" or ", served by no host"))
   end
   if stats.unknown > 0 then add("unknown", terminal.count(stats.unknown, "run") .. " of workflows no host knows") end
   if #stats.hosts == 0 then add("hosts", "none") end
@@ -163,10 +169,10 @@ end
 
 ---@param as_json boolean
 function doctor.stats(as_json)
-  local stats = gather()
+  local stats, now = gather()
   if as_json then return output.print(json.encode(stats)) end
   local style = output.style()
-  for _, row in ipairs(lines_of(stats)) do
+  for _, row in ipairs(lines_of(stats, now)) do
     output.print(terminal.paint(style, "dim", terminal.pad(row[1], 11)) .. row[2])
   end
 end

@@ -84,21 +84,29 @@ local function collect(selection, most)
   selector.walk(selection, function(page, seen, at)
     table.move(page, 1, math.min(#page, most - #chosen), #chosen + 1, chosen)
     now = at
-    line:say("looking: %d of %s", #chosen, terminal.count(seen, "run"))
+    line:say("looking: %s of %s", terminal.number(#chosen), terminal.count(seen, "run"))
     return #chosen >= most
   end)
   line:over()
   return chosen, now
 end
 
+-- A mistyped name is told to programs as well.
+local function say_none(selection)
+  local misspelt = selector.misspelt(selection)
+  if misspelt then return output.warn("%s", misspelt) end
+  output.remark(selection.narrowed and "no such runs" or "no runs")
+end
+
 local function print_runs(selection, as_json)
   local most = selection.limit or LISTED
   local chosen, now = collect(selection, most)
   if as_json then print_json(chosen) else print_table(chosen, now) end
+  if #chosen == 0 then say_none(selection) end
   if #chosen < most then return end
   output.say(terminal.paint(output.style_of_messages(), "dim",
-    ("these are the %s %d; for more: --limit N, or --after %s"):format(selection.after and "next" or "first", #chosen,
-      terminal.plain(chosen[#chosen].id))))
+    ("these are the %s %s; for more: --limit N, or --after %s"):format(selection.after and "next" or "first",
+      terminal.number(#chosen), terminal.plain(chosen[#chosen].id))))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -165,11 +173,12 @@ local function print_groups(selection, as_json)
       output.print(json.encode { count = group.count, code = group.code, message = group.message, run = group.run,
                                  created_at = group.created_at })
     else
-      rows[i + 1] = { tostring(group.count), terminal.plain(group.code), terminal.plain(group.run),
+      rows[i + 1] = { terminal.number(group.count), terminal.plain(group.code), terminal.plain(group.run),
                       terminal.plain(group.message) }
     end
   end
   if #rows > 1 then print_rows(rows, NEWEST, 1 / 3, {}) end
+  if #groups == 0 then say_none(selection) end
 end
 
 ---Prints runs that are meant, or the kinds of errors that they failed of.

@@ -74,7 +74,7 @@ local function find(verb, options, selection)
         ids[#ids + 1] = glance.id
       end
     end
-    line:say("looking: %d of %s", #ids, terminal.count(seen, "run"))
+    line:say("looking: %s of %s", terminal.number(#ids), terminal.count(seen, "run"))
     return #ids >= most
   end)
   line:over()
@@ -134,11 +134,14 @@ local function skipped(self) return self.passed + (self.counts.ended or 0) + (se
 
 local function describe(self)
   local act, counts, parts = ACTS[self.verb], self.counts, {}
-  parts[1] = ("%s %d"):format(act.done, counts[act.done] or 0)
-  if skipped(self) > 0 then parts[#parts + 1] = ("%d %s"):format(skipped(self), act.passed) end
-  if counts.past then parts[#parts + 1] = ("%d dealt with already"):format(counts.past) end
-  if counts.missing then parts[#parts + 1] = ("%d were not there"):format(counts.missing) end
-  if counts.refused then parts[#parts + 1] = ("%d refused"):format(counts.refused) end
+  local function add(count, words)
+    if (count or 0) > 0 then parts[#parts + 1] = ("%s %s"):format(terminal.number(count), words) end
+  end
+  parts[1] = ("%s %s"):format(act.done, terminal.number(counts[act.done] or 0))
+  add(skipped(self), act.passed)
+  add(counts.past, "dealt with already")
+  add(counts.missing, "were not there")
+  add(counts.refused, "refused")
   return table.concat(parts, ", ")
 end
 
@@ -235,7 +238,8 @@ local function conclude(self, complete)
   if complete then
     if self.bulk then output.say(describe(self)) end
   elseif left > 0 and (self.bulk or self.handled > 0) then
-    output.say(("%s, %d of %d are left: the same command goes on with them"):format(describe(self), left, #self.ids))
+    output.say(("%s, %s of %s are left: the same command goes on with them"):format(describe(self),
+      terminal.number(left), terminal.number(#self.ids)))
   end
 end
 
@@ -256,6 +260,8 @@ function many.main(verb, options)
   check(verb, options, selection)
   local ids, passed = selection.ids and selector.topmost(selection.ids, ACTS[verb].whole), 0
   if not ids then ids, passed = find(verb, options, selection) end
+  local misspelt = #ids + passed == 0 and selector.misspelt(selection)
+  if misspelt then output.warn("%s", misspelt) end
   if options.dry_run then
     if selection.ids then ids, passed = fitting(verb, options, ids) end
     return dry_run(verb, ids, passed, options.json)

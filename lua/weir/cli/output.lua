@@ -40,6 +40,12 @@ function output.is_live() return client.is_terminal(STDERR) and os.getenv "TERM"
 ---@param text string
 function output.print(text) client.write(STDOUT, text .. "\n") end
 
+---What a command that has nothing to print looked at, for people alone: who reads its output knows that there is none.
+---@param text string
+function output.remark(text)
+  if client.is_terminal(STDERR) then output.say(terminal.paint(output.style_of_messages(), "dim", text)) end
+end
+
 ---@param text string
 function output.say(text) client.write(STDERR, text .. "\n") end
 

@@ -33,7 +33,8 @@ end
 ---@param total integer
 function progress:bar(doing, done, total)
   local full = BAR * done // math.max(1, total)
-  self:say("%s %s%s %d of %d", doing, ("█"):rep(full), ("░"):rep(BAR - full), done, total)
+  self:say("%s %s%s %s of %s", doing, ("█"):rep(full), ("░"):rep(BAR - full), terminal.number(done),
+    terminal.number(total))
 end
 
 ---Takes the line away, so that something else can be written.

@@ -7,6 +7,7 @@
 
 local client = require "weir.native.client"
 local duration = require "weir.duration"
+local identifier = require "weir.id"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
 local record = require "weir.record"
@@ -203,6 +204,17 @@ local function has_tags(glance, tags)
     if own[key] ~= value then return false end
   end
   return true
+end
+
+---Says that no run can be meant, as no host has ever announced that workflow; nil when one may be.
+---@param selection weir.Selection
+---@return string?
+function selector.misspelt(selection)
+  local workflow = selection.workflow
+  local registry = workflow and store.registry()
+  if not registry or registry[workflow] then return nil end
+  local near = nearest.find(workflow, identifier.not_own(registry))
+  return ('there is no workflow "%s"%s'):format(workflow, near and ('; did you mean "%s"?'):format(near) or "")
 end
 
 ---Whether a run is one of those meant.

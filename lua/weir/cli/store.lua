@@ -302,12 +302,20 @@ function store.info(section)
   return info
 end
 
----Says that Redis has no memory left; nil when it has. Nothing can be recorded then, leases neither.
+-- Redis refuses writes while it cannot keep them.
+local function full_disk()
+  local persistence = store.info "persistence"
+  if persistence.aof_enabled == "1" and persistence.aof_last_write_status == "err" then
+    return "nothing moves, as Redis cannot write its append-only file: look for a full disk"
+  end
+end
+
+---Says that Redis has no memory or no disk left; nil when it has. Nothing can be recorded then, leases neither.
 ---@return string?
 function store.full()
   local memory = store.info "memory"
   local most, used = tonumber(memory.maxmemory) or 0, tonumber(memory.used_memory) or 0
-  if most == 0 or used - (tonumber(memory.mem_not_counted_for_evict) or 0) <= most then return nil end
+  if most == 0 or used - (tonumber(memory.mem_not_counted_for_evict) or 0) <= most then return full_disk() end
   return ("nothing moves, as Redis is full: it uses %s, and its maxmemory is %s; redis-cli config set maxmemory BYTES, "
     .. "or weir delete what has ended (what its retain keeps no longer goes by itself)"):format(
     terminal.size(math.tointeger(used)), terminal.size(math.tointeger(most)))
@@ -357,11 +365,14 @@ end
 ---@class weir.QueueEntry
 ---@field queue string
 ---@field ready integer
+---@field next string? the run that is taken first
 
 ---@return weir.QueueEntry[]
 function store.queues()
   local reply, queues = store.call({ "queues" })[1], {}
-  for i = 2, #reply, 3 do queues[#queues + 1] = { queue = reply[i], ready = reply[i + 1] } end
+  for i = 2, #reply, 3 do
+    queues[#queues + 1] = { queue = reply[i], ready = reply[i + 1], next = reply[i + 2] ~= "" and reply[i + 2] or nil }
+  end
   table.sort(queues, function(a, b) return a.queue < b.queue end)
   return queues
 end

@@ -210,7 +210,7 @@ local ORDER = { "completed", "failed", "cancelled", "running", "waiting", "retry
 function tree.counted(counts)
   local words = {}
   for _, state in ipairs(ORDER) do
-    if counts[state] then words[#words + 1] = counts[state] .. " " .. state end
+    if counts[state] then words[#words + 1] = terminal.number(counts[state]) .. " " .. state end
   end
   return table.concat(words, ", ")
 end

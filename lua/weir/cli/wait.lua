@@ -117,7 +117,7 @@ local function tell_changes(self)
     local took = row.ended and row.began and " in " .. terminal.span(row.ended - row.began) or ""
     lines[i] = ("%s %s  %s%s"):format(tree.mark(style, row.state), terminal.plain(path), row.state, took)
   end
-  if #rows > LINES then lines[LINES + 1] = ("… and %d more"):format(#rows - LINES) end
+  if #rows > LINES then lines[LINES + 1] = ("… and %s more"):format(terminal.number(#rows - LINES)) end
   local elapsed = terminal.pad(terminal.span(self.tally.now - root.began), 7, true)
   for _, line in ipairs(lines) do output.say(elapsed .. "  " .. line) end
 end

@@ -85,10 +85,11 @@ end
 local function of_graph(run, now, first, path)
   local counts = graph.counts(graph.view(run, now).nodes)
   local goes_on = counts.running or 0
-  return ("%s of %s completed%s%s; it waits for %s%s: %s"):format(counts.completed or "none",
+  return ("%s of %s completed%s%s; it waits for %s%s: %s"):format(
+    counts.completed and terminal.number(counts.completed) or "none",
     terminal.count(#run.graph.nodes, "node"),
-    counts.failed and (", %d failed"):format(counts.failed) or "",
-    counts.pending and (", %d not started"):format(counts.pending) or "", first.run,
+    counts.failed and (", %s failed"):format(terminal.number(counts.failed)) or "",
+    counts.pending and (", %s not started"):format(terminal.number(counts.pending)) or "", first.run,
     goes_on > 1 and (" and %s"):format(terminal.count(goes_on - 1, "other")) or "", sentence_of(first.run, path))
 end
 

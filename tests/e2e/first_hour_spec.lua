@@ -1,0 +1,138 @@
+-- The first hour with weir: what a command says when all is well, when there is nothing, and when something is not as
+-- its user takes it to be.
+
+local support = require "tests.support"
+
+local build = support.build
+
+local FLOWS = [[
+local weir = require "weir"
+return {
+  weir.workflow { id = "greet", run = function(ctx, data)
+    print("a print", 1)
+    ctx.log:info("a line", { n = 1 })
+    return "Hello, " .. (data.name or "world")
+  end },
+  weir.workflow { id = "later", run = function(ctx) ctx:sleep("1h") end },
+}
+]]
+
+describe("a folder with a file that does not load", function()
+  local folder
+
+  setup(function()
+    folder = support.folder()
+    support.write(folder .. "/good.lua", FLOWS)
+    support.write(folder .. "/broken.lua", "return {\n")
+  end)
+  teardown(function() support.remove(folder) end)
+
+  local FAULT = "broken.lua:2: unexpected symbol near <eof>"
+
+  it("runs what does not need it, with a warning", function()
+    for _, words in ipairs { { "greet", "--dir", folder }, { folder .. "/good.lua", "--id", "x" } } do
+      if words[1] == folder .. "/good.lua" then
+        support.write(folder .. "/good.lua", FLOWS:gsub('  weir.workflow { id = "later".-\n', ""))
+      end
+      local reply = support.weir("run", table.unpack(words))
+      assert.same({ 0, '"Hello, world"\n' }, { reply.status, reply.stdout })
+      assert.matches("warn  " .. FAULT .. " (left out: this run does not need it)", reply.stderr, 1, true)
+    end
+    support.write(folder .. "/good.lua", FLOWS)
+  end)
+
+  it("refuses what is in it, and all with a typo", function()
+    for _, what in ipairs { "broken.lua", "gret" } do
+      local reply = support.weir("run", what, "--dir", folder)
+      assert.same({ 78, "", "weir: " .. FAULT .. "\n" }, { reply.status, reply.stdout, reply.stderr }, what)
+    end
+  end)
+
+  it("is no folder to serve", function()
+    local reply = support.weir("serve", folder, "--redis", "unix:///nowhere/redis.sock")
+    assert.same({ 78, "weir: " .. FAULT .. "\n" }, { reply.status, reply.stderr })
+  end)
+end)
+
+describe("weir run", function()
+  local folder
+
+  setup(function()
+    folder = support.folder()
+    support.write(folder .. "/flows.lua", FLOWS)
+  end)
+  teardown(function() support.remove(folder) end)
+
+  it("shows what the run prints and logs, and nothing of the host", function()
+    local reply = support.weir("run", "greet", "--dir", folder, "--id", "r")
+    assert.matches("info  r: a print\t1\n", reply.stderr, 1, true)
+    assert.matches('info  r: a line {"n":1}\n', reply.stderr, 1, true)
+    assert.is_nil(reply.stderr:find("node", 1, true))
+    reply = support.weir("run", "greet", "--dir", folder, "--log-level", "warn")
+    assert.is_nil(reply.stderr:find("a line", 1, true))
+    reply = support.weir("run", "greet", "--dir", folder, "--log-level", "info")
+    assert.matches("node run", reply.stderr, 1, true)
+  end)
+end)
+
+describe("a host", function()
+  local folder
+
+  before_each(function() folder = support.folder() end)
+  after_each(function() support.remove(folder) end)
+
+  it("says which workflows its folder has, and keeps its data out of git", function()
+    assert(os.execute(("mkdir '%s/flows'"):format(folder)))
+    support.write(folder .. "/flows/a.lua", FLOWS)
+    local dev = support.process { "sh", "-c", ("bin=$(realpath '%s'); cd '%s' && exec \"$bin/weir\" dev flows"):format(
+      build, folder) }
+    support.wait_until("dev to be ready", function() return dev:stderr():find "weir start" end)
+    local _, stderr = dev:stop "TERM"
+    assert.matches("info  workflows in flows: greet later\n", stderr, 1, true)
+    assert.equal("*\n", support.read(folder .. "/.weir/.gitignore"))
+  end)
+
+  it("says when its folder has none", function()
+    local host = support.host { folder }
+    local _, stderr = host:stop()
+    assert.matches(("warn  there is no workflow in %s: this host runs only what other hosts announced\n")
+      :format(folder), stderr, 1, true)
+  end)
+end)
+
+describe("a command that finds nothing", function()
+  local host, folder
+
+  setup(function()
+    folder = support.folder()
+    support.write(folder .. "/flows.lua", FLOWS)
+    host = support.host { folder }
+  end)
+  teardown(function()
+    host:stop()
+    support.remove(folder)
+  end)
+
+  it("says so to people", function()
+    local PLAIN = { columns = 80, env = { NO_COLOR = "1" } }
+    assert.equal("no runs\n", (host:on_terminal(PLAIN, "list")))
+    assert.equal("no such runs\n", (host:on_terminal(PLAIN, "list", "--state", "failed")))
+    assert.equal("no such runs\n", (host:on_terminal(PLAIN, "list", "--group", "error")))
+    assert.equal("nothing inconsistent\n", (host:on_terminal(PLAIN, "doctor")))
+  end)
+
+  it("is silent to programs", function()
+    for _, words in ipairs { { "list" }, { "list", "--json" }, { "list", "--group", "error" }, { "doctor" } } do
+      local reply = host:weir(table.unpack(words))
+      assert.same({ 0, "", "" }, { reply.status, reply.stdout, reply.stderr }, words[1])
+    end
+  end)
+
+  it("knows a mistyped workflow", function()
+    local SAID = 'weir: warning: there is no workflow "gret"; did you mean "greet"?\n'
+    assert.equal(SAID, host:weir("list", "--workflow", "gret").stderr)
+    assert.equal(SAID .. "would cancel 0 runs\n", host:weir("cancel", "--workflow", "gret", "--dry-run").stderr)
+    assert.equal(SAID .. "deleted 0\n", host:weir("delete", "--workflow", "gret", "--yes").stderr)
+    assert.equal("", host:weir("list", "--workflow", "greet").stderr)
+  end)
+end)
