@@ -626,6 +626,18 @@ describe("step", function()
     assert.equal(60000, view.finished_at - view.started_at)
   end)
 
+  it("waits a hundred years at most, whatever retry_after_ms was tampered to", function()
+    local view = run(function(ctx)
+      ctx:step { id = "a", retry = { attempts = 2, delay = 0 }, run = function(about)
+        local err = weir.error { code = "busy" }
+        err.retry_after_ms = math.maxinteger
+        if about.attempt == 1 then error(err) end
+      end }
+    end)
+    assert.equal("completed", view.state)
+    assert.equal(36525 * 86400000, view.finished_at - view.started_at)
+  end)
+
   it("times out by the try, and is tried again", function()
     local made
     made = driver.new { workflows = with(function(ctx)

@@ -87,7 +87,7 @@ describe("an attempt", function()
     assert.equal(60000, view.finished_at - view.started_at)
     view = view_of({ workflow("w", function(ctx) if ctx.run.attempt == 1 then error("x") end end) })
     local pause = view.finished_at - view.started_at
-    assert.is_true(pause >= 500 and pause < 1000)
+    assert.is_true(pause >= 1000 and pause < 1500)
   end)
 
   it("is not followed by another after what no attempt would cure", function()

@@ -18,8 +18,10 @@ describe("retry.policy", function()
     }, retry.policy(given))
   end)
 
-  it("does not let the default maximum cut short a longer delay", function()
-    assert.equal(600000, retry.policy({ delay = "10m" }).max_delay_ms)
+  it("lets a long delay grow, too, when no maximum is given", function()
+    assert.equal(300000, retry.policy({ delay = "10ms" }).max_delay_ms)
+    assert.equal(300 * 600000, retry.policy({ delay = "10m" }).max_delay_ms)
+    assert.equal(36525 * 86400000, retry.policy({ delay = "36525d" }).max_delay_ms)
   end)
 
   it("says what is wrong", function()
@@ -75,10 +77,34 @@ describe("retry.delay", function()
     assert.equal("integer", math.type(delay))
   end)
 
-  it("keeps at least half of the pause when chance shortens it", function()
-    local policy = retry.policy { delay = 1 }
-    assert.equal(500, retry.delay(policy, 1, 0))
-    assert.equal(750, retry.delay(policy, 1, 0.5))
-    assert.equal(999, retry.delay(policy, 1, 0.99999))
+  it("never overflows", function()
+    for _, backoff in ipairs { "exponential", "linear", "fixed" } do
+      for _, jitter in ipairs { true, false } do
+        local none = retry.policy { attempts = math.maxinteger, delay = 0, backoff = backoff, jitter = jitter }
+        local most = retry.policy { attempts = math.maxinteger, delay = "36500d", backoff = backoff, jitter = jitter }
+        for _, failed in ipairs { 1, 64, 1024, 1025, 2 ^ 40 // 1 | 0, math.maxinteger - 1 } do
+          assert.equal(0, retry.delay(none, failed, 0.99))
+          local longest = retry.delay(most, failed, 0.99)
+          assert.is_true(longest >= most.delay_ms and longest <= most.max_delay_ms)
+        end
+      end
+    end
+  end)
+
+  it("is lengthened by chance, by up to half, and never past the maximum", function()
+    local policy = retry.policy { delay = 1, attempts = 9, max_delay = "2200ms" }
+    assert.equal(1000, retry.delay(policy, 1, 0))
+    assert.equal(1250, retry.delay(policy, 1, 0.5))
+    assert.equal(1499, retry.delay(policy, 1, 0.99999))
+    assert.equal(2000, retry.delay(policy, 2, 0))
+    assert.equal(2200, retry.delay(policy, 2, 0.5))
+    assert.equal(2200, retry.delay(policy, 3, 0))
+  end)
+
+  it("is left alone by chance when it is fixed", function()
+    for _, jitter in ipairs { true, false } do
+      local policy = retry.policy { delay = "1d", backoff = "fixed", jitter = jitter }
+      assert.equal(86400000, retry.delay(policy, 1, 0.5))
+    end
   end)
 end)

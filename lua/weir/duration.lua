@@ -7,6 +7,7 @@ local UNITS = { ms = 1, s = 1000, m = 60 * 1000, h = 3600 * 1000, d = 86400 * 10
 
 -- Long enough for any wait that is meant, short enough that a time plus a duration never overflows.
 local LONGEST_MS = 36525 * UNITS.d
+duration.LONGEST_MS = LONGEST_MS
 
 local ADVICE = '; write "250ms", "30s", "5m", "2h", "1d" or a number of seconds'
 

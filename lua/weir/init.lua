@@ -22,8 +22,8 @@ weir.array = json.array
 ---@field attempts? integer in all, the first included; 3 unless given
 ---@field delay? string|number before the second attempt: "1s" unless given
 ---@field backoff? "exponential"|"linear"|"fixed" how the delay grows; "exponential" unless given
----@field max_delay? string|number no delay is longer; "5m" unless given
----@field jitter? boolean whether chance shortens each delay; true unless given
+---@field max_delay? string|number no delay is longer; "5m", or 300 times a longer delay, unless given
+---@field jitter? boolean whether chance lengthens each delay that grows, by up to half; true unless given
 
 ---@class weir.WorkflowFields
 ---@field id string

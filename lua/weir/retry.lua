@@ -11,15 +11,18 @@ local retry = {}
 ---@field delay_ms integer pause after the first failure
 ---@field backoff "exponential"|"linear"|"fixed" how the pause grows with each failure
 ---@field max_delay_ms integer no pause is longer
----@field jitter boolean whether chance shortens each pause
+---@field jitter boolean whether chance lengthens each pause, by up to half; never a fixed one
 
-local DEFAULT_ATTEMPTS, DEFAULT_DELAY, DEFAULT_MAX_DELAY = 3, "1s", "5m"
+local DEFAULT_ATTEMPTS, DEFAULT_DELAY = 3, "1s"
+-- The default of max_delay: the longer of five minutes and so many times the delay, so that a long delay grows, too.
+local DEFAULT_MAX_DELAY_MS, DEFAULT_MAX_DELAYS = 5 * 60 * 1000, 300
 local FIELDS = { "attempts", "backoff", "delay", "jitter", "max_delay" }
 
+-- Floats, which never wrap; and finite, so that a delay of 0 stays one.
 local GROWTH = {
-  exponential = function(failures) return 2.0 ^ (failures - 1) end,
-  linear = function(failures) return failures end,
-  fixed = function() return 1 end,
+  exponential = function(failures) return 2.0 ^ math.min(failures - 1, 1000) end,
+  linear = function(failures) return failures * 1.0 end,
+  fixed = function() return 1.0 end,
 }
 
 local function unknown_field(given)
@@ -64,11 +67,12 @@ function retry.policy(given)
   end
   local delay_ms, delay_fault = duration.ms(given_or(given.delay, DEFAULT_DELAY))
   if not delay_ms then return nil, "retry.delay: " .. delay_fault end
-  local max_delay_ms, max_fault = duration.ms(given_or(given.max_delay, DEFAULT_MAX_DELAY))
-  if not max_delay_ms then return nil, "retry.max_delay: " .. max_fault end
-  if max_delay_ms < delay_ms then
-    if given.max_delay ~= nil then return nil, "retry.max_delay is shorter than retry.delay" end
-    max_delay_ms = delay_ms -- the default must not cut short what was asked for
+  local max_delay_ms = math.max(DEFAULT_MAX_DELAY_MS, math.min(DEFAULT_MAX_DELAYS * delay_ms, duration.LONGEST_MS))
+  if given.max_delay ~= nil then
+    local max_fault
+    max_delay_ms, max_fault = duration.ms(given.max_delay)
+    if not max_delay_ms then return nil, "retry.max_delay: " .. max_fault end
+    if max_delay_ms < delay_ms then return nil, "retry.max_delay is shorter than retry.delay" end
   end
   local jitter = given_or(given.jitter, true)
   if type(jitter) ~= "boolean" then return nil, "retry.jitter must be true or false" end
@@ -89,11 +93,10 @@ end
 ---@return integer?
 function retry.delay(policy, failed_attempts, random01)
   if failed_attempts >= policy.attempts then return nil end
-  local growth = GROWTH[policy.backoff](failed_attempts)
-  local delay_ms = math.min(policy.delay_ms * growth, policy.max_delay_ms)
-  -- At least half is kept: what failed needs its rest, and those that failed together spread out.
-  if policy.jitter then delay_ms = delay_ms * (1 + random01) / 2 end
-  return math.floor(delay_ms)
+  local delay_ms = policy.delay_ms * GROWTH[policy.backoff](failed_attempts)
+  -- Runs that failed together spread out, and none of them waits less than was asked for.
+  if policy.jitter and policy.backoff ~= "fixed" then delay_ms = delay_ms * (1 + random01 / 2) end
+  return math.floor(math.min(delay_ms, policy.max_delay_ms))
 end
 
 return retry

@@ -26,7 +26,7 @@ function step.pause(run, policy, stream, failures, raised)
   if raised.retryable == false then return nil end
   local pause = retry.delay(policy, failures, chance.fraction(chance.bits(run.seed, stream, failures)))
   local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
-  if pause and least and least > pause then return least end
+  if pause and least and least > pause then return math.min(least, duration.LONGEST_MS) end
   return pause
 end
 
