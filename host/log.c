@@ -1,11 +1,11 @@
-// log: formats a line in memory of its own and writes it at once.
+// log: formats a line in memory of its own; writer.c writes it.
 //
 // Under journald (JOURNAL_STREAM is stderr's) a line begins with its priority instead of the time,
 // which the journal has itself. Nothing here fails: a line that cannot be written is gone.
 #include "log.h"
+#include "writer.h"
 #include "xmalloc.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -143,60 +143,42 @@ static void put_text_line(Line *line, LogLevel level, const char *run_id, const 
     }
 }
 
-// The block at the foot of the terminal, NULL where there is none.
-static pthread_mutex_t foot_lock = PTHREAD_MUTEX_INITIALIZER;
-static char *foot;
-
-static void write_line(const Line *line) {
-    if (write(STDERR_FILENO, line->bytes, line->size) < 0) {
-    } // where would one say so?
-}
-
-// The cursor stands below the block; this takes it to where the block begins.
-static void put_climb(Line *line) {
-    size_t rows = 0;
-    for (const char *at = foot; at && (at = strchr(at, '\n')); at++) rows++;
-    if (rows) put_format(line, "\33[%zuA\r", rows);
-}
-
 void log_foot(const char *text) {
-    pthread_mutex_lock(&foot_lock);
-    if (text) {
-        Line line = {0};
-        put_climb(&line);
-        put_text(&line, text);
-        put_text(&line, "\33[J"); // a longer block may have stood there
-        write_line(&line);
-        free(line.bytes);
-    }
-    free(foot);
-    foot = text ? xstrdup(text) : NULL;
-    pthread_mutex_unlock(&foot_lock);
+    writer_foot(text);
 }
 
-static void write_above_foot(const Line *line) {
-    pthread_mutex_lock(&foot_lock);
-    if (foot) {
-        Line both = {0};
-        put_climb(&both);
-        put_text(&both, "\33[J");
-        put(&both, line->bytes, line->size);
-        put_text(&both, foot);
-        write_line(&both);
-        free(both.bytes);
-    } else {
-        write_line(line);
-    }
-    pthread_mutex_unlock(&foot_lock);
+void log_flush(void) {
+    writer_flush();
+}
+
+void log_plain(const char *text) {
+    writer_put(text, strlen(text));
+}
+
+static void put_line(Line *line, LogLevel level, const char *run_id, const char *text,
+                     const char *fields_json) {
+    if (journal) put_format(line, "<%d>", priorities[level]);
+    (form == LOG_JSON ? put_json_line : put_text_line)(line, level, run_id, text, fields_json);
+    put_text(line, "\n");
+}
+
+// The line to be freed.
+static char *tell_left_out(size_t count) {
+    char text[128];
+    snprintf(text, sizeof text,
+             "%zu lines of the log were left out, as stderr was not read; log less, or read it",
+             count);
+    Line line = {0};
+    put_line(&line, LEVEL_WARN, NULL, text, NULL);
+    put(&line, "", 1);
+    return line.bytes;
 }
 
 void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json) {
     if (level < (run_id ? threshold_of_runs : threshold)) return;
     Line line = {0};
-    if (journal) put_format(&line, "<%d>", priorities[level]);
-    (form == LOG_JSON ? put_json_line : put_text_line)(&line, level, run_id, text, fields_json);
-    put_text(&line, "\n");
-    write_above_foot(&line);
+    put_line(&line, level, run_id, text, fields_json);
+    writer_put(line.bytes, line.size);
     free(line.bytes);
 }
 
@@ -234,6 +216,7 @@ void log_open(LogFormat format, LogLevel least, LogLevel least_of_runs) {
     threshold = least;
     threshold_of_runs = least_of_runs;
     journal = stderr_is_journal();
+    writer_open(tell_left_out);
 }
 
 int log_level(const char *name, LogLevel *level) {

@@ -1,7 +1,7 @@
 // log: one line to stderr for everything that people or their log collector should know.
 //
-// A line is written with a single write(2), so lines of different threads never mix.
-// Works from any thread once log_open has run; before that, lines of info and above go out as text.
+// Works from any thread once log_open has run, and never waits for whoever reads stderr: see
+// writer.h. Before that lines of info and above go out as text, at once.
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 
@@ -22,6 +22,12 @@ void log_error(const char *format, ...) LOG_PRINTF;
 
 // A line of a run's own: `fields_json` is a JSON object, or NULL.
 void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json);
+
+// Text for people as it stands: whole lines.
+void log_plain(const char *text);
+
+// Waits until all is written, unless stderr is not read: before the process ends.
+void log_flush(void);
 
 // Keeps a block of lines at the foot of stderr, a terminal: `text` takes the place of the block
 // before, and lines of the log go above it. NULL: what stands there stays, and is a block no more.

@@ -131,7 +131,7 @@ static int serve(Config *config) {
 
 static void on_developing(Process *process) {
     (void)process;
-    fputs("\nNow, in another terminal: weir start WORKFLOW --wait\n\n", stderr);
+    log_plain("\nNow, in another terminal: weir start WORKFLOW --wait\n\n");
 }
 
 static int run_kept(Process *process, const Bundle *bundles) {
@@ -291,6 +291,7 @@ int main(int argc, char **argv) {
     char fault[CONFIG_FAULT_SIZE];
     int status = config_load(&config, argc, argv, fault);
     status = status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault);
+    log_flush();
     bool written = fflush(stdout) == 0 && !ferror(stdout); // a full disk is no success
     exit(written ? status : complain(EX_IOERR, "cannot write to stdout"));
 }

@@ -384,15 +384,20 @@ static void on_given_back(void *about, const Reply *reply) {
     upkeep->events.on_retired(upkeep->events.owner);
 }
 
+static void give_up(void) {
+    log_flush();
+    abort();
+}
+
 static void on_blamed(void *about, const Reply *reply) {
     (void)about;
     (void)reply;
-    abort();
+    give_up();
 }
 
 static void on_abort(uv_timer_t *timer) {
     (void)timer;
-    abort();
+    give_up();
 }
 
 void upkeep_abort(Upkeep *upkeep, const char *run_id) {

@@ -324,6 +324,7 @@ Worker *worker_start(const Config *config, int number, Troubles *troubles, Worke
     int code = uv_thread_create_ex(&worker->thread, &options, run_thread, worker);
     if (code < 0) {
         log_error("cannot start a thread: %s", uv_strerror(code));
+        log_flush();
         abort();
     }
     return worker;

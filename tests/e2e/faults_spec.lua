@@ -141,6 +141,61 @@ describe("a host", function()
   end)
 end)
 
+describe("a host whose stderr is not read", function()
+  local host
+
+  -- Its stderr is a pipe that is open and holds 64 KiB.
+  local function start_unread(more)
+    os.execute("mkfifo " .. folder .. "/log")
+    local words = {
+      "sh", "-c", [[exec 4<>"$1"; shift; exec "$@" 2>&4]], "sh", folder .. "/log",
+      support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url, "--workers", "2", "--node", "one",
+    }
+    table.move(more or {}, 1, #(more or {}), #words + 1, words)
+    host = support.process(words)
+  end
+
+  before_each(function() begin() end)
+  after_each(function() host:stop() end)
+
+  it("goes on, says later how many lines it left out, and stops when it is told to", function()
+    start_unread()
+    store:start("talks", "talks", { lines = 3000 })
+    assert.equal("completed", store:ended("talks").state)
+    store:start("after", "tally", data())
+    assert.equal("completed", store:ended("after").state)
+    local reader = support.process { "cat", folder .. "/log" }
+    support.wait_until("the lines left out to be told", function()
+      return reader:stdout():find "warn +%d+ lines of the log were left out"
+    end)
+    host:signal "TERM"
+    assert.equal(0, host:wait())
+    assert.equal(0, reader:wait())
+    local _, lines = reader:stdout():gsub("talks: x+\n", "")
+    local left_out = tonumber(reader:stdout():match "(%d+) lines of the log were left out")
+    assert.equal(3000, lines + left_out)
+    assert.is_true(lines >= 1000, lines .. " lines")
+    assert.matches("stopping: [^\n]+\n$", reader:stdout())
+    reader:stop()
+  end)
+
+  it("stops when it is told to, though what it logs goes nowhere", function()
+    start_unread()
+    store:start("talks", "talks", { lines = 3000 })
+    assert.equal("completed", store:ended("talks").state)
+    host:signal "TERM"
+    assert.equal(0, host:wait())
+  end)
+
+  it("gives up by the watchdog", function()
+    start_unread { "--max-stuck", "1s" }
+    store:start("talks", "talks", { lines = 3000 })
+    assert.equal("completed", store:ended("talks").state)
+    store:start("r", "busy", data())
+    assert.equal(128 + 6, host:wait())
+  end)
+end)
+
 describe("when Redis", function()
   it("stands still, no host is taken for dead", function()
     begin()
