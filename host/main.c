@@ -70,12 +70,17 @@ static void on_describe(void *owner) {
     host_describe(((Process *)owner)->host);
 }
 
+static void on_reload(void *owner) {
+    (void)owner;
+    log_warn("SIGHUP: workflow files are read when a host starts; restart it to bring new code");
+}
+
 // Serves until it is told to stop, or cannot go on.
 static int run_host(Process *process, const Bundle *bundles) {
     static uv_loop_t loop; // a worker that does not end may speak to it until the process does
     uv_loop_init(&loop);
     process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
-    supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe});
+    supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});
 
     int status = host_run(process->host, bundles, (size_t)process->config->folders.count);
 

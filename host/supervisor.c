@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,14 +18,35 @@
 #include <unistd.h>
 
 static SupervisorEvents listener;
-static uv_signal_t handles[3];
+static uv_signal_t handles[4];
 static bool is_open;
+static bool started_on_terminal;
+static bool outlives_terminal; // as nohup wants it
 
 static void on_stop(uv_signal_t *handle, int number) {
     (void)handle, (void)number;
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
-        if (handles[i].signum != SIGUSR1) uv_signal_stop(&handles[i]);
+        if (handles[i].signum == SIGTERM || handles[i].signum == SIGINT)
+            uv_signal_stop(&handles[i]);
     listener.on_stop(listener.owner);
+}
+
+static bool has_terminal(void) {
+    int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (terminal >= 0) close(terminal);
+    return terminal >= 0;
+}
+
+// Both a person who wants a reload and the kernel, for a terminal that was closed, send it. The
+// process has no terminal any more then. The kernel and the shell may each send one.
+static void on_hangup(uv_signal_t *handle, int number) {
+    static bool told;
+    if (started_on_terminal && !has_terminal()) {
+        if (!told && !outlives_terminal) on_stop(handle, number);
+        told = true;
+    } else {
+        listener.on_reload(listener.owner);
+    }
 }
 
 static void on_describe(uv_signal_t *handle, int number) {
@@ -36,11 +58,13 @@ void supervisor_open(uv_loop_t *loop, SupervisorEvents events) {
     static const struct {
         int number;
         uv_signal_cb on_signal;
-    } rows[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGUSR1, on_describe}};
+    } rows[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGUSR1, on_describe}, {SIGHUP, on_hangup}};
     assert(!is_open);
     listener = events;
     is_open = true;
     signal(SIGPIPE, SIG_IGN);
+    started_on_terminal = has_terminal();
+    outlives_terminal = signal(SIGHUP, SIG_IGN) == SIG_IGN;
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
         uv_signal_init(loop, &handles[i]);
         uv_signal_start(&handles[i], rows[i].on_signal, rows[i].number);

@@ -27,6 +27,7 @@ typedef struct {
     void *owner;
     void (*on_stop)(void *owner);     // SIGTERM or SIGINT; a second one ends the process at once
     void (*on_describe)(void *owner); // SIGUSR1: log what is going on
+    void (*on_reload)(void *owner);   // SIGHUP; when the terminal was closed that is on_stop
 } SupervisorEvents;
 
 // Listens for signals on `loop`, for the process: open it once. SIGPIPE is ignored from then on.

@@ -43,6 +43,50 @@ after_each(function()
   support.remove(folder)
 end)
 
+describe("a host that gets SIGHUP", function()
+  it("goes on, and says that it has not read its files again", function()
+    local host = start_host "one"
+    for _ = 1, 2 do host.process:signal "HUP" end
+    says(host.process, "restart it to bring new code")
+    store:start("r", "echo")
+    assert.equal("completed", store:ended("r").state)
+    host.process:signal "TERM"
+    assert.equal(0, host.process:wait())
+  end)
+
+  -- `script` holds the terminal, and is killed.
+  local function close_terminal(shell)
+    local command = ("exec %s/weir serve %s --redis %s --node one 2>%s/log"):format(support.build, FOLDERS[1],
+      redis.url, folder)
+    local terminal = support.process { "script", "-qec", shell:format(command), "/dev/null" }
+    local function logs(text)
+      return support.wait_until("the host to say: " .. text, function()
+        return (support.read(folder .. "/log") or ""):find(text, 1, true)
+      end)
+    end
+    logs "ready"
+    terminal:stop()
+    return logs
+  end
+
+  it("as its terminal is closed, stops and gives everything back", function()
+    local logs = close_terminal "%s"
+    logs "stopping"
+    support.wait_until("its lease to be given back", function()
+      return store:call("ZCARD", store.key .. "leases") == 0
+    end)
+  end)
+
+  it("as its terminal is closed, goes on under nohup", function()
+    close_terminal "trap '' HUP; %s"
+    store:start("r", "echo")
+    assert.equal("completed", store:ended("r").state)
+    local pid = store:call("HGET", store.key .. "host:1", "pid")
+    os.execute("kill -TERM " .. pid)
+    support.wait_until("its end", function() return not support.read("/proc/" .. pid .. "/stat") end)
+  end)
+end)
+
 describe("a host that is told to stop", function()
   it("lets running Lua reach its next yield, gives everything back and ends with 0", function()
     local host = start_host "one"
