@@ -44,6 +44,16 @@ describe("duration.ms", function()
       assert.equal(case[2], message)
     end
   end)
+
+  it("refuses long text unread", function()
+    local fault = "a duration has at most 64 bytes, not 100000; write"
+    for _, text in ipairs { ("1"):rep(100000), (" "):rep(100000), ("1s"):rep(50000) } do
+      local ms, message = duration.ms(text)
+      assert.is_nil(ms)
+      assert.equal(fault, message:sub(1, #fault))
+    end
+    assert.equal(1000, duration.ms((" "):rep(62) .. "1s"))
+  end)
 end)
 
 describe("duration.text", function()

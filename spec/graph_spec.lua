@@ -92,6 +92,17 @@ describe("a graph is refused", function()
     assert.equal('node "load" depends on "7", which is no node', fault { n "extract", n("load", 7) })
   end)
 
+  it("and looks for the nearest three times, and repeats no long key", function()
+    local message = fault { n "extract", n("load", "extrct", "extrac", "xtract", "etract", ("k"):rep(100000)) }
+    assert.equal('node "load" depends on "extrct", which is no node (did you mean "extract"?); '
+      .. 'node "load" depends on "extrac", which is no node (did you mean "extract"?); '
+      .. 'node "load" depends on "xtract", which is no node (did you mean "extract"?); '
+      .. 'node "load" depends on "etract", which is no node; '
+      .. ('node "load" depends on "%s…", which is no node'):format(("k"):rep(80)), message)
+    assert.equal(('node "a" has an unknown field "%s…"; a node has data'):format(("f"):rep(80)),
+      fault_of(("f"):rep(100000), 1):sub(1, 132))
+  end)
+
   it("with a key twice, also among what a node depends on", function()
     assert.equal('nodes 1 and 3 have the same key "a"', fault { n "a", n "b", n "a" })
     assert.equal('node "b" names "a" twice in its depends_on', fault { n "a", n("b", "a", "a") })

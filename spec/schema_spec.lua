@@ -130,6 +130,67 @@ describe("schema", function()
         '/: cannot be matched against "^(a+)+$": error PCRE2_ERROR_MATCHLIMIT' } })
   end)
 
+  it("lets a pattern keep its verbs, its comments and its quotes", function()
+    check({ pattern = "(*UCP)^\\w$" }, { "é" }, {})
+    check({ pattern = "(?x) b # c" }, { "abc" }, { { "ac", '/: must match "(?x) b # c", is "ac"' } })
+    check({ pattern = "\\Qb." }, { "ab.c" }, { { "abc", '/: must match "\\\\Qb.", is "abc"' } })
+    check({ pattern = "a|c$" }, { "xxc" }, { { "xcx", '/: must match "a|c$", is "xcx"' } })
+  end)
+
+  it("bounds a pattern over all places at which a match may begin", function()
+    local limit = "error PCRE2_ERROR_MATCHLIMIT"
+    for _, case in ipairs {
+      { "[a-z0-9._]+@[a-z0-9.]+", ("a"):rep(400000) .. "@!", limit },
+      { "\\s+$", (" "):rep(400000) .. "x", limit },
+      { "(a*)*b", ("a"):rep(5000), limit },
+      { "[a-z]++@", ("a"):rep(400000) .. "!", "it has more than 4096 bytes" },
+      { "(?>[a-z]+)@", ("a"):rep(400000) .. "!", "it has more than 4096 bytes" },
+    } do
+      local pattern, value, reason = table.unpack(case)
+      check({ pattern = pattern }, {}, {
+        { value, ("/: cannot be matched against %s: %s"):format(json.encode(pattern), reason) } })
+    end
+    check({ pattern = "x$" }, { ("y"):rep(400000) .. "x" }, {}) -- what is linear is within it
+  end)
+
+  it("tries no pattern on what is bad already", function()
+    check({ pattern = "^(a+)+$", maxLength = 3 }, {}, {
+      { ("a"):rep(64) .. "b", "/: must have at most 3 characters, has 65" } })
+  end)
+
+  it("describes ten violations and counts the others", function()
+    local items = json.array {}
+    for i = 1, 500000 do items[i] = i end
+    local found = violations({ items = { type = "string" } }, items)
+    assert.equal(11, #found)
+    assert.equal("/9: must be string, is 10", found[10])
+    assert.equal(": and 499990 more", found[11])
+
+    local fields = {}
+    for i = 1, 200000 do fields[("addr%06d"):format(i)] = 1 end
+    found = violations({ additionalProperties = false, properties = { addr000002x = true } }, fields)
+    assert.equal(11, #found)
+    assert.equal('/addr000001: is not allowed; did you mean "addr000002x"?', found[1])
+    assert.equal("/addr000010: is not allowed", found[10])
+    assert.equal(": and 199990 more", found[11])
+    found = violations({ additionalProperties = { type = "string", enum = { "x" } } }, fields)
+    assert.equal("/addr000010: must be string, is 1", found[10])
+    assert.equal(": and 199990 more", found[11])
+  end)
+
+  it("says no more of a violation than people read", function()
+    local deep, wide = "x", {}
+    for _ = 1, 500 do deep = { deep } end
+    for i = 1, 100 do wide["k" .. i] = i end
+    check({ const = 1 }, {}, {
+      { deep, "/: must be 1, is " .. ("["):rep(57) .. "…" },
+      { { a = wide, b = { 1 } }, '/: must be 1, is {"a":{…},"b":[1]}' },
+    })
+    local key = ("k"):rep(100000)
+    local found = violations({ additionalProperties = false }, { [key] = 1 })
+    assert.equal("/" .. ("k"):rep(255) .. "…: is not allowed", found[1])
+  end)
+
   it("anyOf, oneOf, allOf", function()
     local text, short = { type = "string" }, { maxLength = 2 }
     check({ anyOf = { text, { type = "object", required = { "a" } } } }, { "x", { a = 1 } },

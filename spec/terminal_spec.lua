@@ -7,6 +7,13 @@ describe("terminal.plain", function()
     end
   end)
 
+  it("looks at each blank once", function() -- a MiB of them would take hours otherwise
+    local blanks = (" "):rep(1024 * 1024)
+    assert.equal("{" .. blanks .. "}", terminal.plain("{" .. blanks .. "}"))
+    assert.equal("{ }", terminal.plain("{" .. blanks .. "\n" .. blanks .. "}"))
+    assert.equal("a b c  d", terminal.plain "a\rb\nc\t d")
+  end)
+
   it("makes one line of several", function()
     assert.equal("a b c", terminal.plain("a\nb\r\n  c"))
     assert.equal("a b", terminal.plain("a\tb"))

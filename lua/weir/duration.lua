@@ -9,6 +9,8 @@ local UNITS = { ms = 1, s = 1000, m = 60 * 1000, h = 3600 * 1000, d = 86400 * 10
 local LONGEST_MS = 36525 * UNITS.d
 duration.LONGEST_MS = LONGEST_MS
 
+local MOST_BYTES = 64 -- of text: more is data that was taken for a duration
+
 local ADVICE = '; write "250ms", "30s", "5m", "2h", "1d" or a number of seconds'
 
 local function rounded(ms)
@@ -25,6 +27,9 @@ end
 function duration.ms(value)
   if math.type(value) then return rounded(value * 1000.0) end
   if type(value) ~= "string" then return nil, "a duration cannot be a " .. type(value) .. ADVICE end
+  if #value > MOST_BYTES then
+    return nil, ("a duration has at most %d bytes, not %d"):format(MOST_BYTES, #value) .. ADVICE
+  end
   if value:find("^%s*%-%s*%d") then return rounded(-1) end
   local total, position = 0, 1
   repeat

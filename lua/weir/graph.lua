@@ -11,6 +11,7 @@ local json = require "weir.json"
 local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 local retry = require "weir.retry"
+local strings = require "weir.strings"
 
 local graph = {
   ---The workflow of graphs that are given as data; it is in every bundle.
@@ -44,7 +45,7 @@ local FIELDS = {
 local WHEN = { all = true, any = true, settled = true }
 
 local MOST_FAULTS = 10 -- told of one graph
-local MOST_COMPARED = 10000 -- keys that a mistyped one is compared with
+local MOST_MEANT = 3 -- of these faults say which key was meant
 local LONGEST_CYCLE = 20 -- keys of it that are printed
 
 -- ------------------------------------------------------------------------------------------------
@@ -65,7 +66,6 @@ local function named(node, i)
 end
 
 local function meant(name, list, except)
-  if #list > MOST_COMPARED then return "" end
   local near = nearest.find(name, list)
   return near and near ~= except and (' (did you mean "%s"?)'):format(near) or ""
 end
@@ -106,8 +106,9 @@ local function check_fields(node, i, faults)
   for name in next, node do
     if not FIELDS[name] then
       local names = keys.sorted(FIELDS)
+      local shown = strings.short(tostring(name))
       local near = nearest.find(tostring(name), names)
-      add_fault(faults, ("/nodes/%d"):format(i - 1), '%s has an unknown field "%s"; %s', named(node, i), tostring(name),
+      add_fault(faults, ("/nodes/%d"):format(i - 1), '%s has an unknown field "%s"; %s', named(node, i), shown,
         near and ('did you mean "%s"?'):format(near) or "a node has " .. table.concat(names, ", "))
     end
   end
@@ -136,12 +137,12 @@ local function read_data(plan, node, i, faults)
     plan.data[i] = data
     return
   end
-  local text, fault = json.try_encode(data)
-  if not text then
+  local encoded, fault = json.try_encode(data)
+  if not encoded then
     add_fault(faults, ("/nodes/%d/data"):format(i - 1), "data of %s cannot be written as JSON: %s", named(node, i),
       fault)
-  elseif text ~= "{}" then
-    plan.data[i] = text
+  elseif encoded ~= "{}" then
+    plan.data[i] = encoded
   end
 end
 
@@ -202,8 +203,9 @@ local function read_need(plan, i, position, key, seen, faults)
   local path = ("/nodes/%d/depends_on/%d"):format(i - 1, position - 1)
   local need = plan.index[key]
   if not need then
-    add_fault(faults, path, 'node "%s" depends on "%s", which is no node%s', plan.keys[i], tostring(key),
-      type(key) == "string" and meant(key, plan.keys, plan.keys[i]) or "")
+    local compares = type(key) == "string" and #faults < MOST_MEANT
+    add_fault(faults, path, 'node "%s" depends on "%s", which is no node%s', plan.keys[i], strings.short(tostring(key)),
+      compares and meant(key, plan.keys, plan.keys[i]) or "")
   elseif need == i then
     add_fault(faults, path, 'node "%s" depends on itself', key)
   elseif seen[need] == i then

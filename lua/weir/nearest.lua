@@ -1,17 +1,25 @@
 -- The nearest name to a mistyped one, for "did you mean ...": edit distance with neighbours swapped
 -- counting once, capitals not counting. Pure; nil where nothing is near enough to be meant.
+--
+-- Names come with payloads, so the work is bounded: long names are not compared, and a search over many ends early.
 
 local nearest = {}
 
--- Distance between two strings, or nil as soon as it must be more than `limit`.
+local MOST_BYTES = 64 -- of a name: nobody mistypes a longer one
+local MOST_CELLS = 200000 -- of all tables of one search, some 20 ms
+
+-- Distance between two strings, or nil as soon as it must be more than `limit`. Cells further from the diagonal than
+-- that are more than `limit`, so they are not looked at.
 local function distance(a, b, limit)
-  if math.abs(#a - #b) > limit then return nil end
   local before, previous, current = {}, {}, {}
-  for j = 0, #b do previous[j] = j end
+  for j = 0, math.min(#b, limit) do previous[j] = j end
   for i = 1, #a do
-    local lowest = i
-    current[0] = i
-    for j = 1, #b do
+    local lowest = limit + 1
+    local first, last = math.max(1, i - limit), math.min(#b, i + limit)
+    current[first - 1] = first == 1 and i or limit + 1
+    if first == 1 then lowest = i end
+    if last > i - 1 + limit then previous[last] = limit + 1 end
+    for j = first, last do
       local replaced = previous[j - 1] + (a:byte(i) == b:byte(j) and 0 or 1)
       local cost = math.min(previous[j] + 1, current[j - 1] + 1, replaced)
       if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
@@ -31,12 +39,17 @@ end
 ---@param list string[]
 ---@return string?
 function nearest.find(name, list)
-  local wanted = name:lower()
+  if #name > MOST_BYTES then return nil end
+  local wanted, cells = name:lower(), 0
   local best, limit = nil, math.max(1, #name // 3)
   for _, candidate in ipairs(list) do
-    local found = distance(wanted, candidate:lower(), limit)
-    if found and (not best or found < limit or candidate < best) then
-      best, limit = candidate, found
+    if math.abs(#candidate - #name) <= limit then
+      cells = cells + #name * (2 * limit + 1)
+      if cells > MOST_CELLS then return best end
+      local found = distance(wanted, candidate:lower(), limit)
+      if found and (not best or found < limit or candidate < best) then
+        best, limit = candidate, found
+      end
     end
   end
   return best

@@ -3,6 +3,7 @@
 
 local duration = require "weir.duration"
 local nearest = require "weir.nearest"
+local strings = require "weir.strings"
 
 local retry = {}
 
@@ -37,7 +38,7 @@ local function unknown_field(given)
   local meant = nearest.find(unknown, FIELDS)
   local advice = meant and ('did you mean "%s"?'):format(meant)
     or "it has " .. table.concat(FIELDS, ", ")
-  return ('retry has no field "%s"; %s'):format(unknown, advice)
+  return ('retry has no field "%s"; %s'):format(strings.short(unknown), advice)
 end
 
 local function given_or(value, default)

@@ -1,11 +1,15 @@
 -- JSON Schema for the data of workflows: a schema is compiled once, when its file loads, to checks
--- that return nil for good data (and then allocate nothing) or every violation with its path.
+-- that return nil for good data (and then allocate nothing) or the violations with their paths.
 -- A path is a JSON Pointer: "/items/3/name" counts from 0, "/" is the data itself.
 -- Keywords that are not known are refused, as a constraint that silently does nothing is a trap.
+--
+-- Data comes from outsiders, so the time that a check takes grows with the data and no faster. A first pass counts the
+-- violations; only where there are any a second one describes the first ten.
 
 local json = require "weir.json"
 local nearest = require "weir.nearest"
 local order = require "weir.order"
+local strings = require "weir.strings"
 
 local schema = {}
 
@@ -13,12 +17,26 @@ local schema = {}
 ---@field path string
 ---@field message string
 
----@alias weir.Check fun(value: any): weir.Violation[]? paths begin at `value`
+---@class weir.Report what a check describes
+---@field list weir.Violation[]
+---@field most integer how many it holds
+---@field path (string|integer)[] keys that lead to the value that is looked at
+---@field depth integer how many of them
+---@field meant integer names for which the nearest one was looked for
 
--- Enough for any honest pattern on a payload's text; a backtracking one ends within milliseconds.
-local MATCH_LIMIT = 100000
+---@alias weir.Check fun(value: any, report: weir.Report?): integer the number of violations, which go into the report
+
+-- Steps of one search for a pattern, over all places at which a match may begin: some 20 ms.
+local MATCH_LIMIT = 1000000
+
+local GREEDY_BYTES = 4096 -- of a text that is searched for a pattern which gives nothing back
 
 local NESTING = 64
+
+local MOST = 10 -- violations that are described
+local MOST_MEANT = 3 -- of them that say which name was meant
+local SHOWN_BYTES = 60 -- of a value
+local PATH_BYTES = 256
 
 -- Values
 
@@ -57,9 +75,37 @@ local function equal(a, b)
   return true
 end
 
+local LEFT_OUT = { ["…"] = "…" }
+
+-- Of a value no more than its text has room for: `room.left` is how many parts may still follow.
+local function beginning(value, room)
+  if type(value) == "string" then return strings.first(value, SHOWN_BYTES + 1) end
+  if type(value) ~= "table" or value == json.null then return value end
+  if json.is_array(value) then
+    local copy = json.array {}
+    for i = 1, math.min(#value, room.left) do
+      room.left = room.left - 1
+      copy[i] = beginning(value[i], room)
+    end
+    return copy
+  end
+  local copy, count = {}, 0
+  for _ in next, value do
+    count = count + 1
+    if count > SHOWN_BYTES then return LEFT_OUT end -- to show the first ones, all would have to be sorted
+  end
+  for key, member in order.pairs(value) do
+    if room.left < 1 then break end
+    room.left = room.left - 1
+    copy[type(key) == "string" and strings.first(key, SHOWN_BYTES + 1) or key] = beginning(member, room)
+  end
+  return copy
+end
+
 local function shown(value)
-  local text = json.try_encode(value) or tostring(value)
-  if #text <= 60 then return text end
+  local text = json.try_encode(beginning(value, { left = SHOWN_BYTES })) or tostring(value)
+  text = text:gsub('{"…":"…"}', "{…}")
+  if #text <= SHOWN_BYTES then return text end
   return text:sub(1, (utf8.offset(text, 0, 58) or 58) - 1) .. "…"
 end
 
@@ -75,31 +121,56 @@ end
 
 -- Violations
 
-local function violation(message, path)
-  return { { path = path or "", message = message } }
+local FULL = {} -- raised when a report holds as many as it may
+
+local function new_report(most)
+  return { list = {}, most = most, path = {}, depth = 0, meant = 0 }
 end
 
--- Adds what was found under `key` (nil: at the same place) to what was found so far.
-local function joined(found, more, key)
-  local prefix = key == nil and "" or "/" .. tostring(key):gsub("~", "~0"):gsub("/", "~1")
-  found = found or {}
-  for _, entry in ipairs(more) do
-    found[#found + 1] = { path = prefix .. entry.path, message = entry.message }
+local function path_of(report)
+  local text = ""
+  for i = 1, report.depth do
+    local key = strings.short(tostring(report.path[i]), PATH_BYTES)
+    text = text .. "/" .. key:gsub("~", "~0"):gsub("/", "~1")
+    if #text > PATH_BYTES then return strings.short(text, PATH_BYTES) end
   end
-  return found
+  return text
+end
+
+-- Adds one violation and counts it.
+local function add(report, format, ...)
+  local list = report.list
+  list[#list + 1] = { path = path_of(report), message = format:format(...) }
+  if #list == report.most then error(FULL, 0) end
+  return 1
+end
+
+-- Checks what stands under a key.
+local function under(key, check, value, report)
+  if not report then return check(value) end
+  local depth = report.depth + 1
+  report.depth, report.path[depth] = depth, key
+  local count = check(value, report)
+  report.depth = depth - 1
+  return count
+end
+
+-- The first violations of a value that has some.
+local function describe(check, value, most)
+  local report = new_report(most)
+  local ok, raised = pcall(check, value, report)
+  if not ok and raised ~= FULL then error(raised, 0) end
+  return report.list
 end
 
 ---@param checks weir.Check[]
 ---@return weir.Check
 local function together(checks)
   if #checks == 1 then return checks[1] end
-  return function(value)
-    local found
-    for i = 1, #checks do
-      local more = checks[i](value)
-      if more then found = joined(found, more) end
-    end
-    return found
+  return function(value, report)
+    local count = 0
+    for i = 1, #checks do count = count + checks[i](value, report) end
+    return count
   end
 end
 
@@ -144,9 +215,10 @@ end
 local function bound(read, measure, holds, message)
   return function(limit, place)
     limit = read(limit, place)
-    return function(value)
+    return function(value, report)
       local size = measure(value)
-      if size and not holds(size, limit) then return violation(message(limit, size)) end
+      if not size or holds(size, limit) then return 0 end
+      return report and add(report, "%s", message(limit, size)) or 1
     end
   end
 end
@@ -207,15 +279,15 @@ local function compile_type(given, place)
   if #tests == 0 then refuse(place, "must name at least one type") end
   local expected = table.concat(names, " or ")
   local first, rest = tests[1], #tests > 1
-  return function(value)
-    if first(value) then return nil end
+  return function(value, report)
+    if first(value) then return 0 end
     if rest then
       for i = 2, #tests do
-        if tests[i](value) then return nil end
+        if tests[i](value) then return 0 end
       end
     end
-    local is = TYPES.number(value) and shown(value) or kind(value)
-    return violation(("must be %s, is %s"):format(expected, is))
+    if not report then return 1 end
+    return add(report, "must be %s, is %s", expected, TYPES.number(value) and shown(value) or kind(value))
   end
 end
 
@@ -224,13 +296,14 @@ function KEYWORDS.required(given, place)
   for _, name in ipairs(given) do
     if type(name) ~= "string" then refuse(place, "must be a list of property names") end
   end
-  return function(value)
-    if kind(value) ~= "object" then return nil end
-    local found
+  local function is_required(_, report) return report and add(report, "is required") or 1 end
+  return function(value, report)
+    if kind(value) ~= "object" then return 0 end
+    local count = 0
     for i = 1, #given do
-      if value[given[i]] == nil then found = joined(found, violation("is required"), given[i]) end
+      if value[given[i]] == nil then count = count + under(given[i], is_required, nil, report) end
     end
-    return found
+    return count
   end
 end
 
@@ -244,16 +317,24 @@ function KEYWORDS.properties(given, place, nesting)
     names[#names + 1] = name
     checks[#names] = compile_node(inner, place .. "/" .. name, nesting)
   end
-  return function(value)
-    if kind(value) ~= "object" then return nil end
-    local found
+  return function(value, report)
+    if kind(value) ~= "object" then return 0 end
+    local count = 0
     for i = 1, #names do
       local member = value[names[i]]
-      local more = member ~= nil and checks[i](member)
-      if more then found = joined(found, more, names[i]) end
+      if member ~= nil then count = count + under(names[i], checks[i], member, report) end
     end
-    return found
+    return count
   end
+end
+
+-- Puts a name in its place among the least `most` of those that were met.
+local function keep_least(list, name, most)
+  local at = #list + 1
+  while at > 1 and name < list[at - 1] do at = at - 1 end
+  if at > most then return end
+  table.insert(list, at, name)
+  list[most + 1] = nil
 end
 
 function KEYWORDS.additionalProperties(given, place, nesting, around)
@@ -262,26 +343,37 @@ function KEYWORDS.additionalProperties(given, place, nesting, around)
   for name in order.pairs(properties) do names[#names + 1] = name end
   local check = given ~= false and compile_node(given, place, nesting)
 
-  local function refused(name)
-    local meant = nearest.find(tostring(name), names)
-    return violation("is not allowed" .. (meant and ('; did you mean "%s"?'):format(meant) or ""))
+  local function is_refused(name, report)
+    local meant
+    if #names > 0 and report.meant < MOST_MEANT then
+      report.meant = report.meant + 1
+      meant = nearest.find(tostring(name), names)
+    end
+    return add(report, "is not allowed%s", meant and ('; did you mean "%s"?'):format(meant) or "")
   end
 
-  return function(value)
-    if kind(value) ~= "object" then return nil end
-    local extra
+  -- The violations are told in the order of the names, of which only the first are kept.
+  local function describe_extra(value, report)
+    local extra = {}
     for name, member in next, value do
-      if properties[name] == nil and (not check or check(member)) then
-        extra = extra or {}
-        extra[tostring(name)] = member
+      if properties[name] == nil and (not check or check(member) > 0) then
+        keep_least(extra, name, report.most)
       end
     end
-    if not extra then return nil end
-    local found
-    for name, member in order.pairs(extra) do
-      found = joined(found, check and check(member) or refused(name), name)
+    local count = 0
+    for _, name in ipairs(extra) do
+      count = count + under(name, check or is_refused, check and value[name] or name, report)
     end
-    return found
+    return count
+  end
+
+  return function(value, report)
+    if kind(value) ~= "object" then return 0 end
+    local count = 0
+    for name, member in next, value do
+      if properties[name] == nil then count = count + (check and check(member) or 1) end
+    end
+    return report and count > 0 and describe_extra(value, report) or count
   end
 end
 
@@ -290,14 +382,11 @@ function KEYWORDS.items(given, place, nesting)
     refuse(place, "must be one schema, which holds for every item")
   end
   local check = compile_node(given, place, nesting)
-  return function(value)
-    if kind(value) ~= "array" then return nil end
-    local found
-    for i = 1, #value do
-      local more = check(value[i])
-      if more then found = joined(found, more, i - 1) end
-    end
-    return found
+  return function(value, report)
+    if kind(value) ~= "array" then return 0 end
+    local count = 0
+    for i = 1, #value do count = count + under(i - 1, check, value[i], report) end
+    return count
   end
 end
 
@@ -312,20 +401,38 @@ function KEYWORDS.enum(given, place)
     end
   end
   local message = "must be one of " .. shown_list(given)
-  return function(value)
-    if value ~= nil and scalars[value] then return nil end
+  return function(value, report)
+    if value ~= nil and scalars[value] then return 0 end
     for i = 1, #tables do
-      if equal(tables[i], value) then return nil end
+      if equal(tables[i], value) then return 0 end
     end
-    return violation(message .. ", is " .. shown(value))
+    return report and add(report, "%s, is %s", message, shown(value)) or 1
   end
 end
 
 function KEYWORDS.const(given)
   local message = "must be " .. shown(given)
-  return function(value)
-    if not equal(given, value) then return violation(message .. ", is " .. shown(value)) end
+  return function(value, report)
+    if equal(given, value) then return 0 end
+    return report and add(report, "%s, is %s", message, shown(value)) or 1
   end
+end
+
+-- A pattern such that the limit holds for the whole search: PCRE2 counts anew at each place at which it lets a match
+-- begin, so it is the pattern that goes from place to place. What a repetition has taken it gives back step by step,
+-- which counts, too.
+local function limited(rex, pattern)
+  local verbs, rest = "", pattern
+  while rest:find "^%(%*[%u%d_=]+%)" do
+    local verb = rest:match "^%(%*[%u%d_=]+%)"
+    verbs, rest = verbs .. verb, rest:sub(#verb + 1)
+  end
+  local before = ("(*LIMIT_MATCH=%d)(*NO_AUTO_POSSESS)(*UTF)%s"):format(MATCH_LIMIT, verbs)
+  for _, ending in ipairs { ")", "\n)", "\\E)" } do -- a comment or a \Q may be open where the pattern ends
+    local ok, expression = pcall(rex.new, before .. "\\A(?s:.*?)(?:" .. rest .. ending)
+    if ok then return expression end
+  end
+  return rex.new(before .. rest)
 end
 
 function KEYWORDS.pattern(given, place)
@@ -334,19 +441,27 @@ function KEYWORDS.pattern(given, place)
   if not has_rex then
     refuse(place, "needs the Lua module rex_pcre2: apt-get install lua-rex-pcre2")
   end
-  local ok, expression = pcall(rex.new, ("(*LIMIT_MATCH=%d)(*UTF)"):format(MATCH_LIMIT) .. given)
+  local ok, expression = pcall(rex.new, "(*UTF)" .. given)
   if not ok then
     expression = expression:gsub(" %(pattern offset: %d+%)$", "") -- it counts our prefix
     refuse(place, ("%s in %s"):format(expression, shown(given)))
   end
+  expression = limited(rex, given)
   local message = "must match " .. shown(given)
-  return function(value)
-    if type(value) ~= "string" then return nil end
-    local within_limit, first = pcall(expression.find, expression, value)
-    if not within_limit then
-      return violation(("cannot be matched against %s: %s"):format(shown(given), first))
-    end
-    if not first then return violation(message .. ", is " .. shown(value)) end
+  local most = (given:find "[+*?}]%+" or given:find("(?>", 1, true)) and GREEDY_BYTES or math.maxinteger
+
+  local function find(value)
+    if #value > most then return false, ("it has more than %d bytes"):format(most) end
+    return pcall(expression.find, expression, value)
+  end
+
+  return function(value, report)
+    if type(value) ~= "string" then return 0 end
+    local is_searched, first = find(value)
+    if is_searched and first then return 0 end
+    if not report then return 1 end
+    if is_searched then return add(report, "%s, is %s", message, shown(value)) end
+    return add(report, "cannot be matched against %s: %s", shown(given), first)
   end
 end
 
@@ -354,46 +469,37 @@ function KEYWORDS.allOf(given, place, nesting)
   return together(compile_list(given, place, "schemas", nesting))
 end
 
--- What each schema of an anyOf said, in one line.
-local function reasons(found_by_each)
+-- What each schema of an anyOf said first, in one line.
+local function reasons(checks, value)
   local texts = {}
-  for i, found in ipairs(found_by_each) do
-    local first = found[1]
-    texts[i] = (first.path ~= "" and first.path .. " " or "") .. first.message
+  for _, check in ipairs(checks) do
+    local first = describe(check, value, 1)[1]
+    texts[#texts + 1] = (first.path ~= "" and first.path .. " " or "") .. first.message
   end
   return table.concat(texts, "; or: ")
 end
 
 function KEYWORDS.anyOf(given, place, nesting)
   local checks = compile_list(given, place, "schemas", nesting)
-  return function(value)
-    local all_found
+  return function(value, report)
     for i = 1, #checks do
-      local found = checks[i](value)
-      if not found then return nil end
-      all_found = all_found or {}
-      all_found[i] = found
+      if checks[i](value) == 0 then return 0 end
     end
-    return violation("matches nothing of anyOf: " .. reasons(all_found))
+    return report and add(report, "matches nothing of anyOf: %s", reasons(checks, value)) or 1
   end
 end
 
 function KEYWORDS.oneOf(given, place, nesting)
   local checks = compile_list(given, place, "schemas", nesting)
-  return function(value)
-    local all_found, matches = nil, 0
+  return function(value, report)
+    local matches = 0
     for i = 1, #checks do
-      local found = checks[i](value)
-      if found then
-        all_found = all_found or {}
-        all_found[#all_found + 1] = found
-      else
-        matches = matches + 1
-      end
+      if checks[i](value) == 0 then matches = matches + 1 end
     end
-    if matches == 1 then return nil end
-    if matches == 0 then return violation("matches nothing of oneOf: " .. reasons(all_found)) end
-    return violation(("matches %d schemas of oneOf, must match one"):format(matches))
+    if matches == 1 then return 0 end
+    if not report then return 1 end
+    if matches == 0 then return add(report, "matches nothing of oneOf: %s", reasons(checks, value)) end
+    return add(report, "matches %d schemas of oneOf, must match one", matches)
   end
 end
 
@@ -406,8 +512,18 @@ local IGNORED = {
 local KEYWORD_NAMES = { "type" }
 for name in order.pairs(KEYWORDS) do KEYWORD_NAMES[#KEYWORD_NAMES + 1] = name end
 
-local function anything() return nil end
-local function nothing() return violation("is not allowed") end
+local function anything() return 0 end
+local function nothing(_, report) return report and add(report, "is not allowed") or 1 end
+
+-- The second check is made only of what passes the first one: of a value of the wrong type nothing else need be said,
+-- and no pattern is tried on text that is too long.
+local function in_turn(first, second)
+  if not first or not second then return first or second end
+  return function(value, report)
+    local count = first(value, report)
+    return count > 0 and count or second(value, report)
+  end
+end
 
 ---@return weir.Check
 function compile_node(node, place, nesting)
@@ -419,10 +535,12 @@ function compile_node(node, place, nesting)
   if nesting >= NESTING then
     refuse("", ("is nested deeper than %d levels, or holds itself"):format(NESTING))
   end
-  local checks = {}
+  local checks, pattern = {}, nil
   for name, given in order.pairs(node) do
     local compile = KEYWORDS[name]
-    if compile then
+    if name == "pattern" then
+      pattern = compile(given, place .. "/pattern")
+    elseif compile then
       checks[#checks + 1] = compile(given, place .. "/" .. name, nesting + 1, node)
     elseif name ~= "type" and not IGNORED[name] then
       local meant = nearest.find(tostring(name), KEYWORD_NAMES)
@@ -433,14 +551,13 @@ function compile_node(node, place, nesting)
   end
   local others = #checks > 0 and together(checks)
   local of_type = node.type ~= nil and compile_type(node.type, place .. "/type")
-  if not of_type then return others or anything end
-  if not others then return of_type end
-  return function(value) return of_type(value) or others(value) end
+  return in_turn(of_type, in_turn(others, pattern)) or anything
 end
 
 ---Compiles a JSON Schema.
 ---@param definition table|boolean
----@return (fun(data: any): weir.Violation[]?)? validate
+---@return (fun(data: any): weir.Violation[]?)? validate it gives the first ten violations, and as one more, without a
+---path, how many follow
 ---@return string? message why it is no schema
 function schema.compile(definition)
   local ok, check = pcall(compile_node, definition, "", 0)
@@ -449,10 +566,14 @@ function schema.compile(definition)
     error(check, 0)
   end
   return function(data)
-    local found = check(data)
-    if not found then return nil end
+    local count = check(data)
+    if count == 0 then return nil end
+    local found = describe(check, data, MOST)
     for _, entry in ipairs(found) do
       if entry.path == "" then entry.path = "/" end
+    end
+    if count > #found then
+      found[#found + 1] = { path = "", message = ("and %d more"):format(count - #found) }
     end
     return found
   end

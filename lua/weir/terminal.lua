@@ -51,7 +51,8 @@ local REPLACEMENT = "\u{FFFD}"
 ---@param text string
 ---@return string
 function terminal.plain(text)
-  text = text:gsub("%s*[\r\n]+%s*", " "):gsub("\t", " ")
+  -- each stretch of blanks is looked at once, however long it is
+  text = text:gsub("%s%s+", function(blanks) return blanks:find "[\r\n]" and " " or nil end):gsub("[\t\r\n]", " ")
   if not text:find("[^\32-\126]") then return text end
   local parts, from = {}, 1
   while from <= #text do

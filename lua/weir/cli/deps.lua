@@ -6,6 +6,7 @@ local json = require "weir.json"
 local nearest = require "weir.nearest"
 local output = require "weir.cli.output"
 local store = require "weir.cli.store"
+local strings = require "weir.strings"
 local terminal = require "weir.terminal"
 local tree = require "weir.cli.tree"
 
@@ -88,7 +89,7 @@ local function print_nodes(style, title, nodes, now)
     local message = message_of(node, style.columns - 5 - terminal.width(table.concat(row, "  ")))
     row[STATE] = terminal.paint(style, colour, row[STATE])
     local text = table.concat(row, "  ") .. terminal.paint(style, colour, message)
-    output.print(("  %s %s"):format(tree.mark(style, node.state), (text:gsub("%s+$", ""))))
+    output.print(("  %s %s"):format(tree.mark(style, node.state), strings.trim_end(text)))
   end
 end
 
@@ -125,7 +126,7 @@ local function print_graph(view, now)
   for n, row in ipairs(terminal.columns(rows, style.columns - 3, DEPENDS_ON, { TOOK_OF_NODE })) do
     local node = view.nodes[n - 1]
     local mark = node and tree.mark(style, node.state) or " "
-    local text = table.concat(row, "  "):gsub("%s+$", "")
+    local text = strings.trim_end(table.concat(row, "  "))
     output.print(("%s %s"):format(mark, terminal.paint(style, not node and "dim" or nil, text)))
   end
 end

@@ -8,6 +8,7 @@
 -- Where that cannot be had, edges get a line each, and then stages use every other row.
 
 local graph = require "weir.cli.graph"
+local strings = require "weir.strings"
 local terminal = require "weir.terminal"
 local tree = require "weir.cli.tree"
 
@@ -576,7 +577,7 @@ local function render_row(style, cells, width)
       parts[#parts + 1] = terminal.paint(style, heavy and "bold" or "dim", table.concat(run))
     end
   end
-  return (table.concat(parts):gsub("%s+$", ""))
+  return strings.trim_end(table.concat(parts))
 end
 
 local function render(layers, gutters, labels, width, form, style)

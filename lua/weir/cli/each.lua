@@ -12,6 +12,7 @@ local json = require "weir.json"
 local output = require "weir.cli.output"
 local start = require "weir.cli.start"
 local store = require "weir.cli.store"
+local strings = require "weir.strings"
 local terminal = require "weir.terminal"
 
 local each = {}
@@ -28,12 +29,6 @@ Each.__index = Each
 
 -- ------------------------------------------------------------------------------------------------
 -- Lines
-
-local function trimmed(text)
-  local first, last = text:byte(1), text:byte(-1)
-  if first and first > 32 and last > 32 then return text end
-  return text:match("^%s*(.-)%s*$")
-end
 
 -- Gives `take` every line that is not blank, with its number, and calls `rest` when what there was to read is used up.
 local function each_line(self, take, rest)
@@ -54,7 +49,7 @@ local function each_line(self, take, rest)
       parts, size = {}, 0
     end
     number = number + 1
-    text = trimmed(number == 1 and start.unmarked(text) or text)
+    text = strings.trim(number == 1 and start.unmarked(text) or text)
     if text ~= "" then take(text, number) end
   end
 

@@ -7,6 +7,7 @@ local progress = require "weir.cli.progress"
 local record = require "weir.record"
 local selector = require "weir.cli.selector"
 local store = require "weir.cli.store"
+local strings = require "weir.strings"
 local terminal = require "weir.terminal"
 
 local list = {}
@@ -44,7 +45,7 @@ local function print_rows(rows, ids, least, spare, paint)
     for i = 1, #row do
       row[i] = terminal.paint(style, n == 1 and "dim" or paint and paint(i, rows[n]) or nil, row[i])
     end
-    output.print((table.concat(row, "  "):gsub("%s+$", "")))
+    output.print(strings.trim_end(table.concat(row, "  ")))
   end
 end
 

@@ -9,6 +9,7 @@ local nearest = require "weir.nearest"
 local output = require "weir.cli.output"
 local schema = require "weir.schema"
 local store = require "weir.cli.store"
+local strings = require "weir.strings"
 local terminal = require "weir.terminal"
 
 local start = {}
@@ -25,7 +26,7 @@ local PAYLOAD_BYTES = start.PAYLOAD_BYTES
 function start.unmarked(text) return (text:gsub("^\xEF\xBB\xBF", "")) end
 
 local function decode(text, origin, hint)
-  text = start.unmarked(text):match("^%s*(.-)%s*$")
+  text = strings.trim(start.unmarked(text))
   if #text > PAYLOAD_BYTES then
     store.fault(store.USAGE, "payload_too_large: %s has %d bytes; %d are allowed", origin, #text, PAYLOAD_BYTES)
   end

@@ -8,6 +8,7 @@
 local duration = require "weir.duration"
 local json = require "weir.json"
 local record = require "weir.record"
+local strings = require "weir.strings"
 local terminal = require "weir.terminal"
 
 local tree = {}
@@ -283,7 +284,7 @@ function tree.draw(root, options)
     local line = join(style, pieces_of(row, branch, is_root, name_width), columns)
     local right = options.origin and terminal.pad(offset, TIME, true) .. " " or ""
     right = right .. terminal.pad(took, TIME, true)
-    lines[#lines + 1] = (line .. terminal.paint(style, row.ended and "dim" or nil, right)):gsub("%s+$", "")
+    lines[#lines + 1] = strings.trim_end(line .. terminal.paint(style, row.ended and "dim" or nil, right))
   end
 
   local function add_below(row, indent)
