@@ -1,10 +1,9 @@
 // host: see host.h for what it promises.
 //
-//   STARTING --- enlisted ---> SERVING --- stopped ---> DRAINING --- workers ended ---> RETIRING
-//   ---> OVER
-//      |                          |                         |                              |
-//      +--------------------------+--- cannot go on --------+------ --drain is over
-//      -------+-------> OVER
+//   STARTING -- enlisted --> SERVING -- stopped --> DRAINING -- workers ended --> RETIRING --> OVER
+//      |                        |                       |                            |          ^
+//      +------------------------+---- cannot go on -----+----------------------------+----------+
+//                                                       +-- --drain over, Redis away-+
 #include "host.h"
 
 #include "log.h"
@@ -17,7 +16,11 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-enum { WATCH_MS = 500 };
+enum {
+    WATCH_MS = 500,
+    SILENCE_MS = 2000, // of Redis: then a host that is stopping waits for it no more
+    LISTEN_MS = 100    // between two looks
+};
 
 typedef enum { HOST_STARTING, HOST_SERVING, HOST_DRAINING, HOST_RETIRING, HOST_OVER } HostState;
 
@@ -34,6 +37,7 @@ struct Host {
     uv_async_t message;
     uv_timer_t watch; // looks for a turn that does not end
     uv_timer_t drain;
+    uv_timer_t listen; // while it stops: whether Redis answers
     size_t open_handles;
 
     // messages of other threads
@@ -121,6 +125,22 @@ static void on_drain_over(uv_timer_t *timer) {
     finish(host, STATUS_DONE);
 }
 
+static bool in_lua(const Host *host) {
+    for (int i = 0; i < host->worker_count; i++)
+        if (worker_in_lua(host->workers[i])) return true;
+    return false;
+}
+
+// Only Redis is still waited for, and it may be away for long: a supervisor would kill the host.
+// What cannot be told now is as if the host had died.
+static void on_listen(uv_timer_t *timer) {
+    Host *host = timer->data;
+    if (upkeep_silence(host->upkeep) < SILENCE_MS || in_lua(host)) return;
+    log_warn("Redis does not answer: stopping without it; the runs of this host go on elsewhere "
+             "once its lease has run out");
+    finish(host, STATUS_DONE);
+}
+
 static void retire(Host *host) {
     host->state = HOST_RETIRING;
     upkeep_retire(host->upkeep);
@@ -130,6 +150,7 @@ static void stop(Host *host) {
     if (host->state >= HOST_DRAINING) return;
     host->state = HOST_DRAINING;
     uv_timer_start(&host->drain, on_drain_over, (uint64_t)host->config->drain_ms, 0);
+    uv_timer_start(&host->listen, on_listen, LISTEN_MS, LISTEN_MS);
     for (int i = 0; i < host->worker_count; i++) worker_stop(host->workers[i]);
     if (!host->worker_count) retire(host);
 }
@@ -162,8 +183,9 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     uv_async_init(loop, &host->message, on_message);
     uv_timer_init(loop, &host->watch);
     uv_timer_init(loop, &host->drain);
-    host->message.data = host->watch.data = host->drain.data = host;
-    host->open_handles = 3;
+    uv_timer_init(loop, &host->listen);
+    host->message.data = host->watch.data = host->drain.data = host->listen.data = host;
+    host->open_handles = 4;
     troubles_open(&host->troubles, &config->redis, config->prefix);
     host->upkeep = upkeep_open(loop, config, &host->troubles,
                                (UpkeepEvents){host, on_enlisted, on_wake, on_failed, on_retired});
@@ -272,6 +294,7 @@ void host_close(Host *host) {
     upkeep_close(host->upkeep);
     uv_close((uv_handle_t *)&host->watch, on_closed);
     uv_close((uv_handle_t *)&host->drain, on_closed);
+    uv_close((uv_handle_t *)&host->listen, on_closed);
     // A worker that has not ended is in Lua, or waits for Redis. It may still speak to the host,
     // which is left to it; the process is about to end.
     if (atomic_load(&host->stopped_workers) < host->worker_count) {

@@ -303,6 +303,10 @@ void turn_progress(void *data) {
     if (began > 0) atomic_compare_exchange_strong(&watch->began_ms, &began, clock_ms());
 }
 
+bool turn_runs(TurnWatch *watch) {
+    return atomic_load(&watch->began_ms) != 0;
+}
+
 const char *turn_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms) {
     int64_t began = atomic_load_explicit(&watch->began_ms, memory_order_acquire);
     if (began <= 0 || now_ms - began < limit_ms) return NULL;

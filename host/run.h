@@ -62,6 +62,9 @@ void runs_describe(Runs *runs);
 // The turn that `watch`, a TurnWatch, sees has come on: its time counts anew.
 void turn_progress(void *watch);
 
+// Whether Lua runs. Any thread.
+bool turn_runs(TurnWatch *watch);
+
 // For the watchdog, from any thread: the run whose turn has taken longer than `limit_ms`, or NULL.
 // Its worker is stopped at the end of that turn for good, so the id stays valid: the caller must
 // abort.

@@ -53,7 +53,7 @@ struct Upkeep {
     int64_t rival_until;  // and until when
     int64_t due_ms;       // by Redis' clock, 0: none
     int64_t clock_gap_ms; // Redis' clock less the loop's
-    bool reached;         // Redis has answered once
+    int64_t answered_ms;  // when Redis did last, by the loop's clock; 0: it has not yet
     bool beating;
     bool promoting;
     bool sweeping;
@@ -74,7 +74,7 @@ static void set_due(Upkeep *upkeep, int64_t due_ms);
 static void on_replied(void *owner, Batch *batch, const Answer *answer) {
     Upkeep *upkeep = owner;
     if (answer) {
-        upkeep->reached = true;
+        upkeep->answered_ms = (int64_t)uv_now(upkeep->loop);
         upkeep->clock_gap_ms = answer->now_ms - (int64_t)uv_now(upkeep->loop);
     }
     if (answer && answer->lost) {
@@ -410,9 +410,12 @@ void upkeep_abort(Upkeep *upkeep, const char *run_id) {
 
 // ---- open and close -----------------------------------------------------------------------------
 
-// Before it serves, nobody is served by waiting for what only a person can change.
+// A Redis that is away is waited for: after a power failure everything starts at once, and in any
+// order. Before the host serves, it does not wait for what only a person can change. One that
+// started its Redis itself has seen it answer.
 static bool keeps_from_starting(const Upkeep *upkeep, const Trouble *trouble) {
-    if (trouble->kind == TROUBLE_UNREACHABLE) return !upkeep->reached;
+    if (trouble->kind == TROUBLE_UNREACHABLE)
+        return !upkeep->answered_ms && upkeep->config->command != COMMAND_SERVE;
     bool refused = trouble->kind == TROUBLE_LOGIN || trouble->kind == TROUBLE_RIGHT;
     return refused && upkeep->state < UPKEEP_SERVING;
 }
@@ -421,6 +424,8 @@ static void on_trouble(void *owner, const Trouble *before, const Trouble *now, c
     Upkeep *upkeep = owner;
     if (!now || !keeps_from_starting(upkeep, now)) {
         troubles_change(upkeep->troubles, before, now, why);
+        if (now && !upkeep->answered_ms)
+            supervisor_notify("STATUS=waiting for Redis at %s", upkeep->config->redis.url);
         return;
     }
     char text[TROUBLE_TEXT];
@@ -451,6 +456,10 @@ Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles,
 
 Batch *upkeep_batch(const Upkeep *upkeep) {
     return store_batch(upkeep->store);
+}
+
+int64_t upkeep_silence(const Upkeep *upkeep) {
+    return (int64_t)uv_now(upkeep->loop) - upkeep->answered_ms;
 }
 
 void upkeep_start(Upkeep *upkeep, Batch *announcement) {

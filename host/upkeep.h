@@ -31,6 +31,9 @@ Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles, U
 Batch *upkeep_batch(const Upkeep *upkeep);
 void upkeep_start(Upkeep *upkeep, Batch *announcement);
 
+// How long Redis has not answered, in ms. While it is there it answers a heartbeat every 300.
+int64_t upkeep_silence(const Upkeep *upkeep);
+
 // A worker was told that the lease with this number is gone.
 void upkeep_lost(Upkeep *upkeep, int64_t host);
 

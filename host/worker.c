@@ -274,6 +274,10 @@ void worker_describe(Worker *worker) {
     uv_async_send(&worker->message);
 }
 
+bool worker_in_lua(Worker *worker) {
+    return turn_runs(&worker->runs.watch);
+}
+
 const char *worker_condemn(Worker *worker, int64_t now_ms) {
     return turn_condemn(&worker->runs.watch, now_ms, worker->config->stuck_ms);
 }

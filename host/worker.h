@@ -38,6 +38,9 @@ void worker_stop(Worker *worker);
 // Writes what it is doing to the log.
 void worker_describe(Worker *worker);
 
+// As turn_runs.
+bool worker_in_lua(Worker *worker);
+
 // As turn_condemn: the run whose turn does not end, or NULL.
 const char *worker_condemn(Worker *worker, int64_t now_ms);
 

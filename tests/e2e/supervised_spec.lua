@@ -2,6 +2,7 @@
 
 local facts = require "tests.facts"
 local support = require "tests.support"
+local system = require "system"
 
 local FOLDERS = { "tests/fixtures/stories" }
 
@@ -41,6 +42,45 @@ after_each(function()
   store:close()
   redis:stop()
   support.remove(folder)
+end)
+
+describe("a host that is started while Redis is away", function()
+  local process
+
+  before_each(function()
+    store:close()
+    redis.process:stop()
+    process = support.process { support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url }
+    says(process, "trying again")
+  end)
+
+  after_each(function() process:stop() end)
+
+  it("waits for it, and says so once", function()
+    system.sleep(0.5)
+    assert.is_nil(process:status())
+    redis:start()
+    says(process, "ready")
+    local _, lines = process:stderr():gsub("trying again", "")
+    assert.equal(1, lines, process:stderr())
+    store:start("r", "echo")
+    assert.equal("completed", store:ended("r").state)
+  end)
+
+  it("ends at once when it is told to, and when Redis comes back and does not let it in", function()
+    process:signal "TERM"
+    assert.equal(0, process:wait())
+    process:stop()
+    process = support.process { support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url }
+    says(process, "trying again")
+    redis.settings = { "--requirepass", "sesame" }
+    redis.call = function() return "PONG" end -- it answers nobody else either
+    redis:start()
+    assert.equal(77, process:wait(), process:stderr())
+    redis.settings, redis.call = {}, nil
+    redis.process:stop()
+    redis:start()
+  end)
 end)
 
 describe("a host that gets SIGHUP", function()
@@ -113,6 +153,46 @@ describe("a host that is told to stop", function()
     assert.equal("completed", store:ended("late").state)
     local _, times = support.read(folder .. "/notes"):gsub("\n", "")
     assert.equal(2, times, "the step that holds and the one after, once each")
+  end)
+
+  for _, how in ipairs { "STOP", "KILL" } do
+    it("while Redis is away (" .. how .. ") does not wait for it", function()
+      local host = start_host "one"
+      store:start("waits", "day")
+      store:becomes("waits", "waiting")
+      store:close()
+      redis.process:signal(how)
+      local began = system.monotime()
+      host.process:signal "TERM"
+      assert.equal(0, host.process:wait(), host.process:stderr())
+      assert.is_true(system.monotime() - began < 10) -- 30 s is its time to drain
+      assert.matches("Redis does not answer: stopping without it", host.process:stderr(), 1, true)
+      if how == "STOP" then
+        redis.process:signal "CONT"
+      else
+        redis.process:stop()
+        redis:start()
+      end
+      store:start("echo", "echo")
+      start_host "two"
+      assert.equal("completed", store:ended("echo").state)
+      support.wait_until("its runs to be taken back", function() return not store:run("waits").holder end)
+      assert.same({}, store:faults())
+    end)
+  end
+
+  it("while Redis is away lets running Lua reach its end, and Redis come back", function()
+    local host = start_host "one"
+    begin_busy "busy"
+    redis.process:signal "STOP"
+    host.process:signal "TERM"
+    says(host.process, "stopping")
+    system.sleep(2.5) -- longer than it waits for Redis alone
+    assert.is_nil(host.process:status())
+    redis.process:signal "CONT"
+    open_gate()
+    assert.equal(0, host.process:wait(), host.process:stderr())
+    assert.equal("completed", store:outcomes("busy").hold)
   end)
 
   it("ends with 0 when its time to drain is over, and the run begins again elsewhere", function()
