@@ -7,6 +7,7 @@
 #include "host.h"
 
 #include "log.h"
+#include "report.h"
 #include "upkeep.h"
 #include "vm.h"
 #include "worker.h"
@@ -79,6 +80,7 @@ static void start_workers(Host *host) {
 
 static void on_watch(uv_timer_t *timer) {
     Host *host = timer->data;
+    reports_tick((int64_t)(uv_hrtime() / 1000000));
     for (int i = 0; i < host->worker_count; i++) {
         const char *id = worker_condemn(host->workers[i], (int64_t)(uv_hrtime() / 1000000));
         if (!id) continue;

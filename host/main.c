@@ -8,6 +8,7 @@
 #include "embedded.h"
 #include "host.h"
 #include "log.h"
+#include "report.h"
 #include "supervisor.h"
 #include "tester.h"
 #include "vm.h"
@@ -182,6 +183,7 @@ static int check_file(const Config *config) {
 static int run(Config *config) {
     int found = check_file(config);
     if (found != STATUS_DONE) return found;
+    reports_leave_out_failed(); // the client says how its run ended
     Process process = {.config = config, .on_ready = on_running};
     int status = start(&process, run_temporary);
     return process.has_client ? process.client_status : status;

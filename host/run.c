@@ -58,6 +58,7 @@ struct Run {
     int64_t recorded_ms; // when Redis recorded its last turn here
     bool cautious;       // it foresaw wrongly once
     bool refused;        // Redis refused what its last turn said
+    Reports reports;     // of its last turn, which Redis has not recorded yet
     char id[];
 };
 
@@ -99,6 +100,7 @@ static void forget(Run *run) {
         runs->active--;
     }
     if (run->lua) vm_forget(runs->vm, run->lua);
+    reports_clear(&run->reports);
     HASH_DEL(runs->by_id, run);
     free(run);
 }
@@ -354,6 +356,8 @@ static void give_turn(Run *run) {
     batch_integer(batch, run->turn);
     batch_integer(batch, run->known);
     vm_take_effects(runs->vm, batch);
+    reports_clear(&run->reports);
+    run->reports = vm_take_reports(runs->vm);
 }
 
 static void on_alone(void *about, const Reply *reply) {
@@ -415,6 +419,7 @@ static void on_turned(void *about, const Reply *reply) {
     run->recorded_ms = run->runs->now_ms;
     run->deaths = 0;
     run->refused = false;
+    if (!reply_is(word, "lost")) reports_tell(&run->reports, run->id);
     if (reply_is(word, "running")) {
         deliver(run, reply, 1);
         make_ready(run);

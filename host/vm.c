@@ -24,11 +24,16 @@
 int luaopen_cjson(lua_State *L); // of lua-cjson, which has no header
 
 struct Vm {
-    Limits limits;
+    Limits limits; // first: see vm_of
     lua_State *L;
     const Config *config;
     int runs, inboxes, bundles; // registry references
+    Reports reports;            // of the turn under way
 };
+
+static Vm *vm_of(lua_State *L) {
+    return (Vm *)limit_of(L);
+}
 
 // ---- entering Lua -------------------------------------------------------------------------------
 
@@ -428,7 +433,14 @@ void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip) {
     if (reply_count(outcomes) > skip && !go(&call, deliver_in_lua, 0)) doom(&call);
 }
 
+Reports vm_take_reports(Vm *vm) {
+    Reports reports = vm->reports;
+    vm->reports = (Reports){0};
+    return reports;
+}
+
 int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects) {
+    reports_clear(&vm->reports); // of one that failed
     RunCall call = {.vm = vm, .run = run, .now_ms = now_ms, .recorded_ms = recorded_ms};
     if (go(&call, turn_in_lua, 1) || (doom(&call) && go(&call, turn_in_lua, 1))) {
         *effects = lua_rawlen(vm->L, -1);
@@ -491,6 +503,15 @@ static int host_log(lua_State *L) {
     return 0;
 }
 
+// report(kind, text, fields_json): a line for the log, once this turn is recorded
+static int host_report(lua_State *L) {
+    static const char *const kinds[] = {"failed", "retrying", NULL}; // ORDER ReportKind
+    ReportKind kind = (ReportKind)luaL_checkoption(L, 1, NULL, kinds);
+    const char *text = luaL_checkstring(L, 2), *fields = luaL_checkstring(L, 3);
+    reports_note(&vm_of(L)->reports, kind, text, fields);
+    return 0;
+}
+
 // limit(ms, trial): raises in the author's code when ms have passed, again and again; limit(nil):
 // ends that, and says whether it has come so far. In a trial memory that is refused counts as that,
 // too: the run that tries is not to blame.
@@ -520,10 +541,13 @@ static int host_seed(lua_State *L) {
 }
 
 static int open_host(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"log", host_log},           {"limit", host_limit},
-        {"progress", host_progress}, {"elapsed_ms", host_elapsed_ms},
-        {"seed", host_seed},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"log", host_log},
+                                         {"limit", host_limit},
+                                         {"progress", host_progress},
+                                         {"elapsed_ms", host_elapsed_ms},
+                                         {"seed", host_seed},
+                                         {"report", host_report},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
@@ -627,6 +651,7 @@ void vm_on_progress(Vm *vm, void (*progress)(void *owner), void *owner) {
 void vm_close(Vm *vm) {
     if (!vm) return;
     limit_close(&vm->limits);
+    reports_clear(&vm->reports);
     free(vm);
 }
 

@@ -11,6 +11,7 @@
 #include "bundle.h"
 #include "config.h"
 #include "limit.h"
+#include "report.h"
 
 typedef struct Vm Vm;
 typedef Account VmRun; // a run as the Lua state knows it
@@ -55,6 +56,9 @@ void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip);
 // `recorded_ms` is when its last turn was recorded, 0 when it has had none here.
 int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects);
 void vm_take_effects(Vm *vm, Batch *batch);
+
+// What the last turn noted for the log; the caller's from here on.
+Reports vm_take_reports(Vm *vm);
 
 // The next turn ends it with this failure, without any more of its code.
 void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message);

@@ -26,7 +26,8 @@ local executor = {}
 executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
 
 ---What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C, which has progress, too: a
----replay is long, and no loop. weir.testing adds mocked_step and advise.
+---replay is long, and no loop; and report: a line for the log, written once this turn is recorded. weir.testing adds
+---mocked_step and advise.
 executor.host = package.preload["weir.native.host"] and require "weir.native.host"
 
 -- Failures of the run's own code that no attempt would cure.
@@ -416,6 +417,8 @@ function Run:advance()
       if outbox:overflows() then return end
     elseif self.another then
       if self.unsaid then return end -- the reply to what was foreseen brings us back
+      self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
+        duration.text(self.another), tostring(self.failure.message)), self.failure.code)
       return outbox:close("retry", self.another, failure.encode(self.failure))
     end
     local following = log:next()
@@ -455,6 +458,24 @@ function Run:adopt()
   if self.cut then self:hurry_lingering() end
 end
 
+local LONGEST = 1000 -- bytes of such a line
+
+---Notes a line for the host's log.
+---@param kind "failed"|"retrying"
+---@param text string
+---@param code string of the failure
+function Run:report(kind, text, code)
+  local report = self.host.report
+  if not report or self.dry then return end
+  if #text > LONGEST then text = text:sub(1, utf8.offset(text, 0, LONGEST) - 1) .. "…" end
+  report(kind, text, json.encode { code = code, workflow = self.workflow })
+end
+
+-- A child's failure is its parent's to deal with.
+local function report_failed(self, made)
+  if not self.id:find("/", 1, true) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
+end
+
 -- Everything below this run has ended, but for children that were told to end: the store waits for those.
 function Run:finish()
   local log, outbox, cancel = self.journal, self.outbox, self.journal.cancel
@@ -465,8 +486,10 @@ function Run:finish()
       code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
     }
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
+    if code ~= "cancelled" then report_failed(self, made) end
     outbox:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren)
   elseif self.failure then
+    report_failed(self, self.failure)
     outbox:close("fail", "failed", failure.encode(self.failure), barren)
   else
     outbox:close("complete", self.result)

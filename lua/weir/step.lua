@@ -64,6 +64,8 @@ local function try_step(run, operation, options, failures)
   end
   local pause = step.pause(run, options.policy, "step:" .. operation.id, attempt, value)
   if pause and not options.at_most_once then
+    run:report("retrying", ('try %d of step "%s" failed, the next begins in %s: %s'):format(attempt, operation.id,
+      duration.text(pause), tostring(value.message)), value.code)
     run.outbox:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
     operation.recorded, operation.started_at = true, nil
     return false, pause

@@ -75,6 +75,90 @@ describe("weir run", function()
   end)
 end)
 
+local FAILING = [[
+local weir = require "weir"
+local QUICK = { attempts = 2, delay = "1ms", jitter = false }
+return {
+  weir.workflow { id = "twice", retry = QUICK, run = function() error("own fault") end },
+  weir.workflow { id = "step", retry = QUICK, run = function(ctx)
+    ctx:step("charge", function() error(weir.error { code = "refused", message = "card " .. ("x"):rep(5000) }) end)
+  end },
+  weir.workflow { id = "parent", retry = { attempts = 1 }, run = function(ctx) ctx:invoke { workflow = "child" } end },
+  weir.workflow { id = "child", retry = { attempts = 1 }, run = function() error("of the child") end },
+  weir.workflow { id = "caught", run = function(ctx) pcall(ctx.invoke, ctx, { workflow = "child" }) return 1 end },
+  weir.workflow { id = "many", retry = { attempts = 1 }, run = function() error("one of many") end },
+}
+]]
+
+describe("a failure", function()
+  local host, folder
+
+  setup(function()
+    folder = support.folder()
+    support.write(folder .. "/failing.lua", FAILING)
+    host = support.host { folder }
+  end)
+  teardown(function()
+    host:stop()
+    support.remove(folder)
+  end)
+
+  -- The lines of a run in the host's log, without their times.
+  local function lines_of(id)
+    local lines = {}
+    for line in host.process:stderr():gmatch "[^\n]+" do
+      local text = line:match("^%S+ (%l+ +" .. id .. ": .*)$")
+      lines[#lines + 1] = text
+    end
+    return lines
+  end
+
+  it("of a root run is in the host's log, with its attempts", function()
+    assert.equal(1, host:weir("start", "twice", "--id", "t", "--wait").status)
+    assert.same({
+      'info  t: attempt 1 failed, the next begins in 1ms: failing.lua:4: own fault {"code":"error","workflow":"twice"}',
+      'warn  t: failed: failing.lua:4: own fault {"code":"error","workflow":"twice"}',
+    }, lines_of "t")
+  end)
+
+  it("of a step is there for each try, cut where it is long", function()
+    assert.equal(1, host:weir("start", "step", "--id", "s", "--wait").status)
+    local lines = lines_of "s"
+    assert.equal(2, #lines)
+    assert.matches('^info  s: try 1 of step "charge" failed, the next begins in 1ms: card x.*x… {"code":"refused"',
+      lines[1])
+    assert.matches('^warn  s: failed: card xxx.*x… {"code":"refused","workflow":"step"}$', lines[2])
+    assert.is_true(#lines[2] < 1200)
+  end)
+
+  it("of a child is its parent's", function()
+    assert.equal(1, host:weir("start", "parent", "--id", "p", "--wait").status)
+    assert.same({ 'warn  p: failed: Child execution failed: failing.lua:9: of the child '
+      .. '{"code":"child_failed","workflow":"parent"}' }, lines_of "p.*")
+    assert.equal(0, host:weir("start", "caught", "--id", "c", "--wait").status)
+    assert.same({}, lines_of "c.*")
+  end)
+
+  it("of many runs does not fill the log", function()
+    local ids = {}
+    for i = 1, 100 do ids[i] = ('{"n":%d}'):format(i) end
+    local reply = host:weir("start", "many", "--each", "-", { stdin = table.concat(ids, "\n") })
+    assert.equal(0, reply.status, reply.stderr)
+    support.wait_until("all to fail", function()
+      return host:weir("stats").stdout:find("10%d failed") ~= nil
+    end)
+    assert.is_true(#lines_of "many.*" <= 20)
+  end)
+
+  it("is shown by weir run when it happens, and its end once", function()
+    local reply = support.weir("run", "twice", "--dir", folder, "--id", "r")
+    assert.matches("info  r: attempt 1 failed, the next begins in 1ms: failing.lua:4: own fault", reply.stderr, 1, true)
+    local _, count = reply.stderr:gsub("r: failed", "")
+    assert.equal(0, count)
+    assert.matches("weir: run r failed: failing.lua:4: own fault", reply.stderr, 1, true)
+  end)
+end)
+
 describe("a host", function()
   local folder
 

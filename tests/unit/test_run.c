@@ -62,6 +62,11 @@ int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *eff
     return turn_code;
 }
 
+Reports vm_take_reports(Vm *vm) {
+    (void)vm;
+    return (Reports){0};
+}
+
 void vm_take_effects(Vm *vm, Batch *batch) {
     (void)vm;
     batch_text(batch, "effect");

@@ -1,0 +1,41 @@
+// report: the lines that tell a host's operator of runs that failed, or are about to be tried
+// again.
+//
+// A turn notes them, and they are written once Redis has recorded it. Where many runs fail at once,
+// the first are told and the others counted.
+#ifndef WEIR_REPORT_H
+#define WEIR_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    REPORT_FAILED,   // a root run failed
+    REPORT_RETRYING, // an attempt of a run, or a try of a step, failed and there will be another
+} ReportKind;
+
+typedef struct {
+    ReportKind kind;
+    char *text;
+    char *fields; // JSON
+} Report;
+
+// What one turn noted.
+typedef struct {
+    Report *items;
+    size_t count;
+} Reports;
+
+void reports_note(Reports *reports, ReportKind kind, const char *text, const char *fields);
+void reports_clear(Reports *reports);
+
+// Writes them to the log as lines of the run, from any thread, and clears them.
+void reports_tell(Reports *reports, const char *run_id);
+
+// Leaves out runs that failed: someone else tells of them. Call before the first thread starts.
+void reports_leave_out_failed(void);
+
+// Says how many were left out, once their time is over: `now_ms` is that of uv_hrtime.
+void reports_tick(int64_t now_ms);
+
+#endif
