@@ -2,8 +2,9 @@
 //
 // Each block of Lua memory names the account that pays for it, so what a run holds is known to the
 // byte. Time is measured by a count hook, which would cost every run a fifth of its speed: so it is
-// set only by a signal, after each 10 ms of the thread's CPU time, on whoever runs then, and turns
-// are a hundred times shorter. To know who runs, coroutine.resume and close are replaced.
+// set only by a signal, after each 10 ms of the thread's CPU time, on whoever runs then; the next
+// instruction looks at the clocks and takes it away. So time in calls of C counts, too. To know who
+// runs, coroutine.resume and close are replaced.
 // All of it belongs to the thread that opened it.
 #ifndef WEIR_LIMIT_H
 #define WEIR_LIMIT_H
@@ -44,7 +45,7 @@ typedef struct {
     Account own;                 // pays for what belongs to no run
     Account *volatile charged;   // who pays now; `own`: nobody's time is measured
     lua_State *volatile running; // the coroutine that Lua is in
-    volatile bool watched;       // a tick came in this turn: hooks look at the clocks
+    int64_t next_watch_ns;       // the thread's CPU time before which a tick does nothing
     Stopwatch turn;              // this thread's CPU time, since Lua was entered
     Stopwatch step;              // real time, since limit_step
     bool step_over;

@@ -12,7 +12,6 @@
 #include "store.h"
 #include "xmalloc.h"
 
-#include <assert.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -168,6 +167,19 @@ static char *lines_of(lua_State *L, const char *name) {
     return text;
 }
 
+// Stack: what is to be sent, a list. Raises where it holds anything but text and integers, so that
+// vm_take_effects can rely on it.
+static void check_effects(lua_State *L) {
+    luaL_checktype(L, -1, LUA_TTABLE);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (lua_rawgeti(L, -1, i) != LUA_TSTRING && !lua_isinteger(L, -1))
+            luaL_error(L, "effect %d is %s, which is no text and no integer", (int)i,
+                       luaL_tolstring(L, -1, NULL));
+        lua_pop(L, 1);
+    }
+}
+
 static int announce_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
     push_module_function(L, "weir.registry", "announcement");
@@ -182,6 +194,7 @@ static int announce_in_lua(lua_State *L) {
     call->findings->workflows = lines_of(L, "workflows");
     call->findings->notes = lines_of(L, "notes");
     lua_pop(L, 2);
+    check_effects(L);
     return 1;
 }
 
@@ -358,7 +371,7 @@ static int turn_in_lua(lua_State *L) {
     else
         lua_pushnil(L);
     lua_call(L, 4, 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
+    check_effects(L);
     return 1;
 }
 
@@ -449,18 +462,16 @@ int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *eff
     return UV_EPROTO;
 }
 
-// Reads without raising: a batch half written is nobody's to mend.
+// Reads without raising, for a batch cannot be left half written. The list was checked before.
 void vm_take_effects(Vm *vm, Batch *batch) {
     lua_State *L = vm->L;
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
     for (lua_Integer i = 1; i <= count; i++) {
-        int type = lua_rawgeti(L, -1, i);
-        if (type == LUA_TSTRING) {
+        if (lua_rawgeti(L, -1, i) == LUA_TSTRING) {
             size_t size;
             const char *bytes = lua_tolstring(L, -1, &size);
             batch_bytes(batch, bytes, size);
         } else {
-            assert(lua_isinteger(L, -1));
             batch_integer(batch, lua_tointeger(L, -1));
         }
         lua_pop(L, 1);

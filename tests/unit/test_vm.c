@@ -4,15 +4,16 @@
 #include "unit.h"
 #include "xmalloc.h"
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
 #include <time.h>
 #include <uv.h>
 
-enum { CPU_MS = 100 };
+enum { CPU_MS = 100, MEMORY_BYTES = 32 << 20 };
 
 static Config config = {
-    .memory_bytes = 32 << 20, .cpu_ms = CPU_MS, .payload_bytes = 1 << 20, .depth = 64};
+    .memory_bytes = MEMORY_BYTES, .cpu_ms = CPU_MS, .payload_bytes = 1 << 20, .depth = 64};
 static Vm *vm;
 
 static int open_vm(void **state) {
@@ -187,6 +188,77 @@ static void test_what_loops_is_stopped_whatever_it_catches(void **state) {
     }
 }
 
+// Each of these calls takes longer than a tick.
+static void test_what_loops_over_calls_of_c_is_stopped(void **state) {
+    (void)state;
+    const char *bodies[] = {
+        "local s = ('x'):rep(5000) while true do s:find('.-y') end",
+        "local t = {} for i = 1, 200000 do t[i] = i * 7919 % 200003 end "
+        "while true do local u = table.move(t, 1, #t, 1, {}) table.sort(u) end",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        VmRun *run = begin(bodies[i]);
+        clock_t began = clock();
+        assert_turn_says(run, "\"code\":\"blocked\"");
+        assert_true(clock() - began < 60 * config.cpu_ms * CLOCKS_PER_SEC / 1000);
+        vm_forget(vm, run);
+    }
+}
+
+static void test_recursion_without_an_end_is_an_error_of_the_run(void **state) {
+    (void)state;
+    config.memory_bytes = 256 << 20;
+    config.cpu_ms = 10000;
+    VmRun *run = begin("local function f() return 1 + f() end return f()");
+    assert_turn_says(run, "stack overflow");
+    vm_forget(vm, run);
+    config.memory_bytes = MEMORY_BYTES;
+    config.cpu_ms = CPU_MS;
+}
+
+// What weir itself computes on data is stopped as the author's code is.
+static void test_a_check_of_data_without_an_end_is_stopped(void **state) {
+    (void)state;
+    char *faults = NULL;
+    config.cpu_ms = 10000;
+    assert_int_equal(load("check",
+                          "local w = require('weir') local all = {} "
+                          "for i = 1, 3000 do all[i] = { type = 'integer' } end "
+                          "local s = { type = 'array', items = { anyOf = all } } "
+                          "return w.workflow { id = 'w', retry = { attempts = 1 }, "
+                          "schema = s, run = function() end }",
+                          &faults),
+                     0);
+    char record[4096];
+    char *end = record + sprintf(record, "(state running workflow w seed 1 created_at 1000 data [");
+    for (int i = 0; i < 1000; i++) end += sprintf(end, "\"\",");
+    sprintf(end - 1, "])");
+    Reply *claim = unit_reply(record);
+    config.cpu_ms = 20;
+    VmRun *run = vm_begin(vm, "r", "check", 0, &(VmPage){.reply = claim, .last = true});
+    freeReplyObject(claim);
+    assert_turn_says(run, "\"code\":\"blocked\"");
+    vm_forget(vm, run);
+    config.cpu_ms = CPU_MS;
+}
+
+static void test_an_effect_that_cannot_be_sent_ends_its_run(void **state) {
+    (void)state;
+    char *faults = NULL;
+    assert_int_equal(load("nan",
+                          "return require('weir').workflow { id = 'w', retry = { attempts = 2 }, "
+                          "run = function() error('no') end }",
+                          &faults),
+                     0);
+    assert_int_equal(
+        luaL_dostring(vm_lua(vm), "require('weir.retry').delay = function() return 0/0 end"), 0);
+    Reply *claim = unit_reply("(state running workflow w data {} seed 1 created_at 1000)");
+    VmRun *run = vm_begin(vm, "r", "nan", 0, &(VmPage){.reply = claim, .last = true});
+    freeReplyObject(claim);
+    assert_turn_says(run, "nan, which is no text and no integer");
+    vm_forget(vm, run);
+}
+
 static void test_what_a_replay_passes_is_no_loop(void **state) {
     (void)state;
     const char *bodies[] = {
@@ -292,6 +364,10 @@ int main(void) {
         TEST(test_a_file_with_a_fault_names_its_line),
         TEST(test_a_file_that_loops_while_it_loads_is_a_fault),
         TEST(test_what_loops_is_stopped_whatever_it_catches),
+        TEST(test_what_loops_over_calls_of_c_is_stopped),
+        TEST(test_recursion_without_an_end_is_an_error_of_the_run),
+        TEST(test_a_check_of_data_without_an_end_is_stopped),
+        TEST(test_an_effect_that_cannot_be_sent_ends_its_run),
         TEST(test_what_a_replay_passes_is_no_loop),
         TEST(test_what_loops_in_a_replay_is_stopped),
         TEST(test_what_eats_memory_is_stopped_whatever_it_catches),
