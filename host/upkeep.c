@@ -19,7 +19,6 @@
 enum {
     LEASE_MS = 1200,
     BEAT_MS = 300,
-    SWEEP_MS = 10,  // between two steps of a sweep: Redis has time for others
     ABORT_MS = 3000 // what telling Redis whom to blame may take
 };
 
@@ -234,12 +233,13 @@ static void subscribe(Upkeep *upkeep) {
 
 static void on_sweep(uv_timer_t *timer);
 
-// {"swept", runs, "1" when there is more}
+// {"swept", runs, ms until the next step, 0 when there is none}
 static void on_swept(void *about, const Reply *reply) {
     Upkeep *upkeep = about;
     upkeep->sweeping = false;
-    if (upkeep->state == UPKEEP_SERVING && reply_is(reply_at(reply, 2), "1"))
-        uv_timer_start(&upkeep->sweep, on_sweep, SWEEP_MS, 0);
+    int64_t rest = reply_integer(reply_at(reply, 2));
+    if (upkeep->state == UPKEEP_SERVING && rest > 0)
+        uv_timer_start(&upkeep->sweep, on_sweep, (uint64_t)rest, 0);
 }
 
 // It goes along with beats, and as a host begins: a Redis that is full takes what that says only in

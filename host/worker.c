@@ -20,6 +20,8 @@ enum {
     FULL_COST = 1000, // of a batch: about 3 ms of Redis, which answers nobody else then
     GROUP_COST = 8,   // in arguments
     FULL_BYTES = 4 * 1024 * 1024,
+    SWEEP_MS = 1000, // between two looks whether the host keeps up with what is to be deleted
+    BEHIND_MS = 2,   // so short a rest between two steps means that it does not
     STACK_BYTES = 8 * 1024 * 1024
 };
 
@@ -50,6 +52,8 @@ struct Worker {
     bool connected;    // once, at least
     bool asking;       // what it holds: a question not answered is sent again by the store
     bool stopping;
+    bool behind;       // more is to be deleted than the host keeps up with
+    uint64_t sweep_at; // when to look next whether it does, by the loop's clock
 };
 
 // ---- room for runs ------------------------------------------------------------------------------
@@ -78,8 +82,22 @@ static bool must_ask(const Worker *worker) {
 static void lose(Worker *worker);
 static void on_replied(void *owner, Batch *batch, const Answer *answer);
 
+static void on_swept(void *about, const Reply *reply) {
+    ((Worker *)about)->behind = reply_integer(reply_at(reply, 2)) == BEHIND_MS;
+}
+
+// The host sweeps beside its heartbeat. While that does not keep up with the runs that workers end,
+// for Redis has more of their batches to do, each of these does a step of its own.
+static void sweep(Worker *worker, Batch *batch) {
+    uint64_t now = uv_now(&worker->loop);
+    if (!batch->group_count || (!worker->behind && now < worker->sweep_at)) return;
+    worker->sweep_at = now + SWEEP_MS;
+    batch_group(batch, "sweep", 0, on_swept, worker);
+}
+
 static void send_batch(Worker *worker) {
     Batch *batch = worker->runs.batch;
+    sweep(worker, batch);
     int64_t capacity = room(worker);
     worker->runs.batch = store_batch(worker->store);
     worker->under_way++;

@@ -2,10 +2,14 @@
 -- host as it begins and with each beat, and soon again while there is more; whoever says it first does a step for all.
 -- args   none
 -- moves  nothing: ended runs go
--- reply  swept runs more("1"|"0")      runs: how many of those that were due were looked at
+-- reply  swept runs rest      runs: how many of those that were due were looked at
+--                             rest: ms until the next step may be done; 0: there is no more to do
 
 local retention = lib.retention
-local REST_MS = 10 -- between two steps, so that Redis has time for others
+-- Between two steps Redis has time for others; less of it the longer runs are due. Else those that end faster than
+-- they go would pile up for as long as that lasts.
+local REST_MS, REST_LATE_MS, REST_VERY_LATE_MS = 10, 5, 2
+local LATE_MS, VERY_LATE_MS = 1000, 5000
 local AT_ONCE = 10 -- deletions, and lists, looked at in one call
 
 -- A run that was retried meanwhile, or whose workflow keeps its runs longer now, goes later.
@@ -33,12 +37,19 @@ local function empty(instant)
   return count
 end
 
+-- `instant` is the earliest that is due.
+local function rest_after(instant)
+  local late = lib.now() - tonumber(instant or lib.now())
+  return late > VERY_LATE_MS and REST_VERY_LATE_MS or late > LATE_MS and REST_LATE_MS or REST_MS
+end
+
 function verbs.sweep()
   local unfinished = redis.call("ZRANGE", lib.key("deleting"), 0, AT_ONCE - 1)
   local instants = redis.call("ZRANGEBYSCORE", lib.key("going"), "-inf", lib.now(), "LIMIT", 0, AT_ONCE)
   if #unfinished + #instants == 0 then return { "swept", 0, "0" } end
+  local rest = rest_after(instants[1])
   local rested = lib.now() - tonumber(redis.call("HGET", lib.key("meta"), "swept_at") or 0)
-  if rested >= 0 and rested < REST_MS then return { "swept", 0, "1" } end -- negative: Redis' clock was put back
+  if rested >= 0 and rested < rest then return { "swept", 0, tostring(rest) } end -- negative: Redis' clock was put back
 
   lib.write("HSET", "meta", "swept_at", lib.now())
   local looked_at = 0
@@ -49,5 +60,5 @@ function verbs.sweep()
     if retention.steps_left() > 0 then looked_at = looked_at + empty(instant) end
   end
   local more = retention.steps_left() <= 0 or #unfinished == AT_ONCE or #instants == AT_ONCE
-  return { "swept", looked_at, more and "1" or "0" }
+  return { "swept", looked_at, more and tostring(rest) or "0" }
 end

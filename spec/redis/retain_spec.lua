@@ -127,7 +127,24 @@ describe("retention", function()
   it("leaves Redis to others between two steps", function()
     perform("r", "gone", redis.complete())
     store:call("HSET", "meta", "swept_at", store.now - 5)
-    assert.same({ "swept", 0, "1" }, store:unchanged(function() return store:say "sweep" end))
+    assert.same({ "swept", 0, "10" }, store:unchanged(function() return store:say "sweep" end))
+  end)
+
+  it("rests less the longer runs are due", function()
+    for i = 1, 400 do
+      store:start("r" .. i, "gone")
+      store:say("cancel", "r" .. i, "by hand")
+    end
+    local worker, rests = store:worker(store.host .. ".0"), {}
+    for i, pause in ipairs { 20, 1000, 5000 } do
+      store:pass(pause)
+      rests[i] = worker:say("sweep")[3]
+    end
+    assert.same({ "10", "5", "2" }, rests)
+    store:pass(1)
+    assert.same({ "swept", 0, "2" }, worker:say "sweep")
+    store:pass(1)
+    assert.is_true(worker:say("sweep")[2] > 0)
   end)
 
   it("goes on when Redis' clock was put back", function()
@@ -325,7 +342,7 @@ describe("retention", function()
     end
     store:pass(20)
     local answer = store:say "sweep"
-    assert.equal("1", answer[3])
+    assert.equal("10", answer[3])
     assert.is_true(answer[2] <= 200)
     assert.equal(1000 - answer[2], store:sweep())
     assert.same({}, left())
