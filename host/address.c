@@ -104,20 +104,30 @@ const char *address_parse(RedisAddress *address, const char *url) {
     return "not a Redis URL; write redis://[user:password@]host:port/db or unix:///path";
 }
 
-int address_find(RedisAddress *address) {
+char *address_kept(void) {
     char folder[PATH_MAX];
-    if (!getcwd(folder, sizeof folder)) return UV_ENOENT;
+    if (!getcwd(folder, sizeof folder)) return NULL;
     for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
         *end = '\0';
-        char path[PATH_MAX + sizeof "/.weir/url"], url[PATH_MAX];
-        snprintf(path, sizeof path, "%s/.weir/url", folder);
-        FILE *file = fopen(path, "r");
-        if (!file) continue;
-        bool found = fgets(url, sizeof url, file);
-        fclose(file);
-        if (!found) return UV_ENOENT;
-        url[strcspn(url, "\n")] = '\0';
-        return address_parse(address, url) ? UV_EINVAL : 0;
+        char *kept = xformat("%s/.weir", folder), *url = xformat("%s/url", kept);
+        bool there = access(url, R_OK) == 0;
+        free(url);
+        if (there) return kept;
+        free(kept);
     }
-    return UV_ENOENT;
+    return NULL;
+}
+
+int address_find(RedisAddress *address) {
+    char *kept = address_kept();
+    if (!kept) return UV_ENOENT;
+    char *path = xformat("%s/url", kept), url[PATH_MAX] = "";
+    FILE *file = fopen(path, "r");
+    bool found = file && fgets(url, sizeof url, file);
+    if (file) fclose(file);
+    free(path);
+    free(kept);
+    if (!found) return UV_ENOENT;
+    url[strcspn(url, "\n")] = '\0';
+    return address_parse(address, url) ? UV_EINVAL : 0;
 }

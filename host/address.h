@@ -16,6 +16,9 @@ typedef struct {
 // NULL, or what is wrong with `url`. The texts of `address` live as long as the process.
 const char *address_parse(RedisAddress *address, const char *url);
 
+// The .weir folder of a `weir dev`, here or above; to be freed. NULL when there is none.
+char *address_kept(void);
+
 // The same from what `weir dev` left in a .weir folder, here or above. UV_ENOENT when there is
 // none.
 int address_find(RedisAddress *address);

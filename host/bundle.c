@@ -136,6 +136,23 @@ int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE
     return status;
 }
 
+// FNV-1a, over the size and then the bytes of each.
+static uint64_t digest(uint64_t seed, const char *bytes, size_t size) {
+    seed = (seed ^ size) * 0x100000001b3;
+    for (size_t i = 0; i < size; i++) seed = (seed ^ (unsigned char)bytes[i]) * 0x100000001b3;
+    return seed;
+}
+
+uint64_t bundle_digest(const Bundle *bundle) {
+    uint64_t sum = 0xcbf29ce484222325;
+    for (size_t i = 0; i < bundle->count; i++) {
+        const Source *source = &bundle->sources[i];
+        sum = digest(sum, source->path, strlen(source->path));
+        sum = digest(sum, source->text, source->size);
+    }
+    return sum;
+}
+
 void bundle_free(Bundle *bundle) {
     for (size_t i = 0; i < bundle->count; i++) {
         free(bundle->sources[i].path);

@@ -6,6 +6,7 @@
 #define WEIR_BUNDLE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct {
     char *path; // relative to the folder: "billing/charge.lua"
@@ -25,5 +26,8 @@ enum { BUNDLE_FAULT_SIZE = 512 };
 // afterwards is freed by bundle_free, also after a failure.
 int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE]);
 void bundle_free(Bundle *bundle);
+
+// Differs where a path or a text does.
+uint64_t bundle_digest(const Bundle *bundle);
 
 #endif

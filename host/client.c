@@ -63,7 +63,7 @@ int client_run(const Config *config) {
         .calls.link.config = config,
         .messages.link.config = config,
     };
-    console_open(&client.console);
+    console_open(&client.console, &config->redis);
     signal(SIGPIPE, SIG_IGN); // a connection that died is an error to look at
     Vm *vm = vm_open(config);
     if (!vm) return EX_SOFTWARE;

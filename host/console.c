@@ -3,9 +3,11 @@
 #include "fault.h"
 #include "log.h"
 #include "wait.h"
+#include "xmalloc.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,6 +43,39 @@ static int read_bundle(lua_State *L) {
 static void close_file(Console *console) {
     if (console->file && console->file != stdin) fclose(console->file);
     console->file = NULL;
+}
+
+// What the `weir dev` of this Redis has read, a line for each folder: see main.c.
+static FILE *open_folders(const Console *console) {
+    RedisAddress address = {0};
+    if (address_find(&address) < 0 || strcmp(address.url, console->redis->url) != 0) return NULL;
+    char *kept = address_kept(), *path = xformat("%s/folders", kept ? kept : "");
+    FILE *file = kept ? fopen(path, "r") : NULL;
+    free(kept);
+    free(path);
+    return file;
+}
+
+// The folders that have changed since: a list of their paths.
+static int changed_folders(lua_State *L) {
+    Console *console = console_of(L);
+    char line[PATH_MAX + 32], fault[BUNDLE_FAULT_SIZE];
+    lua_newtable(L);
+    console->file = open_folders(console);
+    while (console->file && fgets(line, sizeof line, console->file)) {
+        char *folder;
+        uint64_t digest = strtoull(line, &folder, 16);
+        if (*folder++ != ' ') continue;
+        folder[strcspn(folder, "\n")] = '\0';
+        bool same = bundle_read(folder, &console->bundle, fault) == 0 &&
+                    bundle_digest(&console->bundle) == digest;
+        bundle_free(&console->bundle);
+        if (same) continue;
+        lua_pushstring(L, folder);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+    close_file(console);
+    return 1;
 }
 
 static int read_text(lua_State *L) {
@@ -152,15 +187,21 @@ static int show(lua_State *L) {
 }
 
 const luaL_Reg console_functions[] = {
-    {"bundle", read_bundle}, {"read", read_text},
-    {"open", open_input},    {"more", read_more},
-    {"write", write_text},   {"is_terminal", is_terminal},
-    {"width", width},        {"height", height},
-    {"show", show},          {NULL, NULL},
+    {"bundle", read_bundle},
+    {"read", read_text},
+    {"open", open_input},
+    {"more", read_more},
+    {"write", write_text},
+    {"is_terminal", is_terminal},
+    {"width", width},
+    {"height", height},
+    {"show", show},
+    {"changed_folders", changed_folders},
+    {NULL, NULL},
 };
 
-void console_open(Console *console) {
-    *console = (Console){.input = -1};
+void console_open(Console *console, const RedisAddress *redis) {
+    *console = (Console){.redis = redis, .input = -1};
 }
 
 void console_close(Console *console) {

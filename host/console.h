@@ -4,6 +4,7 @@
 #ifndef WEIR_CONSOLE_H
 #define WEIR_CONSOLE_H
 
+#include "address.h"
 #include "bundle.h"
 
 #include <lauxlib.h>
@@ -11,16 +12,17 @@
 
 // What is being read, so that it is closed when reading raises.
 typedef struct {
+    const RedisAddress *redis; // that the command talks to
     Bundle bundle;
     FILE *file;
     int input; // piece by piece, or -1
 } Console;
 
-void console_open(Console *console);
+void console_open(Console *console, const RedisAddress *redis);
 void console_close(Console *console);
 
 // For weir.native.client, with the Console as upvalue: bundle read open more write is_terminal
-// width height show.
+// width height show changed_folders.
 extern const luaL_Reg console_functions[];
 
 #endif

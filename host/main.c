@@ -3,6 +3,7 @@
 // A host runs on the main thread. `run` puts everything into one process: a redis-server, a host,
 // and a client thread that starts the run and, when it has shown how it ended, stops the host.
 #include "bundle.h"
+#include "changes.h"
 #include "client.h"
 #include "config.h"
 #include "embedded.h"
@@ -14,6 +15,7 @@
 #include "vm.h"
 #include "xmalloc.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +85,11 @@ static int run_host(Process *process, const Bundle *bundles) {
     process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
     supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});
 
+    // the one run of `weir run` is over before anybody has saved a file
+    Changes *changes = process->config->command == COMMAND_RUN
+                           ? NULL
+                           : changes_open(&loop, &process->config->folders, bundles);
+
     int status = host_run(process->host, bundles, (size_t)process->config->folders.count);
 
     if (process->has_client) {
@@ -90,10 +97,29 @@ static int run_host(Process *process, const Bundle *bundles) {
         pthread_join(process->client, NULL); // before the host goes, which it stops
     }
     supervisor_close();
+    if (changes) changes_close(changes);
     host_close(process->host);
     uv_run(&loop, UV_RUN_DEFAULT); // the handles close
     uv_loop_close(&loop);
     return status;
+}
+
+// What this host has read, for the commands in this folder: see console.c. Without it they say
+// nothing of what has changed since.
+static void write_folders(const char *kept, const TextList *folders, const Bundle *bundles) {
+    char *path = xformat("%s/folders", kept), *next = xformat("%s/folders.new", kept);
+    FILE *file = fopen(next, "w");
+    for (int64_t i = 0; file && i < folders->count; i++) {
+        char *whole = realpath(folders->items[i], NULL);
+        if (whole && !strchr(whole, '\n'))
+            fprintf(file, "%016" PRIx64 " %s\n", bundle_digest(&bundles[i]), whole);
+        free(whole);
+    }
+    bool written = file && !ferror(file);
+    if (file && fclose(file) != 0) written = false;
+    if (!written || rename(next, path) < 0) unlink(path);
+    free(path);
+    free(next);
 }
 
 // A host with a redis-server of its own. The data of one with a `folder` outlives it.
@@ -103,6 +129,7 @@ static int run_embedded(Process *process, const Bundle *bundles, const char *fol
     Embedded *embedded;
     int started = embedded_start(&embedded, folder, config->durability, &config->redis, fault);
     if (started < 0) return complain(started == UV_EBUSY ? EX_CONFIG : EX_UNAVAILABLE, fault);
+    if (folder) write_folders(folder, &config->folders, bundles);
     int status = run_host(process, bundles);
     embedded_stop(embedded);
     return status;

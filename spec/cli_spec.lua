@@ -165,6 +165,7 @@ describe("the commands", function()
         into[#into + 1] = text
       end,
       is_terminal = function() return false end,
+      changed_folders = function() return {} end,
       width = function() return 80 end,
       height = function() return 24 end,
       now_ms = function() return 0 end,
@@ -179,7 +180,7 @@ describe("the commands", function()
     package.preload["weir.native.host"] = function() return { seed = function() return 12345 end } end
     cli = require "weir.cli"
 
-    answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*" }
+    answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "" }
     answers.queues = { "queues" }
     answers.due = { "due", "" }
   end)
@@ -309,7 +310,7 @@ describe("the commands", function()
     end)
 
     it("warns of a queue that no living host serves", function()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "2", "other", "101000", "2", 0, "a\tb" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "", "2", "other", "101000", "2", 0, "a\tb", "9f2c" }
       local status, _, err = run("start", "process-order", { data = '{"id":"a"}', queue = "gpu" })
       assert.equal(0, status)
       assert.truthy(err:find('warning: no host serves queue "gpu"', 1, true))
@@ -318,11 +319,11 @@ describe("the commands", function()
     end)
 
     it("warns when no host is alive, but not of one whose beat is late", function()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "9f2c" }
       local _, _, err = run("start", "process-order", { data = '{"id":"a"}' })
       assert.truthy(err:find("warning: no host is alive; the run waits until one is (weir serve DIR)", 1, true))
       said = {}
-      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*" }
+      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*", "9f2c" }
       assert.equal("", select(3, run("start", "process-order", { data = '{"id":"a"}' })))
     end)
   end)
@@ -526,7 +527,7 @@ weir: run a failed: Child execution failed: declined
       glance("state", "ready", "queue", "gpu")
       answers.hosts = { "hosts" }
       says "none is alive; start one"
-      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default" }
+      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "" }
       says 'queue "gpu", which no host serves'
     end)
 
@@ -772,7 +773,7 @@ in all: depends on 2 nodes, required by 1
 
     it("says that Redis is full, and does not take its hosts for dead", function()
       full()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "" }
       assert.same({ 1, FULL .. "\n" }, { table.unpack({ run "doctor" }, 1, 2) })
     end)
 

@@ -42,6 +42,7 @@ describe("a selector", function()
         end,
         read = function() return "a\n\n b/c \r\n" end,
         is_terminal = function() return false end,
+        changed_folders = function() return {} end,
         now_ms = function() return 0 end,
       }
     end

@@ -76,6 +76,7 @@ function commands.start(options)
   if options.id_from and not options.each then
     store.fault(store.USAGE, "--id-from names the field of each line that is its id: it goes with --each FILE")
   end
+  output.warn_of_changes()
   if options.each and not options.graph then return require("weir.cli.each").run(options[1], options) end
   local id = options.graph and require("weir.cli.start_graph").start(options) or start.run(options[1], options)
   if options.wait then return await(id, options, false) end

@@ -82,4 +82,14 @@ describe("announce", function()
     assert.same({ "unknown" }, reply.groups[2])
     assert.same({ "registry" }, store:say "registry")
   end)
+
+  it("keeps with the host which bundles are its own", function()
+    local host = store:enlist "node"
+    local upkeep = store:worker(host .. ".0")
+    local one = upkeep:say("announce", 1, "w.lua", "return 1", 0)[2]
+    local two = upkeep:say("announce", 1, "v.lua", "return 1", 0)[2]
+    assert.equal(one .. " " .. two, store:call("HGET", "host:" .. host, "bundles"))
+    local hosts = store:say "hosts"
+    assert.equal(one .. " " .. two, hosts[#hosts])
+  end)
 end)

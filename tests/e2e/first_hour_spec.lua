@@ -220,3 +220,86 @@ describe("a command that finds nothing", function()
     assert.equal("", host:weir("list", "--workflow", "greet").stderr)
   end)
 end)
+
+describe("a file that is saved", function()
+  local folder, dev
+
+  local function sh(line)
+    local output <close> = assert(io.popen(("cd '%s/deep' && (%s) 2>&1"):format(folder, line)))
+    return output:read "a"
+  end
+
+  local function flow(text)
+    return ('return require "weir".workflow { id = "a", run = function() return "%s" end }'):format(text)
+  end
+
+  before_each(function()
+    folder = support.folder()
+    assert(os.execute(("mkdir -p '%s/flows/sub' '%s/deep'"):format(folder, folder)))
+    support.write(folder .. "/flows/a.lua", flow "old")
+    support.write(folder .. "/flows/sub/b.lua", "return 1")
+    dev = support.process { "sh", "-c", ("bin=$(realpath '%s'); cd '%s' && exec \"$bin/weir\" dev flows"):format(
+      build, folder) }
+    support.wait_until("dev to be ready", function() return dev:stderr():find "weir start" end)
+    assert(os.execute(("ln -s \"$(realpath '%s')/weir\" '%s/deep/weir'"):format(build, folder)))
+  end)
+  after_each(function()
+    dev:stop "TERM"
+    support.remove(folder)
+  end)
+
+  local function warnings()
+    local _, count = dev:stderr():gsub("warn  workflows changed in flows: restart this host; it runs the files as they "
+      .. "were when it started\n", "")
+    return count
+  end
+
+  it("is told by the host, and by start and retry", function()
+    local SAID = ("weir: warning: workflows changed in %s since weir dev was started, which runs them as they were "
+      .. "then; restart it\n"):format(folder .. "/flows")
+    assert.equal('"old"\n', sh "./weir start a --id r1 --wait")
+    support.write(folder .. "/flows/a.lua", flow "new")
+    assert.equal(SAID .. '"old"\n', sh "./weir start a --id r2 --wait")
+    assert.equal(SAID .. 'weir: no workflow "new"; there are a (--any starts it all the same)\n', sh "./weir start new")
+    assert.equal(SAID, sh "./weir retry r1 --scratch | cat >/dev/null":match "^[^\n]*\n")
+    support.wait_until("the host to notice", function() return warnings() == 1 end)
+    support.write(folder .. "/flows/a.lua", flow "old")
+    assert.equal("r3\n", sh "./weir start a --id r3")
+  end)
+
+  it("in a folder below counts, too", function()
+    support.write(folder .. "/flows/sub/b.lua", "return 2")
+    support.wait_until("the host to notice", function() return warnings() == 1 end)
+  end)
+
+  it("is none of another Redis", function()
+    local redis = support.redis()
+    finally(function() redis:stop() end)
+    support.write(folder .. "/flows/a.lua", flow "new")
+    assert.is_nil(sh("./weir start x --any --redis " .. redis.url):find "changed")
+  end)
+end)
+
+describe("a workflow whose file is gone", function()
+  local folder, empty, redis
+
+  before_each(function() folder, empty, redis = support.folder(), support.folder(), support.redis() end)
+  after_each(function()
+    redis:stop()
+    support.remove(folder)
+    support.remove(empty)
+  end)
+
+  it("is started with a warning", function()
+    support.write(folder .. "/flows.lua", FLOWS)
+    local host = support.host({ folder }, { redis = redis })
+    assert.equal("", host:weir("start", "greet", "--id", "a", "--wait").stderr)
+    host:stop()
+    host = support.host({ empty }, { redis = redis })
+    finally(function() host:stop() end)
+    local reply = host:weir("start", "greet", "--id", "b", "--wait")
+    assert.same({ 0, '"Hello, world"\n' }, { reply.status, reply.stdout })
+    assert.matches('^weir: warning: no host that is alive has workflow "greet" in its folder as it was announced last; '
+      .. "the run gets that code %(bundle %x+%), which Redis keeps\n$", reply.stderr)
+  end)
+end)

@@ -258,6 +258,7 @@ end
 function many.main(verb, options)
   local pace, selection = many.pace(options.rate), selector.read(options)
   check(verb, options, selection)
+  if verb == "retry" and not options.dry_run then output.warn_of_changes() end
   local ids, passed = selection.ids and selector.topmost(selection.ids, ACTS[verb].whole), 0
   if not ids then ids, passed = find(verb, options, selection) end
   local misspelt = #ids + passed == 0 and selector.misspelt(selection)

@@ -54,6 +54,14 @@ function output.say(text) client.write(STDERR, text .. "\n") end
 ---@param ... any
 function output.warn(format, ...) output.say("weir: warning: " .. terminal.plain(format:format(...))) end
 
+---Warns of workflow folders that the `weir dev` here has read before they were changed.
+function output.warn_of_changes()
+  for _, folder in ipairs(client.changed_folders()) do
+    output.warn("workflows changed in %s since weir dev was started, which runs them as they were then; restart it",
+      folder)
+  end
+end
+
 ---One line for what went wrong.
 ---@param format string
 ---@param ... any

@@ -116,8 +116,16 @@ local function checker(workflow, entry)
   end
 end
 
-local function warn_of_queue(queue)
-  local hosts, now = store.hosts()
+-- Its file is gone from the folders: what Redis keeps of it is run all the same.
+local function warn_of_bundle(workflow, entry, hosts, now)
+  for _, one in ipairs(hosts) do
+    if store.is_alive(one, now) and one.bundles[entry.bundle] then return end
+  end
+  output.warn('no host that is alive has workflow "%s" in its folder as it was announced last; the run gets that code '
+    .. "(bundle %s), which Redis keeps", workflow, entry.bundle)
+end
+
+local function warn_of_queue(queue, hosts, now)
   if store.serves(hosts, now, queue) then return end
   if not store.any_alive(hosts, now) then
     output.warn("no host is alive; the run waits until one is (weir serve DIR)")
@@ -215,8 +223,12 @@ function Asked:refuse() unknown_workflow(self.workflow, store.registry(), self.f
 ---Says what will make the runs wait.
 function Asked:warn()
   local entry = self.registry[self.workflow]
+  local hosts, now = store.hosts()
   if entry or self.queue then
-    warn_of_queue(self.queue or entry.queue)
+    warn_of_queue(self.queue or entry.queue, hosts, now)
+    if entry and store.any_alive(hosts, now) and not identifier.is_own(self.workflow) then
+      warn_of_bundle(self.workflow, entry, hosts, now)
+    end
   else
     output.warn('no host knows workflow "%s"; the run waits until one announces it', self.workflow)
   end

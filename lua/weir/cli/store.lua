@@ -275,18 +275,21 @@ end
 ---@field workers integer
 ---@field held integer runs
 ---@field queues string[]
+---@field bundles table<string, boolean> those of its folders
 
 ---@return weir.HostEntry[] hosts
 ---@return integer now_ms
 function store.hosts()
   local replies, now = store.call({ "hosts" })
   local reply, hosts = replies[1], {}
-  for i = 2, #reply, 6 do
-    local queues = {}
+  for i = 2, #reply, 7 do
+    local queues, bundles = {}, {}
+    for bundle in reply[i + 6]:gmatch("%x+") do bundles[bundle] = true end
     for queue in reply[i + 5]:gmatch("[^\t,]+") do queues[#queues + 1] = queue end
     hosts[#hosts + 1] = {
       host = reply[i], node = reply[i + 1], expires_at = instant(reply[i + 2]),
       workers = instant(reply[i + 3]), held = instant(reply[i + 4]), queues = queues,
+      bundles = bundles,
     }
   end
   return hosts, now
