@@ -39,10 +39,12 @@ static int setup(lua_State *L) {
     return 0;
 }
 
+/* Of the table at index 1. */
 static bool may_be_unordered(lua_State *L) {
     bool may = false;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &predicate_key) == LUA_TFUNCTION) {
-        lua_call(L, 0, 1);
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 1);
         may = lua_toboolean(L, -1);
     }
     lua_pop(L, 1);

@@ -174,7 +174,7 @@ describe("require", function()
       .. " weir.json" }, faults_of { ["a.lua"] = 'require "weir.sandbox"' })
   end)
 
-  it("loads modules of Lua outside in the sandbox, those of C once for all", function()
+  it("loads modules of Lua outside in the sandbox, those of C for each bundle", function()
     local folder = os.tmpname()
     os.remove(folder)
     assert(os.execute("mkdir " .. folder))
@@ -186,14 +186,46 @@ describe("require", function()
     local made = load_all { ["w.lua"] = workflow("w", [[
       local outside = require "outside_module"
       local cjson = require "cjson"
+      cjson.mine = 1
+      cjson.encode_sparse_array(true)
       return outside.name, outside.clock == os.time, outside.debug, cjson == require "cjson",
-        pcall(function() cjson.x = 1 end)]]) }
+        cjson.encode { [9000] = 1 }]]),
+      }
+    local other = load_all { ["w.lua"] = workflow("w", [[
+      local cjson = require "cjson"
+      return cjson.mine, pcall(cjson.encode, { [9000] = 1 })]]) }
     local results = table.pack(run_of(made, "w"))
     package.path = path
     os.execute("rm -r " .. folder)
-    assert.same({ true, "outside_module", true, nil, true, false },
-      { table.unpack(results, 1, 6) })
-    assert.matches("cjson cannot be written", results[7])
+    assert.same({ true, "outside_module", true, nil, true, '{"9000":1}' }, { table.unpack(results, 1, 6) })
+    assert.same({ true, nil, false }, { table.unpack(table.pack(run_of(other, "w")), 1, 3) })
+  end)
+
+  it("takes what a module answers to any index for no workflow", function()
+    load_all { ["m.lua"] = "return setmetatable({}, { __index = function() error 'asked' end })" }
+  end)
+
+  it("lets modules outside change Lua's libraries for their bundle", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+    local file <close> = assert(io.open(folder .. "/changing.lua", "w"))
+    file:write [[
+      os.exit = function() return "stays" end
+      local cache = setmetatable({}, { __mode = "k" })
+      return { separator = package.config:sub(1, 1), out = io.stdout, clock = os.clock(), cache = cache }]]
+    file:close()
+    local path = package.path
+    package.path = folder .. "/?.lua;" .. path
+    local made = load_all { ["w.lua"] = workflow("w", [[
+      local changing = require "changing"
+      return os.exit(), changing.separator, changing.clock]]) }
+    local other = load_all { ["w.lua"] = workflow("w", "return pcall(os.exit)") }
+    local results = table.pack(run_of(made, "w"))
+    package.path = path
+    os.execute("rm -r " .. folder)
+    assert.same({ true, "stays", "/", 0.0 }, { table.unpack(results) })
+    assert.is_false(select(2, run_of(other, "w")))
   end)
 
   it("late, in a run, loads apart from that run", function()

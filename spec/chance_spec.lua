@@ -58,11 +58,12 @@ describe("chance", function()
     end
     assert.equal("integer", math.type(chance.random(draw, math.mininteger, math.maxinteger)))
     assert.equal("integer", math.type(chance.random(draw, 3.0)))
+    assert.not_equal(chance.random(draw, 0), chance.random(draw, 0)) -- all 64 bits
   end)
 
   it("refuses what math.random refuses", function()
     local draw = stream(1, "")
-    for _, bounds in ipairs { { 0 }, { 2, 1 }, { 1.5 }, { 1, 2.5 }, { "x" } } do
+    for _, bounds in ipairs { { -1 }, { 2, 1 }, { 1.5 }, { 1, 2.5 }, { "x" } } do
       assert.is_false(pcall(chance.random, draw, table.unpack(bounds)))
     end
   end)

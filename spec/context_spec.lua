@@ -737,6 +737,51 @@ describe("step", function()
     assert.not_equal(draws[1], draws[2])
   end)
 
+  it("cannot be left by a yield", function()
+    local made = driver.new { always_replay = true, files = { ["w.lua"] = [[
+      local weir = require "weir"
+      return weir.workflow { id = "w", run = function(ctx)
+        local next_one = coroutine.wrap(function()
+          local refused = ctx:step("a", function()
+            local inner = coroutine.wrap(function() coroutine.yield "inner" end)
+            return { inner(), coroutine.isyieldable(), select(2, pcall(coroutine.yield, "out")) }
+          end)
+          coroutine.yield(refused)
+        end)
+        local refused = next_one()
+        local opens = pcall(io.open, "/dev/null")
+        return { refused, opens }
+      end }]] } }
+    local refused, opens = table.unpack(made:run("w").result)
+    assert.same({ "inner", false }, { refused[1], refused[2] })
+    assert.matches("coroutine.yield would leave the ctx:step", refused[3], 1, true)
+    assert.is_false(opens)
+  end)
+
+  it("closes what it has set as its output", function()
+    local path = os.tmpname()
+    local made = driver.new { files = { ["w.lua"] = ([[
+      local weir = require "weir"
+      return weir.workflow { id = "w", run = function(ctx)
+        ctx:step("a", function() io.output(%q) io.write "written" end)
+        return ctx:step("b", function() return io.open(%q):read("a") end)
+      end }]]):format(path, path) } }
+    assert.equal("written", made:run("w").result)
+    os.remove(path)
+  end)
+
+  it("shows nothing of weir's own in ctx and futures", function()
+    local made = driver.new { files = { ["w.lua"] = [[
+      local weir = require "weir"
+      return weir.workflow { id = "w", run = function(ctx)
+        local future = ctx:spawn { id = "c", workflow = "c" }
+        return ctx:step("a", function()
+          return { pcall(next, ctx), pcall(pairs, ctx), pcall(next, future), (pcall(pairs, future)) }
+        end)
+      end }]], ["c.lua"] = 'return require("weir").workflow { id = "c", run = function() end }' } }
+    assert.same({ false, false, false, false }, made:run("w").result)
+  end)
+
   it("whose result is no JSON, or too large, fails", function()
     local err = failed(function(ctx) ctx:step { id = "a", run = function() return print end } end)
     assert.equal("payload_invalid", err.code)
@@ -973,6 +1018,20 @@ describe("tag", function()
     made.records.r.fields.tags = '{"shop":"berlin"}'
     made:settle()
     assert.same({ shop = "berlin", own = "1" }, json.decode(made.records.r.fields.tags))
+  end)
+
+  it("is not told by a log that another run has left behind", function()
+    local made = driver.new { files = { ["w.lua"] = [[
+      local weir = require "weir"
+      local kept
+      return weir.workflow { id = "w", run = function(ctx)
+        kept = kept or ctx.log
+        return { pcall(kept.info, kept, "mine?") }
+      end }]] } }
+    assert.same({ true }, made:run("w").result)
+    local second = made:run("w").result
+    assert.is_false(second[1])
+    assert.matches("ctx.log:info cannot be called from outside of its run", second[2].message or second[2], 1, true)
   end)
 
   it("is silent on replay, and when nothing is new", function()

@@ -85,7 +85,7 @@ describe("globals", function()
       mine = 1
       local seen = {}
       for name in pairs(_G) do seen[name] = true end
-      return seen.mine and seen.string and seen.pairs and not seen.package]], run))
+      return seen.mine and seen.string and seen.pairs and not seen.arg]], run))
   end)
 
   it("have their own metatable locked", function()
@@ -142,13 +142,15 @@ describe("libraries", function()
   end)
 
   it("lack what reaches around the sandbox", function()
-    assert.is_nil(result_of "return package")
+    assert.same({ "", "", "/" }, { result_of "return package.path, package.cpath, package.config:sub(1, 1)" })
+    assert.is_true(result_of "return package.loaded.string == string and package.loaded['weir.sandbox'] == nil")
     assert.is_true(result_of [[
       local names = {}
       for name in pairs(debug) do names[#names + 1] = name end
       return #names == 1 and names[1] == "traceback"]])
     for _, body in ipairs { "collectgarbage()", "dofile 'x'", "loadfile 'x'", "os.exit()",
-                            "string.dump(print)", "os.setlocale()" } do
+                            "string.dump(print)", "os.setlocale()", "package.searchpath('x', 'y')",
+                            "package.loadlib('x', '*')" } do
       assert.matches("^w.lua:2: [%w.]+ is not for workflow code: ", refusal_of(body))
       assert.matches("is not for workflow code", refusal_of(body, new_run {}))
     end
@@ -165,6 +167,25 @@ describe("libraries", function()
   it("refuse __gc", function()
     assert.matches("^w.lua:2: setmetatable: __gc", refusal_of "setmetatable({}, { __gc = print })")
     assert.equal(1, result_of "return setmetatable({}, { __index = { a = 1 } }).a")
+  end)
+
+  it("refuse weak tables, save in steps", function()
+    assert.matches("^w.lua:2: setmetatable: __mode", refusal_of "setmetatable({}, { __mode = 'v' })")
+    assert.is_table(result_of("return setmetatable({}, { __mode = 'v' })", new_run {}))
+    local _, faults = bundle.load("b", { ["a.lua"] = "setmetatable({}, { __mode = 'k' })" })
+    assert.matches("^a.lua:1: setmetatable: __mode", faults[1])
+  end)
+
+  it("give the methods of strings the same limits", function()
+    assert.matches("string.dump is not for workflow code", refusal_of "return ('x').dump(print)")
+    assert.equal("table: 1", result_of "return ('%s'):format({})")
+  end)
+
+  it("load no chunk under a name of weir's own", function()
+    for _, name in ipairs { "=[weir]/x", "=[C]" } do
+      assert.matches("^w.lua:2: load: a chunk name", refusal_of(("load('return 1', %q)"):format(name)))
+    end
+    assert.equal(1, result_of "return load('return 1', '=mine')()")
   end)
 
   it("keep null, the mark of arrays and the metatable of errors as they are", function()
@@ -196,13 +217,13 @@ end)
 describe("clock and chance", function()
   it("are the run's", function()
     assert.equal(1790000000, result_of "return os.time()")
-    assert.equal(1790000000.25, result_of "return os.clock()")
+    local run = new_run()
+    run.created_at = 1790000000000
+    assert.equal(0.25, result_of("return os.clock()", run))
     assert.equal(os.date("!%F", 1790000000), result_of "return os.date('!%F')")
     assert.equal(0.5, result_of "return math.random()")
     assert.equal(7, result_of "return math.random(3, 4)")
     assert.equal(0.5, result_of "math.randomseed(1) return math.random()")
-    assert.equal(os.time { year = 2026, month = 1, day = 1 },
-      result_of "return os.time { year = 2026, month = 1, day = 1 }")
   end)
 
   it("are real in a step", function()
@@ -226,10 +247,10 @@ describe("the world outside", function()
     for _, code in ipairs { "io.open('x')", "io.lines('x')", "io.write('x')", "io.popen('x')",
                             "os.execute('x')", "os.remove('x')", "os.rename('x', 'y')",
                             "os.tmpname()", "io.stdout:write('x')" } do
-      assert.matches("^w.lua:2: [%w.]+ does not work in workflow code, which replays: call it in a"
+      assert.matches("^w.lua:2: [%w.:]+ does not work in workflow code, which replays: call it in a"
         .. " ctx:step", refusal_of(code))
       local _, faults = bundle.load("b", { ["a.lua"] = "local x = " .. code })
-      assert.matches("^a.lua:1: [%w.]+ does not work while a file loads: call it in a ctx:step",
+      assert.matches("^a.lua:1: [%w.:]+ does not work while a file loads: call it in a ctx:step",
         faults[1])
     end
     assert.matches("os.getenv does not work in run", refusal_of "os.getenv 'HOME'")
@@ -261,6 +282,230 @@ describe("the world outside", function()
     result_of "print('a', nil, 5)"
     sandbox.on_print = before
     assert.same({ "r", "a\tnil\t5" }, told)
+  end)
+end)
+
+describe("names of what has an address", function()
+  it("are numbers of the run, in the order in which it asks", function()
+    local made = load_bundle [[
+      local shared = {}
+      return weir.workflow { id = "w", run = function()
+        local a, f = {}, function() end
+        return tostring(a), ("%s and %s"):format(f, a), tostring(coroutine.create(f)), ("%p"):format(a),
+          ("%-5p|%%p|%5.1f|%q"):format("text", 1, "x"), tostring(shared), tostring(print), ("%p"):format(5)
+      end }]]
+    for _ = 1, 2 do
+      assert.same({ "table: 1", "function: 2 and table: 1", "thread: 3", "0x1", '0x4  |%p|  1.0|"x"', "table: 5",
+        "function: 6", "(null)" }, { call(made, new_run()) })
+    end
+  end)
+
+  it("are what the author says, where the author does", function()
+    assert.same({ "mine", "mine", "point: 1" }, { result_of [[
+      local own = setmetatable({}, { __tostring = function() return "mine" end })
+      return tostring(own), ("%s"):format(own), tostring(setmetatable({}, { __name = "point" }))]] })
+  end)
+
+  it("are the same in each process while files load", function()
+    local function named()
+      return call(load_bundle [[
+        local first, second = tostring({}), ("%s"):format(print)
+        return weir.workflow { id = "w", run = function() return first, second end }]], new_run())
+    end
+    assert.same({ "table: 1", "function: 2" }, { named() })
+    assert.same({ "table: 1", "function: 2" }, { named() })
+  end)
+
+  it("are addresses in a step", function()
+    assert.matches("^table: 0x%x+$", result_of("return tostring({})", new_run {}))
+  end)
+
+  it("leave the errors of format where the author's code is", function()
+    assert.matches("^w.lua:2: bad argument #2 to 'format' %(number expected, got string%)",
+      refusal_of "string.format('%d', 'x')")
+    assert.matches("^w.lua:2: bad argument #3 to 'format' %(no value%)", refusal_of "string.format('%s %s', {})")
+    assert.matches("^w.lua:2: invalid conversion '%%y'", refusal_of "string.format('%y', {})")
+  end)
+end)
+
+describe("table.sort", function()
+  it("keeps the order of what is equal", function()
+    local result = { result_of [[
+      local t = {}
+      for i = 1, 300 do t[i] = { number = i, day = (i <= 150 and i or i - 150) // 25 } end
+      table.sort(t, function(a, b) return a.day < b.day end)
+      local wrong = 0
+      for i = 2, 300 do
+        local a, b = t[i - 1], t[i]
+        if a.day > b.day or a.day == b.day and a.number > b.number then wrong = wrong + 1 end
+      end
+      return wrong, #t]] }
+    assert.same({ 0, 300 }, result)
+  end)
+
+  it("sorts as Lua's own where there is one order", function()
+    for _, count in ipairs { 0, 1, 2, 7, 8, 9, 100, 1000 } do
+      local list, mixed = {}, {}
+      for i = 1, count do list[i] = math.random(1000) end
+      for i = 1, count do mixed[i] = i % 2 == 0 and list[i] or list[i] + 0.5 end
+      for _, values in ipairs { list, mixed } do
+        local wanted = table.move(values, 1, count, 1, {})
+        table.sort(wanted)
+        local made = load_bundle [[
+          return weir.workflow { id = "w", run = function(_, a, b, c)
+            table.sort(a)
+            table.sort(b, function(x, y) return x < y end)
+            table.sort(c, function(x, y) return x > y end)
+            return a, b, c
+          end }]]
+        local function copy() return table.move(values, 1, count, 1, {}) end
+        local a, b, c = call(made, new_run(), nil, copy(), copy(), copy())
+        assert.same(wanted, a)
+        assert.same(wanted, b)
+        for i = 1, count do assert.equal(wanted[count + 1 - i], c[i]) end
+      end
+    end
+  end)
+
+  it("says what cannot be sorted, with the author's line", function()
+    assert.matches("^w.lua:2: bad argument #1 to 'sort'", refusal_of "table.sort(5)")
+    assert.matches("^w.lua:2: bad argument #2 to 'sort'", refusal_of "table.sort({}, 5)")
+    assert.matches("^w.lua:2: attempt to compare", refusal_of "table.sort { 2, 'x', 1 }")
+    assert.matches("^w.lua:2: attempt to compare two table values", refusal_of "table.sort { {}, {} }")
+    assert.matches("^w.lua:2: mine$", refusal_of "table.sort({ 2, 1 }, function() error 'mine' end)")
+    assert.equal(json.null, select(2, pcall(result_of, "table.sort({ 2, 1 }, function() error(weir.null) end)")))
+  end)
+
+  it("goes through metatables, as Lua's own", function()
+    assert.equal("1 2 3", result_of [[
+      local real = { 3, 1, 2 }
+      local proxy = setmetatable({}, { __index = real, __newindex = real, __len = function() return #real end })
+      table.sort(proxy)
+      return table.concat(real, " ")]])
+  end)
+end)
+
+describe("the calendar of workflow code", function()
+  it("is in UTC, whatever the zone of the host", function()
+    assert.same({ 1767225600, "2026-01-01 00:00", "00" }, { result_of [[
+      return os.time { year = 2026, month = 1, day = 1, hour = 0 }, os.date("%F %H:%M", 1767225600), os.date("%H", 0)
+    ]] })
+    assert.same({ 2025, 2, 29 - 28, 366 - 334, false }, { result_of [[
+      local t = { year = 2024, month = 14, day = -30 + 31, isdst = true }
+      os.time(t)
+      local d = os.date("*t", os.time(t))
+      return t.year, t.month, t.day, d.yday, d.isdst]] })
+    assert.matches("^w.lua:2: field 'day' missing in date table", refusal_of "os.time { year = 2026, month = 1 }")
+    assert.matches("^w.lua:2: field 'year' is not an integer",
+      refusal_of "os.time { year = 2026.5, month = 1, day = 1 }")
+    assert.matches("^w.lua:2: field 'day' is out%-of%-bound",
+      refusal_of "os.time { year = 1, month = 1, day = 1 << 40 }")
+  end)
+
+  it("agrees with the C library's", function()
+    local made = load_bundle [[
+      return weir.workflow { id = "w", run = function(_, t) return os.time(t) end }]]
+    for _ = 1, 2000 do
+      local time = math.random(-60000000000, 200000000000)
+      assert.equal(time, call(made, new_run(), nil, os.date("!*t", time)))
+    end
+  end)
+end)
+
+describe("files in steps", function()
+  local function body(code) return (code:gsub("PATH", function() return ("%q"):format(os.tmpname()) end)) end
+
+  it("have a default input and output of each step's own", function()
+    local made = load_bundle(body [[
+      local path = PATH
+      return weir.workflow { id = "w", run = function(_, act)
+        if act == "write" then
+          io.output(path)
+          io.write "A"
+          return io.type(io.output())
+        elseif act == "other" then
+          return io.output() == io.stdout, io.input() == io.stdin
+        elseif act == "read" then
+          local all = {}
+          io.input(path)
+          for line in io.lines() do all[#all + 1] = line end
+          io.input():seek("set")
+          return table.concat(all), io.read("a")
+        elseif act == "close" then
+          io.output(path)
+          io.close()
+          return pcall(io.write, "x")
+        end
+        os.remove(path)
+      end }]])
+    local files = require "weir.files"
+    local one = new_run {}
+    assert.equal("file", call(made, one, nil, "write"))
+    assert.same({ true, true }, { call(made, new_run {}, nil, "other") })
+    files.end_step(one.step)
+    assert.same({ "A", "A" }, { call(made, new_run {}, nil, "read") })
+    assert.same({ false, "default output file is closed" }, { call(made, new_run {}, nil, "close") })
+    assert.same({ true, true }, { call(made, new_run {}, nil, "other") })
+    call(made, new_run {}, nil, "remove")
+  end)
+
+  it("cannot be used outside of them when they were kept", function()
+    local made = load_bundle(body [[
+      local path, file, lines, method = PATH, nil, nil, nil
+      return weir.workflow { id = "w", run = function(_, act)
+        if act == "open" then
+          file, lines, method = io.open(path), io.lines(path), io.stdout.write
+        elseif act == "next line" then
+          return lines()
+        elseif act == "remove" then
+          file:close()
+          return os.remove(path)
+        else
+          return file[act](file)
+        end
+      end }]])
+    call(made, new_run {}, nil, "open")
+    for _, name in ipairs { "read", "write", "lines", "close", "seek", "flush", "setvbuf" } do
+      assert.error_matches(function() call(made, new_run(), nil, name) end,
+        "file:" .. name .. " does not work in workflow code", nil, true)
+    end
+    assert.error_matches(function() call(made, new_run(), nil, "next line") end,
+      "an iterator of lines does not work in workflow code")
+    call(made, new_run {}, nil, "remove")
+  end)
+
+  it("take the handles of those that are forgotten when none is left", function()
+    local code = [[
+      local kept = 0
+      for i = 1, 3000 do
+        local file = assert(io.open "/dev/null")
+        kept = kept + 1
+      end
+      for _ = 1, 200 do assert(io.popen "true") end
+      return kept]]
+    collectgarbage "stop"
+    local ok, result = pcall(result_of, code, new_run {})
+    collectgarbage "restart"
+    assert.same({ true, 3000 }, { ok, result })
+  end)
+end)
+
+describe("chance in steps", function()
+  it("is each step's own, whatever seed another one sets", function()
+    local made = load_bundle [[
+      return weir.workflow { id = "w", run = function(_, seed)
+        if seed then math.randomseed(seed) end
+        return math.random(1 << 53)
+      end }]]
+    local a, b = call(made, new_run {}, nil, 42), call(made, new_run {}, nil, 42)
+    assert.equal(a, b)
+    assert.not_equal(call(made, new_run {}), call(made, new_run {}))
+    math.randomseed(5)
+    local expected = math.random(1 << 53)
+    math.randomseed(5)
+    call(made, new_run {}, nil, 42)
+    assert.equal(expected, math.random(1 << 53))
+    assert.equal("integer", math.type(result_of("return math.random(0)", new_run {})))
   end)
 end)
 

@@ -4,6 +4,7 @@
 -- Never reads the folder (the sources come from Redis), never runs a workflow.
 
 local definition = require "weir.definition"
+local file_methods = require("weir.files").methods
 local frozen = require "weir.frozen"
 local graph = require "weir.graph"
 local json = require "weir.json"
@@ -26,6 +27,7 @@ local bundle = {}
 ---@field values table<string, any> path -> what the file returned
 ---@field failures table<string, string> path -> its fault
 ---@field underway string[] paths of files being evaluated, outermost first
+---@field foreign table<string, any> modules of C, by name
 ---@field required table<string, boolean> paths that another file required
 
 -- What `require` gives of weir itself: the author's side, shared by all runs.
@@ -51,8 +53,6 @@ setmetatable(weir_members, {
   end,
 })
 local own_modules = { weir = frozen.face("weir", weir_members), ["weir.json"] = json_face }
-
-local foreign_modules = {} -- of C, by name; tables as faces
 
 -- Faults: every one is "file:line: message"
 
@@ -131,7 +131,7 @@ local function evaluate(self, path, source, name)
       local ok, returned = xpcall(chunk, located(self.files, path),
         name or module_name(path), path)
       if ok then value = returned else fault = returned end
-    end)
+    end, name)
     table.remove(self.underway)
   end
   if fault then
@@ -147,15 +147,33 @@ end
 
 local function read_file(path)
   local file = io.open(path, "rb")
-  local source = file and file:read("a")
-  if file then file:close() end
+  if not file then return nil end
+  local source = file_methods.read(file, "a") -- a run may be current, whose code may not read
+  file_methods.close(file)
   return source
 end
 
+-- The tables of a module as a bundle has them for its own.
+local function copied(value, seen)
+  if type(value) ~= "table" or getmetatable(value) ~= nil then return value end
+  if not seen[value] then
+    seen[value] = {}
+    for key, member in pairs(value) do seen[value][key] = copied(member, seen) end
+  end
+  return seen[value]
+end
+
+-- A module of C is the worker's. Modules of Lua write theirs into its table, so each bundle has its own. Settings of
+-- cjson stand behind its functions; it makes new ones.
+local function own_copy(name, module)
+  if name:find("^cjson") and type(module) == "table" and type(module.new) == "function" then return module.new() end
+  return copied(module, {})
+end
+
 -- A module of Lua on --lua-path runs in the bundle's environment: what it does for a workflow must
--- replay as well. A module of C is the worker's.
+-- replay as well.
 local function require_outside(self, name)
-  if foreign_modules[name] ~= nil then return foreign_modules[name] end
+  if self.foreign[name] ~= nil then return self.foreign[name] end
   local path = not package.preload[name] and package.searchpath(name, package.path)
   local source = path and read_file(path)
   if source then return (evaluate(self, path, source, name)) end
@@ -166,9 +184,8 @@ local function require_outside(self, name)
     error(('module "%s" not found: no %s.lua among the workflows, nothing on --lua-path and'
       .. ' --lua-cpath'):format(name, (name:gsub("%.", "/"))), 2)
   end
-  local value = require(name)
-  if type(value) == "table" and getmetatable(value) == nil then value = frozen.face(name, value) end
-  foreign_modules[name] = value
+  local value = own_copy(name, require(name))
+  self.foreign[name] = value
   return value
 end
 
@@ -208,12 +225,15 @@ local function definitions_in(value, path)
   if type(value) ~= "table" or frozen.members(value) then return {} end
   local stranger
   local found = {}
-  for i, item in ipairs(value) do
+  local i, item = 1, rawget(value, 1) -- what a module's __index does is not asked for
+  while item ~= nil do
     if definition.is(item) then
       found[#found + 1] = item
     else
       stranger = stranger or i
     end
+    i = i + 1
+    item = rawget(value, i)
   end
   if stranger and found[1] then
     return nil, ("%s:1: item %d of the list that it returns is no workflow"):format(path, stranger)
@@ -265,7 +285,7 @@ end
 ---@return string[]? faults each "file:line: message", when there is no bundle
 ---@return table<string, boolean>? broken then: paths of the files that have them
 function bundle.load(name, files)
-  local self = { files = files, values = {}, failures = {}, underway = {}, required = {} }
+  local self = { files = files, values = {}, failures = {}, underway = {}, required = {}, foreign = {} }
   self.environment = sandbox.environment(make_require(self))
 
   local workflows, faults, told, broken = {}, {}, {}, {}

@@ -28,6 +28,7 @@ end
 ---As math.random: drawn with `bits()`, which gives another number each time.
 function chance.random(bits, m, n)
   if m == nil then return chance.fraction(bits()) end
+  if n == nil and m == 0 then return bits() end
   if n == nil then m, n = 1, m end
   local low, high = math.tointeger(m), math.tointeger(n)
   if not low or not high then error("random: the bounds must be integers", 3) end

@@ -13,6 +13,7 @@ local identifier = require "weir.id"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
 local retry = require "weir.retry"
+local sandbox = require "weir.sandbox"
 local step = require "weir.step"
 local undo = require "weir.undo"
 local verb = require "weir.verb"
@@ -480,6 +481,7 @@ function made.log(state)
   for _, level in ipairs { "debug", "info", "warn", "error" } do
     log[level] = function(self, text, fields)
       if self ~= log then misuse(("call ctx.log:%s with a colon"):format(level)) end
+      if sandbox.current() ~= run then misuse(("ctx.log:%s cannot be called from outside of its run"):format(level)) end
       run:say(level, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
     end
   end

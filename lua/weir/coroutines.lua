@@ -8,6 +8,7 @@ local running, status, close = coroutine.running, coroutine.status, coroutine.cl
 
 -- The author's own coroutines: "free", or "parked" while a `ctx` call inside them waits. A parked
 -- one looks suspended to Lua; to the author it is as if the call took long: busy in its resume.
+-- "in step" while it runs the body of a step: a yield would leave the step before its end.
 local own = setmetatable({}, { __mode = "k" })
 
 local PARK
@@ -69,7 +70,10 @@ function library.wrap(body)
 end
 
 function library.yield(...)
-  if not own[running()] then
+  local state = own[running()]
+  if state == "in step" then
+    error("coroutine.yield would leave the ctx:step that runs: yield in a coroutine that the step makes", 2)
+  elseif not state then
     error("coroutine.yield outside of a coroutine of the workflow's own; to wait, use ctx:sleep", 2)
   end
   return yield(...)
@@ -77,7 +81,8 @@ end
 
 function library.isyieldable(co)
   if co ~= nil then check(co, "isyieldable") end
-  return own[co or running()] ~= nil and coroutine.isyieldable(co or running())
+  local state = own[co or running()]
+  return state ~= nil and state ~= "in step" and coroutine.isyieldable(co or running())
 end
 
 function library.running()
@@ -101,4 +106,19 @@ function library.close(co)
   return close(co)
 end
 
-return library
+local coroutines = { library = library }
+
+---The body of a step begins in the coroutine that runs: until `end_step` it cannot be left by a yield.
+---@return thread co
+function coroutines.begin_step()
+  local co = running()
+  if own[co] then own[co] = "in step" end
+  return co
+end
+
+---@param co thread that `begin_step` returned
+function coroutines.end_step(co)
+  if own[co] then own[co] = "free" end
+end
+
+return coroutines

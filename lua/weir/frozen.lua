@@ -10,17 +10,21 @@ local members_of = setmetatable({}, { __mode = "k" })
 
 ---@param name string what a refused write calls it
 ---@param members table
----@param index? function reads instead of the plain lookup in `members`
+---@param may_write? fun(): boolean whether a write goes to the members after all; nil: never
 ---@return table face
-function frozen.face(name, members, index)
+function frozen.face(name, members, may_write)
   local face = {}
-  local function refuse(_, key)
+  local function refuse(_, key, value)
+    if may_write and may_write() then
+      members[key] = value
+      return
+    end
     error(("%s cannot be written (field '%s'): it is shared by all runs")
       :format(name, tostring(key)), 2)
   end
   members_of[face] = members
   return setmetatable(face, {
-    __index = index or members,
+    __index = members,
     __newindex = refuse,
     __pairs = function() return frozen.iterate(members, face) end,
     __metatable = name,

@@ -5,9 +5,9 @@
 
 local pure = {}
 
-local may_be_unordered = function() return false end
+local may_be_unordered = function(_) return false end
 
----@param predicate fun(): boolean whether the code that runs now may walk keys of any type
+---@param predicate fun(t: table): boolean whether the code that runs now may walk this table, whatever its keys
 function pure.setup(predicate)
   may_be_unordered = predicate
 end
@@ -45,7 +45,7 @@ function pure.pairs(t)
   local keys = {}
   for key in next, t do
     if not orderable(key) then
-      if may_be_unordered() then return next, t, nil end
+      if may_be_unordered(t) then return next, t, nil end
       error(refusal("pairs", key), 2)
     end
     keys[#keys + 1] = key
@@ -85,7 +85,7 @@ function pure.next(t, key)
   else
     other = key
   end
-  if other ~= nil and not may_be_unordered() then error(refusal("next", other), 2) end
+  if other ~= nil and not may_be_unordered(t) then error(refusal("next", other), 2) end
   if found ~= nil then return found, rawget(t, found) end
   if other == nil then return nil end
   if other ~= key then return other, rawget(t, other) end

@@ -4,18 +4,24 @@
 -- between a live run and its replay (clock, chance, files, table order) is in reach, save in steps.
 -- Loads nothing itself (bundle.lua does) and never decides when a run runs (executor.lua does).
 
+local calendar = require "weir.calendar"
+local chance = require "weir.chance"
 local coroutines = require "weir.coroutines"
+local files = require "weir.files"
 local frozen = require "weir.frozen"
 local json = require "weir.json"
+local names = require "weir.names"
 local order = require "weir.order"
+local sort = require "weir.sort"
 
 local sandbox = {}
 
 ---What `enter` needs of a run.
 ---@class weir.sandbox.Run
 ---@field id string?
+---@field created_at integer? ms
 ---@field globals table? its own globals, made when it first writes one
----@field step any non-nil while the body of a step runs
+---@field step table? non-nil while the body of a step runs
 ---@field now fun(self): number seconds of the last delivered outcome
 ---@field random fun(self, m?: integer, n?: integer): number as math.random
 
@@ -23,6 +29,7 @@ local sandbox = {}
 ---@field proxy table the _ENV of the bundle's files
 ---@field face table the proxy's metatable; its __index and __newindex are who runs
 ---@field globals table libraries, and what files set while they load
+---@field libraries table<string, table> faces of Lua's own
 ---@field first_write function makes a run's own globals
 
 ---@type weir.sandbox.Run?
@@ -32,11 +39,25 @@ local entered
 
 local environment_of = setmetatable({}, { __mode = "k" }) -- proxy -> environment
 
+---@type string? the module from --lua-path that loads now
+local outside
+
 local function in_step()
   return current ~= nil and current.step ~= nil
 end
 
-order.setup(in_step)
+-- Contexts and futures keep what is weir's own under keys that authors cannot name: nobody walks them.
+local PRIVATE = { ["weir.Context"] = true, ["weir.Future"] = true }
+
+order.setup(function(t)
+  local metatable = debug.getmetatable(t)
+  return in_step() and not (metatable and PRIVATE[rawget(metatable, "__name")])
+end)
+
+names.setup(function()
+  if current then return current.step == nil and current or nil end
+  return entered -- files load
+end)
 
 -- Refusals. Levels count so that the author's own line is named.
 
@@ -47,12 +68,12 @@ local function refuse_here(name, level)
   error(name .. " does not work while a file loads: call it in a ctx:step", level)
 end
 
-local function step_only(name, call)
-  return function(...)
-    if not in_step() then refuse_here(name, 3) end
-    return call(...)
-  end
-end
+local function current_step() return current and current.step end
+
+-- Between runs it is weir's own code, or a spec's, that uses files. A module of --lua-path may warn when it loads.
+local function may_use_files() return entered == nil or outside ~= nil or in_step() end
+
+files.setup(current_step, refuse_here, may_use_files)
 
 local function never(name, reason)
   return function() error(("%s is not for workflow code: %s"):format(name, reason), 2) end
@@ -79,25 +100,26 @@ local os_members = {
   setlocale = never("os.setlocale", "it would change the whole host"),
 }
 for _, name in ipairs { "execute", "remove", "rename", "tmpname" } do
-  os_members[name] = step_only("os." .. name, os[name])
+  os_members[name] = files.step_only("os." .. name, os[name])
 end
 
+-- Steps have the host's time zone, as they have its clock. All else is in UTC.
 function os_members.time(when)
-  if when ~= nil then return os.time(when) end
-  if in_step() then return os.time() end
+  if in_step() then return os.time(when) end
+  if when ~= nil then return calendar.time(when) end
   return math.floor(run_seconds("os.time"))
 end
 
 function os_members.date(format, when)
-  if when == nil then
-    when = in_step() and os.time() or math.floor(run_seconds("os.date"))
-  end
-  return os.date(format or "%c", when)
+  if in_step() then return os.date(format, when) end
+  return calendar.date(format, when or math.floor(run_seconds("os.date")))
 end
 
+-- Seconds since the run began, by the clock that replays. Modules of --lua-path that time themselves begin at 0.
 function os_members.clock()
   if in_step() then return os.clock() end
-  return (run_seconds("os.clock"))
+  if outside then return 0.0 end
+  return run_seconds("os.clock") - (current.created_at or 0) / 1000
 end
 
 function os_members.getenv(name)
@@ -108,9 +130,28 @@ function os_members.getenv(name)
   return os.getenv(name)
 end
 
+-- A step draws from a generator of its own, which the system seeds: other runs of the worker cannot give it a seed.
+
+local function system_seed()
+  local source <close> = assert(io.open("/dev/urandom", "rb"))
+  return (string.unpack("j", files.methods.read(source, 8)))
+end
+
+local function seed_step(seed)
+  local step = current.step
+  step.seed, step.draws = seed, 0
+end
+
+local function step_bits()
+  local step = current.step
+  if not step.seed then seed_step(system_seed()) end
+  step.draws = step.draws + 1
+  return chance.bits(step.seed, "step", step.draws)
+end
+
 local math_members = copied(math, {
   random = function(...)
-    if in_step() then return math.random(...) end
+    if in_step() then return chance.random(step_bits, ...) end
     if not current then
       error("math.random would give each worker another value while a file loads:"
         .. " call it in run", 2)
@@ -118,41 +159,54 @@ local math_members = copied(math, {
     return current:random(...)
   end,
   -- The run's seed decides; the usual randomseed at the top of a module must do no harm.
-  randomseed = function(...)
-    if in_step() then return math.randomseed(...) end
+  randomseed = function(seed)
+    if not in_step() then return end
+    if seed == nil then return seed_step(system_seed()) end
+    if not tonumber(seed) then
+      error("bad argument #1 to 'randomseed' (number expected, got " .. type(seed) .. ")", 2)
+    end
+    seed_step(math.tointeger(seed) or string.unpack("j", string.pack("n", seed)))
   end,
 })
 
-local io_members = { type = io.type }
-for _, name in ipairs { "close", "input", "lines", "open", "output", "popen", "read", "tmpfile",
-                        "write" } do
-  io_members[name] = step_only("io." .. name, io[name])
-end
-local io_files = { stdin = io.stdin, stdout = io.stdout, stderr = io.stderr }
-
-local string_face = frozen.face("string", copied(string, {
+local string_members = copied(string, {
   dump = never("string.dump", "bytecode cannot be loaded"),
-}))
+  format = names.format,
+})
 
-local libraries = {
-  coroutine = frozen.face("coroutine", coroutines),
-  debug = frozen.face("debug", { traceback = debug.traceback }),
-  io = frozen.face("io", io_members, function(_, name)
-    if io_files[name] and not in_step() then refuse_here("io." .. name, 3) end
-    return io_members[name] or io_files[name]
-  end),
-  math = frozen.face("math", math_members),
-  os = frozen.face("os", os_members),
-  string = string_face,
-  table = frozen.face("table", table),
-  utf8 = frozen.face("utf8", utf8),
+-- Methods of strings are those, too. What a program around weir adds to its own library goes on to work.
+debug.getmetatable("").__index = setmetatable(copied(string_members, {}), { __index = string })
+
+local package_members = {
+  config = package.config, path = "", cpath = "",
+  searchpath = never("package.searchpath", "use require"),
+  loadlib = never("package.loadlib", "use require"),
 }
+
+-- A module of --lua-path may change Lua's libraries while it loads: each bundle has its own.
+local function loads_outside() return outside ~= nil end
+
+local function new_libraries()
+  local libraries = {}
+  for name, members in pairs {
+    coroutine = coroutines.library, debug = { traceback = debug.traceback }, io = files.library, math = math_members,
+    os = os_members, string = string_members, table = copied(table, { sort = sort }), utf8 = utf8,
+  } do
+    libraries[name] = frozen.face(name, copied(members, {}), loads_outside)
+  end
+  -- For modules that look at it when they load. It leads nowhere.
+  libraries.package = frozen.face("package", copied(package_members, {
+    loaded = frozen.face("package.loaded", copied(libraries, {}), loads_outside),
+    preload = frozen.face("package.preload", {}, loads_outside),
+  }), loads_outside)
+  return libraries
+end
 
 -- Basic functions
 
 -- Strings and open files share one metatable among all runs: shown, but not handed out.
 local string_metatable = frozen.face("the metatable of strings",
-  copied(debug.getmetatable(""), { __index = string_face }))
+  copied(debug.getmetatable(""), { __index = frozen.face("string", string_members) }))
 
 local function shown_metatable(value)
   if type(value) == "string" then return string_metatable end
@@ -161,8 +215,12 @@ local function shown_metatable(value)
 end
 
 local function checked_setmetatable(t, metatable)
-  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
-    error("setmetatable: __gc is not for workflow code, as nobody knows when it runs", 2)
+  if type(metatable) == "table" then
+    if rawget(metatable, "__gc") ~= nil then
+      error("setmetatable: __gc is not for workflow code: when it runs differs from process to process", 2)
+    elseif rawget(metatable, "__mode") ~= nil and not outside and not in_step() then
+      error("setmetatable: __mode is not for workflow code: what a weak table loses differs from process to process", 2)
+    end
   end
   return setmetatable(t, metatable)
 end
@@ -197,11 +255,11 @@ end
 
 local function print_to_log(...)
   local texts = table.pack(...)
-  for i = 1, texts.n do texts[i] = tostring(texts[i]) end
+  for i = 1, texts.n do texts[i] = names.tostring(texts[i]) end
   sandbox.on_print(current, table.concat(texts, "\t"))
 end
 
-local basics = copied(libraries, {
+local basics = {
   _VERSION = _VERSION,
   assert = assert,
   collectgarbage = never("collectgarbage", "memory is the worker's, not the run's"),
@@ -221,11 +279,11 @@ local basics = copied(libraries, {
   select = select,
   setmetatable = checked_setmetatable,
   tonumber = tonumber,
-  tostring = tostring,
+  tostring = names.tostring,
   type = type,
   warn = print_to_log,
   xpcall = xpcall,
-})
+}
 
 -- Environments
 
@@ -237,12 +295,18 @@ end
 ---@param require function the bundle's own
 ---@return weir.Environment
 function sandbox.environment(require)
-  local environment = { proxy = {}, globals = copied(basics, { require = require }) }
+  local libraries = new_libraries()
+  local environment = {
+    proxy = {}, libraries = libraries, globals = copied(copied(basics, libraries), { require = require }),
+  }
   local proxy, globals = environment.proxy, environment.globals
   globals._G = proxy
 
   -- In place of the load that takes bytecode and sees the host's own globals.
   function globals.load(chunk, name, _, ...)
+    if type(name) == "string" and name:find("^=%[") then
+      error('load: a chunk name that begins with "=[" is for Lua and weir; use "=name" or "@file"', 2)
+    end
     if select("#", ...) > 0 then return load(chunk, name, "t", (...)) end
     return load(chunk, name, "t", proxy)
   end
@@ -271,21 +335,22 @@ end
 ---@param environment weir.Environment
 ---@return table?
 function sandbox.library(name, environment)
-  return name == "_G" and environment.proxy or libraries[name]
+  return name == "_G" and environment.proxy or environment.libraries[name]
 end
 
 ---Runs code of files that load: no run is current, globals written are the bundle's, no yields.
 ---May come in the midst of a run (a late `require`), which then goes on as it was.
 ---@param environment weir.Environment
 ---@param call fun() what it raises is raised again, as it was
-function sandbox.load(environment, call)
-  local face, run, outer = environment.face, current, entered
+---@param name string? of a module that is not the bundle's
+function sandbox.load(environment, call, name)
+  local face, run, outer, outer_module = environment.face, current, entered, outside
   local reads, writes = face.__index, face.__newindex
-  current, entered = nil, environment
+  current, entered, outside = nil, environment, name
   face.__index, face.__newindex = environment.globals, environment.globals
   -- A callback of gsub is the call of plain Lua that nothing can yield across.
   local ok, raised = pcall(string.gsub, ".", ".", function() call() end)
-  current, entered = run, outer
+  current, entered, outside = run, outer, outer_module
   face.__index, face.__newindex = reads, writes
   if not ok then error(raised, 0) end
 end

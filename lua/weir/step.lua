@@ -2,8 +2,10 @@
 
 local branches = require "weir.branches"
 local chance = require "weir.chance"
+local coroutines = require "weir.coroutines"
 local duration = require "weir.duration"
 local failure = require "weir.failure"
+local files = require "weir.files"
 local futures = require "weir.futures"
 local json = require "weir.json"
 local retry = require "weir.retry"
@@ -36,6 +38,7 @@ local function try_step(run, operation, options, failures)
   local attempt = failures + 1
   local about = { attempt = attempt, key = run.id .. ":" .. operation.id }
   if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
+  local co = coroutines.begin_step()
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
   local body = host.mocked_step and host.mocked_step(run, operation) or options.run
@@ -43,7 +46,9 @@ local function try_step(run, operation, options, failures)
     return failure.from(raised, branches.traceback())
   end, about)
   local late = operation.timeout_ms and host.limit(nil)
+  files.end_step(operation)
   run.step = nil
+  coroutines.end_step(co)
 
   if late then
     ok, value = false, failure.new {

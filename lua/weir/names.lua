@@ -1,0 +1,96 @@
+-- `tostring` and `string.format` for workflow code: a table, function, coroutine or userdata is shown by a number in
+-- place of its address, which differs from process to process. The numbers belong to a run (or to a bundle while its
+-- files load) and are given in the order in which the code asks, so a replay gives the same ones.
+
+local names = {}
+
+local SCALAR = { ["nil"] = true, boolean = true, number = true, string = true }
+
+-- Who numbers now; nil: addresses will do, as in steps.
+---@type fun(): { numbers: table<any, integer>?, numbered: integer? }?
+local function owner_of_numbers() return nil end
+
+---@param find_owner fun(): table? the run or environment that runs now; its fields `numbers` and `numbered` are used
+function names.setup(find_owner) owner_of_numbers = find_owner end
+
+-- Numbers of what is collected are never given again, so collections do not show.
+local function number_of(owner, value)
+  local numbers = owner.numbers
+  if not numbers then
+    numbers = setmetatable({}, { __mode = "k" })
+    owner.numbers = numbers
+  end
+  local number = numbers[value]
+  if not number then
+    number = (owner.numbered or 0) + 1
+    owner.numbered, numbers[value] = number, number
+  end
+  return number
+end
+
+local function shown(owner, value)
+  if io.type(value) then
+    return io.type(value) == "file" and ("file (%d)"):format(number_of(owner, value)) or "file (closed)"
+  end
+  local metatable = debug.getmetatable(value)
+  if metatable then
+    if rawget(metatable, "__tostring") ~= nil then return tostring(value) end
+    local name = rawget(metatable, "__name")
+    if type(name) == "string" then return ("%s: %d"):format(name, number_of(owner, value)) end
+  end
+  return ("%s: %d"):format(type(value), number_of(owner, value))
+end
+
+---As tostring.
+function names.tostring(value)
+  if SCALAR[type(value)] then return tostring(value) end
+  local owner = owner_of_numbers()
+  return owner and shown(owner, value) or tostring(value)
+end
+
+local function are_scalar(count, value, ...)
+  if count == 0 then return true end
+  return SCALAR[type(value)] and are_scalar(count - 1, ...)
+end
+
+-- The format and its arguments with names in place of what has an address.
+local function named(owner, text, arguments)
+  local at = 0
+  text = text:gsub("%%([-+ #0]*)(%d*%.?%d*)(.?)", function(flags, width, kind)
+    if kind == "%" then return nil end
+    at = at + 1
+    local value = arguments[at]
+    if kind == "s" and not SCALAR[type(value)] then
+      arguments[at] = shown(owner, value)
+    elseif kind == "p" and type(value) == "string" or kind == "p" and not SCALAR[type(value)] then
+      arguments[at] = ("0x%x"):format(number_of(owner, value))
+      return "%" .. flags:gsub("[^-]", "") .. width .. "s"
+    end
+  end)
+  return text
+end
+
+local format = string.format
+
+-- Errors of `format` carry no position when pcall calls it: the caller's is put in front.
+local function checked(ok, text)
+  if ok then return text end
+  if type(text) == "string" then text = text:gsub("'string%.format'", "'format'") end
+  error(text, type(text) == "string" and 2 or 0)
+end
+
+---As string.format.
+function names.format(text, ...)
+  local count = select("#", ...)
+  if type(text) == "string" and not (are_scalar(count, ...) and not text:find("p", 1, true)) then
+    local owner = owner_of_numbers()
+    if owner then
+      local arguments = table.pack(...)
+      text = named(owner, text, arguments)
+      return checked(pcall(format, text, table.unpack(arguments, 1, count)))
+    end
+  end
+  return checked(pcall(format, text, ...))
+end
+
+return names
