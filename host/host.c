@@ -30,7 +30,7 @@ struct Host {
     const Config *config;
     HostEvents events;
     HostState state;
-    int status;
+    int status; // to exit with, as far as it is known
     Troubles troubles;
     Upkeep *upkeep;
     Worker **workers;
@@ -50,7 +50,7 @@ struct Host {
 static void finish(Host *host, int status) {
     if (host->state == HOST_OVER) return;
     host->state = HOST_OVER;
-    host->status = status;
+    if (host->status == STATUS_DONE) host->status = status;
     uv_stop(host->loop);
 }
 
@@ -78,9 +78,21 @@ static void start_workers(Host *host) {
 
 // ---- watchdog -----------------------------------------------------------------------------------
 
+static void stop(Host *host);
+
+// Runs that need no more of Redis than it does may still come to their next yield.
+static void give_up(Host *host) {
+    if (host->state != HOST_SERVING) return;
+    log_error("redis at %s: a script of weir has failed for %d s: this host ends",
+              host->config->redis.url, TROUBLE_LASTS_MS / 1000);
+    host->status = EX_SOFTWARE;
+    stop(host);
+}
+
 static void on_watch(uv_timer_t *timer) {
     Host *host = timer->data;
     reports_tick((int64_t)(uv_hrtime() / 1000000));
+    if (troubles_last(&host->troubles)) give_up(host);
     for (int i = 0; i < host->worker_count; i++) {
         const char *id = worker_condemn(host->workers[i], (int64_t)(uv_hrtime() / 1000000));
         if (!id) continue;

@@ -213,7 +213,8 @@ static int run(Config *config) {
     reports_leave_out_failed(); // the client says how its run ended
     Process process = {.config = config, .on_ready = on_running};
     int status = start(&process, run_temporary);
-    return process.has_client ? process.client_status : status;
+    bool served = status == STATUS_DONE && process.has_client; // else the client waited in vain
+    return served ? process.client_status : status;
 }
 
 // ---- commands without a Redis -------------------------------------------------------------------

@@ -268,7 +268,8 @@ static bool read_answer(const Reply *reply, Answer *answer) {
 static void tell(Store *store, const Trouble *now, const char *why) {
     const Trouble *before = store->trouble;
     store->trouble = now;
-    if (now != before && store->events.on_trouble)
+    bool news = now != before || (now && now->kind == TROUBLE_OTHER); // that may last
+    if (news && store->events.on_trouble)
         store->events.on_trouble(store->events.owner, before, now, why);
 }
 

@@ -3,9 +3,9 @@
 
 #include "log.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 static const char LOG_IN[] = "give --redis the user and password of one who may log in";
 static const char PRIMARY[] = "give --redis its primary";
@@ -34,7 +34,8 @@ static const Trouble table[] = {
     {TROUBLE_PRESSURE, "MASTERDOWN", PRIMARY},
     {TROUBLE_PRESSURE, "ERR max number of clients", "raise its maxclients"},
     {TROUBLE_PRESSURE, "TRYAGAIN", "it is about to be changed"},
-    {TROUBLE_OTHER, "", "weir doctor looks for keys that somebody else has changed"},
+    {TROUBLE_OTHER, "",
+     "weir needs Redis 7.0 to 8 or Valkey 8, and its keys as it left them: see weir doctor"},
 };
 
 _Static_assert(sizeof table / sizeof *table <= 32, "each has a bit");
@@ -100,10 +101,33 @@ static void say(Troubles *troubles, const Trouble *trouble, const char *why) {
     log_warn("redis at %s: %s; trying again", troubles->redis->url, text);
 }
 
+static bool is_raised(const Trouble *trouble) {
+    return trouble && trouble->kind == TROUBLE_OTHER;
+}
+
+// Tells what passes from what lasts: only a failure that comes again, late enough, lasts.
+static void count_raising(Troubles *troubles, const Trouble *before, const Trouble *now) {
+    uint64_t clock = uv_hrtime();
+    if (!troubles->raising) troubles->raising_since = clock;
+    troubles->raising += is_raised(now) - is_raised(before);
+    uint64_t lasted = clock - troubles->raising_since;
+    troubles->lasting =
+        troubles->raising &&
+        (troubles->lasting || (is_raised(now) && lasted >= TROUBLE_LASTS_MS * UINT64_C(1000000)));
+}
+
+bool troubles_last(Troubles *troubles) {
+    pthread_mutex_lock(&troubles->lock);
+    bool lasting = troubles->lasting;
+    pthread_mutex_unlock(&troubles->lock);
+    return lasting;
+}
+
 void troubles_change(Troubles *troubles, const Trouble *before, const Trouble *now,
                      const char *why) {
     pthread_mutex_lock(&troubles->lock);
     troubles->troubled += (now != NULL) - (before != NULL);
+    count_raising(troubles, before, now);
     if (now) say(troubles, now, why);
     if (!troubles->troubled) {
         log_info("redis at %s is back", troubles->redis->url);

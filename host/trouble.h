@@ -9,6 +9,7 @@
 #include "address.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum {
@@ -43,15 +44,24 @@ typedef struct {
     const RedisAddress *redis;
     const char *prefix;
     pthread_mutex_t lock;
-    int troubled;  // connections
-    uint32_t said; // since all were well: bits, by place in the table
+    int troubled;           // connections
+    int raising;            // of them, those whose calls are answered by TROUBLE_OTHER
+    uint64_t raising_since; // uv_hrtime
+    bool lasting;           // it was met again after that has gone on for TROUBLE_LASTS_MS
+    uint32_t said;          // since all were well: bits, by place in the table
 } Troubles;
+
+// How long scripts may raise before the host ends.
+enum { TROUBLE_LASTS_MS = 5000 };
 
 void troubles_open(Troubles *troubles, const RedisAddress *redis, const char *prefix);
 void troubles_close(Troubles *troubles);
 
-// A connection had trouble `before` and has `now`; NULL: none. Any thread.
+// A connection had trouble `before` and has `now`, or met the same again; NULL: none. Any thread.
 void troubles_change(Troubles *troubles, const Trouble *before, const Trouble *now,
                      const char *why);
+
+// Whether scripts raise and go on raising: trying on does not help. Any thread.
+bool troubles_last(Troubles *troubles);
 
 #endif

@@ -416,8 +416,13 @@ void upkeep_abort(Upkeep *upkeep, const char *run_id) {
 static bool keeps_from_starting(const Upkeep *upkeep, const Trouble *trouble) {
     if (trouble->kind == TROUBLE_UNREACHABLE)
         return !upkeep->answered_ms && upkeep->config->command != COMMAND_SERVE;
-    bool refused = trouble->kind == TROUBLE_LOGIN || trouble->kind == TROUBLE_RIGHT;
-    return refused && upkeep->state < UPKEEP_SERVING;
+    bool passes = trouble->kind == TROUBLE_STARTING || trouble->kind == TROUBLE_PRESSURE;
+    return !passes && upkeep->state < UPKEEP_SERVING;
+}
+
+static int status_of(const Trouble *trouble) {
+    if (trouble->kind == TROUBLE_UNREACHABLE) return EX_UNAVAILABLE;
+    return trouble->kind == TROUBLE_OTHER ? EX_SOFTWARE : EX_NOPERM;
 }
 
 static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
@@ -432,7 +437,7 @@ static void on_trouble(void *owner, const Trouble *before, const Trouble *now, c
     const Config *config = upkeep->config;
     trouble_text(now, why, &config->redis, config->prefix, text);
     log_error("redis at %s: %s", config->redis.url, text);
-    fail(upkeep, now->kind == TROUBLE_UNREACHABLE ? EX_UNAVAILABLE : EX_NOPERM);
+    fail(upkeep, status_of(now));
 }
 
 Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles,

@@ -112,12 +112,45 @@ describe("a script that raises", function()
   it("is told with where, and tried again", function()
     store:call("SET", store.key .. "idle", "is a hash of weir's")
     serve()
-    says "WRONGTYPE [^\n]* on @user_script:%d+%.?; weir doctor"
+    says "WRONGTYPE [^\n]* on @user_script:%d+%.?; weir needs [^\n]* weir doctor"
     store:call("DEL", store.key .. "idle")
     says "is back"
     begin_runs()
     support.write(folder .. "/gate", "")
     go_on()
+  end)
+
+  it("for long ends the host", function()
+    store:call("SET", store.key .. "idle", "is a hash of weir's")
+    host = support.host(FOLDERS, { redis = redis, flags = { "--drain", "100ms" } })
+    local status = host.process:wait()
+    assert.equal(70, status, host.process:stderr())
+    assert.matches("a script of weir has failed for 5 s: this host ends\n", host.process:stderr())
+  end)
+
+  it("as a host or a command begins ends it with a sentence", function()
+    store:call("SET", store.key .. "meta", "is a hash of weir's")
+    for _, words in ipairs { { "serve", FOLDERS[1] }, { "start", "echo" } } do
+      local process = support.process({ support.build .. "/weir", table.unpack(words) }, { WEIR_REDIS = redis.url })
+      local status, line = process:wait(), process:stderr()
+      process:stop()
+      assert.equal(70, status, line)
+      assert.matches("WRONGTYPE [^\n]*; weir needs Redis 7%.0 to 8 [^\n]*\n$", line)
+    end
+  end)
+
+  it("ends weir run with a sentence", function()
+    local bin <const> = folder .. "/bin"
+    os.execute("mkdir " .. bin)
+    support.write(bin .. "/redis-server",
+      "#!/bin/sh\nPATH=${PATH#*:} exec redis-server \"$@\" --rename-command EVALSHA ''\n")
+    os.execute("chmod +x " .. bin .. "/redis-server")
+    local process = support.process({ support.build .. "/weir", "run", "hello", "--dir", "workflows" },
+      { PATH = bin .. ":" .. os.getenv "PATH" })
+    local status, line = process:wait(), process:stderr()
+    process:stop()
+    assert.equal(70, status, line)
+    assert.matches("unknown command 'EVALSHA'[^\n]*; weir needs Redis", line)
   end)
 end)
 
