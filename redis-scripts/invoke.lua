@@ -124,7 +124,7 @@ function effects.invoke(run)
     return refuse(run, operation, "cancelled", "not started: its run is being cancelled")
   end
   if too_deep then
-    return refuse(run, operation, "cycle",
+    return refuse(run, operation, "too_deep",
       "invoking " .. workflow .. " goes deeper than " .. max_depth .. " runs: " .. chain_of(run))
   end
   if unknown ~= "" and not lib.registered(workflow) then

@@ -361,9 +361,9 @@ describe("ctx.deps", function()
     local result = reads(function(ctx)
       local list = weir.array {}
       for i, key in ipairs { "extract", "bat" } do
-        list[i] = select(2, pcall(function() return ctx.deps[key] end))
+        list[i] = select(2, pcall(function() return ctx.deps[key] end)).message
       end
-      list[#list + 1] = select(2, pcall(function() ctx.deps.a = 1 end))
+      list[#list + 1] = select(2, pcall(function() ctx.deps.a = 1 end)).message
       return list
     end)
     assert.matches('conductor_spec.lua:%d+: deps has no "extract"; there are a, bad$', result[1])
@@ -387,7 +387,7 @@ describe("ctx.deps", function()
     local reader = workflow("reader", function(ctx)
       local count = 0
       for _ in pairs(ctx.deps) do count = count + 1 end
-      return { count, (select(2, pcall(function() return ctx.deps.x end))) }
+      return { count, select(2, pcall(function() return ctx.deps.x end)).message }
     end)
     local view = play({ node("n", "reader") }, nil, { reader })
     assert.equal(0, view.result.n[1])

@@ -224,12 +224,12 @@ describe("invoke", function()
     assert.equal("refused", view.by_id.a.state)
   end)
 
-  it("deeper than the limit is a cycle, the chain printed", function()
+  it("deeper than the limit is refused, the chain printed", function()
     local made = driver.new { limits = { payload_bytes = 1000, depth = 3 }, workflows = { weir.workflow {
       id = "w", run = function(ctx) return ctx:invoke { id = "a", workflow = "w" } end,
     } } }
     local err = made:run("w", nil, { id = "r" }).error
-    assert.is_true(err:is("cycle"))
+    assert.is_true(err:is("too_deep"))
     while err.cause do err = err.cause end
     assert.equal("invoking w goes deeper than 3 runs: w > w > w > w", err.message)
     assert.equal(4, #made.order)
@@ -346,6 +346,33 @@ describe("spawn", function()
     assert.equal(60000, view.finished_at - view.started_at)
   end)
 
+  it("whose failure is not awaited leaves a warning, once", function()
+    local function warnings(body, options)
+      local made = driver.new { workflows = with(body, options) }
+      local view, texts = made:run("w"), {}
+      for i, line in ipairs(made.logs) do texts[i] = line.level .. " " .. line.text end
+      return texts, view
+    end
+    local texts, view = warnings(function(ctx)
+      ctx:spawn { id = "b", workflow = "broken" }
+      ctx:spawn { id = "n", workflow = "nosuch" }
+      ctx:spawn { id = "seen", workflow = "broken" }:settle()
+      ctx:race { ctx:spawn { id = "lost", workflow = "nap", data = { span = "1h" } }, function() end }
+    end)
+    assert.equal("completed", view.state)
+    assert.equal(2, #texts)
+    assert.matches('^warn child "b" %(broken%) failed and was not awaited: ', texts[1])
+    assert.matches('^warn child "n" %(nosuch%) failed and was not awaited: no workflow "nosuch"', texts[2])
+    texts = warnings(function(ctx)
+      ctx:spawn { id = "b", workflow = "broken" }
+      ctx:spawn { id = "n", workflow = "nap", data = { span = "1h" } }
+      ctx:sleep "1s"
+      error("no", 0)
+    end, { retry = { attempts = 1 } })
+    assert.equal(1, #texts)
+    assert.matches('^warn child "b"', texts[1])
+  end)
+
   it("whose failure nobody awaits fails nothing", function()
     local view = run(function(ctx)
       ctx:spawn { id = "a", workflow = "broken" }
@@ -356,9 +383,8 @@ describe("spawn", function()
   end)
 
   it("shows nothing of the run in its future", function()
-    assert.equal("nil", result(function(ctx)
-      return type(ctx:spawn({ id = "a", workflow = "echo" }).run)
-    end))
+    assert.equal("a future has no run; future:await() waits for its result, future:settle() also for its failure",
+      here(raised(function(ctx) return ctx:spawn({ id = "a", workflow = "echo" }).run end)))
     assert.equal("call future:await with a colon",
       here(raised(function(ctx) ctx:spawn { id = "a", workflow = "echo" }.await() end)))
   end)
@@ -379,6 +405,18 @@ describe("all", function()
       return ctx:all { function() return 1 end, function() return 2 end }
     end)))
     assert.equal("{}", json.encode(result(function(ctx) return ctx:all {} end)))
+    assert.equal("[]", json.encode(result(function(ctx) return ctx:all(weir.array {}) end)))
+    assert.equal("[]", json.encode(result(function(ctx) return ctx:settle(weir.array {}) end)))
+  end)
+
+  it("keeps the length of a list of which one returned nothing", function()
+    assert.same({ 1, json.null, 3, json.null }, result(function(ctx)
+      return ctx:all { function() return 1 end, ctx:spawn { id = "n", workflow = "echo", data = weir.null },
+        function() return 3 end, function() end }
+    end))
+    assert.equal('[{"ok":true,"value":null},{"ok":true,"value":null}]', json.encode(result(function(ctx)
+      return ctx:settle { function() end, ctx:spawn { id = "n", workflow = "echo", data = weir.null } }
+    end)))
   end)
 
   it("raises the first failure and leaves the others going", function()
@@ -438,7 +476,7 @@ describe("all", function()
   end)
 
   it("refuses what is no future and no function", function()
-    assert.equal("ctx:all: [a] is a number, not a future or a function",
+    assert.equal("ctx:all: [a] is a number, not a future or a function (ctx:spawn makes one)",
       here(raised(function(ctx) ctx:all { a = 5 } end)))
     assert.equal("ctx:settle takes a table of futures and functions", here(raised(function(ctx) ctx:settle(5) end)))
     assert.equal('ctx:race: the key "a/b" has a "/", which weir puts between ids',
@@ -512,6 +550,47 @@ describe("race", function()
     assert.same({ "fast", "cancelled" }, view.result)
   end)
 
+  it("ends with its winner, and the run with it, whatever a loser waits for", function()
+    local view, made = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h" } }
+      local value = ctx:race {
+        clock = function(inner) inner:sleep "1s" return "late" end,
+        one = function() return slow:await() end,
+        two = function(inner) return inner:all { function() return slow:await() end } end,
+      }
+      return { value, (ctx:step("after", function() return "went on" end)) }
+    end)
+    assert.same({ "late", "went on" }, view.result)
+    assert.equal("cancelled", made:state("r/slow"))
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("leaves what a loser waited for to those who await it later", function()
+    local view = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "5s", name = "slow" } }
+      local reminders = 0
+      while true do
+        local value, key = ctx:race {
+          answer = function() return slow:await() end, clock = function(inner) inner:sleep "2s" end,
+        }
+        if key == "answer" then return { value, reminders } end
+        reminders = reminders + 1
+      end
+    end)
+    assert.same({ "slow", 2 }, view.result)
+  end)
+
+  it("leaves what a loser waited for alone where losers are kept", function()
+    local view = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } }
+      return (ctx:race({ function(inner) inner:sleep "1s" return "late" end, function() return slow:await() end },
+        { losers = "keep" }))
+    end)
+    assert.equal("late", view.result)
+    assert.equal(HOUR, view.finished_at - view.started_at)
+    assert.equal("completed", view.by_id.slow.state)
+  end)
+
   it("ends a loser that was about to go on, or to begin", function()
     local view = run(function(ctx)
       local went_on = {}
@@ -548,14 +627,14 @@ end)
 describe("step", function()
   it("runs once and returns what it returned, also nothing", function()
     local ran = 0
-    assert.same({ 5, json.null, 1 }, result(function(ctx)
+    assert.same({ 5, "nil", 1 }, result(function(ctx)
       local value = ctx:step("a", function() return 5 end)
       local nothing = ctx:step("b", function() end)
       local once = ctx:step("c", function()
         ran = ran + 1
         return (ran - 1) % 2 + 1 -- both ways of running it count here
       end)
-      return { value, nothing, ran > 0 and 1 or once }
+      return { value, type(nothing), ran > 0 and 1 or once }
     end))
     assert.equal(2, ran)
   end)
@@ -782,6 +861,52 @@ describe("step", function()
     assert.same({ false, false, false, false }, made:run("w").result)
   end)
 
+  it("that returns nothing, or null, gives nil; within tables null stays", function()
+    assert.same({ "nil", "nil", "nil", true }, result(function(ctx)
+      return {
+        type(ctx:step("a", function() end)), type(ctx:step("b", function() return weir.null end)),
+        type((ctx:invoke { id = "c", workflow = "echo", data = weir.null })),
+        ctx:step("d", function() return { x = weir.null } end).x == weir.null,
+      }
+    end))
+    local undone
+    run(function(ctx)
+      ctx:step { id = "u", run = function() end, undo = function(value) undone = type(value) end }
+      error(weir.fatal "no")
+    end)
+    assert.equal("nil", undone)
+  end)
+
+  it("that returns several values fails at once and says so, as do a child, a branch and a workflow", function()
+    local several = "%s returned 2 values, and only one can be kept: put a call in parentheses to keep its first value,"
+      .. " or return a table"
+    local err, view = failed(function(ctx) ctx:step("s", function() return 1, 2 end) end)
+    assert.equal(several:format 'step "s"', err.message)
+    assert.equal(1, view.by_id.s.attempts)
+    err, view = failed(function() return nil, "not found" end)
+    assert.equal(several:format 'workflow "w"', err.message)
+    assert.equal(1, view.attempt)
+    err = failed(function(ctx) ctx:all { a = function() return "x", "y" end } end)
+    assert.equal(several:format 'branch "a"', err.message)
+    err = failed(function(ctx) return ctx:race { a = function() return "x" end } end)
+    assert.equal(several:format 'workflow "w"', err.message)
+  end)
+
+  it("may return what an invoke returns, or nothing after its value", function()
+    assert.equal(2, result(function(ctx) return ctx:invoke { workflow = "double", data = { value = 1 } } end))
+    assert.same({ 2 }, result(function(ctx)
+      return ctx:all { function(inner) return inner:invoke { workflow = "double", data = { value = 1 } } end }
+    end))
+    assert.equal(5, result(function(ctx) return ctx:step("s", function() return 5, nil end) end))
+  end)
+
+  it("whose result holds a future says to await it", function()
+    local err = failed(function(ctx) return { ctx:spawn { workflow = "echo" } } end)
+    assert.equal("the result cannot be written as JSON: at [1]: a future cannot be JSON: await it", err.message)
+    err = failed(function() return { [{}] = 1 } end)
+    assert.equal("the result cannot be written as JSON: a key of type table cannot be JSON", err.message)
+  end)
+
   it("whose result is no JSON, or too large, fails", function()
     local err = failed(function(ctx) ctx:step { id = "a", run = function() return print end } end)
     assert.equal("payload_invalid", err.code)
@@ -903,6 +1028,39 @@ describe("ctx", function()
                ctx.run.parent == nil }
     end)
     assert.same({ "r", "w", 1, "r", 0, 1790000000000, true }, value)
+  end)
+
+  it("says what is meant by names that it has not", function()
+    assert.equal("ctx has no call; did you mean invoke?", here(raised(function(ctx) ctx:call {} end)))
+    assert.equal("ctx has no activity; did you mean step?", here(raised(function(ctx) ctx:activity {} end)))
+    assert.equal('name the level: ctx.log:info("…"), or debug, warn, error',
+      here(raised(function(ctx) ctx:log("hi") end)))
+    assert.equal("ctx.run has no name; it has attempt, bundle, created_at, depth, id, parent, root, workflow",
+      here(raised(function(ctx) return ctx.run.name end)))
+    assert.equal("ctx.run has no workflo; did you mean workflow?",
+      here(raised(function(ctx) return ctx.run.workflo end)))
+    local err = failed(function(data) return data.name end, { name = "ada" })
+    assert.equal("ctx has no name; run gets (ctx, data): the data comes second", here(err.message))
+  end)
+
+  it("is not asked again by another attempt when it was misused", function()
+    for _, misuse in ipairs {
+      function(ctx) ctx:step(function() end) end,
+      function(ctx) ctx:nosuch() end,
+      function(ctx) ctx.state = 1 end,
+      function(ctx) ctx:invoke { workflow = "echo", timeout = {} } end,
+      function(ctx) return ctx:spawn({ workflow = "echo" }).x end,
+      function(ctx) ctx:step("s", function() ctx:sleep(1) end) end,
+      function(ctx) return ctx.deps end,
+      function() error(weir.error { cod = "typo" }) end,
+      function() error(weir.fatal {}) end,
+      function(ctx) table.sort({ 2, 1 }, function() ctx:sleep(1) end) end,
+    } do
+      local view = run(misuse)
+      assert.equal("failed", view.state)
+      assert.equal(1, view.attempt)
+      for _, operation in ipairs(view.operations) do assert.equal(1, operation.attempts or 1) end
+    end
   end)
 
   it("refuses to be written, and verbs that it has not", function()

@@ -3,6 +3,7 @@
 -- Only who ran the code knows it exactly, so the run says it when it ends. What a retry makes of it: see `forgetting`.
 
 local forgetting = require "weir.forgetting"
+local keys = require "weir.keys"
 
 ---@class weir.Barren
 ---@field received table<weir.Operation, string[]> failures delivered -> scopes of the branches that got them
@@ -49,6 +50,18 @@ function barren:lead_on(scope)
       if receiver:sub(1, #scope) == scope then self.received[operation] = nil end
     end
   end
+end
+
+---Children that failed and were not awaited, but for those that lost a race.
+---@return weir.Operation[] in the order of their ids
+function barren:unawaited()
+  local list = {}
+  for _, id in ipairs(keys.sorted(self.unseen)) do
+    local operation = self.unseen[id]
+    local failed = operation.kind == "invoke" and operation.outcome and operation.outcome.state ~= "cancelled"
+    if failed and not operation.raced and not operation.dropped then list[#list + 1] = operation end
+  end
+  return list
 end
 
 ---How the store keeps it, now that the run ends.

@@ -8,6 +8,7 @@
 -- when they have ended). Suspension is a yield of PARK, never an error that a pcall could catch.
 
 local failure = require "weir.failure"
+local returned = require "weir.returned"
 
 local branches = {
   ---What a waiting coroutine yields; passed outwards through an author's own coroutines.
@@ -101,12 +102,22 @@ function branches.line(level)
   end
 end
 
+-- How the body of a branch ended.
+local function came_to(branch, what, name, ok, value, ...)
+  local fault = ok and returned.surplus(what, name, ...)
+  if fault then ok, value = false, fault end
+  if not ok then value = failure.from(value) end -- where `traced` itself had no stack left
+  branch.ok, branch.value = ok, value
+end
+
 ---A new branch; it runs when its turn comes.
 ---@param scope string
 ---@param body fun(): any
 ---@param ctx weir.Context what the body was given
+---@param what string? whose code it is, for messages
+---@param name string?
 ---@return weir.Branch
-function branches:spawn(scope, body, ctx)
+function branches:spawn(scope, body, ctx, what, name)
   local order = self.created + 1
   local branch = { scope = scope, order = order, ctx = ctx, waits = {} }
   branch.co = create(function()
@@ -114,9 +125,7 @@ function branches:spawn(scope, body, ctx)
       branch.ok, branch.value = false, branch.raised
       return
     end
-    local ok, value = xpcall(body, traced)
-    if not ok then value = failure.from(value) end -- where `traced` itself had no stack left
-    branch.ok, branch.value = ok, value
+    came_to(branch, what, name, xpcall(body, traced))
   end)
   self.created = order
   self.live[order] = branch
@@ -161,8 +170,11 @@ end
 local function park(branch, verb)
   if not isyieldable() then
     branch.wait = nil
-    error(("ctx:%s cannot wait here: Lua cannot suspend inside a sort comparator, a gsub callback, "
-      .. "a metamethod of tostring or a require"):format(verb), 0)
+    error(failure.new {
+      retryable = false,
+      message = ("ctx:%s cannot wait here: Lua cannot suspend inside a sort comparator, a gsub callback, "
+        .. "a metamethod of tostring or a require"):format(verb),
+    }, 0)
   end
   yield(PARK)
   local raised = branch.raised
@@ -296,6 +308,21 @@ function branches:settle(future)
   for _, wait in ipairs(waits) do
     if wait.branch.wait == wait and wait.check(future) then self:wake(wait) end
   end
+end
+
+---The operations that branches of this scope wait for.
+---@param scope string
+---@return weir.Operation[]
+function branches:awaited_in(scope)
+  local operations = {}
+  for _, branch in pairs(self.live) do
+    if branch.wait and branch.scope:sub(1, #scope) == scope then
+      for _, future in ipairs(branch.wait) do
+        if future.kind then operations[#operations + 1] = future end
+      end
+    end
+  end
+  return operations
 end
 
 ---Raise in every other branch whose scope begins so. One that is about to go on, or to begin, gets

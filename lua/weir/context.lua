@@ -40,13 +40,27 @@ local function verb_names()
   return VERBS
 end
 
+-- Names that other engines have for a verb.
+local MEANT = {
+  call = "invoke", execute = "invoke", child = "invoke", activity = "step", task = "step", wait = "sleep",
+  delay = "sleep", await = "spawn{ … }:await",
+}
+
+local function advice(run, key)
+  local near = MEANT[key] or type(key) == "string" and nearest.find(key, verb_names())
+  if near then return ("; did you mean %s?"):format(near) end
+  local body = run.definition and run.definition.run
+  if body and debug.getinfo(body, "u").nparams == 1 then return "; run gets (ctx, data): the data comes second" end
+  return ""
+end
+
 local made = {} -- fields made when first asked for
 
 local metatable = {
   __name = "weir.Context",
   __metatable = "weir.Context",
   __newindex = function(_, key)
-    error(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)), 2)
+    misuse(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)))
   end,
   __index = function(ctx, key)
     local call = verbs[key]
@@ -56,9 +70,8 @@ local metatable = {
       rawset(ctx, key, value)
       return value
     end
-    if LATER[key] then error(("ctx:%s is not there yet"):format(key), 2) end
-    local near = type(key) == "string" and nearest.find(key, verb_names())
-    error(("ctx has no %s%s"):format(tostring(key), near and ("; did you mean %s?"):format(near) or ""), 2)
+    if LATER[key] then misuse(("ctx:%s is not there yet"):format(key)) end
+    misuse(("ctx has no %s%s"):format(tostring(key), advice(ctx[STATE].run, key)))
   end,
 }
 
@@ -462,22 +475,38 @@ function verbs.tag(ctx, key, value)
   run.outbox:tell("tag", run.tags)
 end
 
+local RUN_FIELDS = { "attempt", "bundle", "created_at", "depth", "id", "parent", "root", "workflow" }
+
+local run_metatable = { __name = "weir.RunInfo", __metatable = "weir.RunInfo" }
+
+function run_metatable.__index(_, key)
+  if key == "parent" then return nil end -- of a root
+  local near = type(key) == "string" and nearest.find(key, RUN_FIELDS)
+  misuse(("ctx.run has no %s; %s"):format(tostring(key), near and ("did you mean %s?"):format(near)
+    or "it has " .. table.concat(RUN_FIELDS, ", ")))
+end
+
 function made.run(state)
   local run = state.run
   run.observed = true
   local id = run.id
   local _, depth = id:gsub("/", "")
-  return {
+  return setmetatable({
     id = id, workflow = run.workflow, attempt = run.attempt, parent = id:match("^(.*)/[^/]*$"),
     root = id:match("^[^/]*"), depth = depth, bundle = run.bundle_hash, created_at = run.created_at,
-  }
+  }, run_metatable)
 end
 
 function made.deps(state) return deps.of_run(state.run) end
 
+local log_metatable = {
+  __name = "weir.Log", __metatable = "weir.Log",
+  __call = function() misuse('name the level: ctx.log:info("…"), or debug, warn, error') end,
+}
+
 function made.log(state)
   local run = state.run
-  local log = {}
+  local log = setmetatable({}, log_metatable)
   for _, level in ipairs { "debug", "info", "warn", "error" } do
     log[level] = function(self, text, fields)
       if self ~= log then misuse(("call ctx.log:%s with a colon"):format(level)) end

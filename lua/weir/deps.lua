@@ -43,7 +43,7 @@ local metatable = { __metatable = "weir.Deps", __name = "weir.Deps" }
 
 function metatable.__index(face, key)
   local dep = look_up(face, key)
-  if dep.ok then return dep.value end
+  if dep.ok and dep.value ~= json.null then return dep.value end
 end
 
 function metatable.__call(face, key)
@@ -63,7 +63,7 @@ function metatable.__pairs(face)
 end
 
 function metatable.__newindex(_, key)
-  error(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)), 2)
+  verb.misuse(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)))
 end
 
 ---@param keys string[]

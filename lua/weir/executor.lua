@@ -15,6 +15,7 @@ local failure = require "weir.failure"
 local journal = require "weir.journal"
 local json = require "weir.json"
 local retry = require "weir.retry"
+local returned = require "weir.returned"
 local sandbox = require "weir.sandbox"
 local step = require "weir.step"
 local undo = require "weir.undo"
@@ -179,12 +180,12 @@ local function run_body(self, definition, text)
     error(failure.new { code = "payload_invalid", message = "the data is no JSON: " .. message, retryable = false }, 0)
   end
   if definition.transform then
-    data = definition.transform(data)
+    data = returned.only("the schema of workflow", self.workflow, definition.transform(data))
   elseif definition.validate then
     local violations = definition.validate(data)
     if violations then error(executor.invalid_data(self.workflow, violations), 0) end
   end
-  return definition.run(self.ctx, data)
+  return definition.run(self.ctx, data) -- a tail call: errors of weir's own are told at the author's lines
 end
 
 function Run:start()
@@ -194,7 +195,8 @@ function Run:start()
     return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
   self.ctx = context.new(self, "")
-  self.main = self.branches:spawn("", function() return run_body(self, definition, self.data) end, self.ctx)
+  local function body() return run_body(self, definition, self.data) end
+  self.main = self.branches:spawn("", body, self.ctx, "workflow", self.workflow)
 end
 
 ---No more of the author's code runs. What the last turn told may never have come to the store: it
@@ -277,6 +279,7 @@ function Run:end_early(settles, why)
   if settles.settled then return end
   settles.dropped = true
   if not settles.kind then
+    for _, operation in ipairs(self.branches:awaited_in(settles.scope)) do operation.lost = why end
     self:cancel_children(settles.scope, "cancelled: it " .. why)
     self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
   elseif settles.open and not settles.told_to_end then
@@ -431,6 +434,7 @@ function Run:advance()
     elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
       self:adopt()
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
+      self:warn_of_unawaited()
       if self.unsaid then return end
       if not undo.begin(self) then return self:finish() end
     elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
@@ -452,6 +456,9 @@ end
 function Run:adopt()
   local cancel, at_once = self.journal.cancel, self.journal.at_once
   self.adopted = context.adopt(self)
+  for _, operation in ipairs(self.journal:open_children()) do
+    if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
+  end
   local why = at_once and passed_on(at_once.value) or "cancelled: the run failed"
   if self.failure or cancel then self:cancel_children("", why) end
   if cancel then self:cancel_abandoned() end
@@ -474,6 +481,19 @@ end
 -- A child's failure is its parent's to deal with.
 local function report_failed(self, made)
   if not self.id:find("/", 1, true) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
+end
+
+-- The failure of a child that the code did not await changes nothing, so that nothing else would tell of it.
+function Run:warn_of_unawaited()
+  local failures = self.journal.barren
+  if not failures or self.journal.cancel then return end
+  for _, operation in ipairs(failures:unawaited()) do
+    if not operation.said then
+      operation.said = true
+      self:say("warn", ('child "%s" (%s) failed and was not awaited: %s'):format(operation.id, operation.subject,
+        failure.decode(operation.outcome.value).message))
+    end
+  end
 end
 
 -- Everything below this run has ended, but for children that were told to end: the store waits for those.
@@ -551,13 +571,18 @@ local function begin_fused(parent, one)
   return child
 end
 
+-- Its result as JSON, if that is all it came to.
+local function result_of(child, ok, value, ...)
+  if not ok or returned.surplus("workflow", child.workflow, ...) then return nil end
+  return (verb.encode(child, value, "the result"))
+end
+
 -- Run it. If it did nothing but return, its result goes with the invoke.
 local function compute(self, one)
   local host, child = self.host, begin_fused(self, one)
   sandbox.enter(self.bundle, child)
   host.limit(FUSED_MS, true)
-  local ok, value = pcall(run_body, child, one.definition, one.data)
-  local result = ok and verb.encode(child, value, "the result")
+  local result = result_of(child, pcall(run_body, child, one.definition, one.data))
   local late = host.limit(nil)
   sandbox.leave()
   if not result or late or child.observed then

@@ -24,7 +24,7 @@ local failure = {}
 failure.RESERVED = {
   interrupted = true, child_failed = true, timeout = true, cancelled = true, expired = true,
   unknown_workflow = true, invalid_data = true, duplicate_id = true, replay_mismatch = true,
-  payload_too_large = true, payload_invalid = true, cycle = true, too_many_failures = true,
+  payload_too_large = true, payload_invalid = true, cycle = true, too_deep = true, too_many_failures = true,
   blocked = true, memory = true, lost = true,
 }
 
@@ -38,6 +38,7 @@ local metatable = {
   __metatable = "weir.failure",
   __name = "weir.failure",
   __tostring = function(self) return tostring(self.message) end,
+  __concat = function(a, b) return tostring(a) .. tostring(b) end,
 }
 
 -- tostring() of anything: user code may have put a __tostring there that raises. Without the

@@ -4,6 +4,7 @@ local failure = require "weir.failure"
 local identifier = require "weir.id"
 local json = require "weir.json"
 local order = require "weir.order"
+local returned = require "weir.returned"
 local verb = require "weir.verb"
 
 local check_options, check_run, misuse = verb.check_options, verb.check_run, verb.misuse
@@ -12,7 +13,13 @@ local futures = {}
 
 local future_methods = {}
 local OF = setmetatable({}, { __name = "weir.future" })
-local future_metatable = { __index = future_methods, __metatable = "weir.Future", __name = "weir.Future" }
+local future_metatable = { __metatable = "weir.Future", __name = "weir.Future" }
+
+function future_metatable.__index(_, key)
+  return future_methods[key]
+    or misuse(("a future has no %s; future:await() waits for its result, future:settle() also for its failure")
+      :format(tostring(key)))
+end
 
 ---@class weir.Future
 ---@field await fun(self: weir.Future): any, weir.Info?
@@ -40,13 +47,13 @@ local function read(run, operation)
         }
       end
     else
-      operation.ok, operation.value = true, json.decode(outcome.value)
+      operation.ok, operation.value = true, verb.result(outcome.value)
     end
     if operation.kind == "invoke" then
-      operation.info = {
+      operation.info = setmetatable({
         id = outcome.run or operation.child, attempts = outcome.attempts,
         started_at = operation.asked_at, finished_at = outcome.finished_at,
-      }
+      }, returned.INFO)
     end
     return
   end
@@ -96,7 +103,7 @@ end
 
 local function settled(run, settles)
   local ok, value = result_of(run, settles)
-  if ok then return { ok = true, value = value } end
+  if ok then return { ok = true, value = verb.member(value) } end
   return { ok = false, error = value }
 end
 
@@ -124,11 +131,12 @@ local function begin_all(state, run, name, t)
       local fault = identifier.fault(label)
       if fault then misuse(("ctx:%s: the key%s"):format(name, fault)) end
       local ctx = require("weir.context").new(run, scope .. label .. ":")
-      settles = run.branches:spawn(scope .. label .. ":", function() return item(ctx) end, ctx)
+      settles = run.branches:spawn(scope .. label .. ":", function() return item(ctx) end, ctx, "branch", label)
     else
       settles = type(item) == "table" and rawget(item, OF)
       if not settles then
-        misuse(("ctx:%s: [%s] is a %s, not a future or a function"):format(name, tostring(key), type(item)))
+        misuse(("ctx:%s: [%s] is a %s, not a future or a function (ctx:spawn makes one)"):format(name,
+          tostring(key), type(item)))
       end
     end
     keys[#keys + 1], items[#items + 1] = key, settles
@@ -149,6 +157,12 @@ local function in_items(items)
   local times = {}
   for _, settles in ipairs(items) do times[settles] = (times[settles] or 0) + 1 end
   return times
+end
+
+-- What came of a list is a list; of none only where it is marked as one.
+local function listed(results, t, count)
+  local is_list = #results == count and (count > 0 or json.is_array(t))
+  return is_list and json.array(results) or results
 end
 
 ---Every result under its key, or the first failure; the others go on.
@@ -179,9 +193,9 @@ function futures.all(ctx, t)
   local results = {}
   for i, key in ipairs(keys) do
     local _, value = result_of(run, items[i])
-    results[key] = value
+    results[key] = verb.member(value)
   end
-  return #keys > 0 and #results == #keys and json.array(results) or results
+  return listed(results, t, #keys)
 end
 
 ---How each ended, under its key.
@@ -200,7 +214,7 @@ function futures.settle(ctx, t)
   end
   local results = {}
   for i, key in ipairs(keys) do results[key] = settled(run, items[i]) end
-  return results
+  return listed(results, t, #keys)
 end
 
 local RACE_OPTIONS = { losers = true }

@@ -6,6 +6,7 @@ local duration = require "weir.duration"
 local failure = require "weir.failure"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
+local verb = require "weir.verb"
 
 local weir = {}
 
@@ -81,8 +82,8 @@ local function check_error_field(name)
     if field == name then return end
   end
   local meant = nearest.find(tostring(name), ERROR_FIELDS)
-  error(('weir.error: unknown field "%s"; %s'):format(tostring(name), meant
-    and ('did you mean "%s"?'):format(meant) or "it has " .. table.concat(ERROR_FIELDS, ", ")), 3)
+  verb.misuse(('weir.error: unknown field "%s"; %s'):format(tostring(name), meant
+    and ('did you mean "%s"?'):format(meant) or "it has " .. table.concat(ERROR_FIELDS, ", ")))
 end
 
 -- A caught error may be the message of another; a plain table would read "table".
@@ -104,23 +105,25 @@ end
 ---@return weir.Failure
 function weir.error(fields)
   if type(fields) ~= "table" then
-    error("weir.error takes a table: weir.error { code = …, message = … }", 2)
+    verb.misuse("weir.error takes a table: weir.error { code = …, message = … }")
   end
   for name in pairs(fields) do check_error_field(name) end
   if fields.code ~= nil and (type(fields.code) ~= "string" or fields.code == "") then
-    error("weir.error: code must be text", 2)
+    verb.misuse("weir.error: code must be text")
   end
-  if not says(fields.message) then error("weir.error: message must be text; what else there is goes to details", 2) end
+  if not says(fields.message) then
+    verb.misuse("weir.error: message must be text; what else there is goes to details")
+  end
   if failure.RESERVED[fields.code] then
-    error(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code), 2)
+    verb.misuse(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code))
   end
   if fields.retryable ~= nil and type(fields.retryable) ~= "boolean" then
-    error("weir.error: retryable must be true or false", 2)
+    verb.misuse("weir.error: retryable must be true or false")
   end
   local retry_after_ms, fault
   if fields.retry_after ~= nil then
     retry_after_ms, fault = duration.ms(fields.retry_after)
-    if fault then error("weir.error: retry_after: " .. fault, 2) end
+    if fault then verb.misuse("weir.error: retry_after: " .. fault) end
   end
   return failure.new {
     code = fields.code or "error",
@@ -137,7 +140,7 @@ end
 ---@return weir.Failure
 function weir.fatal(message, details)
   if not says(message) then
-    error("weir.fatal takes a message; for a code of your own: weir.error { code = …, retryable = false }", 2)
+    verb.misuse("weir.fatal takes a message; for a code of your own: weir.error { code = …, retryable = false }")
   end
   return failure.new { code = "error", message = message, details = details, retryable = false }
 end

@@ -9,6 +9,7 @@ local files = require "weir.files"
 local futures = require "weir.futures"
 local json = require "weir.json"
 local retry = require "weir.retry"
+local returned = require "weir.returned"
 local undo = require "weir.undo"
 local verb = require "weir.verb"
 
@@ -32,6 +33,13 @@ function step.pause(run, policy, stream, failures, raised)
   return pause
 end
 
+-- What a try came to: whether it went well, and the value or the failure.
+local function came_to(operation, ok, value, ...)
+  local fault = ok and returned.surplus("step", operation.id, ...)
+  if fault then return false, fault end
+  return ok, value
+end
+
 -- One try. Returns whether it is over, and if not the pause before the next.
 local function try_step(run, operation, options, failures)
   local journal, host = run.journal, run.host
@@ -42,9 +50,9 @@ local function try_step(run, operation, options, failures)
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
   local body = host.mocked_step and host.mocked_step(run, operation) or options.run
-  local ok, value = xpcall(body, function(raised)
+  local ok, value = came_to(operation, xpcall(body, function(raised)
     return failure.from(raised, branches.traceback())
-  end, about)
+  end, about))
   local late = operation.timeout_ms and host.limit(nil)
   files.end_step(operation)
   run.step = nil
@@ -138,7 +146,7 @@ function step.verb(ctx, id, body)
   local result = futures.await(run, "step", operation)
   if given.undo then
     undo.add(run, operation.id, function(own)
-      own:step("step", function(about) given.undo(json.decode(operation.outcome.value), about) end)
+      own:step("step", function(about) given.undo(verb.result(operation.outcome.value), about) end)
     end)
   end
   return result

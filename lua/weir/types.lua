@@ -27,8 +27,8 @@ local ctx = {}
 ---@field created_at integer ms since 1970
 
 ---What became of the nodes that a node depends on. `deps.extract` is the result of the one that is called so, nil when
----it did not complete; `deps("extract")` tells how it ended; `pairs(deps)` goes over those that completed, in the order
----of depends_on. Each is read when it is asked for, once. Another key is an error.
+---it did not complete or returned nothing; `deps("extract")` tells how it ended; `pairs(deps)` goes over those that
+---completed, in the order of depends_on. Each is read when it is asked for, once. Another key is an error.
 ---@class weir.Deps
 ---@field [string] any
 ---@overload fun(key: string): weir.Settled
@@ -61,7 +61,7 @@ local ctx = {}
 ---@field key string
 ---@field within? weir.Duration how long the run that this begins stands for others; 1h unless given
 
----What there is to know about a child that completed.
+---About a child that completed.
 ---@class weir.Info
 ---@field id string the child's run
 ---@field attempts integer
@@ -89,8 +89,8 @@ local ctx = {}
 ---@class weir.RaceOptions
 ---@field losers? "cancel"|"keep" "cancel" unless given
 
----Runs a child and waits for it. Raises `child_failed`, `timeout`, `unknown_workflow`,
----`invalid_data`, `cycle`.
+---Runs a child and waits for it. A result of null is nil, as every whole result; within tables it is `weir.null`.
+---Raises `child_failed`, `timeout`, `unknown_workflow`, `invalid_data`, `cycle`, `too_deep`.
 ---@param options weir.InvokeOptions
 ---@return any result
 ---@return weir.Info info
@@ -101,7 +101,8 @@ function ctx:invoke(options) end
 ---@return weir.Future future of what `ctx:invoke` would return
 function ctx:spawn(options) end
 
----Waits for all: every result under its key. The first failure is raised, the others go on.
+---Waits for all: every result under its key, `weir.null` where there is none. The first failure is raised, the others
+---go on.
 ---@generic K
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any> functions are run as branches
 ---@return table<K, any>
@@ -113,7 +114,8 @@ function ctx:all(t) end
 ---@return table<K, weir.Settled>
 function ctx:settle(t) end
 
----Waits for the first to end: its result and its key, or its failure.
+---Waits for the first to end: its result and its key, or its failure. The others are cancelled at once; a child begun
+---elsewhere that only a loser awaited is cancelled when the run returns.
 ---@generic K
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
 ---@param options? weir.RaceOptions
@@ -121,7 +123,7 @@ function ctx:settle(t) end
 ---@return K key
 function ctx:race(t, options) end
 
----Runs ordinary Lua once and remembers what it returned.
+---Runs ordinary Lua once and remembers the one value that it returned; more than one is an error.
 ---@param id string
 ---@param body fun(about: weir.StepAbout): weir.Payload
 ---@return any result

@@ -8,6 +8,7 @@ local identifier = require "weir.id"
 local json = require "weir.json"
 local keys = require "weir.keys"
 local nearest = require "weir.nearest"
+local sandbox = require "weir.sandbox"
 
 local verb = {
   ---The private side of a context stands under a key that authors cannot name.
@@ -20,9 +21,11 @@ function verb.raise(code, message, more)
   error(failure.new(more), 0)
 end
 
--- The author's mistake, with the author's line.
+---The author's mistake, with the author's line. In a run no other attempt would go better, as it runs the same code.
+---@param text string
 function verb.misuse(text)
-  error(branches.line() .. ": " .. text, 0)
+  local message = branches.line() .. ": " .. text
+  error(sandbox.current() and failure.new { message = message, retryable = false } or message, 0)
 end
 
 function verb.check_run(run, name)
@@ -85,6 +88,40 @@ function verb.too_large(run, text, what)
   }
 end
 
+---A whole result, to the code that receives it: JSON's null is nil there, and weir.null only within tables.
+---@param text string JSON
+---@return any
+function verb.result(text)
+  local value = json.decode(text)
+  if value ~= json.null then return value end
+end
+
+---The same within a table, which nil would leave a hole in.
+---@param value any
+---@return any
+function verb.member(value)
+  if value == nil then return json.null end
+  return value
+end
+
+-- Whether a future stands somewhere in a value.
+local function has_future(value, seen)
+  if type(value) ~= "table" or seen[value] then return false end
+  local metatable = debug.getmetatable(value)
+  if metatable and rawget(metatable, "__name") == "weir.Future" then return true end
+  seen[value] = true
+  for _, member in next, value do
+    if has_future(member, seen) then return true end
+  end
+  return false
+end
+
+-- As JSON sees it, a future is a table with keys that are none.
+local function say_future(value, message)
+  if not message:find "a key of type table cannot be JSON$" or not has_future(value, {}) then return message end
+  return (message:gsub("a key of type table cannot be JSON$", "a future cannot be JSON: await it"))
+end
+
 ---A payload as JSON text; nil is null.
 ---@return string? text
 ---@return weir.Failure? fault
@@ -93,7 +130,8 @@ function verb.encode(run, value, what)
   local text, message = json.try_encode(value)
   if not text then
     return nil, failure.new {
-      code = "payload_invalid", retryable = false, message = what .. " cannot be written as JSON: " .. message,
+      code = "payload_invalid", retryable = false,
+      message = ("%s cannot be written as JSON: %s"):format(what, say_future(value, message)),
     }
   end
   local fault = verb.too_large(run, text, what)

@@ -86,7 +86,7 @@ describe("a workflow", function()
     assert.equal("failed", run.state)
     local cause = run.error
     while cause.cause do cause = cause.cause end
-    assert.equal("cycle", cause.code)
+    assert.equal("too_deep", cause.code)
     assert.matches("deep > deep > deep", cause.message, 1, true)
     assert.is_not_nil(store:run(run.id .. ("/deeper"):rep(5)))
     assert.is_nil(store:run(run.id .. ("/deeper"):rep(6)))

@@ -101,7 +101,7 @@ function effects.invoke(self, record, take)
   end
   local _, depth = id:gsub("/", "")
   if depth > max_depth then
-    return refuse(self, record, operation, "cycle",
+    return refuse(self, record, operation, "too_deep",
       ("invoking %s goes deeper than %d runs: %s"):format(workflow, max_depth, chain_of(self, record.id)))
   end
   if unknown ~= "" and not self.registry[workflow] then

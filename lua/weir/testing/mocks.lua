@@ -10,6 +10,7 @@ local frozen = require "weir.frozen"
 local identifier = require "weir.id"
 local keys = require "weir.keys"
 local nearest = require "weir.nearest"
+local returned = require "weir.returned"
 local terminal = require "weir.terminal"
 local verb = require "weir.verb"
 local weir = require "weir"
@@ -21,6 +22,7 @@ local AFTER = { __name = "testing.after" }
 
 ---@class weir.testing.Mock
 ---@field name string for messages
+---@field subject string the workflow, or the step
 ---@field answer any
 ---@field calls integer so far; of a sequence, how many of its answers were given
 
@@ -79,6 +81,13 @@ function Mocks:misuse(text)
   return { raised = failure.new { message = text, retryable = false } }
 end
 
+-- A mock returns one value, as the code that it stands for.
+local function came_to(mock, ok, value, ...)
+  local fault = ok and returned.surplus("mock", mock.subject, ...)
+  if fault then return false, fault end
+  return ok, value
+end
+
 function Mocks:resolve(mock, answer, ...)
   local kind = getmetatable(answer)
   if kind == SEQUENCE then
@@ -95,7 +104,7 @@ function Mocks:resolve(mock, answer, ...)
   elseif failure.is_failure(answer) then
     return { raised = answer }
   elseif type(answer) == "function" then
-    local ok, value = xpcall(answer, traced, ...)
+    local ok, value = came_to(mock, xpcall(answer, traced, ...))
     if not ok then return { raised = value } end
     if type(value) == "function" then return { value = value } end -- no JSON: the run says so
     return self:resolve(mock, value)
@@ -154,7 +163,7 @@ function Mocks:mock(workflow, answer)
     real = there and there.definition or false
     self.real[workflow] = real
   end
-  local mock = { name = ('the mock of "%s"'):format(workflow), answer = answer, calls = 0 }
+  local mock = { name = ('the mock of "%s"'):format(workflow), subject = workflow, answer = answer, calls = 0 }
   self.workflows[workflow] = mock
   self:install(workflow, self:definition(workflow, mock, real))
 end
@@ -199,7 +208,7 @@ function Mocks:mock_step(workflow, id, answer)
     verb.misuse('runner:mock_step: name the step, as in "charge" or "ship:*"')
   end
   table.insert(self.steps, {
-    workflow = workflow, pattern = pattern_of(id), answer = answer, calls = 0,
+    workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0,
     name = ('the mocked step "%s" of "%s"'):format(id, workflow),
   })
 end

@@ -162,9 +162,10 @@ return {
     fails = "payload_invalid",
   },
   {
-    "runs that ask for each other without end are a cycle, the chain printed",
+    "runs that ask for each other without end are too deep, the chain printed",
     run = [[ return ctx:invoke { id = "down", workflow = "deeper", data = { left = 50 } } ]],
-    fails = "child_failed", expect = { r = { error = "~goes deeper than 8 runs: r > deeper > deeper" } },
+    fails = "child_failed", expect = { r = { error = "~goes deeper than 8 runs: r > deeper > deeper" },
+      ["r/down/down/down/down/down/down/down/down"] = { error = '~"code":"too_deep"' } },
   },
   {
     "a run just deep enough goes on",

@@ -84,6 +84,20 @@ return {
       }
       return kept:await() ]],
     result = "kept", expect = { ["r/race#1:slow:child"] = { state = "cancelled" } } },
+  { "a race ends with its winner, and its run, whatever a loser waits for",
+    run = [[
+      local slow = ctx:spawn { id = "slow", workflow = "day" }
+      local value = ctx:race { clock = function(own) own:sleep "5ms" return "late" end,
+        answer = function() return slow:await() end }
+      return { value, (ctx:step("after", function() return "went on" end)) } ]],
+    result = { "late", "went on" }, expect = { ["r/slow"] = { state = "cancelled" } } },
+  { "what a loser waited for can be awaited later",
+    run = [[
+      local nap = ctx:spawn { id = "nap", workflow = "nap", data = { ms = 400, value = "n" } }
+      local value = ctx:race { clock = function(own) own:sleep "1ms" return "late" end,
+        answer = function() return nap:await() end }
+      return { value, (nap:await()) } ]],
+    result = { "late", "n" } },
   { "a race of nobody", fields = "retry = { attempts = 1 },", run = [[ ctx:race {} ]], fails = "error" },
   { "what a race does not know is told", fields = "retry = { attempts = 1 },",
     run = [[ ctx:race({ function() end }, { losers = "shoot" }) ]], fails = "error" },

@@ -71,7 +71,55 @@ return {
   { "a step is run, and what it returns remembered",
     run = [[ return ctx:step("s", function() return { 1, "two" } end) ]],
     result = { 1, "two" } },
-  { "a step returns nothing", run = [[ return { ctx:step("s", function() end) == weir.null } ]], result = { true } },
+  { "a step, a child, a branch that wins: what returns nothing, or null, gives nil",
+    run = [[
+      local won, key = ctx:race { branch = function() end }
+      return { type(ctx:step("s", function() end)), type(ctx:step("null", function() return weir.null end)),
+        type((ctx:invoke { id = "n", workflow = "noted", data = weir.null })), type(ctx:spawn { id = "c",
+        workflow = id .. "-child" }:await()), type(won), key } ]],
+    child = [[ ctx:sleep "2ms" ]],
+    result = { "nil", "nil", "nil", "nil", "nil", "branch" } },
+  { "within the results of all and settle null is weir.null",
+    run = [[
+      local list = ctx:all { function() return 1 end, function() end, ctx:spawn { id = "n", workflow = "noted",
+        data = weir.null } }
+      local settled = ctx:settle { function() end }
+      return { list, settled, list[2] == weir.null, settled[1].value == weir.null } ]],
+    expect = { r = { result = '[[1,null,null],[{"ok":true,"value":null}],true,true]' } } },
+  { "a graph's node that returned nothing is nil, and weir.null where it stands in a table",
+    code = [[ return {
+      weir.workflow { id = id .. "-none", run = function(ctx) ctx:sleep "1ms" end },
+      weir.workflow { id = id .. "-reads", run = function(ctx)
+        local deps, walked = ctx.deps, nil
+        for _, value in pairs(deps) do walked = value == weir.null end
+        return { type(deps.none), deps("none").value == weir.null, walked }
+      end },
+      weir.graph { id = id, nodes = {
+        { key = "none", workflow = id .. "-none" },
+        { key = "reads", workflow = id .. "-reads", depends_on = { "none" } },
+        { key = "given", workflow = "noted", depends_on = { "none" },
+          data = function(_, deps) return { type(deps.none), deps("none").value == weir.null } end },
+      } },
+    } ]],
+    result = { given = { "nil", true }, reads = { "nil", true, true } } },
+  { "a step that returns several values fails at once", fields = 'retry = { attempts = 3, delay = "1ms" },',
+    run = [[ ctx:step("s", function() return 1, 2 end) ]],
+    fails = "error",
+    expect = { r = { attempt = 1, error = '~step \\"s\\" returned 2 values' }, ["r [s]"] = { attempts = 1 } } },
+  { "so does a child, and a workflow", fields = 'retry = { attempts = 3, delay = "1ms" },',
+    run = [[ return ctx:invoke { id = "c", workflow = id .. "-child" } ]],
+    child = [[ return nil, "not found" ]],
+    fails = "child_failed", expect = { ["r/c"] = { attempt = 1, error = "~returned 2 values" } } },
+  { "the misuse of a verb fails at once", fields = 'retry = { attempts = 3, delay = "1ms" },',
+    run = [[ ctx:step(function() end) ]], fails = "error", expect = { r = { attempt = 1 } } },
+  { "a failure can be put together with text", fields = "retry = { attempts = 1 },",
+    run = [[
+      local _, raised = pcall(error, weir.fatal "no")
+      return { "failed: " .. raised, raised .. "!" } ]],
+    result = { "failed: no", "no!" } },
+  { "a child that fails and is not awaited leaves a warning",
+    run = [[ ctx:spawn { id = "f", workflow = "fails", data = { message = "torn" } } return "well" ]],
+    result = "well", expect = { r = { log = "~failed and was not awaited: torn" } } },
   { "a step is told its attempt and its key",
     run = [[ return ctx:step("s", function(about)
         return { about.attempt, about.key == ctx.run.id .. ":s", about.deadline_ms == nil } end) ]],
