@@ -61,6 +61,15 @@ void link_face(lua_State *L, const Link *link) {
 static int unreachable(lua_State *L, const Link *link, const char *why) {
     const char *url = link->config->redis.url;
     const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // that folder is of weir dev
+    if (strncmp(why, "Protocol error", strlen("Protocol error")) == 0)
+        return fault_raise(
+            L, EX_UNAVAILABLE,
+            "what answers at %s is no Redis (%s); is another port meant (--redis URL)?", url, why);
+    if (!link->config->redis_found)
+        return fault_raise(L, EX_UNAVAILABLE,
+                           "there is no .weir/ here or above, and no Redis at %s (%s); run this "
+                           "where weir dev runs, or name a Redis (--redis URL, WEIR_REDIS)",
+                           url, why);
     return fault_raise(L, EX_UNAVAILABLE,
                        "Redis at %s cannot be reached: %s; is %s running, or is another meant "
                        "(--redis URL)?",

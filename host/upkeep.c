@@ -185,8 +185,9 @@ void upkeep_lost(Upkeep *upkeep, int64_t host) {
         upkeep->events.on_retired(upkeep->events.owner);
         return;
     }
-    log_error("the lease of this host was taken: it was not renewed for %d ms; its runs go on "
-              "elsewhere, from their journals",
+    log_error("the lease of this host was taken: either it was not renewed for %d ms, and other "
+              "hosts go on with its runs, or all data was removed from Redis (FLUSHALL): weir list "
+              "shows what is there",
               LEASE_MS);
     upkeep->state = UPKEEP_RETIRED;
     uv_timer_stop(&upkeep->beat);
@@ -328,7 +329,8 @@ static void on_announced(void *owner, Batch *batch, const Answer *answer) {
     const Reply *groups = answer ? answer->groups : NULL;
     on_replied(upkeep, batch, answer);
     if (upkeep->state != UPKEEP_ANNOUNCING) return;
-    for (size_t i = 0; i + 1 < reply_count(groups); i++) { // the last is the sweep's
+    for (size_t i = 0; i + 2 < reply_count(groups);
+         i++) { // those of the sweep, and on safety, last
         const Reply *reply = reply_at(groups, i);
         if (!reply_is(reply_at(reply, 0), "error")) continue;
         log_error("cannot announce the workflows: %s", reply_text(reply_at(reply, 1)));
@@ -336,6 +338,27 @@ static void on_announced(void *owner, Batch *batch, const Answer *answer) {
         return;
     }
     serve(upkeep);
+}
+
+// {"safety", aof, policy}; an error where the user of Redis may not ask
+static void on_safety(void *about, const Reply *reply) {
+    const char *url = ((Upkeep *)about)->config->redis.url;
+    if (!reply_is(reply_at(reply, 0), "safety")) return;
+    const char *policy = reply_text(reply_at(reply, 2));
+    if (reply_is(reply_at(reply, 1), "0"))
+        log_warn("redis at %s has no append-only file: what was acknowledged is lost when it is "
+                 "restarted; redis-cli config set appendonly yes, and the same in redis.conf",
+                 url);
+    if (*policy && strcmp(policy, "noeviction") != 0)
+        log_warn("redis at %s may throw runs away when its memory is full: maxmemory-policy is %s; "
+                 "redis-cli config set maxmemory-policy noeviction, and the same in redis.conf",
+                 url, policy);
+}
+
+// A host that started its Redis itself knows how.
+static void ask_safety(Upkeep *upkeep, Batch *batch) {
+    batch_group(batch, "safety", 0, upkeep->config->command == COMMAND_SERVE ? on_safety : NULL,
+                upkeep);
 }
 
 static void announce(Upkeep *upkeep) {
@@ -352,6 +375,7 @@ static void announce(Upkeep *upkeep) {
     upkeep->announcement = NULL;
     assert(!upkeep->sweeping); // what went with `enlist` was answered
     sweep(upkeep, announcement);
+    ask_safety(upkeep, announcement);
     store_call(upkeep->store, announcement, 0, on_announced, upkeep);
 }
 

@@ -303,3 +303,42 @@ describe("a workflow whose file is gone", function()
       .. "the run gets that code %(bundle %x+%), which Redis keeps\n$", reply.stderr)
   end)
 end)
+
+describe("a Redis", function()
+  local folder
+
+  before_each(function()
+    folder = support.folder()
+    support.write(folder .. "/flows.lua", FLOWS)
+  end)
+  after_each(function() support.remove(folder) end)
+
+  it("that forgets is told of at each start", function()
+    local redis = support.redis { "--appendonly", "no", "--maxmemory-policy", "allkeys-lru" }
+    local host = support.host({ folder }, { redis = redis })
+    finally(function()
+      host:stop()
+      redis:stop()
+    end)
+    local stderr = host.process:stderr()
+    assert.matches("warn  redis at " .. redis.url .. " has no append-only file: what was acknowledged is lost when it "
+      .. "is restarted; redis-cli config set appendonly yes, and the same in redis.conf\n", stderr, 1, true)
+    assert.matches("may throw runs away when its memory is full: maxmemory-policy is allkeys-lru; ", stderr, 1, true)
+  end)
+
+  it("that keeps everything is no news", function()
+    local host = support.host { folder }
+    local _, stderr = host:stop()
+    assert.is_nil(stderr:find "warn")
+  end)
+
+  it("that is in another folder's .weir, or is none, is told so", function()
+    local bin = ("$(realpath '%s')/weir"):format(build)
+    local output <close> = assert(io.popen(("bin=\"%s\"; cd '%s' && "
+      .. "env -u WEIR_REDIS unshare -rn \"$bin\" stats 2>&1"):format(bin, folder)))
+    local text = output:read "a"
+    if text:find "^unshare" then return pending "no namespaces here" end
+    assert.matches("^weir: there is no .weir/ here or above, and no Redis at redis://127.0.0.1:6379/0 %(.*%); run this "
+      .. "where weir dev runs, or name a Redis %(%-%-redis URL, WEIR_REDIS%)\n$", text)
+  end)
+end)
