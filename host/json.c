@@ -16,9 +16,10 @@
 #include <string.h>
 
 enum {
-    NESTING = 512,    // as in lua/weir/json.lua
-    PATH_BYTES = 120, // as in lua/weir/json.lua
-    FEW_NAMES = 16,   // keys sorted without asking Lua for memory
+    NESTING = 512, // as in lua/weir/json.lua, as are the next two
+    DEEPEST = 544,
+    PATH_BYTES = 120,
+    FEW_NAMES = 16, // keys sorted without asking Lua for memory
     UPVALUE_NULL = 1,
     UPVALUE_ARRAY_MARK = 2,
 };
@@ -64,6 +65,7 @@ typedef struct {
 typedef struct {
     lua_State *L;
     int box;
+    int nesting;
     const void *null, *array_mark;
     char *data;
     size_t length, capacity;
@@ -322,7 +324,7 @@ static int write_table(Writer *w, const Link *link, int depth) {
     lua_Integer count = 0, lowest = 1, highest = 0;
     const char *odd = NULL;
 
-    if (depth == NESTING) return refuse(w, link, "a table nested deeper than %d", NESTING);
+    if (depth == w->nesting) return refuse(w, link, "a table nested deeper than %d", depth);
     luaL_checkstack(L, 8, NULL);
     for (lua_pushnil(L); lua_next(L, -2);) {
         lua_pop(L, 1);
@@ -399,10 +401,18 @@ static int write_value(Writer *w, const Link *link, int depth) {
 }
 
 // try_encode(value) -> text | nil, message
+// Stack: value or text, how deep it may be or nothing.
+static int nesting_of(lua_State *L) {
+    int given = 0;
+    lua_Integer nesting = lua_tointegerx(L, 2, &given);
+    return given && nesting >= 1 && nesting <= DEEPEST ? (int)nesting : NESTING;
+}
+
 static int try_encode(lua_State *L) {
     Writer w; // no initialiser: it would clear `small` each time
     w.L = L;
     w.box = 1;
+    w.nesting = nesting_of(L);
     w.data = w.small;
     w.length = 0;
     w.capacity = sizeof w.small;
@@ -425,6 +435,7 @@ static int try_encode(lua_State *L) {
 typedef struct {
     lua_State *L;
     const char *text, *at, *end;
+    int nesting;
 } Reader;
 
 static int fault(Reader *r, const char *reason, const char *where) {
@@ -633,8 +644,8 @@ static int read_value(Reader *r, int depth) {
     char c = *r->at;
     if (c == '"') return read_string(r);
     if (c == '{' || c == '[') {
-        if (depth == NESTING) {
-            lua_pushfstring(r->L, "nested deeper than %d", NESTING);
+        if (depth == r->nesting) {
+            lua_pushfstring(r->L, "nested deeper than %d", depth);
             return fault(r, lua_tostring(r->L, -1), r->at);
         }
         luaL_checkstack(r->L, 8, NULL);
@@ -659,8 +670,9 @@ static int read_text(Reader *r) {
     return r->at == r->end ? 0 : fault(r, "expected the end", r->at);
 }
 
-// try_decode(text) -> value | nil, message
+// try_decode(text, nesting|nil) -> value | nil, message
 static int try_decode(lua_State *L) {
+    int nesting = nesting_of(L);
     lua_settop(L, 1);
     if (lua_type(L, 1) != LUA_TSTRING) {
         lua_pushnil(L);
@@ -668,7 +680,7 @@ static int try_decode(lua_State *L) {
         return 2;
     }
     size_t length;
-    Reader r = {.L = L, .text = lua_tolstring(L, 1, &length)};
+    Reader r = {.L = L, .text = lua_tolstring(L, 1, &length), .nesting = nesting};
     r.at = r.text;
     r.end = r.text + length;
     if (read_text(&r)) {

@@ -139,8 +139,79 @@ describe("failure.encode", function()
     err.details = { err = err }
     assert.equal("top", again(err).message)
 
+    err.cause = 0 / 0
+    assert.is_not_nil(again(err).cause)
+
     local long = failure.new { message = "first" }
     for i = 1, 600 do long = failure.new { message = "level " .. i, cause = long } end
     assert.equal("level 600", again(long).message)
+  end)
+
+  it("bounds every text, and says how long it was", function()
+    local x = ("x"):rep(100000)
+    local err = again(failure.new {
+      code = x, message = x, traceback = x, details = { x }, run = x, operation = x, workflow = x })
+    local function is_cut(text, most, size)
+      assert.equal(("%s… (cut: %d bytes in all)"):format(text:sub(1, most), size), text)
+    end
+    is_cut(err.code, 512, 100000)
+    is_cut(err.message, 65536, 100000)
+    is_cut(err.traceback, 16384, 100000)
+    is_cut(err.details, 65536, 100004)
+    is_cut(err.run, 4096, 100000)
+    is_cut(err.operation, 4096, 100000)
+    is_cut(err.workflow, 512, 100000)
+    assert.equal(65536, #again(failure.new { message = x:sub(1, 65536) }).message)
+    assert.is_true(#failure.encode(failure.new { message = ("\xff"):rep(60000000) }) < 70000)
+  end)
+
+  it("bounds details that are deep, and can be read again", function()
+    local deep = { "bottom" }
+    for _ = 2, 512 do deep = { deep } end
+    local text = failure.encode(failure.new { cause = failure.new { details = deep } })
+    assert.equal("string", type(json.decode(text).cause.details))
+  end)
+
+  -- What each run of a chain keeps of the failure that the run below it handed on.
+  local function chain(depth, message)
+    local err, sizes = failure.new { code = "declined", message = message, traceback = "w.lua:1: in function" }, {}
+    local run = "root"
+    for level = 1, depth do
+      run = run .. "/below"
+      local text = failure.encode(err)
+      sizes[level] = #text
+      local cause = failure.decode(text)
+      err = failure.new {
+        code = "child_failed", message = "Child execution failed: " .. cause.message, run = run, operation = "below",
+        workflow = "w", traceback = "w.lua:2: in function", cause = cause,
+      }
+    end
+    return err, sizes
+  end
+
+  it("does not grow with the depth at which a run failed", function()
+    local err, sizes = chain(64, "no funds")
+    assert.is_true(sizes[64] < 8 * 1024)
+    assert.is_true(err:is("declined"))
+    assert.equal("Child execution failed: " .. err.cause.message, err.message)
+    local bottom, links, omitted = err, 1, 0
+    while bottom.cause do
+      omitted = omitted + (bottom.omitted or 0)
+      bottom, links = bottom.cause, links + 1
+    end
+    assert.equal("no funds", bottom.message)
+    assert.equal(65, links + omitted)
+  end)
+
+  it("keeps 64 KiB of its causes, the innermost of all", function()
+    local err, sizes = chain(40, ("m"):rep(256 * 1024))
+    for _, size in ipairs(sizes) do assert.is_true(size < 140 * 1024) end
+    while err.cause do err = err.cause end
+    assert.equal(("m"):rep(8192), err.message:sub(1, 8192))
+
+    local loud = failure.new { message = ("\1"):rep(65536), details = ("\1"):rep(10000) }
+    local text = failure.encode(failure.new { message = "top", cause = loud })
+    assert.is_true(#text < 66 * 1024)
+    assert.equal("\1\1", again(failure.new { cause = loud }).cause.message:sub(1, 2))
   end)
 end)

@@ -209,6 +209,20 @@ for _, tested in ipairs(codecs) do
         cycle)
     end)
 
+    it("nests as deep as is said, up to the deepest record", function()
+      local text = ("["):rep(544) .. ("]"):rep(544)
+      assert.equal(text, codec.try_encode(nested(544), json.DEEPEST))
+      assert.is_true(same(nested(544), (codec.try_decode(text, json.DEEPEST))))
+      assert.is_nil(codec.try_encode(nested(545), json.DEEPEST))
+      assert.equal("nested deeper than 544 at byte 545", select(2, codec.try_decode("[" .. text, json.DEEPEST)))
+      assert.equal("[[]]", codec.try_encode(nested(2), 2))
+      assert.is_nil(codec.try_encode(nested(3), 2))
+      for _, wrong in ipairs { 0, -1, 545, 1000000, "x", {} } do
+        assert.is_nil(codec.try_encode(nested(513), wrong))
+        assert.is_nil(codec.try_decode(("["):rep(513) .. ("]"):rep(513), wrong))
+      end
+    end)
+
     it("rejects what is no JSON, with the place", function()
       rejects("expected a value at byte 1", "")
       rejects("expected a value at byte 3", "  ")

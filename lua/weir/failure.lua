@@ -1,9 +1,10 @@
 -- Failures: the error objects of weir, and their way into JSON and back. Whatever user code raised
--- becomes one, and every failure can be encoded: what JSON cannot hold is shown as text.
+-- becomes one, and every failure can be encoded: what JSON cannot hold is shown as text, what is too long is cut.
 -- Never decides whether something is retried, never logs.
 
 local duration = require "weir.duration"
 local json = require "weir.json"
+local strings = require "weir.strings"
 
 local failure = {}
 
@@ -17,7 +18,8 @@ local failure = {}
 ---@field traceback string?
 ---@field retryable boolean? false: no attempt would go better
 ---@field retry_after_ms integer? the least pause before the next attempt
----@field cause weir.Failure? the child's own failure, whole
+---@field cause weir.Failure? the child's own failure
+---@field omitted integer? how many causes were left out between this one and `cause`
 
 ---Codes that only weir itself gives; authors cannot make failures with them.
 ---@type table<string, true>
@@ -27,8 +29,6 @@ failure.RESERVED = {
   payload_too_large = true, payload_invalid = true, cycle = true, too_deep = true, too_many_failures = true,
   blocked = true, memory = true, lost = true,
 }
-
-local TEXTS = { "code", "message", "run", "operation", "workflow", "traceback" }
 
 -- The sandbox hides debug from authors, and the metatable is locked: nobody can forge a failure.
 local raw_metatable = debug.getmetatable
@@ -58,19 +58,6 @@ local function message_of(raised)
   return (speaks and "" or "raised ") .. text_of(raised)
 end
 
--- Lua strings are bytes; a message must survive JSON, so bytes that are no UTF-8 become U+FFFD.
-local function readable(text)
-  local parts, from = {}, 1
-  local _, bad = utf8.len(text)
-  while bad do
-    parts[#parts + 1] = text:sub(from, bad - 1)
-    from = bad + 1
-    _, bad = utf8.len(text, from)
-  end
-  parts[#parts + 1] = text:sub(from)
-  return table.concat(parts, "\u{FFFD}")
-end
-
 ---Whether this failure, or one that caused it, has that code.
 ---@param code string
 ---@return boolean
@@ -98,6 +85,7 @@ function failure.new(fields)
     retryable = fields.retryable,
     retry_after_ms = fields.retry_after_ms,
     cause = fields.cause,
+    omitted = fields.omitted,
   }
   made.message = text_of(made.message == nil and made.code or made.message)
   if fields.retry_after ~= nil then
@@ -132,40 +120,98 @@ function failure.from(raised, traceback)
   }
 end
 
--- Ways to show details, from the faithful to the one that always fits.
-local SHOWN = {
-  function(details) return details end,
-  function(details) return json.try_encode(details) and details or readable(text_of(details)) end,
-  function(details) return readable(json.try_encode(details) or text_of(details)) end,
+-- ------------------------------------------------------------------------------------------------
+-- As JSON. A failure goes up through all runs above it, and each of them keeps it twice. So it is bounded, and the
+-- middle of a long chain is left out; it can still be looked up in the runs that it tells of.
+
+local KIB = 1024
+
+---@class weir.FailureBounds bytes of each text; `details` as JSON
+local OWN = {
+  code = 512, message = 64 * KIB, run = 4 * KIB, operation = 4 * KIB, workflow = 512, traceback = 16 * KIB,
+  details = 64 * KIB,
 }
+-- Of a cause that stands between others: its message repeats the one below it.
+local BETWEEN = {
+  code = 512, message = 256, run = KIB, operation = KIB, workflow = 512, traceback = KIB, details = 4 * KIB,
+}
+local TEXTS = { "code", "message", "run", "operation", "workflow", "traceback" }
+local CAUSES_BYTES = 64 * KIB -- of all causes together
+
+local UPPER, LOWER = 3, 5 -- links that are kept of a long chain: the failure and two causes, and the innermost ones
+local NESTING = 480 -- of details, so that a record with the chain around them is not too deep to be read
+
+local function bounded(value, most)
+  local kept = strings.readable(strings.first(value, most))
+  if #value <= most and #kept <= most then return kept end
+  return ("%s… (cut: %d bytes in all)"):format(strings.first(kept, most), #value)
+end
+
+-- Details as they are where JSON can hold them, else as text.
+local function bounded_details(details, most)
+  local text = json.try_encode(details, NESTING)
+  if text and #text <= most then return details end
+  return bounded(text or text_of(details), most)
+end
 
 -- A plain table of what JSON can hold. Authors can write to a failure's fields: nothing is trusted.
-local function plain(link, shown, seen)
+local function plain(link, bounds, share)
   local copy = {}
   for _, field in ipairs(TEXTS) do
     local value = rawget(link, field)
-    if value ~= nil then copy[field] = readable(text_of(value)) end
+    if value ~= nil then copy[field] = bounded(text_of(value), bounds[field] // share) end
   end
-  if link.details ~= nil then copy.details = shown(link.details) end
+  if link.details ~= nil then copy.details = bounded_details(link.details, bounds.details // share) end
   if type(link.retryable) == "boolean" then copy.retryable = link.retryable end
   copy.retry_after_ms = math.tointeger(link.retry_after_ms)
-  seen[link] = true
-  if link.cause ~= nil and not seen[link.cause] then
-    copy.cause = plain(failure.from(link.cause), shown, seen)
-  end
+  copy.omitted = math.tointeger(link.omitted)
   return copy
+end
+
+-- The failure and its causes from the outside in, and how many were left out behind the third.
+local function links_of(value)
+  local links, seen = {}, {}
+  local link = value
+  while link ~= nil and not seen[link] do
+    if link == link then seen[link] = true end
+    links[#links + 1] = failure.from(link)
+    link = links[#links].cause
+  end
+  local omitted = #links - UPPER - LOWER
+  if omitted <= 0 then return links, nil end
+  for i = UPPER, UPPER + omitted do omitted = omitted + (math.tointeger(links[i].omitted) or 0) end
+  local kept = table.move(links, 1, UPPER, 1, {})
+  return table.move(links, #links - LOWER + 1, #links, UPPER + 1, kept), omitted
+end
+
+-- The text, and that of the causes alone.
+local function written(links, omitted, share)
+  local inner
+  for i = #links, 2, -1 do
+    local between = i > 2 and i < #links
+    local copy = plain(links[i], between and BETWEEN or OWN, share)
+    copy.cause = inner
+    if omitted and i == UPPER then copy.omitted = omitted end
+    inner = copy
+  end
+  local whole = plain(links[1], OWN, 1)
+  whole.cause = inner
+  local text = json.encode(whole, json.DEEPEST)
+  if #text <= CAUSES_BYTES or not inner then return text, 0 end
+  return text, #json.encode(inner, json.DEEPEST)
 end
 
 ---@param value weir.Failure
 ---@return string text JSON
 function failure.encode(value)
-  for _, shown in ipairs(SHOWN) do
-    local text = json.try_encode(plain(value, shown, {}))
-    if text then return text end
+  local links, omitted = links_of(value)
+  local share = 1 -- the causes get half of what they had, until they fit
+  local text, causes = written(links, omitted, share)
+  while causes > CAUSES_BYTES and share < KIB do
+    share = share * 2
+    text, causes = written(links, omitted, share)
   end
-  local alone = plain(value, SHOWN[3], {})
-  alone.cause = nil -- a chain longer than JSON may be deep
-  return json.encode(alone)
+  return text
 end
 
 ---@param top table what a failure is as JSON

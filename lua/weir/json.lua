@@ -3,9 +3,12 @@
 -- host/json.c is the same codec in C, message for message; it takes over where the host offers it.
 -- Metatables other than the array mark are not looked at: raw fields are what is written.
 
-local json = {}
+local json = {
+  ---How deep what weir itself writes may be: records, whose payloads may be as deep as a payload may be.
+  DEEPEST = 544,
+}
 
-local NESTING = 512 -- host/json.c has the same two limits
+local NESTING = 512 -- host/json.c has the same limits
 local PATH_BYTES = 120
 
 -- Authors get json without debug, so they can neither forge nor change the mark or null.
@@ -156,7 +159,7 @@ end
 local write
 
 local function write_table(out, value, path, depth)
-  if depth == NESTING then return ("a table nested deeper than %d"):format(NESTING), depth end
+  if depth == path.nesting then return ("a table nested deeper than %d"):format(depth), depth end
   local kind, keys = shape(value)
   if not kind then return keys, depth end
   out[#out + 1] = kind == "array" and "[" or "{"
@@ -198,8 +201,12 @@ function write(out, value, path, depth)
   out[#out + 1] = text
 end
 
-local function try_encode(value)
-  local out, path = {}, {}
+local function nesting_of(given)
+  return math.type(given) == "integer" and given >= 1 and given <= json.DEEPEST and given or NESTING
+end
+
+local function try_encode(value, nesting)
+  local out, path = {}, { nesting = nesting_of(nesting) }
   local reason, depth = write(out, value, path, 0)
   if not reason then return table.concat(out) end
   local where = depth > 0 and "at " .. place(path, depth) .. ": " or ""
@@ -286,12 +293,13 @@ local function read_number(text, from)
   return value, at
 end
 
-local function read_array(text, at, depth)
+-- `room` is how many levels may still follow.
+local function read_array(text, at, room)
   local array, count = setmetatable({}, array_metatable), 0
   at = skip(text, at + 1)
   if text:sub(at, at) == "]" then return array, at + 1 end
   while true do
-    local value, after = read(text, at, depth)
+    local value, after = read(text, at, room)
     if value == nil then return nil, after end
     count = count + 1
     array[count] = value
@@ -303,7 +311,7 @@ local function read_array(text, at, depth)
   end
 end
 
-local function read_object(text, at, depth)
+local function read_object(text, at, room)
   local object = {}
   at = skip(text, at + 1)
   if text:sub(at, at) == "}" then return object, at + 1 end
@@ -315,7 +323,7 @@ local function read_object(text, at, depth)
     at = skip(text, after)
     if text:sub(at, at) ~= ":" then return fault("expected ':'", at) end
     local value
-    value, after = read(text, skip(text, at + 1), depth)
+    value, after = read(text, skip(text, at + 1), room)
     if value == nil then return nil, after end
     object[key] = value
     at = skip(text, after)
@@ -326,12 +334,14 @@ local function read_object(text, at, depth)
   end
 end
 
-function read(text, at, depth)
+local deepest -- of the text that is read, for the message
+
+function read(text, at, room)
   local char = text:sub(at, at)
   if char == '"' then return read_string(text, at) end
   if char == "{" or char == "[" then
-    if depth == NESTING then return fault(("nested deeper than %d"):format(NESTING), at) end
-    return (char == "{" and read_object or read_array)(text, at, depth + 1)
+    if room == 0 then return fault(("nested deeper than %d"):format(deepest), at) end
+    return (char == "{" and read_object or read_array)(text, at, room - 1)
   end
   if char == "-" or char:find("^[0-9]") then return read_number(text, at) end
   if text:find("^true", at) then return true, at + 4 end
@@ -340,9 +350,10 @@ function read(text, at, depth)
   return fault("expected a value", at)
 end
 
-local function try_decode(text)
+local function try_decode(text, nesting)
   if type(text) ~= "string" then return nil, "JSON text is a string, not a " .. type(text) end
-  local value, after = read(text, skip(text, 1), 0)
+  deepest = nesting_of(nesting)
+  local value, after = read(text, skip(text, 1), deepest)
   if value == nil then return nil, after end
   after = skip(text, after)
   if after <= #text then return fault("expected the end", after) end
@@ -356,14 +367,14 @@ if package.preload["weir.native.json"] then
   codec = require("weir.native.json").setup(null, array_metatable)
 end
 
----JSON text of a value.
----@type fun(value: any): string?, string?
+---JSON text of a value; a payload may be 512 levels deep, other texts as deep as is said, up to DEEPEST.
+---@type fun(value: any, nesting: integer?): string?, string?
 ---@return string? text nil when the value cannot be JSON
 ---@return string? message the place and the reason
 json.try_encode = codec.try_encode
 
----The value of a JSON text.
----@type fun(text: string): any, string?
+---The value of a JSON text; as deep as for `try_encode`.
+---@type fun(text: string, nesting: integer?): any, string?
 ---@return any value nil when this is no JSON (null is json.null)
 ---@return string? message the reason and the place
 json.try_decode = codec.try_decode
@@ -375,17 +386,19 @@ end
 
 ---JSON text of a value; raises `payload_invalid`.
 ---@param value any
+---@param nesting integer?
 ---@return string
-function json.encode(value)
-  local text, message = codec.try_encode(value)
+function json.encode(value, nesting)
+  local text, message = codec.try_encode(value, nesting)
   return text or refuse(message)
 end
 
 ---The value of a JSON text; raises `payload_invalid`.
 ---@param text string
+---@param nesting integer?
 ---@return any
-function json.decode(text)
-  local value, message = codec.try_decode(text)
+function json.decode(text, nesting)
+  local value, message = codec.try_decode(text, nesting)
   if value == nil then refuse(message) end
   return value
 end
