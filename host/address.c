@@ -5,9 +5,12 @@
 #include "xmalloc.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -104,30 +107,52 @@ const char *address_parse(RedisAddress *address, const char *url) {
     return "not a Redis URL; write redis://[user:password@]host:port/db or unix:///path";
 }
 
-char *address_kept(void) {
-    char folder[PATH_MAX];
-    if (!getcwd(folder, sizeof folder)) return NULL;
-    for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
+int address_kept(char fault[FOLDER_FAULT_SIZE]) {
+    char above[PATH_MAX];
+    if (!getcwd(above, sizeof above)) return UV_ENOENT;
+    for (char *end = above + strlen(above); end; end = strrchr(above, '/')) {
         *end = '\0';
-        char *kept = xformat("%s/.weir", folder), *url = xformat("%s/url", kept);
-        bool there = access(url, R_OK) == 0;
-        free(url);
-        if (there) return kept;
-        free(kept);
+        char path[PATH_MAX + sizeof "/.weir"];
+        snprintf(path, sizeof path, "%s/.weir", above);
+        int folder = folder_open(path, fault);
+        if (folder >= 0 && faccessat(folder, "url", R_OK, AT_SYMLINK_NOFOLLOW) == 0) return folder;
+        if (folder >= 0)
+            close(folder);
+        else if (folder != UV_ENOENT)
+            return folder;
     }
-    return NULL;
+    return UV_ENOENT;
 }
 
-int address_find(RedisAddress *address) {
-    char *kept = address_kept();
-    if (!kept) return UV_ENOENT;
-    char *path = xformat("%s/url", kept), url[PATH_MAX] = "";
-    FILE *file = fopen(path, "r");
-    bool found = file && fgets(url, sizeof url, file);
+// The first line of the file, NULL: there is none.
+static char *read_line(int folder, const char *name) {
+    char line[PATH_MAX];
+    int descriptor = folder_file(folder, name, O_RDONLY);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r");
+    bool found = file && fgets(line, sizeof line, file);
     if (file) fclose(file);
-    free(path);
-    free(kept);
-    if (!found) return UV_ENOENT;
-    url[strcspn(url, "\n")] = '\0';
-    return address_parse(address, url) ? UV_EINVAL : 0;
+    if (found) line[strcspn(line, "\n")] = '\0';
+    return found ? xstrdup(line) : NULL;
+}
+
+// `weir dev` writes no other than the unix socket of its own redis-server. While that is stopped
+// there may be none.
+static bool is_own_socket(const RedisAddress *address) {
+    struct stat about;
+    if (!address->socket) return false;
+    if (lstat(address->socket, &about) < 0) return errno == ENOENT;
+    return S_ISSOCK(about.st_mode) && about.st_uid == geteuid();
+}
+
+int address_find(RedisAddress *address, char fault[FOLDER_FAULT_SIZE]) {
+    int folder = address_kept(fault);
+    if (folder < 0) return folder;
+    char *url = read_line(folder, "url");
+    bool valid = url && !address_parse(address, url) && is_own_socket(address);
+    close(folder);
+    free(url);
+    if (valid) return 0;
+    snprintf(fault, FOLDER_FAULT_SIZE,
+             ".weir/url names no Redis that weir dev of this user started");
+    return UV_EACCES;
 }

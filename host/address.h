@@ -2,6 +2,8 @@
 #ifndef WEIR_ADDRESS_H
 #define WEIR_ADDRESS_H
 
+#include "folder.h"
+
 // `socket` is the path of a unix socket, or NULL: then host and port say where.
 typedef struct {
     const char *url; // to show to people: never with the password
@@ -16,11 +18,11 @@ typedef struct {
 // NULL, or what is wrong with `url`. The texts of `address` live as long as the process.
 const char *address_parse(RedisAddress *address, const char *url);
 
-// The .weir folder of a `weir dev`, here or above; to be freed. NULL when there is none.
-char *address_kept(void);
+// A descriptor of the .weir folder of a `weir dev`, here or above. UV_ENOENT when there is none;
+// another negative code when there is one that cannot be trusted, and why in `fault`.
+int address_kept(char fault[FOLDER_FAULT_SIZE]);
 
-// The same from what `weir dev` left in a .weir folder, here or above. UV_ENOENT when there is
-// none.
-int address_find(RedisAddress *address);
+// 0 and the address of that `weir dev`, or such a code.
+int address_find(RedisAddress *address, char fault[FOLDER_FAULT_SIZE]);
 
 #endif

@@ -413,7 +413,20 @@ static const char *run_folder(const Config *config) {
     return slash == file ? "/" : xmemdup0(file, (size_t)(slash - file));
 }
 
-static void complete(Config *config) {
+// Production names its Redis: `serve` takes none that it happens to stand beside.
+static int find_redis(Load *load) {
+    Config *config = load->config;
+    char fault[FOLDER_FAULT_SIZE];
+    int code = config->command == COMMAND_SERVE ? UV_ENOENT : address_find(&config->redis, fault);
+    if (code != 0 && code != UV_ENOENT)
+        return fail(load->fault, EX_CONFIG, "%s; name the Redis: --redis URL", fault);
+    config->redis_found = code == 0;
+    if (code != 0) address_parse(&config->redis, "redis://127.0.0.1:6379/0");
+    return STATUS_DONE;
+}
+
+static int complete(Load *load) {
+    Config *config = load->config;
     if (config->workers == CONFIG_NONE) config->workers = uv_available_parallelism();
 
     if (config->command == COMMAND_RUN)
@@ -426,9 +439,8 @@ static void complete(Config *config) {
     // on a Redis of its own a host has one name: restarted, it takes back its runs at once
     bool own_redis = config->command == COMMAND_RUN || config->command == COMMAND_DEV;
     if (!config->node) config->node = own_redis ? config_command(config) : default_node();
-    if (own_redis || config->redis_found) return;
-    config->redis_found = address_find(&config->redis) == 0;
-    if (!config->redis_found) address_parse(&config->redis, "redis://127.0.0.1:6379/0");
+    bool talks = flag_taken(flag_find("redis", strlen("redis")), config->command);
+    return own_redis || config->redis_found || !talks ? STATUS_DONE : find_redis(load);
 }
 
 static int load_all(Load *load, int argc, char **argv) {
@@ -438,8 +450,7 @@ static int load_all(Load *load, int argc, char **argv) {
     const char *path = file_path(load);
     if (path) status = read_file(load, path);
     if (status == STATUS_DONE) status = resolve_all(load);
-    if (status == STATUS_DONE) complete(load->config);
-    return status;
+    return status == STATUS_DONE ? complete(load) : status;
 }
 
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]) {

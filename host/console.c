@@ -49,12 +49,12 @@ static void close_file(Console *console) {
 // What the `weir dev` of this Redis has read, a line for each folder: see main.c.
 static FILE *open_folders(const Console *console) {
     RedisAddress address = {0};
-    if (address_find(&address) < 0 || strcmp(address.url, console->redis->url) != 0) return NULL;
-    char *kept = address_kept(), *path = xformat("%s/folders", kept ? kept : "");
-    FILE *file = kept ? fopen(path, "r") : NULL;
-    free(kept);
-    free(path);
-    return file;
+    char fault[FOLDER_FAULT_SIZE];
+    if (address_find(&address, fault) < 0 || strcmp(address.url, console->redis->url) != 0)
+        return NULL;
+    int kept = address_kept(fault), file = kept < 0 ? kept : folder_file(kept, "folders", O_RDONLY);
+    if (kept >= 0) close(kept);
+    return file < 0 ? NULL : fdopen(file, "r");
 }
 
 // The folders that have changed since: a list of their paths.

@@ -4,6 +4,7 @@
 // dev` is here; `redis.lock` is the server's, inherited, so that a server that outlives a killed
 // parent by a moment is waited for: two servers on one append-only file would ruin it.
 #include "embedded.h"
+#include "folder.h"
 #include "xmalloc.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ enum { LOCK_MS = 10000, READY_MS = 60000, STOP_MS = 10000 };
 
 struct Embedded {
     char *data;      // folder of the server's files
+    int folder;      // the same, opened
     char *temporary; // folder to remove at the end, or NULL
     char *socket;
     bool kept;
@@ -66,12 +68,9 @@ static int make_temporary(Embedded *embedded) {
 }
 
 static int open_lock(Embedded *embedded, const char *name, int *lock) {
-    char *path = xformat("%s/%s", embedded->data, name);
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int status = *lock < 0 ? -errno : 0;
-    if (status < 0) fail(embedded, status, "cannot open %s: %s", path, uv_strerror(status));
-    free(path);
-    return status;
+    *lock = folder_file(embedded->folder, name, O_RDWR | O_CREAT);
+    if (*lock >= 0) return 0;
+    return fail(embedded, *lock, "cannot open %s/%s: %s", embedded->data, name, uv_strerror(*lock));
 }
 
 // One process has the folder. Its pid stands in the lock for those who come later.
@@ -92,16 +91,20 @@ static int take_folder(Embedded *embedded) {
     return 0;
 }
 
+static int write_text(Embedded *embedded, const char *name, int flags, const char *text) {
+    int file = folder_file(embedded->folder, name, O_WRONLY | O_CREAT | flags);
+    int status = file < 0 ? file : 0;
+    if (status == 0 && write(file, text, strlen(text)) < 0) status = -errno;
+    if (file >= 0) close(file);
+    if (status == 0) return 0;
+    return fail(embedded, status, "cannot write %s/%s: %s", embedded->data, name,
+                uv_strerror(status));
+}
+
 // The data of a machine is nothing to commit.
 static int hide(Embedded *embedded) {
-    char *path = xformat("%s/.gitignore", embedded->data);
-    FILE *file = access(path, F_OK) == 0 ? NULL : fopen(path, "w");
-    bool written = !file || fputs("*\n", file) >= 0;
-    if (file && fclose(file) != 0) written = false;
-    int status = written ? 0 : -errno;
-    if (status < 0) fail(embedded, status, "cannot write %s: %s", path, uv_strerror(status));
-    free(path);
-    return status;
+    int status = write_text(embedded, ".gitignore", O_EXCL, "*\n");
+    return status == UV_EEXIST ? 0 : status;
 }
 
 static int wait_for_last_server(Embedded *embedded) {
@@ -119,25 +122,33 @@ static int wait_for_last_server(Embedded *embedded) {
 
 // What clients in this folder, or below, find when they are not told of a Redis.
 static int write_url(Embedded *embedded) {
-    char *path = xformat("%s/url", embedded->data), *next = xformat("%s/url.new", embedded->data);
-    FILE *file = fopen(next, "w");
-    bool written = file && fprintf(file, "unix://%s\n", embedded->socket) > 0;
-    if (file && fclose(file) != 0) written = false;
-    int status = written && rename(next, path) == 0 ? 0 : -errno;
-    if (status < 0) fail(embedded, status, "cannot write %s: %s", path, uv_strerror(status));
-    free(path);
-    free(next);
-    return status;
+    char *text = xformat("unix://%s\n", embedded->socket);
+    int status = write_text(embedded, "url.new", O_TRUNC, text), folder = embedded->folder;
+    free(text);
+    if (status < 0 || renameat(folder, "url.new", folder, "url") == 0) return status;
+    status = -errno;
+    return fail(embedded, status, "cannot write %s/url: %s", embedded->data, uv_strerror(status));
+}
+
+// From here on it is trusted, and the data in it is for this user's eyes alone.
+static int open_folder(Embedded *embedded) {
+    char why[FOLDER_FAULT_SIZE];
+    embedded->folder = folder_open(embedded->data, why);
+    if (embedded->folder < 0) return fail(embedded, embedded->folder, "%s", why);
+    if (fchmod(embedded->folder, 0700) == 0) return 0;
+    int status = -errno;
+    return fail(embedded, status, "cannot chmod %s: %s", embedded->data, uv_strerror(status));
 }
 
 static int open_kept(Embedded *embedded, const char *folder) {
-    char whole[PATH_MAX];
-    if ((mkdir(folder, 0700) < 0 && errno != EEXIST) || !realpath(folder, whole)) {
+    char here[PATH_MAX];
+    if ((mkdir(folder, 0700) < 0 && errno != EEXIST) || !getcwd(here, sizeof here)) {
         int status = -errno;
         return fail(embedded, status, "cannot make %s: %s", folder, uv_strerror(status));
     }
-    embedded->data = xstrdup(whole);
-    int status = take_folder(embedded);
+    embedded->data = *folder == '/' ? xstrdup(folder) : xformat("%s/%s", here, folder);
+    int status = open_folder(embedded);
+    if (status == 0) status = take_folder(embedded);
     if (status == 0) status = hide(embedded);
     if (status == 0) status = wait_for_last_server(embedded);
     if (status < 0) return status;
@@ -157,7 +168,7 @@ static int open_temporary(Embedded *embedded) {
     if (status < 0) return status;
     embedded->data = xstrdup(embedded->temporary);
     embedded->socket = xformat("%s/redis.sock", embedded->data);
-    return 0;
+    return open_folder(embedded);
 }
 
 // ---- the server ---------------------------------------------------------------------------------
@@ -173,9 +184,10 @@ static void become_server(const Embedded *embedded, const char *durability, pid_
     sigprocmask(SIG_SETMASK, &none, NULL);
 
     if (embedded->redis_lock >= 0) fcntl(embedded->redis_lock, F_SETFD, 0);
-    char *log = xformat("%s/redis.log", embedded->data);
-    int in = open("/dev/null", O_RDONLY), out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (in < 0 || out < 0) return;
+    umask(077); // its files hold the data of all runs
+    int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int out = folder_file(embedded->folder, "redis.log", O_WRONLY | O_CREAT | O_APPEND);
+    if (in < 0 || out < 0 || fchdir(embedded->folder) < 0) return;
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
@@ -184,7 +196,7 @@ static void become_server(const Embedded *embedded, const char *durability, pid_
     // clang-format off
     execlp("redis-server", "redis-server", "--port", "0",
            "--unixsocket", embedded->socket, "--unixsocketperm", "700",
-           "--dir", embedded->data, "--save", "",
+           "--dir", ".", "--save", "",
            "--appendonly", none_kept ? "no" : "yes",
            "--appendfsync", none_kept ? "no" : durability,
            "--maxmemory-policy", "noeviction", "--loglevel", "warning", "--daemonize", "no",
@@ -233,16 +245,15 @@ static bool answers(const Embedded *embedded) {
 
 // The last line of its log: why it ended.
 static void last_words(const Embedded *embedded, char *line, int size) {
-    char *path = xformat("%s/redis.log", embedded->data);
-    FILE *log = fopen(path, "r");
-    snprintf(line, (size_t)size, "it says nothing in %s", path);
+    int descriptor = folder_file(embedded->folder, "redis.log", O_RDONLY);
+    FILE *log = descriptor < 0 ? NULL : fdopen(descriptor, "r");
+    snprintf(line, (size_t)size, "it says nothing in %s/redis.log", embedded->data);
     if (log) {
         while (fgets(line, size, log)) {
         }
         line[strcspn(line, "\n")] = '\0';
         fclose(log);
     }
-    free(path);
 }
 
 static int wait_ready(Embedded *embedded) {
@@ -280,7 +291,8 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 int embedded_start(Embedded **result, const char *folder, const char *durability,
                    RedisAddress *address, char fault[EMBEDDED_FAULT_SIZE]) {
     Embedded *embedded = xmalloc(sizeof *embedded);
-    *embedded = (Embedded){.kept = folder, .lock = -1, .redis_lock = -1, .fault = fault};
+    *embedded =
+        (Embedded){.kept = folder, .folder = -1, .lock = -1, .redis_lock = -1, .fault = fault};
     *result = NULL;
 
     int status = folder ? open_kept(embedded, folder) : open_temporary(embedded);
@@ -304,6 +316,7 @@ void embedded_stop(Embedded *embedded) {
     // the locks last: whoever takes them finds nothing running
     if (embedded->redis_lock >= 0) close(embedded->redis_lock);
     if (embedded->lock >= 0) close(embedded->lock);
+    if (embedded->folder >= 0) close(embedded->folder);
     free(embedded->data);
     free(embedded->temporary);
     free(embedded->socket);

@@ -15,6 +15,7 @@
 #include "vm.h"
 #include "xmalloc.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -106,9 +107,11 @@ static int run_host(Process *process, const Bundle *bundles) {
 
 // What this host has read, for the commands in this folder: see console.c. Without it they say
 // nothing of what has changed since.
-static void write_folders(const char *kept, const TextList *folders, const Bundle *bundles) {
-    char *path = xformat("%s/folders", kept), *next = xformat("%s/folders.new", kept);
-    FILE *file = fopen(next, "w");
+static void write_folders(const char *path, const TextList *folders, const Bundle *bundles) {
+    char fault[FOLDER_FAULT_SIZE];
+    int kept = folder_open(path, fault);
+    int next = kept < 0 ? kept : folder_file(kept, "folders.new", O_WRONLY | O_CREAT | O_TRUNC);
+    FILE *file = next < 0 ? NULL : fdopen(next, "w");
     for (int64_t i = 0; file && i < folders->count; i++) {
         char *whole = realpath(folders->items[i], NULL);
         if (whole && !strchr(whole, '\n'))
@@ -117,9 +120,10 @@ static void write_folders(const char *kept, const TextList *folders, const Bundl
     }
     bool written = file && !ferror(file);
     if (file && fclose(file) != 0) written = false;
-    if (!written || rename(next, path) < 0) unlink(path);
-    free(path);
-    free(next);
+    if (kept < 0) return;
+    if (!written || renameat(kept, "folders.new", kept, "folders") < 0)
+        unlinkat(kept, "folders", 0);
+    close(kept);
 }
 
 // A host with a redis-server of its own. The data of one with a `folder` outlives it.

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -228,8 +229,33 @@ static void test_a_dev_folder_above_names_the_redis(void **state) {
     assert_int_equal(load("stats"), STATUS_DONE);
     assert_true(config.redis_found);
     assert_string_equal(config.redis.socket, "/somewhere/redis.sock");
+    assert_int_equal(load("serve"), STATUS_DONE); // which takes a Redis that it is told of
+    assert_string_equal(config.redis.url, "redis://127.0.0.1:6379/0");
     assert_int_equal(chdir(folder), 0);
     assert_int_equal(rmdir("below/deeper") | rmdir("below"), 0);
+}
+
+// Another user may have put it into a folder above.
+static void test_a_dev_folder_of_others_is_refused(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(".weir", 0700) | chmod(".weir", 0722), 0);
+    write_file(".weir/url", "unix:///somewhere/redis.sock\n");
+    assert_int_equal(load("stats"), EX_CONFIG);
+    assert_non_null(strstr(fault, "/.weir: look at what it holds, then chmod 700 it; name the "
+                                  "Redis: --redis URL"));
+    assert_int_equal(load("check"), STATUS_DONE);
+    assert_int_equal(load("stats --redis redis://a"), STATUS_DONE);
+    assert_int_equal(chmod(".weir", 0700), 0);
+    assert_int_equal(load("stats"), STATUS_DONE);
+
+    static const char *const urls[] = {"redis://somewhere", "unix:///dev/null", "unix:///tmp"};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        write_file(".weir/url", urls[i]);
+        assert_int_equal(load("start w"), EX_CONFIG);
+        assert_non_null(strstr(fault, ".weir/url names no Redis that weir dev"));
+    }
+    assert_int_equal(remove(".weir/url") | symlink("/etc/hostname", ".weir/url"), 0);
+    assert_int_equal(load("stats"), EX_CONFIG); // a link is not followed
 }
 
 static void test_the_folder_of_a_file_to_run(void **state) {
@@ -283,6 +309,7 @@ int main(void) {
         IN_A_FOLDER(test_what_is_not_there_yet),
         IN_A_FOLDER(test_redis_urls),
         IN_A_FOLDER(test_a_dev_folder_above_names_the_redis),
+        IN_A_FOLDER(test_a_dev_folder_of_others_is_refused),
         IN_A_FOLDER(test_the_folder_of_a_file_to_run),
         IN_A_FOLDER(test_help_says_what_a_flag_means_to_that_command),
     };

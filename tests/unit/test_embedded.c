@@ -157,6 +157,73 @@ static void test_a_missing_server_is_named(void **state) {
     setenv("PATH", path, 1);
 }
 
+// As another user may have put it there.
+static void assert_refuses(const char *why) {
+    Embedded *embedded;
+    RedisAddress address;
+    char said[256];
+    snprintf(said, sizeof said, why, kept);
+    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), UV_EACCES);
+    assert_string_equal(fault, said);
+    assert_null(embedded);
+}
+
+static void test_a_folder_of_others_is_refused(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(kept, 0700) | chmod(kept, 0770), 0);
+    assert_refuses("others may write to %s: look at what it holds, then chmod 700 it");
+    assert_int_equal(chmod(kept, 0702), 0);
+    assert_refuses("others may write to %s: look at what it holds, then chmod 700 it");
+    assert_int_equal(chmod(kept, 0700), 0);
+    if (chown(kept, 65534, (gid_t)-1) == 0) assert_refuses("%s belongs to user nobody");
+    assert_int_equal(rmdir(kept) | symlink("/tmp", kept), 0);
+    assert_refuses("%s is no folder, or a link to one");
+}
+
+static void test_a_file_that_is_a_link_is_refused(void **state) {
+    (void)state;
+    static const char *const names[] = {"lock", "redis.lock", "url.new", "redis.log"};
+    char victim[128], path[128], text[16] = "";
+    snprintf(victim, sizeof victim, "%s/victim", folder);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        Embedded *embedded;
+        RedisAddress address;
+        FILE *file = fopen(victim, "w+");
+        assert_non_null(file);
+        assert_true(fputs("precious", file) >= 0 && fflush(file) == 0);
+        snprintf(path, sizeof path, "%s/%s", kept, names[i]);
+        mkdir(kept, 0700);
+        assert_int_equal(symlink(victim, path), 0);
+        assert_true(embedded_start(&embedded, kept, "everysec", &address, fault) < 0);
+        rewind(file);
+        assert_non_null(fgets(text, sizeof text, file));
+        assert_string_equal(text, "precious");
+        fclose(file);
+        unlink(path);
+    }
+}
+
+// Also where the folder was there, copied or unpacked, with another mode.
+static void test_nobody_else_may_read_the_data(void **state) {
+    (void)state;
+    Embedded *embedded;
+    RedisAddress address;
+    struct stat about;
+    char path[128];
+    mode_t before = umask(0);
+    assert_int_equal(mkdir(kept, 0755), 0);
+    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), 0);
+    umask(before);
+    const char *const names[] = {"", "lock", "url", "redis.log", "appendonlydir"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", kept, names[i]);
+        assert_int_equal(stat(path, &about), 0);
+        assert_int_equal(about.st_mode & 077, 0);
+    }
+    embedded_stop(embedded);
+    forget(&address);
+}
+
 static void test_who_is_alive(void **state) {
     (void)state;
     Identity self = supervisor_identity();
@@ -181,6 +248,9 @@ int main(void) {
         IN_A_FOLDER(test_a_long_path_has_its_socket_elsewhere),
         IN_A_FOLDER(test_it_dies_with_its_parent),
         IN_A_FOLDER(test_a_missing_server_is_named),
+        IN_A_FOLDER(test_a_folder_of_others_is_refused),
+        IN_A_FOLDER(test_a_file_that_is_a_link_is_refused),
+        IN_A_FOLDER(test_nobody_else_may_read_the_data),
         cmocka_unit_test(test_who_is_alive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
