@@ -513,12 +513,27 @@ describe("a retry of more", function()
   it("is quick also when nobody saw the end of thousands", function()
     local operations = {}
     for i = 1, 10000 do
-      operations[i] = { id = "all#1:" .. i .. ":x", kind = "invoke", number = i, after = 0, failed = true }
+      local id = "all#1:" .. i .. ":x"
+      operations[i] = { id = id, scope = "all#1:" .. i .. "\t", kind = "invoke", number = i, after = 0, failed = true }
     end
     local began = os.clock()
     local _, ids = forgetting.choose({ operations = operations }, "rule")
     assert.equal(10000, #ids)
     assert.is_true(os.clock() - began < 1)
+  end)
+
+  it("without the journal having seen the end, takes no id with a colon for one of a branch, or of an undo", function()
+    local marks = forgetting.choose({ operations = {
+      { id = "charge:7", kind = "step", number = 1, after = 0, failed = true },
+      { id = "refund", kind = "step", number = 2, after = 1 },
+      { id = "undo:x:step", kind = "step", number = 3, after = 2 },
+      { id = "x", kind = "step", number = 4, after = 2 },
+      { id = "eu:pay", scope = "eu\t", kind = "step", number = 5, after = 4, failed = true },
+      { id = "eu:west:pay", scope = "eu:west\t", kind = "step", number = 6, after = 5 },
+      { id = "y", kind = "step", number = 7, after = 2 },
+      { id = "undo:y:step", scope = "undo:y\n", kind = "step", number = 8, after = 2 },
+    } }, "rule")
+    assert.same({ ["eu:pay"] = "", ["undo:y:step"] = "", y = "" }, marks)
   end)
 
   it("without the journal having seen the end, goes by what began after", function()

@@ -4,6 +4,7 @@
 
 local forgetting = require "weir.forgetting"
 local keys = require "weir.keys"
+local scopes = require "weir.scope"
 
 ---@class weir.Barren
 ---@field received table<weir.Operation, string[]> failures delivered -> scopes of the branches that got them
@@ -47,7 +48,7 @@ end
 function barren:lead_on(scope)
   for operation, receivers in pairs(self.received) do
     for _, receiver in ipairs(receivers) do
-      if receiver:sub(1, #scope) == scope then self.received[operation] = nil end
+      if scopes.is_within(receiver, scope) then self.received[operation] = nil end
     end
   end
 end
@@ -65,7 +66,7 @@ function barren:unawaited()
 end
 
 ---How the store keeps it, now that the run ends.
----@param came table<string, weir.Outcome> what came and was never asked for
+---@param came table<string, { outcome: weir.Outcome, scope: string }> what came and was never asked for
 ---@return string text each id behind a tab, those to be done anew with a "~"
 function barren:text(came)
   local ids, listed, latest = {}, {}, self.latest
@@ -75,8 +76,8 @@ function barren:text(came)
       ids[#ids + 1] = id
     end
   end
-  local function add_failed(id, number, scopes)
-    for _, scope in ipairs(scopes) do
+  local function add_failed(id, number, receivers)
+    for _, scope in ipairs(receivers) do
       if forgetting.led_on(latest, scope, number) then return end
     end
     add(id)
@@ -84,11 +85,11 @@ function barren:text(came)
   for operation, receivers in pairs(self.received) do add_failed(operation.id, operation.outcome.number, receivers) end
   for id, operation in pairs(self.unseen) do
     if not operation.raced and not operation.dropped then
-      add_failed(id, operation.outcome and operation.outcome.number or math.huge, { forgetting.scope_of(id) })
+      add_failed(id, operation.outcome and operation.outcome.number or math.huge, { operation.scope or scopes.ROOT })
     end
   end
-  for id, outcome in pairs(came) do
-    if outcome.state ~= "completed" then add_failed(id, outcome.number, { forgetting.scope_of(id) }) end
+  for id, one in pairs(came) do
+    if one.outcome.state ~= "completed" then add_failed(id, one.outcome.number, { one.scope }) end
   end
   for _, id in ipairs(self.clean_up) do add("~" .. id) end
   table.sort(ids)

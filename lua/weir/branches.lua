@@ -9,6 +9,7 @@
 
 local failure = require "weir.failure"
 local returned = require "weir.returned"
+local scopes = require "weir.scope"
 
 local branches = {
   ---What a waiting coroutine yields; passed outwards through an author's own coroutines.
@@ -21,7 +22,7 @@ local create, resume, status, yield = coroutine.create, coroutine.resume, corout
 local isyieldable = coroutine.isyieldable
 
 ---@class weir.Branch
----@field scope string what the ids begun in it are prefixed with
+---@field scope string
 ---@field order integer of its creation
 ---@field wait table? what it waits for
 ---@field settled integer? when it ended, among all that settled
@@ -310,13 +311,13 @@ function branches:settle(future)
   end
 end
 
----The operations that branches of this scope wait for.
+---The operations that branches in this scope wait for.
 ---@param scope string
 ---@return weir.Operation[]
 function branches:awaited_in(scope)
   local operations = {}
   for _, branch in pairs(self.live) do
-    if branch.wait and branch.scope:sub(1, #scope) == scope then
+    if branch.wait and scopes.is_within(branch.scope, scope) then
       for _, future in ipairs(branch.wait) do
         if future.kind then operations[#operations + 1] = future end
       end
@@ -325,14 +326,14 @@ function branches:awaited_in(scope)
   return operations
 end
 
----Raise in every other branch whose scope begins so. One that is about to go on, or to begin, gets
+---Raise in every other branch in this scope. One that is about to go on, or to begin, gets
 ---this in place of what it waited for.
 ---@param scope string
 ---@param raised table
 function branches:raise(scope, raised)
   local orders = {}
   for order, branch in pairs(self.live) do
-    if branch ~= self.current and branch.scope:sub(1, #scope) == scope then orders[#orders + 1] = order end
+    if branch ~= self.current and scopes.is_within(branch.scope, scope) then orders[#orders + 1] = order end
   end
   table.sort(orders)
   for _, order in ipairs(orders) do

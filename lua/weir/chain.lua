@@ -23,6 +23,7 @@ local function ended(run)
     if operation.state ~= "pending" then
       operations[#operations + 1] = {
         id = operation.id, kind = operation.kind, number = operation.number, after = operation.after,
+        scope = operation.scope,
         failed = operation.number ~= nil and operation.state ~= "completed",
         ended_early = operation.state == "cancelled" or operation.refused,
       }

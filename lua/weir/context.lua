@@ -13,6 +13,7 @@ local identifier = require "weir.id"
 local json = require "weir.json"
 local nearest = require "weir.nearest"
 local retry = require "weir.retry"
+local scope = require "weir.scope"
 local sandbox = require "weir.sandbox"
 local step = require "weir.step"
 local undo = require "weir.undo"
@@ -76,9 +77,9 @@ local metatable = {
 }
 
 ---@param run table
----@param scope string
-function context.new(run, scope)
-  local state = { run = run, scope = scope, counters = {}, draws = 0, uuids = 0 }
+---@param inner string scope of what is begun through it
+function context.new(run, inner)
+  local state = { run = run, scope = inner, prefix = scope.prefix(inner), counters = {}, draws = 0, uuids = 0 }
   return setmetatable({ [STATE] = state }, metatable)
 end
 
@@ -216,6 +217,7 @@ end
 ---@field id string
 ---@field workflow string
 ---@field line string? of a node: its graph's
+---@field scope string? nil: no branch is around it
 ---@field data string JSON
 ---@field timeout_ms integer?
 ---@field on_timeout "cancel"|"abandon"|nil
@@ -273,6 +275,7 @@ end
 ---@return weir.Operation
 function context.begin_invoke(run, given)
   local operation, new = run.journal:begin("invoke", given.id, given.workflow, given.line)
+  operation.scope = given.scope
   local again = name_child(run, operation, new)
   operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
   if new and not tell_invoke(run, operation, given, again) then return operation end
@@ -315,7 +318,7 @@ local function invoke(state, run, name, options)
 
   local id = id_of(state, "invoke", options.id)
   local operation = context.begin_invoke(run, {
-    id = id, workflow = workflow, data = payload(run, options, id), timeout_ms = timeout_ms,
+    id = id, scope = state.scope, workflow = workflow, data = payload(run, options, id), timeout_ms = timeout_ms,
     on_timeout = on_timeout, queue = queue, priority = priority, delay_ms = delay_ms,
     retry = policy and json.encode(policy), detached = options.detached, dedupe = dedupe,
   })
@@ -324,7 +327,7 @@ local function invoke(state, run, name, options)
 end
 
 -- What an undo began, it will ask for again itself; where no undo runs any more, nobody does.
-local function is_of_undo(run, id) return id:find("^undo:") ~= nil and not run.given_up end
+local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.given_up end
 
 ---Take over the children that earlier attempts began and this one did not: they too end before the run.
 ---@return string[] ids
@@ -333,11 +336,12 @@ function context.adopt(run)
   local ids = journal:left_over()
   journal.adopting = true
   for _, id in ipairs(ids) do
-    local held = entry.read(journal.recorded[id])
-    if held.kind == "invoke" and not is_of_undo(run, id) then
+    local held = entry.read(journal.recorded[id], id)
+    if held.kind == "invoke" and not is_of_undo(run, held) then
       local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
       if not arguments.detached then
         local operation = journal:begin("invoke", id, held.subject, held.line)
+        operation.scope = held.scope
         name_child(run, operation, false)
         operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
         watch(run, operation)
@@ -389,6 +393,7 @@ function verbs.sleep(ctx, given)
   local arguments = until_ms and ('{"until_ms":%d}'):format(until_ms) or ('{"duration_ms":%d}'):format(span_ms)
   local id, auto = id_of(state, "sleep", options.id)
   local operation, new = journal:begin("sleep", id, "", nil, arguments, auto)
+  operation.scope = state.scope
   if not operation.outcome then
     if new then run.outbox:tell("record", id, journal:entry(operation, arguments)) end
     local function over() journal:resolve(operation, "completed", 1, "null") end
@@ -415,7 +420,7 @@ function context.random(ctx, ...)
   local state = rawget(ctx, STATE)
   return chance.random(function()
     state.draws = state.draws + 1
-    return chance.bits(state.run.seed, "random:" .. state.scope, state.draws)
+    return chance.bits(state.run.seed, "random:" .. state.prefix, state.draws)
   end, ...)
 end
 
@@ -434,7 +439,7 @@ function verbs.uuid(ctx)
   local state = state_of(ctx, "uuid")
   return chance.uuid(function()
     state.uuids = state.uuids + 1
-    return chance.bits(state.run.seed, "uuid:" .. state.scope, state.uuids)
+    return chance.bits(state.run.seed, "uuid:" .. state.prefix, state.uuids)
   end)
 end
 

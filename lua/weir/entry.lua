@@ -1,10 +1,12 @@
 -- How operations and outcomes are written down: the texts that stand in the journal, between the
 -- journal that writes them and everybody who reads a run, and in which order. Pure; knows no Redis.
 --
--- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>\t<line>\t<subject>\t<arguments>"
+-- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>[ <scope>]\t<line>\t<subject>\t<arguments>"
 -- An outcome "<number>\t<operation>[~<round>]\t<state>\t<finished_at>\t<attempts>[ <run>]\t<value>"
 --
 -- Redis writes number, round and times; the journal writes the rest. Ids, kinds and lines hold no tab, ids no "~".
+
+local scope = require "weir.scope"
 
 local entry = {}
 
@@ -14,6 +16,7 @@ local entry = {}
 ---@field kind string invoke, step, sleep …
 ---@field after integer number of the last outcome delivered before it began
 ---@field attempt integer the run's attempt in which it began
+---@field scope string? when the id was given to `read`
 ---@field line string where: "order.lua:11"
 ---@field subject string the workflow of an invoke, else empty
 ---@field arguments string JSON, or empty
@@ -28,8 +31,10 @@ local entry = {}
 ---@field value string JSON: the result or the failure
 
 ---What the journal says of an operation when it begins.
+---@param marks string? see `scope.marks`
 ---@return string
-function entry.write(kind, after, attempt, line, subject, arguments)
+function entry.write(kind, after, attempt, line, subject, arguments, marks)
+  if marks and marks ~= "" then attempt = attempt .. " " .. marks end
   return kind .. "\t" .. after .. "\t" .. attempt .. "\t" .. line .. "\t" .. subject .. "\t" .. arguments
 end
 
@@ -43,19 +48,22 @@ end
 ---@return string line
 ---@return string subject
 ---@return string arguments
+---@return string marks
 function entry.split(text)
-  local number, started_at, kind, after, attempt, line, subject, arguments =
-    text:match("^(%d*)\t(%d+)\t([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$")
-  return tonumber(number), tonumber(started_at), kind, tonumber(after), tonumber(attempt), line, subject, arguments
+  local number, started_at, kind, after, attempt, marks, line, subject, arguments =
+    text:match("^(%d*)\t(%d+)\t([^\t]*)\t(%d+)\t(%d+) ?([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+  return tonumber(number), tonumber(started_at), kind, tonumber(after), tonumber(attempt), line, subject, arguments,
+    marks
 end
 
 ---@param text string
+---@param id string? of the operation, when its scope is asked for
 ---@return weir.Entry
-function entry.read(text)
-  local number, started_at, kind, after, attempt, line, subject, arguments = entry.split(text)
+function entry.read(text, id)
+  local number, started_at, kind, after, attempt, line, subject, arguments, marks = entry.split(text)
   return {
     number = number, started_at = started_at, kind = kind, after = after, attempt = attempt, line = line,
-    subject = subject, arguments = arguments,
+    subject = subject, arguments = arguments, id = id, scope = id and scope.read(id, marks),
   }
 end
 

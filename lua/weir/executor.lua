@@ -17,6 +17,7 @@ local json = require "weir.json"
 local retry = require "weir.retry"
 local returned = require "weir.returned"
 local sandbox = require "weir.sandbox"
+local scopes = require "weir.scope"
 local step = require "weir.step"
 local undo = require "weir.undo"
 local verb = require "weir.verb"
@@ -194,9 +195,9 @@ function Run:start()
   if not definition then
     return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
-  self.ctx = context.new(self, "")
+  self.ctx = context.new(self, scopes.ROOT)
   local function body() return run_body(self, definition, self.data) end
-  self.main = self.branches:spawn("", body, self.ctx, "workflow", self.workflow)
+  self.main = self.branches:spawn(scopes.ROOT, body, self.ctx, "workflow", self.workflow)
 end
 
 ---No more of the author's code runs. What the last turn told may never have come to the store: it
@@ -253,10 +254,10 @@ local function cancelled(self, message)
   return failure.new { code = "cancelled", message = message, retryable = false, run = self.id }
 end
 
----Cancel open children whose operation's id begins so.
+---Cancel open children of operations in this scope.
 function Run:cancel_children(scope, message)
   for _, operation in ipairs(self.journal:open_children()) do
-    if operation.id:sub(1, #scope) == scope and not operation.told_to_end then
+    if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.told_to_end then
       operation.told_to_end = true
       self.journal:cancel_child(operation, message)
     end
@@ -290,8 +291,8 @@ end
 
 ---End all children and all other branches: the run has failed.
 function Run:end_others(why)
-  self:cancel_children("", "cancelled: " .. why)
-  self.branches:raise("", cancelled(self, why))
+  self:cancel_children(scopes.ROOT, "cancelled: " .. why)
+  self.branches:raise(scopes.ROOT, cancelled(self, why))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -309,7 +310,7 @@ function Run:await_cancel()
   if self.undoing then return end -- it ends already; what it takes back is to be taken back
   if log.opened == self.ending and not self.abandoned[1] then return end
   self.ending = log.opened
-  self:cancel_children("", passed_on(log.cancel.value))
+  self:cancel_children(scopes.ROOT, passed_on(log.cancel.value))
   self:cancel_abandoned()
 end
 
@@ -340,7 +341,8 @@ function Run:deliver_cancel()
   log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
   log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
   if self.undoing then return end
-  self.branches:raise("", failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
+  self.branches:raise(scopes.ROOT,
+    failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
 end
 
 -- Clean-up has had its time: none of the author's code runs any more.
@@ -360,7 +362,7 @@ function Run:cut_short()
   self.step, self.another, log.grace_ends_at = nil, nil, nil
   self.branches:drop()
   for _, operation in pairs(log.open) do operation.told_to_end = false end
-  self:cancel_children("", passed_on(log.at_once.value))
+  self:cancel_children(scopes.ROOT, passed_on(log.at_once.value))
   self:hurry_lingering()
   if not self.ended then self:end_body(false, cancelled(self, log.at_once.value)) end
 end
@@ -460,7 +462,7 @@ function Run:adopt()
     if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
   end
   local why = at_once and passed_on(at_once.value) or "cancelled: the run failed"
-  if self.failure or cancel then self:cancel_children("", why) end
+  if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
   if cancel then self:cancel_abandoned() end
   if self.cut then self:hurry_lingering() end
 end
@@ -567,7 +569,7 @@ local function begin_fused(parent, one)
     deps = one.deps, read_dep = one.read_dep,
     journal = { now_ms = parent.clock_ms }, branches = {},
   }, Run)
-  child.ctx = context.new(child, "")
+  child.ctx = context.new(child, scopes.ROOT)
   return child
 end
 
@@ -645,8 +647,8 @@ function Run:describe()
     if wait then
       for _, future in ipairs(wait) do
         if not future.settled then
-          waits[#waits + 1] = ('%s "%s" at %s'):format(future.kind or "branch", future.id or future.scope,
-            future.line or "?")
+          waits[#waits + 1] = ('%s "%s" at %s'):format(future.kind or "branch",
+            future.id or scopes.prefix(future.scope), future.line or "?")
         end
       end
     end

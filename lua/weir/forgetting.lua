@@ -9,6 +9,8 @@
 -- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it, in the graph as
 -- it ran (`choose`) or as it is now (`outdated`).
 
+local scope = require "weir.scope"
+
 local forgetting = {}
 
 ---@alias weir.Mark ""|"again"|"anew" of an invoke: its child goes on if it is asked the same, or a new round begins
@@ -16,6 +18,7 @@ local forgetting = {}
 ---@class weir.Remembered
 ---@field id string
 ---@field kind string
+---@field scope string? nil: no branch is around it
 ---@field number integer? of its outcome
 ---@field after integer number of the last outcome delivered before it began
 ---@field failed boolean? its outcome is a failure
@@ -27,33 +30,26 @@ local forgetting = {}
 ---cleaned up, which is done anew; nil: nobody saw how it ended
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
----Of the branch that an operation belongs to.
----@param id string
----@return string
-function forgetting.scope_of(id) return id:match("^.*:") or "" end
-
-local scope_of = forgetting.scope_of
-
 ---In which scopes something began last, and after which outcome.
----@param operations { id: string, after: integer }[]
+---@param operations { scope: string?, after: integer }[]
 ---@return table<string, integer> latest by scope
 function forgetting.latest(operations)
   local latest = {}
   for _, operation in ipairs(operations) do
-    local scope = scope_of(operation.id)
-    latest[scope] = math.max(latest[scope] or 0, operation.after)
+    local inner = operation.scope or scope.ROOT
+    latest[inner] = math.max(latest[inner] or 0, operation.after)
   end
   return latest
 end
 
 ---Whether something began after an outcome, in the branch that got it or one around that.
 ---@param latest table<string, integer>
----@param scope string of the branch
+---@param inner string scope of the branch
 ---@param number integer of the outcome
-function forgetting.led_on(latest, scope, number)
-  if (latest[""] or 0) >= number then return true end
-  for at in scope:gmatch("():") do
-    if (latest[scope:sub(1, at)] or 0) >= number then return true end
+function forgetting.led_on(latest, inner, number)
+  if (latest[scope.ROOT] or 0) >= number then return true end
+  for outer in scope.around(inner) do
+    if (latest[outer] or 0) >= number then return true end
   end
   return false
 end
@@ -67,14 +63,11 @@ local function read_barren(barren)
   return listed
 end
 
--- Undos began: they are done anew, and what they may have taken back, as their ids say.
+-- Undos began: they are done anew, and what they may have taken back.
 local function list_undone(operations, listed)
   for _, operation in ipairs(operations) do
-    local of = operation.id:match("^undo:(.*)$")
-    if of then
-      listed[operation.id] = "anew"
-      for at in of:gmatch("():") do listed[of:sub(1, at - 1)] = "anew" end
-    end
+    local undone = operation.scope and scope.undone(operation.scope)
+    if undone then listed[operation.id], listed[undone] = "anew", "anew" end
   end
 end
 
@@ -82,7 +75,7 @@ end
 local function guess(operations)
   local listed, latest = {}, forgetting.latest(operations)
   for _, operation in ipairs(operations) do
-    if operation.failed and not forgetting.led_on(latest, scope_of(operation.id), operation.number) then
+    if operation.failed and not forgetting.led_on(latest, operation.scope or scope.ROOT, operation.number) then
       listed[operation.id] = "again"
     end
   end

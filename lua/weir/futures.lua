@@ -5,6 +5,7 @@ local identifier = require "weir.id"
 local json = require "weir.json"
 local order = require "weir.order"
 local returned = require "weir.returned"
+local scope = require "weir.scope"
 local verb = require "weir.verb"
 
 local check_options, check_run, misuse = verb.check_options, verb.check_run, verb.misuse
@@ -122,7 +123,7 @@ end
 local function begin_all(state, run, name, t)
   if type(t) ~= "table" then misuse(("ctx:%s takes a table of futures and functions"):format(name)) end
   if rawget(t, OF) then misuse(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(name, name)) end
-  local scope = state.scope .. verb.numbered(state, name) .. ":"
+  local prefix = verb.numbered(state, name) .. ":"
   local keys, items = {}, {}
   for key, item in order.pairs(t) do
     local settles
@@ -130,8 +131,9 @@ local function begin_all(state, run, name, t)
       local label = tostring(key)
       local fault = identifier.fault(label)
       if fault then misuse(("ctx:%s: the key%s"):format(name, fault)) end
-      local ctx = require("weir.context").new(run, scope .. label .. ":")
-      settles = run.branches:spawn(scope .. label .. ":", function() return item(ctx) end, ctx, "branch", label)
+      local inner = scope.branch(state.scope, prefix .. label)
+      local ctx = require("weir.context").new(run, inner)
+      settles = run.branches:spawn(inner, function() return item(ctx) end, ctx, "branch", label)
     else
       settles = type(item) == "table" and rawget(item, OF)
       if not settles then

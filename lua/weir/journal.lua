@@ -18,6 +18,7 @@ local heap = require "weir.heap"
 local keys = require "weir.keys"
 local outbox = require "weir.outbox"
 local record = require "weir.record"
+local scope = require "weir.scope"
 
 local journal = {}
 journal.__index = journal
@@ -29,6 +30,7 @@ journal.__index = journal
 ---@field line string
 ---@field asked_at integer the run's own time when its code began it: the same in each replay
 ---@field started_at integer? nil until the store has told
+---@field scope string? which branches are around it; nil: none
 ---@field outcome weir.Outcome? once known
 ---@field settled boolean whether the outcome was delivered
 ---@field waits table[] who awaits it
@@ -76,8 +78,7 @@ local learn
 
 -- An operation of a run that ended, as `forgetting` wants it.
 local function read_ended(id, text, fields)
-  local held = entry.read(text)
-  held.id = id
+  local held = entry.read(text, id)
   if held.number then
     local state = entry.read_outcome(held.number, fields[tostring(held.number)]).state
     held.failed, held.ended_early = state ~= "completed", state == "cancelled" or state == "refused"
@@ -260,8 +261,7 @@ end
 function journal:left_over()
   local ids, operations = {}, {}
   for id, text in pairs(self.recorded) do
-    local held = entry.read(text)
-    held.id = id
+    local held = entry.read(text, id)
     ids[#ids + 1], operations[#operations + 1] = id, held
   end
   if operations[1] then self:failures().latest = forgetting.latest(operations) end
@@ -271,12 +271,18 @@ end
 
 ---What a retry forgets by the rule, now that the run ends: see `barren`.
 ---@return string
-function journal:barren_text() return self:failures():text(self.came) end
+function journal:barren_text()
+  local came = {}
+  for id, outcome in pairs(self.came) do
+    came[id] = { outcome = outcome, scope = entry.read(self.recorded[id], id).scope }
+  end
+  return self:failures():text(came)
+end
 
 ---What the store keeps of an operation that begins, or begins another try.
 function journal.entry(_, operation, arguments)
   return entry.write(operation.kind, operation.after, operation.attempt, operation.line, operation.subject,
-    arguments or "")
+    arguments or "", operation.scope and scope.marks(operation.scope))
 end
 
 function journal:note_end(operation)

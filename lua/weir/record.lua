@@ -101,10 +101,10 @@ local function read_outcome(operation, outcome)
 end
 
 local function read_operation(run, id, text, outcome, bundles, round)
-  local held = entry.read(text)
+  local held = entry.read(text, id)
   local invoked = held.kind == "invoke"
   local operation = {
-    id = id, kind = held.kind, after = held.after, line = held.line, started_at = held.started_at,
+    id = id, kind = held.kind, scope = held.scope, after = held.after, line = held.line, started_at = held.started_at,
     workflow = invoked and held.subject or nil, bundle = bundles[held.attempt] or run.bundle, attempts = 1,
     arguments = held.arguments ~= "" and held.arguments or nil,
   }

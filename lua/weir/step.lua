@@ -113,6 +113,7 @@ function step.verb(ctx, id, body)
 
   local journal = run.journal
   local operation, new = journal:begin("step", verb.id_of(state, "step", given.id), "")
+  operation.scope = state.scope
   operation.timeout_ms = verb.milliseconds("step", "timeout", given.timeout)
   if not operation.outcome then
     local failures = 0

@@ -5,6 +5,7 @@
 
 local failure = require "weir.failure"
 local identifier = require "weir.id"
+local scope = require "weir.scope"
 local verb = require "weir.verb"
 
 local undo = {}
@@ -18,6 +19,7 @@ local undo = {}
 ---@param id string
 ---@param body fun(ctx: weir.Context)
 function undo.add(run, id, body)
+  for _, like in ipairs(run.like_undo or {}) do verb.check_like_undo(like, id) end
   run.undos = run.undos or { ids = {} }
   table.insert(run.undos, { id = id, run = body })
 end
@@ -31,7 +33,7 @@ function undo.verb(ctx, id, fn)
   local fault = identifier.fault(id)
   if fault then verb.misuse("ctx:undo: id" .. fault) end
   if type(fn) ~= "function" then verb.misuse("ctx:undo takes an id and a function") end
-  local full = state.scope .. id
+  local full = state.prefix .. id
   if run.undos and run.undos.ids[full] then
     local message = ('there is an undo "%s" already; give each its own id'):format(full)
     verb.raise("duplicate_id", message, { operation = full })
@@ -46,7 +48,7 @@ local function undo_all(run, list)
   for i = #list, 1, -1 do
     local one = list[i]
     run.journal:failures():add_clean_up(one.id)
-    local ok, raised = pcall(one.run, context.new(run, "undo:" .. one.id .. ":"))
+    local ok, raised = pcall(one.run, context.new(run, scope.undo(one.id)))
     if not ok then
       run:say("error", ('undo of "%s" failed: %s'):format(one.id, failure.from(raised).message))
     end
@@ -59,7 +61,7 @@ function undo.begin(run)
   local list = run.undos
   if not list or not run.main or run.given_up or not (run.failure or run.journal.cancel) then return false end
   run.undos, run.undoing, run.journal.undoing = nil, true, true
-  run.branches:spawn("undo:", function() undo_all(run, list) end, run.ctx)
+  run.branches:spawn(scope.undo(""), function() undo_all(run, list) end, run.ctx)
   return true
 end
 

@@ -9,6 +9,7 @@ local json = require "weir.json"
 local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 local sandbox = require "weir.sandbox"
+local scope = require "weir.scope"
 
 local verb = {
   ---The private side of a context stands under a key that authors cannot name.
@@ -72,11 +73,28 @@ function verb.numbered(state, kind)
   return kind .. "#" .. n
 end
 
+---Refuse an id of the author's that an operation of an undo may take.
+---@param id string
+---@param undone string the id of what that undo undoes
+function verb.check_like_undo(id, undone)
+  local prefix = scope.prefix(scope.undo(undone))
+  if id:sub(1, #prefix) ~= prefix then return end
+  verb.raise("duplicate_id", ('ids that begin with "%s" belong to the undo of "%s"; give "%s" another one')
+    :format(prefix, undone, id), { operation = id })
+end
+
+local function note_like_undo(run, id)
+  for _, one in ipairs(run.undos or {}) do verb.check_like_undo(id, one.id) end
+  run.like_undo = run.like_undo or {} -- undos that are still to come are checked against these
+  table.insert(run.like_undo, id)
+end
+
 function verb.id_of(state, kind, given)
-  if given == nil then return state.scope .. verb.numbered(state, kind), true end
+  if given == nil then return state.prefix .. verb.numbered(state, kind), true end
   local fault = identifier.fault(given)
   if fault then verb.misuse(("ctx:%s: id%s"):format(kind, fault)) end
-  return state.scope .. given, false
+  if state.scope == scope.ROOT and given:find("^undo:") then note_like_undo(state.run, given) end
+  return state.prefix .. given, false
 end
 
 function verb.too_large(run, text, what)

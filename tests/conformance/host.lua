@@ -78,13 +78,16 @@ end
 
 function Side:log(id) return self.logs[id] or {} end
 
+-- A host adds lines about runs that fail, which in memory there are none of.
+local function is_of_host(text) return text:find "^failed: " or text:find "^attempt %d+ failed, the next" end
+
 -- What runs logged, by their ids.
 local function logs_of(text)
   local logs = {}
   for line in text:gmatch "[^\n]+" do
     local entry = json.try_decode(line)
     local id = type(entry) == "table" and entry.run
-    if id then
+    if id and not is_of_host(entry.text) then
       local lines = logs[id] or {}
       logs[id] = lines
       local fields = entry.fields ~= nil and json.encode(entry.fields) or nil

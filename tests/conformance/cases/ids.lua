@@ -43,6 +43,54 @@ return {
   { "an id is text", fields = "retry = { attempts = 1 },", run = [[ ctx:step(5, function() end) ]], fails = "error" },
   { "a key of a branch is an id", fields = "retry = { attempts = 1 },",
     run = [[ ctx:all { ["a/b"] = function() end } ]], fails = "error" },
+  { "a branch that loses takes nothing along of one whose key begins with its own",
+    run = [[
+      local box
+      local _, key = ctx:race {
+        ["eu"] = function(own) own:sleep "1d" end,
+        ["eu:west"] = function(own)
+          box = own:spawn { id = "box", workflow = "nap", data = { ms = 400, value = "packed" } }
+          own:sleep "2ms"
+        end,
+      }
+      return { key, (box:await()) } ]],
+    result = { "eu:west", "packed" } },
+  { "nor of a branch in it whose name begins so",
+    run = [[
+      return ctx:all {
+        ["a"] = function(own) own:race { function(o) o:sleep "1d" end, function(o) o:sleep "1ms" end } end,
+        ["a:race#1:1"] = function(own) own:sleep { id = "own", duration = "400ms" } return "unharmed" end,
+      }["a:race#1:1"] ]],
+    result = "unharmed" },
+  { "a child whose id begins as those of undos is taken over by the next attempt",
+    fields = 'retry = { attempts = 2, delay = "1ms" },',
+    run = [[
+      if ctx.run.attempt > 1 then return "done" end
+      ctx:spawn { id = "undo:stock", workflow = "nap", data = { ms = 400 } }
+      ctx:sleep "1ms"
+      error("first", 0) ]],
+    result = "done", expect = { ["r/undo:stock"] = { state = "completed" } } },
+  { "an id of the author's cannot be that of an undo", fields = "retry = { attempts = 1 },",
+    run = [[
+      ctx:undo("stock", function(own) own:step("step", function() end) end)
+      ctx:step("undo:stock:step", function() end) ]],
+    fails = "duplicate_id", expect = { ["r [undo:stock:step]"] = { state = "completed" } } },
+  { "nor can an undo be said when there is such an id", fields = "retry = { attempts = 1 },",
+    run = [[
+      ctx:step("undo:stock:step", function() return "own" end)
+      ctx:undo("stock", function() end) ]],
+    fails = "duplicate_id", expect = { ["r [undo:stock:step]"] = { result = '"own"' } } },
+  { "ids with colons are no branches: what was dealt with stays so",
+    fields = "retry = { attempts = 1 },",
+    run = [[
+      local ok = pcall(ctx.step, ctx, { id = "charge:7", retry = { attempts = 1 }, run = function()
+        error(weir.fatal "declined") end })
+      local noted = ctx:step("refund", function() return ctx.run.attempt end)
+      if ctx.run.attempt == 1 then ctx:sleep { id = "long", duration = "1d" } end
+      return { ok, noted } ]],
+    play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r", now = true }, { "ends", "r" },
+             { "retry", "r" }, { "ends", "r" } },
+    result = { false, 1 } },
   { "the same id in two branches is two operations",
     run = [[
       local function double(value) return function(own)
