@@ -113,7 +113,7 @@ describe("a runner", function()
       return require "weir".workflow { id = "w", run = function(ctx, data) return math.random(data.n) end } ]] } }
       :run("w", { n = 1000000 }).result)
     raises("w.lua:1: ", testing.new, { files = { ["w.lua"] = "return nonsense.x" } })
-    raises("there are no workflow files in spec/nowhere", testing.new, { dir = "spec/nowhere" })
+    raises("there is no folder spec/nowhere", testing.new, { dir = "spec/nowhere" })
   end)
 
   it("refuses what it does not understand, where the spec stands", function()
@@ -389,6 +389,45 @@ describe("mocks", function()
     assert.equal("steps-1:charge", key)
     assert.equal(5000, result.finished_at - result.started_at)
     raises('there is no workflow "step"; did you mean "steps"?', runner.mock_step, runner, "step", "charge", 1)
+  end)
+
+  it("of steps can be all that runs", function()
+    local ran = false
+    local pay = workflow("pay", function(ctx)
+      ctx:step("look-up", function() end)
+      return pcall(ctx.step, ctx, "charge", function() ran = true end)
+    end)
+    local runner = testing.new { workflows = { pay }, steps = "mocked" }
+    runner:mock_step("pay", "look-up", 1)
+    runner:mock_step("pay", "chrage", 1)
+    raises('step "charge" of "pay" is not mocked, and this runner runs no other (steps = "mocked"): '
+      .. 'runner:mock_step("pay", "charge", …); "chrage" is mocked', runner.run, runner, "pay")
+    raises('is not mocked', runner.crash_everywhere, runner, function(one) one:run("pay") end)
+    assert.is_false(ran)
+    raises('testing.new: steps is "mocked" or nothing, not real', testing.new, { workflows = { pay }, steps = "real" })
+  end)
+
+  it("are told when they are mistyped", function()
+    local shop = workflow("order", function(ctx)
+      ctx:step("charge", function() end)
+      ctx:step("ship-2", function() end)
+      ctx:invoke { workflow = "upper" }
+    end)
+    local runner = new { shop, workflow("upper", function() end) }
+    runner:mock_step("order", "chrage", 1)
+    runner:mock_step("order", "ship-1", 1) -- another one of that kind
+    runner:mock_step("order", "refund", 1)
+    runner:mock("uper", 1)
+    assert.same({}, runner.mocks:mistyped()) -- nothing has run
+    runner:run("order")
+    local told = runner.mocks:mistyped()
+    assert.equal(2, #told)
+    assert.matches('testing_spec.lua:%d+: runner:mock_step%("order", "chrage", …%) was never asked for, and "charge" '
+      .. 'ran for real; did you mean "charge"%?$', told[1])
+    assert.matches('testing_spec.lua:%d+: runner:mock%("uper", …%) was never asked for, and "upper" ran for real; '
+      .. 'did you mean "upper"%?$', told[2])
+    runner:unmock("uper") -- this spec ends without a warning of its own
+    runner.mocks.steps = {}
   end)
 
   it("show what the timeout of a step leads to", function()

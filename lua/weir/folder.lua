@@ -38,8 +38,13 @@ end
 local function list(root)
   if not has_lfs then return listed_by_shell(root) end
   local paths = {}
-  if lfs.attributes(root, "mode") == "directory" then walk(root, "", 1, paths) end
+  walk(root, "", 1, paths)
   return paths
+end
+
+local function is_folder(root)
+  if has_lfs then return lfs.attributes(root, "mode") == "directory" end
+  return os.execute("test -d " .. quoted(root)) == true
 end
 
 ---The sources in a folder: those of specs and hidden ones are left out.
@@ -47,6 +52,10 @@ end
 ---@return table<string, string>? files path relative to the folder -> source
 ---@return string? fault
 function folder.read(root)
+  if not is_folder(root) then
+    return nil, ("there is no folder %s; name the one that has the workflow files, from where the specs are run")
+      :format(root)
+  end
   local files = {}
   for _, path in ipairs(list(root)) do
     if is_meant(path) then
@@ -56,7 +65,7 @@ function folder.read(root)
     end
   end
   if next(files) == nil then
-    return nil, ("there are no workflow files in %s; name the folder from where the specs are run"):format(root)
+    return nil, ("there are no workflow files in %s: nothing there ends in .lua"):format(root)
   end
   return files
 end

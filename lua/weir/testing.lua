@@ -35,6 +35,7 @@ local testing = { after = mocks.after, sequence = mocks.sequence }
 ---@field now? integer ms, when the clock begins
 ---@field seed? integer of all chance
 ---@field limits? { payload_bytes: integer?, depth: integer? }
+---@field steps? "mocked" a step that runner:mock_step does not answer fails the spec instead of running
 
 ---@class weir.testing.RunOptions
 ---@field id? string
@@ -76,7 +77,7 @@ local function check_names(what, given, known)
   end
 end
 
-local OPTIONS = { "always_replay", "crash_at", "dir", "files", "limits", "now", "seed", "workflows" }
+local OPTIONS = { "always_replay", "crash_at", "dir", "files", "limits", "now", "seed", "steps", "workflows" }
 
 local function check_workflows(list)
   if type(list) ~= "table" or definition.is(list) then
@@ -114,7 +115,9 @@ end
 ---@return string[]? faults
 local function make(options, code)
   local always_replay = options.always_replay ~= false
-  local self = setmetatable({ options = options, code = code, mocks = mocks.new(), verified = 0, roots = {} }, Runner)
+  local self = setmetatable({
+    options = options, code = code, mocks = mocks.new(options.steps == "mocked"), verified = 0, roots = {},
+  }, Runner)
   local made, faults = memory.new {
     files = code.files, workflows = code.workflows, now = options.now, seed = options.seed or SEED,
     always_replay = always_replay, strict = true, fused = not always_replay, crash_at = options.crash_at,
@@ -127,13 +130,38 @@ local function make(options, code)
   return self
 end
 
+-- Runners of the spec that runs; nil without busted, which alone knows when a spec ends.
+local live
+
+local function tell_mistyped()
+  for _, runner in ipairs(live) do
+    for _, sentence in ipairs(runner.mocks:mistyped()) do io.stderr:write("weir: warning: ", sentence, "\n") end
+  end
+  live = {}
+end
+
+local function watch(runner)
+  if not live and package.loaded.busted then
+    local ok, subscribe = pcall(function() return require("busted").subscribe end)
+    if ok and subscribe then
+      live = {}
+      subscribe({ "test", "end" }, tell_mistyped)
+    end
+  end
+  if live then table.insert(live, runner) end
+end
+
 ---A runner: a store of its own, its clock, its mocks.
 ---@param options weir.testing.Options
 ---@return weir.testing.Runner
 function testing.new(options)
   check_names("testing.new", options, OPTIONS)
+  if options and options.steps ~= nil and options.steps ~= "mocked" then
+    misuse(('testing.new: steps is "mocked" or nothing, not %s'):format(tostring(options.steps)))
+  end
   local runner, faults = make(options, code_of(options or {}))
   if not runner then misuse("the workflows do not load:\n  " .. table.concat(faults, "\n  ")) end
+  watch(runner)
   return runner
 end
 

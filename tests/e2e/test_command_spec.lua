@@ -102,6 +102,23 @@ ok 2 - the price is twice the amount
     assert.equal(1, run("weir test").status)
   end)
 
+  it("tells of a mistyped mock when the spec ends", function()
+    write("spec/mock_spec.lua", [[
+local testing, weir = require "weir.testing", require "weir"
+local order = weir.workflow { id = "order", run = function(ctx) return ctx:step("charge", function() return 1 end) end }
+local runner
+before_each(function()
+  runner = testing.new { workflows = { order } }
+  runner:mock_step("order", "chrage", 2)
+end)
+it("runs", function() runner:run("order") end)
+it("runs nothing", function() end)
+]])
+    local reply = run "weir test spec/mock_spec.lua"
+    assert.same({ 0, 'weir: warning: spec/mock_spec.lua:6: runner:mock_step("order", "chrage", …) was never asked for, '
+      .. 'and "charge" ran for real; did you mean "charge"?\n' }, { reply.status, reply.stderr })
+  end)
+
   it("gives busted what is busted's", function()
     assert.equal("ok 1 - the price is twice the amount\n1..1\n",
       run("weir test --filter=twice --output TAP").stdout)

@@ -46,12 +46,17 @@ local AFTER = { __name = "testing.after" }
 ---@field real table<string, weir.Definition|false> what is mocked: the workflow that was there, if one was
 ---@field given table<string, weir.testing.Given> each attempt or try -> its answer
 ---@field fault string? a mistake of the spec
+---@field asked table<string, table<string, boolean>> workflow -> steps that ran and were not mocked
+---@field mocked_only boolean? a step that is not mocked does not run
 local Mocks = {}
 Mocks.__index = Mocks
 
+---@param mocked_only boolean?
 ---@return weir.testing.Mocks
-function mocks.new()
-  return setmetatable({ workflows = {}, steps = {}, real = {}, given = {} }, Mocks)
+function mocks.new(mocked_only)
+  return setmetatable({
+    workflows = {}, steps = {}, real = {}, given = {}, asked = {}, mocked_only = mocked_only,
+  }, Mocks)
 end
 
 ---One answer for each call, in order.
@@ -163,7 +168,10 @@ function Mocks:mock(workflow, answer)
     real = there and there.definition or false
     self.real[workflow] = real
   end
-  local mock = { name = ('the mock of "%s"'):format(workflow), subject = workflow, answer = answer, calls = 0 }
+  local mock = {
+    name = ('the mock of "%s"'):format(workflow), subject = workflow, answer = answer, calls = 0,
+    line = branches.line(),
+  }
   self.workflows[workflow] = mock
   self:install(workflow, self:definition(workflow, mock, real))
 end
@@ -208,7 +216,7 @@ function Mocks:mock_step(workflow, id, answer)
     verb.misuse('runner:mock_step: name the step, as in "charge" or "ship:*"')
   end
   table.insert(self.steps, {
-    workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0,
+    workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0, line = branches.line(),
     name = ('the mocked step "%s" of "%s"'):format(id, workflow),
   })
 end
@@ -250,13 +258,64 @@ function Mocks:step_body(run, operation)
       end
     end
   end
+  if self.mocked_only then return function() error(self:refuse(run.workflow, operation.id), 0) end end
+  self.asked[run.workflow] = self.asked[run.workflow] or {}
+  self.asked[run.workflow][operation.id] = true
+end
+
+function Mocks:refuse(workflow, id)
+  local names = {}
+  for _, mock in ipairs(self.steps) do
+    if mock.workflow == workflow then names[#names + 1] = mock.subject end
+  end
+  local near = nearest.find(id, names)
+  return self:misuse(('step "%s" of "%s" is not mocked, and this runner runs no other (steps = "mocked"): '
+    .. 'runner:mock_step("%s", "%s", …)%s'):format(id, workflow, workflow, id,
+    near and ('; "%s" is mocked'):format(near) or "")).raised
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Mocks that nothing asked for
+
+-- "ship-1" and "ship-2" are no typo of each other.
+local function without_digits(name) return (name:gsub("%d", "")) end
+
+local function meant(name, asked)
+  local others = {}
+  for _, one in ipairs(keys.sorted(asked)) do
+    if without_digits(one) ~= without_digits(name) then others[#others + 1] = one end
+  end
+  return nearest.find(name, others)
+end
+
+---What was mocked under a name that is near that of something that ran for real, and was itself never asked for.
+---@return string[] sentences with the lines of the spec
+function Mocks:mistyped()
+  local sentences, children = {}, {}
+  local function tell(mock, call, near)
+    sentences[#sentences + 1] = ('%s: %s was never asked for, and "%s" ran for real; did you mean "%s"?'):format(
+      mock.line, call, near, near)
+  end
+  for _, mock in ipairs(self.steps) do
+    local near = mock.calls == 0 and meant(mock.subject, self.asked[mock.workflow] or {})
+    if near then tell(mock, ('runner:mock_step("%s", "%s", …)'):format(mock.workflow, mock.subject), near) end
+  end
+  for id, record in pairs(self.memory.records) do
+    if id:find("/", 1, true) and not self.workflows[record.workflow] then children[record.workflow] = true end
+  end
+  for _, workflow in ipairs(keys.sorted(self.workflows)) do
+    local mock = self.workflows[workflow]
+    local near = mock.calls == 0 and meant(workflow, children)
+    if near then tell(mock, ('runner:mock("%s", …)'):format(workflow), near) end
+  end
+  return sentences
 end
 
 ---The same mocks, unused, for other runs.
 ---@param memory weir.Memory
 ---@return weir.testing.Mocks
 function Mocks:copy_for(memory)
-  local copy = mocks.new()
+  local copy = mocks.new(self.mocked_only)
   copy.memory = memory
   for workflow, mock in pairs(self.workflows) do copy:mock(workflow, mock.answer) end
   for _, mock in ipairs(self.steps) do
