@@ -3,9 +3,13 @@
 -- reply  audit cursor checked fault…       cursor "0": that was all
 
 local function faults_of(id, into)
-  local run = lib.load(id)
+  local run = lib.load(id, "created_at")
   if not run then return end
   local function fault(text) into[#into + 1] = id .. ": " .. text end
+  local created_at = lib.get(run, "created_at")
+  if not string.find(created_at or "", "^%d+$") then
+    fault("its created_at is " .. (created_at and '"' .. created_at .. '"' or "missing") .. ", which is no time")
+  end
   local delayed = redis.call("ZSCORE", lib.key("delayed"), id)
   local waits = run.state == "waiting" or run.state == "retrying" or run.state == "scheduled"
   if waits and not delayed then fault("is " .. run.state .. " but nothing will wake it") end

@@ -156,6 +156,12 @@ describe("require", function()
     assert.equal("ours", select(2, run_of(made, "w")))
   end)
 
+  it("tells a fault as one line that a terminal does not obey", function()
+    local faults = faults_of { ["a.lua"] = [[error("\27]0;x\7\nweir: all is well\xff\u{202E}")]] }
+    assert.same({ "a.lua:1: \u{FFFD}]0;x\u{FFFD} weir: all is well\u{FFFD}\u{FFFD}" }, faults)
+    assert.is_true(#faults_of({ ["a.lua"] = "error(('x'):rep(1e7))" })[1] < 5000)
+  end)
+
   it("tells a circle", function()
     assert.same({ "b.lua:2: files require each other in a circle: a.lua, b.lua, a.lua" },
       faults_of { ["a.lua"] = 'require "b"', ["b.lua"] = '\nrequire "a"' })

@@ -104,6 +104,8 @@ describe("weir.workflow", function()
       { { id = "\xFF" }, "id is not valid UTF-8", true },
       { { id = "a\nb" }, "has a control character", true },
       { { id = "a\u{85}b" }, "has a control character", true },
+      { { id = "a\u{202E}b" }, [["a\u{202E}b" has a control character]], true },
+      { { id = "a\u{2069}" }, [["a\u{2069}" has a control character]], true },
       { { priority = 101 }, 'workflow "order": priority must be an integer from -100 to 100' },
       { { priority = "5" }, 'workflow "order": priority must be an integer from -100 to 100' },
       { { queue = "a,b" }, 'workflow "order": queue "a,b": "*" and "," mean several queues' },

@@ -213,6 +213,27 @@ describe("record", function()
     end)
   end)
 
+  it("is shown with payloads that are as deep as they may be", function()
+    local deep = ("["):rep(512) .. ("]"):rep(512)
+    local run = read("a", { data = deep, result = deep, state = "completed" }, {
+      ["o:s"] = entry(1, 1000, "step", 0, "w.lua:1"), ["1"] = outcome("s", "completed", "1001", "1", deep),
+    })
+    local text = record.json(run)
+    assert.is_true(text:find('"result":' .. deep, 1, true) ~= nil)
+    assert.equal("a", json.decode(text, json.DEEPEST).id)
+  end)
+
+  it("can be read also where a field holds what it never should", function()
+    for _, odd in ipairs { "x", "", "5", "null", "\xff", "[" } do
+      local run = read("a", { created_at = odd, error = odd, state = "failed", attempt = odd }, {
+        ["o:c"] = entry(1, 1000, "invoke", 0, "w.lua:1", "w"), ["1"] = outcome("c", "failed", "1001", "1", odd),
+      })
+      assert.equal(odd == "5" and 5 or 0, run.created_at)
+      assert.equal("string", type(run.error.message))
+      assert.equal("failed", json.decode(record.json(run)).state)
+    end
+  end)
+
   it("tells an end that was recorded from an outcome", function()
     local run = read("a", { cancel = "1" }, { ["1"] = outcome("", "cancelled", "1004", "0", "by hand") })
     assert.equal("cancelled", run.cancel.state)

@@ -8,7 +8,7 @@ local NOW = 1790000000000
 local HOUR = 3600000
 
 describe("a selector", function()
-  local selector, runs, calls
+  local selector, runs, calls, input
 
   local function forget()
     for _, name in ipairs(OWN) do package.loaded[name], package.preload[name] = nil, nil end
@@ -40,7 +40,7 @@ describe("a selector", function()
           for i, group in ipairs { ... } do replies[i] = answers[group[1]](table.unpack(group, 2)) end
           return { "ok", NOW, 7, replies, {}, "" }
         end,
-        read = function() return "a\n\n b/c \r\n" end,
+        read = function() return input end,
         is_terminal = function() return false end,
         changed_folders = function() return {} end,
         now_ms = function() return 0 end,
@@ -118,9 +118,28 @@ describe("a selector", function()
       assert.truthy(refused({ "-", "a" }):find("no other beside it", 1, true))
     end)
 
-    it("ids on stdin, one a line", function()
+    local function read_from(text)
+      input = text
       local selection = selector.read { "-", tag = {} }
-      assert.same({ { "a", "b/c" }, true }, { selection.ids, selection.piped })
+      assert.is_true(selection.piped)
+      return selection.ids
+    end
+
+    it("ids on stdin, one a line", function()
+      assert.same({ "a", "b/c", "d" }, read_from "a\n\nb/c\r\nd")
+      assert.same({ "a", "b" }, read_from '{"id":"a","result":{}}\n {"run":"b","would":"delete"}\n')
+    end)
+
+    it("every id that it was given", function()
+      local ids = { "alpha", "alpha ", " alpha", " ", "{", '{"id":"alpha"}', '{"id":5}', "{}", "a\u{A0}", "a\\u0020" }
+      local lines = {}
+      for i, id in ipairs(ids) do lines[i] = selector.id_line(id) end
+      assert.same(ids, read_from(table.concat(lines, "\n") .. "\n"))
+      assert.same({ "{x" }, read_from "{x\n")
+    end)
+
+    it("a run as JSON whose payload is as deep as one may be", function()
+      assert.same({ "a" }, read_from('{"id":"a","result":' .. ("["):rep(512) .. ("]"):rep(512) .. "}\n"))
     end)
 
     it("and knows when nothing narrows it down", function()

@@ -34,6 +34,15 @@ describe("terminal.plain", function()
   end)
 end)
 
+describe("terminal.escaped", function()
+  it("writes what a terminal would obey as JSON may write it", function()
+    assert.equal('{"a":"\\u009b31m\\u007f\\u202e\\u2066"}', terminal.escaped '{"a":"\u{9B}31m\x7F\u{202E}\u{2066}"}')
+    for _, text in ipairs { '{"a":"é\u{A0}…€\u{2065}\u{206A}"}', "\27[31mred\27[0m\n\tb", "" } do
+      assert.equal(text, terminal.escaped(text))
+    end
+  end)
+end)
+
 describe("terminal.width", function()
   it("counts columns, not bytes", function()
     assert.equal(0, terminal.width "")

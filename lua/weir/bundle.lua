@@ -11,6 +11,8 @@ local json = require "weir.json"
 local keys = require "weir.keys"
 local nearest = require "weir.nearest"
 local sandbox = require "weir.sandbox"
+local strings = require "weir.strings"
+local terminal = require "weir.terminal"
 local weir = require "weir"
 
 local bundle = {}
@@ -69,6 +71,11 @@ local function text_of(raised)
   local ok, text = pcall(tostring, raised)
   return ok and text or "error of type " .. type(raised)
 end
+
+local FAULT_BYTES = 4096
+
+-- A fault as people and programs are told of it: one line, whatever the author's code raised.
+local function told_as(fault) return terminal.plain(strings.cut(fault, FAULT_BYTES)) end
 
 -- The message handler of an evaluation: puts the author's innermost line in front of what has no
 -- position yet.
@@ -290,7 +297,7 @@ function bundle.load(name, files)
 
   local workflows, faults, told, broken = {}, {}, {}, {}
   local function fail(path, fault)
-    broken[path] = true
+    broken[path], fault = true, told_as(fault)
     if told[fault] then return end -- a file that fails fails all that require it
     told[fault] = true
     faults[#faults + 1] = fault

@@ -14,10 +14,6 @@ local cli = {}
 
 local DONE = 0
 
-local function is_fault(raised)
-  return type(raised) == "table" and math.type(raised.status) == "integer"
-end
-
 ---Prints how a run ended.
 ---@param run weir.Record
 ---@return integer status
@@ -124,11 +120,12 @@ end
 ---@return integer status
 function cli.main(command, options)
   local ok, status = xpcall(commands[command], function(raised)
-    return is_fault(raised) and raised or { status = store.SOFTWARE, message = debug.traceback(tostring(raised), 2) }
+    if store.is_fault(raised) then return raised end
+    return { status = store.SOFTWARE, message = debug.traceback(tostring(raised), 2) }
   end, options)
   if ok then return status end
   if status.status == store.SOFTWARE then
-    output.say("weir: " .. status.message)
+    for line in ("weir: " .. status.message):gmatch "[^\n]+" do output.say(terminal.plain(line)) end
   elseif status.message ~= "" then
     output.complain("%s", status.message)
   end

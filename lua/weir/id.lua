@@ -1,9 +1,21 @@
 -- What may be an id or a name: 1 to 512 bytes of UTF-8 without control characters, "/" and "~".
--- "/" separates runs and "~" rounds, so no id may hold them. Pure.
+-- "/" separates runs and "~" rounds, so no id may hold them. Characters that turn the direction of text count as
+-- control characters, for with them an id reads as another one. Pure.
 
 local id = {}
 
 local LONGEST = 512
+
+-- C0 and DEL, C1, U+202A to U+202E, U+2066 to U+2069
+local CONTROLS = { "[\0-\31\127]", "\xC2[\x80-\x9F]", "\xE2\x80[\xAA-\xAE]", "\xE2\x81[\xA6-\xA9]" }
+
+-- The text in quotes, with its control characters by their numbers.
+local function quoted(value)
+  for _, control in ipairs(CONTROLS) do
+    value = value:gsub(control, function(char) return ("\\u{%X}"):format(utf8.codepoint(char)) end)
+  end
+  return '"' .. value .. '"'
+end
 
 ---Why `value` cannot be an id; nil when it can. Reads on after the name of what it is:
 ---"workflow id" .. " is empty".
@@ -16,8 +28,8 @@ function id.fault(value)
   if value == "" then return " is empty" end
   if #value > LONGEST then return (" has %d bytes; %d are allowed"):format(#value, LONGEST) end
   if not utf8.len(value) then return " is not valid UTF-8" end
-  if value:find("[\0-\31\127]") or value:find("\xC2[\x80-\x9F]") then
-    return (" %q has a control character"):format(value)
+  for _, control in ipairs(CONTROLS) do
+    if value:find(control) then return (" %s has a control character"):format(quoted(value)) end
   end
   local separator = value:match("[/~]")
   if not separator then return nil end

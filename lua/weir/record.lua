@@ -5,6 +5,7 @@
 local entry = require "weir.entry"
 local graph = require "weir.graph"
 local json = require "weir.json"
+local strings = require "weir.strings"
 
 local record = {}
 
@@ -75,9 +76,16 @@ local function integer(text)
   return text and math.tointeger(tonumber(text))
 end
 
+-- A failure as it is stored; what is none is shown as the text that it is, so that its run can be looked at.
+local function failure_of(text)
+  local failure = json.try_decode(text)
+  if type(failure) == "table" and failure ~= json.null then return failure end
+  return { code = "error", message = strings.readable(text) }
+end
+
 -- What the operation failed with, as the workflow saw it: a child's own failure is the cause.
 local function error_of(operation, outcome)
-  local failure = json.decode(outcome.value)
+  local failure = failure_of(outcome.value)
   if operation.kind == "invoke" and (outcome.state == "failed" or outcome.state == "cancelled") then
     return {
       code = "child_failed", message = "Child execution failed: " .. tostring(failure.message),
@@ -246,11 +254,11 @@ function record.read(id, list)
     round = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
     detached = fields.detached ~= nil,
     seed = fields.seed, data = fields.data, result = fields.result,
-    error = fields.error and json.decode(fields.error), parent = id:match("^(.*)/[^/]*$"),
+    error = fields.error and failure_of(fields.error), parent = id:match("^(.*)/[^/]*$"),
     root = id:match("^[^/]*"), queue = (fields.queue or "default"):gsub("^%?.*", "default"),
     priority = integer(fields.priority) or 0,
     bundle = fields.bundle ~= "" and fields.bundle or nil, tags = fields.tags,
-    created_at = integer(fields.created_at), started_at = integer(fields.started_at),
+    created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),
     finished_at = integer(fields.finished_at), cancel = cancel,
     holder = fields.holder ~= "" and fields.holder or nil, deadline = integer(fields.deadline), operations = {},
   }
@@ -299,7 +307,7 @@ end
 function record.json(run)
   local operations = json.array {}
   for i, operation in ipairs(run.operations) do operations[i] = operation_table(operation) end
-  return json.encode {
+  local shown = {
     id = run.id, workflow = run.workflow, state = run.state, attempt = run.attempt, round = run.round,
     seed = run.seed, data = decoded(run.data, json.null), result = decoded(run.result, json.null),
     error = or_null(run.error), parent = or_null(run.parent), root = run.root, queue = run.queue,
@@ -310,6 +318,7 @@ function record.json(run)
       number = run.cancel.number, state = run.cancel.state, at = run.cancel.finished_at, message = run.cancel.value,
     },
   }
+  return json.encode(shown, json.DEEPEST) -- payloads may be as deep as JSON may be, and stand inside of it
 end
 
 return record

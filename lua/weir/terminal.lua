@@ -64,6 +64,18 @@ function terminal.plain(text)
   return table.concat(parts)
 end
 
+local function as_escape(char) return ("\\u%04x"):format(utf8.codepoint(char)) end
+
+---Text of several lines, such as JSON, without what a terminal would obey: in the strings of JSON "\u009b" is the same.
+---Line breaks, tabs and colours stay, for JSON has no such bytes in strings.
+---@param text string
+---@return string
+function terminal.escaped(text)
+  if not text:find "[\x7F\xC2\xE2]" then return text end
+  return (text:gsub("\x7F", as_escape):gsub("\xC2[\x80-\x9F]", as_escape):gsub("\xE2\x80[\xAA-\xAE]", as_escape)
+    :gsub("\xE2\x81[\xA6-\xA9]", as_escape))
+end
+
 ---Columns that plain text takes.
 ---@param text string
 ---@return integer

@@ -24,6 +24,11 @@ describe("audit", function()
     store:start("unknown", "no")
   end)
 
+  it("names a run whose creation is no time", function()
+    store:call("HSET", "r:ready", "created_at", "x")
+    assert.same({ 'ready: its created_at is "x", which is no time' }, store:faults())
+  end)
+
   it("is silent when every run stands where its state says", function()
     assert.same({}, store:unchanged(function() return store:faults() end))
     assert.equal("audit", store:say("audit", "0", 100)[1])

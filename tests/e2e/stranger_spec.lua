@@ -223,7 +223,7 @@ describe("somebody new at the command line", function()
     answers(0, '"Hello, world"', "weir wait 'größe ☃ 1'")
     answers(64, 'weir: --id "a/b" has a "/", which weir puts between ids', "weir start greet --id a/b")
     answers(64, 'weir: --id "a~b" has a "~", which weir puts between ids', "weir start greet --id a~b")
-    answers(64, [[weir: --id "a\ b" has a control character]], [[weir start greet --id "$(printf 'a\nb')"]])
+    answers(64, [[weir: --id "a\u{A}b" has a control character]], [[weir start greet --id "$(printf 'a\nb')"]])
     answers(64, "weir: --id: may not be empty", "weir start greet --id ''")
   end)
 

@@ -18,7 +18,7 @@ local SHORTEST = 8 -- columns of a message that still says something
 
 -- What is at the bottom of a failure says most.
 local function bottom_of(text)
-  local failure = json.decode(text)
+  local failure = store.table_of(text)
   while type(failure.cause) == "table" and failure.cause ~= json.null do failure = failure.cause end
   return failure
 end
@@ -72,10 +72,19 @@ local function print_table(glances, now)
   print_rows(rows, RUN, 0, { TOOK, CREATED }, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
 end
 
+-- One that cannot be read hides no others.
 local function print_json(glances)
   for _, glance in ipairs(glances) do
-    local run = store.inspect({ glance.id })[glance.id]
-    if run then output.print(record.json(run)) end
+    local ok, text = pcall(function()
+      local run = store.inspect({ glance.id })[glance.id]
+      return run and record.json(run)
+    end)
+    if not ok and store.is_fault(text) then error(text, 0) end
+    if not ok then
+      output.warn("the record of run %s cannot be read: %s", glance.id, tostring(text))
+    elseif text then
+      output.print(text)
+    end
   end
 end
 

@@ -219,7 +219,7 @@ local function fitting(verb, options, ids)
 end
 
 local function dry_run(verb, ids, passed, as_json)
-  local function line(id) return as_json and json.encode { run = id, would = verb } or id end
+  local function line(id) return as_json and json.encode { run = id, would = verb } or selector.id_line(id) end
   for from = 1, #ids, LINES do
     local lines = {}
     for i = from, math.min(from + LINES - 1, #ids) do lines[#lines + 1] = line(ids[i]) end

@@ -37,8 +37,12 @@ function output.style_of_messages() return style_of(STDERR) end
 ---@return boolean
 function output.is_live() return client.is_terminal(STDERR) and os.getenv "TERM" ~= "dumb" end
 
+---Byte for byte; only on a terminal, characters that it would obey are written as JSON may write them.
 ---@param text string
-function output.print(text) client.write(STDOUT, text .. "\n") end
+function output.print(text)
+  if client.is_terminal(STDOUT) then text = terminal.escaped(text) end
+  client.write(STDOUT, text .. "\n")
+end
 
 ---What a command that has nothing to print looked at, for people alone: who reads its output knows that there is none.
 ---@param text string
@@ -97,7 +101,8 @@ function output.explained(failure)
       add(2, (link.code or "error") .. (origin ~= "" and " in " .. origin or ""))
     end
     if link.details ~= nil then add(4, "details " .. json.encode(link.details)) end
-    for line in (link.traceback or ""):gmatch("[^\n]+") do add(4, (line:gsub("^%s+", ""))) end
+    for line in tostring(link.traceback or ""):gmatch("[^\n]+") do add(4, (line:gsub("^%s+", ""))) end
+    if math.tointeger(link.omitted) then add(2, ("… %s"):format(terminal.count(link.omitted, "more cause"))) end
     link = link.cause
   end
   return lines

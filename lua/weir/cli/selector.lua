@@ -129,14 +129,22 @@ local function filters_of(options)
   return given
 end
 
--- Ids, one a line; or JSON that names a run, as `list --json` and the acts print it.
+---A line that `read_ids` reads as this id.
+---@param id string
+---@return string
+function selector.id_line(id)
+  return id:find "^{" and json.encode { run = id } or id
+end
+
+-- Ids, one a line; or JSON that names a run, as `list --json` and the acts print it. An id may begin and end with
+-- blanks, so nothing is trimmed but the end of the line.
 local function read_ids(text)
   local ids = {}
   for line in text:gmatch("[^\n]+") do
-    local id = line:match("^%s*(.-)%s*$")
-    if id:find("^{") then
-      local run = json.try_decode(id)
-      id = type(run) == "table" and (run.id or run.run)
+    local id = line:gsub("\r$", "")
+    local run = id:find "^%s*{" and json.try_decode(id, json.DEEPEST)
+    if type(run) == "table" and run ~= json.null then
+      id = run.id or run.run
       if type(id) ~= "string" then
         store.fault(store.USAGE, "line %d of stdin is neither the id of a run nor a run as JSON", #ids + 1)
       end
@@ -185,7 +193,7 @@ end
 
 -- Whether any link of a failure's chain is so.
 local function some_link(text, is_so)
-  local link = text and json.decode(text)
+  local link = store.table_of(text)
   while type(link) == "table" and link ~= json.null do
     if is_so(link) then return true end
     link = link.cause
@@ -199,7 +207,7 @@ local function has_text(glance, text)
 end
 
 local function has_tags(glance, tags)
-  local own = glance.tags and json.decode(glance.tags) or {}
+  local own = store.table_of(glance.tags)
   for key, value in pairs(tags) do
     if own[key] ~= value then return false end
   end

@@ -1,6 +1,7 @@
 -- The store as the commands see it: each verb they use as a function, and the fault that ends a
 -- command. Never prints.
 
+local json = require "weir.json"
 local record = require "weir.record"
 local terminal = require "weir.terminal"
 
@@ -17,6 +18,19 @@ store.FAILED, store.USAGE, store.NO_INPUT, store.SOFTWARE, store.TIMED_OUT = 1, 
 ---@param ... any
 function store.fault(status, format, ...)
   error({ status = status, message = format:format(...) }, 0)
+end
+
+---Whether this is what `fault` raises.
+---@param raised any
+---@return boolean
+function store.is_fault(raised) return type(raised) == "table" and math.type(raised.status) == "integer" end
+
+---The table that a field of a record holds as JSON; an empty one where it holds anything else.
+---@param text string?
+---@return table
+function store.table_of(text)
+  local value = text and json.try_decode(text)
+  return type(value) == "table" and value ~= json.null and value or {}
 end
 
 ---Tags as they are given to a command.
@@ -72,7 +86,8 @@ end
 
 ---@param text string? ms, as Redis prints a score
 local function instant(text)
-  return text and math.floor(tonumber(text) --[[@as number]])
+  local number = text and tonumber(text)
+  return number and math.tointeger(math.floor(number)) or nil
 end
 
 local READINGS = 3 -- of a run that goes on while it is read
@@ -173,11 +188,12 @@ local function read_glance(id, list)
   local fields = {}
   for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
   return {
-    id = id, state = fields.state, workflow = fields.workflow, attempt = instant(fields.attempt) or 1,
+    id = id, state = fields.state or "unknown", workflow = fields.workflow or "",
+    attempt = instant(fields.attempt) or 1,
     queue = fields.queue or "default", holder = fields.holder ~= "" and fields.holder or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
     tags = fields.tags, detached = fields.detached ~= nil, special = fields.special ~= nil,
-    created_at = instant(fields.created_at),
+    created_at = instant(fields.created_at) or 0,
     started_at = instant(fields.started_at), finished_at = instant(fields.finished_at),
     wake = instant(fields.wake), ahead = instant(fields.ahead), expires = instant(fields.expires),
   }

@@ -117,8 +117,8 @@ end
 -- Any run
 
 local function message_of(text)
-  local failure = text and json.decode(text)
-  return failure and tostring(failure.message) or "nobody knows why"
+  local message = store.table_of(text).message
+  return message ~= nil and tostring(message) or "nobody knows why"
 end
 
 local function of_running(glance, run, now)
