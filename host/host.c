@@ -6,6 +6,7 @@
 //                                                       +-- --drain over, Redis away-+
 #include "host.h"
 
+#include "clock.h"
 #include "log.h"
 #include "report.h"
 #include "upkeep.h"
@@ -18,9 +19,11 @@
 #include <sysexits.h>
 
 enum {
-    WATCH_MS = 500,
+    TICK_MS = 500,
     SILENCE_MS = 2000, // of Redis: then a host that is stopping waits for it no more
-    LISTEN_MS = 100    // between two looks
+    LISTEN_MS = 100,   // between two looks
+    WATCH_MS = 25,     // while a worker is in Lua
+    LONG_MS = 50       // a turn that lasts longer keeps others waiting
 };
 
 typedef enum { HOST_STARTING, HOST_SERVING, HOST_DRAINING, HOST_RETIRING, HOST_OVER } HostState;
@@ -36,13 +39,14 @@ struct Host {
     Worker **workers;
     int worker_count;
     uv_async_t message;
-    uv_timer_t watch; // looks for a turn that does not end
+    uv_timer_t tick;
+    uv_timer_t watch; // looks at the workers' turns, while there are any
     uv_timer_t drain;
     uv_timer_t listen; // while it stops: whether Redis answers
     size_t open_handles;
 
     // messages of other threads
-    atomic_bool stop_asked;
+    atomic_bool stop_asked, turn_begun;
     _Atomic int64_t lost;       // number under which a worker was refused
     atomic_int stopped_workers; // threads that have ended
 };
@@ -68,15 +72,21 @@ static void on_worker_stopped(void *owner) {
     uv_async_send(&host->message);
 }
 
+static void on_worker_turn(void *owner) {
+    Host *host = owner;
+    atomic_store(&host->turn_begun, true);
+    uv_async_send(&host->message);
+}
+
 static void start_workers(Host *host) {
-    WorkerEvents events = {host, on_worker_lost, on_worker_stopped};
+    WorkerEvents events = {host, on_worker_lost, on_worker_turn, on_worker_stopped};
     host->workers = xcalloc((size_t)host->config->workers, sizeof(Worker *));
     for (; host->worker_count < (int)host->config->workers; host->worker_count++)
         host->workers[host->worker_count] =
             worker_start(host->config, host->worker_count + 1, &host->troubles, events);
 }
 
-// ---- watchdog -----------------------------------------------------------------------------------
+// ---- from time to time --------------------------------------------------------------------------
 
 static void stop(Host *host);
 
@@ -89,17 +99,55 @@ static void give_up(Host *host) {
     stop(host);
 }
 
-static void on_watch(uv_timer_t *timer) {
+static void on_tick(uv_timer_t *timer) {
     Host *host = timer->data;
     reports_tick((int64_t)(uv_hrtime() / 1000000));
     if (troubles_last(&host->troubles)) give_up(host);
+}
+
+// ---- long turns ---------------------------------------------------------------------------------
+
+typedef struct {
+    Upkeep *upkeep;
+    int worker;
+} Stall;
+
+static void see_turn(void *about, const char *id, int64_t turn, int64_t turn_ms) {
+    Stall *stall = about;
+    upkeep_stalled(stall->upkeep, stall->worker, id, turn, turn_ms);
+}
+
+static void take_waiting(void *about, const char *id, int64_t turn) {
+    upkeep_waiting(((Stall *)about)->upkeep, id, turn);
+}
+
+static void condemn(Host *host, int number, Watch *watch) {
+    const char *id = watch_condemn(watch, clock_ms(), host->config->stuck_ms);
+    if (!id) return;
+    log_error("run %s has kept worker %d for more than %lld s: giving up this process", id, number,
+              (long long)host->config->stuck_ms / 1000);
+    upkeep_abort(host->upkeep, id);
+}
+
+// What a worker cannot do for itself while it is in Lua: the runs that wait behind a long turn go
+// back to Redis, and a turn that does not end is ended with the process.
+static void on_watch(uv_timer_t *timer) {
+    Host *host = timer->data;
+    bool active = false;
     for (int i = 0; i < host->worker_count; i++) {
-        const char *id = worker_condemn(host->workers[i], (int64_t)(uv_hrtime() / 1000000));
-        if (!id) continue;
-        log_error("run %s has kept worker %d for more than %lld s: giving up this process", id,
-                  i + 1, (long long)host->config->stuck_ms / 1000);
-        upkeep_abort(host->upkeep, id);
+        Watch *watch = worker_watch(host->workers[i]);
+        Stall stall = {host->upkeep, i + 1};
+        WatchTaker taker = {&stall, see_turn, take_waiting};
+        if (watch_take(watch, clock_ms(), LONG_MS, &taker)) upkeep_relieve(host->upkeep);
+        condemn(host, i + 1, watch);
+        active = watch_look(watch) || active;
     }
+    if (!active) uv_timer_stop(&host->watch);
+}
+
+static void watch_turns(Host *host) {
+    if (!uv_is_active((uv_handle_t *)&host->watch))
+        uv_timer_start(&host->watch, on_watch, WATCH_MS, WATCH_MS);
 }
 
 // ---- upkeep -------------------------------------------------------------------------------------
@@ -110,8 +158,13 @@ static void on_enlisted(void *owner, int64_t number) {
     host->state = HOST_SERVING;
     start_workers(host);
     for (int i = 0; i < host->worker_count; i++) worker_enlist(host->workers[i], number);
-    uv_timer_start(&host->watch, on_watch, WATCH_MS, WATCH_MS);
+    uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
     if (host->events.on_ready) host->events.on_ready(host->events.owner);
+}
+
+static void on_renewed(void *owner, int64_t until_ms) {
+    Host *host = owner;
+    for (int i = 0; i < host->worker_count; i++) worker_renew(host->workers[i], until_ms);
 }
 
 static void on_wake(void *owner, int number) {
@@ -141,7 +194,7 @@ static void on_drain_over(uv_timer_t *timer) {
 
 static bool in_lua(const Host *host) {
     for (int i = 0; i < host->worker_count; i++)
-        if (worker_in_lua(host->workers[i])) return true;
+        if (watch_has_turn(worker_watch(host->workers[i]))) return true;
     return false;
 }
 
@@ -165,6 +218,7 @@ static void stop(Host *host) {
     host->state = HOST_DRAINING;
     uv_timer_start(&host->drain, on_drain_over, (uint64_t)host->config->drain_ms, 0);
     uv_timer_start(&host->listen, on_listen, LISTEN_MS, LISTEN_MS);
+    upkeep_leave(host->upkeep);
     for (int i = 0; i < host->worker_count; i++) worker_stop(host->workers[i]);
     if (!host->worker_count) retire(host);
 }
@@ -173,6 +227,7 @@ static void on_message(uv_async_t *async) {
     Host *host = async->data;
     int64_t lost = atomic_exchange(&host->lost, 0);
     if (lost) upkeep_lost(host->upkeep, lost);
+    if (atomic_exchange(&host->turn_begun, false)) watch_turns(host);
     if (atomic_load(&host->stop_asked)) stop(host);
     if (host->state == HOST_DRAINING && atomic_load(&host->stopped_workers) == host->worker_count)
         retire(host);
@@ -195,14 +250,17 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     host->config = config;
     host->events = events;
     uv_async_init(loop, &host->message, on_message);
+    uv_timer_init(loop, &host->tick);
     uv_timer_init(loop, &host->watch);
+    host->tick.data = host;
     uv_timer_init(loop, &host->drain);
     uv_timer_init(loop, &host->listen);
     host->message.data = host->watch.data = host->drain.data = host->listen.data = host;
-    host->open_handles = 4;
+    host->open_handles = 5;
     troubles_open(&host->troubles, &config->redis, config->prefix);
-    host->upkeep = upkeep_open(loop, config, &host->troubles,
-                               (UpkeepEvents){host, on_enlisted, on_wake, on_failed, on_retired});
+    host->upkeep =
+        upkeep_open(loop, config, &host->troubles,
+                    (UpkeepEvents){host, on_enlisted, on_renewed, on_wake, on_failed, on_retired});
     return host;
 }
 
@@ -306,6 +364,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void host_close(Host *host) {
     upkeep_close(host->upkeep);
+    uv_close((uv_handle_t *)&host->tick, on_closed);
     uv_close((uv_handle_t *)&host->watch, on_closed);
     uv_close((uv_handle_t *)&host->drain, on_closed);
     uv_close((uv_handle_t *)&host->listen, on_closed);

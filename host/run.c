@@ -18,7 +18,8 @@
 //                                                  LOADING
 //
 // In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
-// on. In READY, FETCHING and WAITING none does, so only there it may be dropped.
+// on. In READY, FETCHING and WAITING none does, so only there it may be dropped. A READY run may
+// also be taken away by the main thread, which then speaks for it (watch.h); here it is forgotten.
 #include "run.h"
 
 #include "log.h"
@@ -26,9 +27,7 @@
 #include "xmalloc.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <unistd.h>
 #include <uthash.h>
 #include <utlist.h>
 #include <uv.h>
@@ -46,13 +45,13 @@ static const char *const state_names[] = {"loading", "fetching", "ready",
                                           "running", "calling",  "waiting"}; // ORDER RunState
 
 struct Run {
+    Waiting place; // in the watch, when READY; first, so that the watch's is the run's
     UT_hash_handle hh;
-    Run *prev, *next; // in `ready` or `waiting`
+    Run *prev, *next; // in `waiting`
     Runs *runs;
     VmRun *lua;   // when LOADING: the pages that came, NULL: none; NULL when FETCHING
     Fetch *fetch; // when FETCHING
     RunState state;
-    int64_t turn;        // as Redis counts the turns of this run
     int64_t known;       // highest number of the outcomes told here
     int64_t deaths;      // processes that died while they ran it, in a row
     int64_t recorded_ms; // when Redis recorded its last turn here
@@ -83,6 +82,7 @@ static Run *add(Runs *runs, const char *id) {
     size_t length = strlen(id);
     Run *run = xcalloc(1, sizeof *run + length + 1);
     memcpy(run->id, id, length + 1);
+    run->place.id = run->id;
     run->runs = runs;
     run->state = RUN_LOADING;
     HASH_ADD_KEYPTR(hh, runs->by_id, run->id, length, run);
@@ -90,9 +90,34 @@ static Run *add(Runs *runs, const char *id) {
     return run;
 }
 
+enum { SUSPECT_DEATHS = 2 };
+
+static bool is_suspect(const Run *run) {
+    return run->deaths >= SUSPECT_DEATHS;
+}
+
+static void count_ready(Run *run, size_t change) {
+    run->runs->ready += change;
+    if (run->place.last) run->runs->suspects += change;
+}
+
+static void make_ready(Run *run) {
+    run->state = RUN_READY;
+    run->place.last = is_suspect(run);
+    count_ready(run, 1);
+    watch_add(&run->runs->watch, &run->place);
+}
+
+// It does not wait for its turn any more.
+static void leave_line(Run *run) {
+    if (run->state != RUN_READY) return;
+    count_ready(run, (size_t)-1);
+    watch_remove(&run->runs->watch, &run->place);
+}
+
 static void forget(Run *run) {
     Runs *runs = run->runs;
-    if (run->state == RUN_READY) DL_DELETE(runs->ready, run);
+    leave_line(run);
     if (run->state == RUN_WAITING) {
         DL_DELETE(runs->waiting, run);
         runs->warm--;
@@ -103,11 +128,6 @@ static void forget(Run *run) {
     reports_clear(&run->reports);
     HASH_DEL(runs->by_id, run);
     free(run);
-}
-
-static void make_ready(Run *run) {
-    run->state = RUN_READY;
-    DL_APPEND(run->runs->ready, run);
 }
 
 static void know(Run *run, int64_t number) {
@@ -139,7 +159,7 @@ static void begin(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
     const char *cursor = reply_text(reply_at(claim, COLD_CURSOR));
-    run->turn = reply_integer(reply_at(claim, CLAIM_TURN));
+    run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
     run->deaths = reply_integer(reply_at(claim, COLD_DEATHS));
     if (!vm_has_bundle(runs->vm, hash)) {
         fetch(run, hash);
@@ -166,28 +186,28 @@ static void deliver(Run *run, const Reply *outcomes, size_t skip) {
     vm_deliver(run->runs->vm, run->lua, outcomes, skip);
 }
 
-static void go_on(Run *run, const Reply *claim) {
+// Its coroutine goes on. A coroutine that is at another turn than Redis, which may have forgotten
+// some in a failover, is of no use: its run is loaded from its journal.
+static bool go_on(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
+    if (run->place.turn != reply_integer(reply_at(claim, CLAIM_TURN))) return false;
     DL_DELETE(runs->waiting, run);
     runs->warm--;
     runs->active++;
-    run->turn = reply_integer(reply_at(claim, CLAIM_TURN));
     deliver(run, claim, WARM_OUTCOMES);
     make_ready(run);
+    return true;
 }
 
 void runs_claim(Runs *runs, const Reply *claim) {
     const char *id = reply_text(reply_at(claim, CLAIM_ID));
     bool warm = reply_is(reply_at(claim, CLAIM_WORD), "warm");
     Run *run = find(runs, id);
-    if (run && run->state != RUN_WAITING) {
+    if (run && run->state != RUN_WAITING && !run->place.taken) {
         log_warn("run %s was given to this worker, where it is %s", id, state_names[run->state]);
         return;
     }
-    if (run && warm) {
-        go_on(run, claim);
-        return;
-    }
+    if (run && !run->place.taken && warm && go_on(run, claim)) return;
     if (run) forget(run); // Redis had given up that this worker holds it
     run = add(runs, id);
     if (warm)
@@ -278,62 +298,22 @@ static void fetch(Run *run, const char *hash) {
 
 // ---- turn ---------------------------------------------------------------------------------------
 
-// A run that was there when two processes died is a suspect. Redis is told that it is tried, and
-// until its turn is recorded the process resumes nothing else: if it dies again, that counts for
-// this run and for no neighbour. Held shared by every turn, alone by a suspect.
-static pthread_rwlock_t turns = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
-
-enum { SUSPECT_DEATHS = 2 };
-
-static int64_t clock_ms(void) {
-    return (int64_t)(uv_hrtime() / 1000000);
-}
-
-static void begin_watch(TurnWatch *watch, const char *id) {
-    atomic_store_explicit(&watch->id, id, memory_order_relaxed);
-    atomic_store_explicit(&watch->began_ms, clock_ms(), memory_order_release);
-}
-
-static void end_watch(TurnWatch *watch) {
-    if (atomic_exchange(&watch->began_ms, 0) != TURN_CONDEMNED) return;
-    for (;;) pause(); // the watchdog is about to abort the process, with this run to blame
-}
-
-void turn_progress(void *data) {
-    TurnWatch *watch = data;
-    int64_t began = atomic_load_explicit(&watch->began_ms, memory_order_relaxed);
-    if (began > 0) atomic_compare_exchange_strong(&watch->began_ms, &began, clock_ms());
-}
-
-bool turn_runs(TurnWatch *watch) {
-    return atomic_load(&watch->began_ms) != 0;
-}
-
-const char *turn_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms) {
-    int64_t began = atomic_load_explicit(&watch->began_ms, memory_order_acquire);
-    if (began <= 0 || now_ms - began < limit_ms) return NULL;
-    bool condemned = atomic_compare_exchange_strong(&watch->began_ms, &began, TURN_CONDEMNED);
-    return condemned ? atomic_load(&watch->id) : NULL;
-}
-
-static bool is_suspect(const Run *run) {
-    return run->deaths >= SUSPECT_DEATHS;
-}
-
 static void end_alone(Run *run) {
     if (run->runs->alone != run) return;
     run->runs->alone = NULL;
-    pthread_rwlock_unlock(&turns);
+    quarantine_leave(&run->runs->seat);
 }
+
+enum { LATELY = 8 }; // turns
 
 // 0 and the number of effects, or a negative code.
 static int let_run(Run *run, size_t *effects) {
     Runs *runs = run->runs;
-    if (runs->alone != run) pthread_rwlock_rdlock(&turns);
-    begin_watch(&runs->watch, run->id);
+    uint64_t began = uv_hrtime();
+    watch_begin(&runs->watch, &run->place);
     int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
-    end_watch(&runs->watch);
-    if (runs->alone != run) pthread_rwlock_unlock(&turns);
+    watch_end(&runs->watch);
+    runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / LATELY;
     return code;
 }
 
@@ -353,7 +333,7 @@ static void give_turn(Run *run) {
     run->state = RUN_CALLING;
     batch_group(batch, "turn", 3 + effects, on_turned, run);
     batch_text(batch, run->id);
-    batch_integer(batch, run->turn);
+    batch_integer(batch, run->place.turn);
     batch_integer(batch, run->known);
     vm_take_effects(runs->vm, batch);
     reports_clear(&run->reports);
@@ -370,32 +350,57 @@ static void on_alone(void *about, const Reply *reply) {
     }
 }
 
-// What was said before this is recorded with it: it clears those who said it.
+// Redis is told which suspect this process tries: if it dies now, that counts for this run.
 static void try_alone(Run *run) {
     Batch *batch = run->runs->batch;
-    pthread_rwlock_wrlock(&turns);
     run->runs->alone = run;
     run->state = RUN_CALLING;
     batch_group(batch, "alone", 1, on_alone, run);
     batch_text(batch, run->id);
 }
 
+static bool may_try_suspect(const Runs *runs) {
+    return runs->suspects > 0 && !runs->alone && !runs->seat.waits;
+}
+
 bool runs_have_turn(const Runs *runs) {
-    return runs->ready && !runs->alone;
+    return runs->ready > runs->suspects || may_try_suspect(runs);
 }
 
 // Suspects come last: what is recorded for the others until then clears them.
 void runs_turn(Runs *runs) {
-    Run *run;
-    DL_FOREACH(runs->ready, run) {
-        if (!is_suspect(run)) break;
+    bool plain = runs->ready > runs->suspects;
+    if (!plain && !(may_try_suspect(runs) && quarantine_enter(&runs->seat))) return;
+    Run *run = (Run *)watch_next(&runs->watch, !plain);
+    if (!run) { // the main thread was first
+        if (!plain) quarantine_leave(&runs->seat);
+        runs_drop_taken(runs);
+        return;
     }
-    if (!run) run = runs->ready;
-    DL_DELETE(runs->ready, run);
-    if (is_suspect(run))
-        try_alone(run);
-    else
+    count_ready(run, (size_t)-1);
+    if (plain)
         give_turn(run);
+    else
+        try_alone(run);
+}
+
+void runs_drop_taken(Runs *runs) {
+    Waiting *taken;
+    while ((taken = watch_taken(&runs->watch))) forget((Run *)taken);
+}
+
+void runs_give_back(Runs *runs) {
+    Waiting *next;
+    runs_drop_taken(runs);
+    while ((next = watch_next(&runs->watch, true))) {
+        Run *run = (Run *)next;
+        count_ready(run, (size_t)-1);
+        run->state = RUN_RUNNING; // no longer in line
+        batch_group(runs->batch, "give_back", 2, NULL, NULL);
+        batch_text(runs->batch, run->id);
+        batch_integer(runs->batch, run->place.turn);
+        forget(run);
+    }
 }
 
 static void suspend(Run *run, int64_t wake_ms);
@@ -415,7 +420,7 @@ static void on_turned(void *about, const Reply *reply) {
         reload(run);
         return;
     }
-    run->turn++;
+    run->place.turn++;
     run->recorded_ms = run->runs->now_ms;
     run->deaths = 0;
     run->refused = false;
@@ -472,8 +477,15 @@ static void suspend(Run *run, int64_t wake_ms) {
 
 // ---- all of them --------------------------------------------------------------------------------
 
+enum { FIRST_TURN_NS = 1000000 }; // a guess, until there are turns
+
 void runs_open(Runs *runs, const Config *config) {
-    *runs = (Runs){.config = config};
+    *runs = (Runs){.config = config, .turn_ns = FIRST_TURN_NS};
+    watch_open(&runs->watch);
+}
+
+void runs_close(Runs *runs) {
+    watch_close(&runs->watch);
 }
 
 void runs_clear(Runs *runs) {
@@ -483,6 +495,8 @@ void runs_clear(Runs *runs) {
         forget(run);
     }
     runs->wake_ms = 0;
+    runs->alone = NULL;
+    quarantine_leave(&runs->seat);
 }
 
 void runs_describe(Runs *runs) {

@@ -8,20 +8,12 @@
 
 #include "batch.h"
 #include "config.h"
+#include "quarantine.h"
 #include "vm.h"
-
-#include <stdatomic.h>
+#include "watch.h"
 
 typedef struct Run Run;
 typedef struct Fetch Fetch;
-
-// Where another thread sees that a turn does not end. The worker writes the beginning, then 0.
-typedef struct {
-    _Atomic int64_t began_ms; // 0: Lua does not run; TURN_CONDEMNED: it never ends its turn
-    const char *_Atomic id;   // of the run whose turn it is
-} TurnWatch;
-
-enum { TURN_CONDEMNED = -1 };
 
 typedef struct {
     const Config *config;
@@ -31,12 +23,15 @@ typedef struct {
     int64_t wake_ms; // earliest wake-up of the runs that this answer suspends, 0: none
     size_t active;   // runs that are not waiting
     size_t warm;     // runs that are
-    TurnWatch watch;
+    size_t ready;    // runs that wait for their turn
+    size_t suspects; // of these, those that must have it alone
+    int64_t turn_ns; // how long a turn takes, by what the last ones took
+    Watch watch;     // has those that are ready, in order
+    Seat seat;       // in the quarantine of suspects
 
     Run *by_id;
-    Run *ready;   // first come first
     Run *waiting; // least recently used first
-    Run *alone;   // a suspect: no other turn begins before its own is recorded
+    Run *alone;   // the suspect that is inside the quarantine
     Fetch *fetches;
 } Runs;
 
@@ -44,6 +39,8 @@ typedef struct {
 void runs_open(Runs *runs, const Config *config);
 // Forgets them all. No group that speaks of one may be under way.
 void runs_clear(Runs *runs);
+// After runs_clear, when no other thread looks any more.
+void runs_close(Runs *runs);
 
 // Takes one claim: {"cold", …} or {"warm", …}.
 void runs_claim(Runs *runs, const Reply *claim);
@@ -56,18 +53,13 @@ bool runs_have_turn(const Runs *runs);
 // Gives it its turn.
 void runs_turn(Runs *runs);
 
+// Gives back what waits for its turn, as this worker begins no more turns.
+void runs_give_back(Runs *runs);
+
+// Forgets what the main thread has taken away and gives back to Redis.
+void runs_drop_taken(Runs *runs);
+
 // What each of them is doing, to the log.
 void runs_describe(Runs *runs);
-
-// The turn that `watch`, a TurnWatch, sees has come on: its time counts anew.
-void turn_progress(void *watch);
-
-// Whether Lua runs. Any thread.
-bool turn_runs(TurnWatch *watch);
-
-// For the watchdog, from any thread: the run whose turn has taken longer than `limit_ms`, or NULL.
-// Its worker is stopped at the end of that turn for good, so the id stays valid: the caller must
-// abort.
-const char *turn_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms);
 
 #endif

@@ -18,6 +18,7 @@
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <utlist.h>
 
@@ -25,6 +26,8 @@ enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
     SILENCE_MS = 10000, // a peer that acknowledges nothing for so long is gone
+    REPLY_MS = 5000,  // as is a Redis that replies to nothing, unless store_patience says otherwise
+    PROBE_MS = 10000, // between two looks at whether a listener still hears
     SHA_LENGTH = 40,
     NAME_SIZE = 48,   // "<host>.<thread>"
     FIXED_ROOM = 256, // bytes of a header that depend on no setting
@@ -36,6 +39,9 @@ typedef enum { STORE_DOWN, STORE_GREETING, STORE_READY } StoreState;
 struct Store {
     uv_loop_t *loop;
     uv_timer_t pause;
+    uv_timer_t deadline; // of the next reply, while one is expected
+    uv_timer_t probe;    // a listener's
+    size_t open_timers;
     const Config *config;
     StoreEvents events;
     char **channels; // a listener's; NULL: this store sends batches
@@ -51,7 +57,9 @@ struct Store {
     char *header; // scratch of `room` bytes
     size_t room;
     int64_t pause_ms;
+    int64_t reply_ms;
     const Trouble *trouble; // that the owner was told of, NULL: none
+    bool refused_runs;      // Redis refused a batch that asked for runs, and took none since
     bool polling;           // hiredis is on the stack and must not be entered again
 };
 
@@ -185,9 +193,46 @@ static void flush(Store *store) {
     if (link->connection) arm(link);
 }
 
-// ---- calls --------------------------------------------------------------------------------------
+// ---- the time limit of a reply ------------------------------------------------------------------
+// Something on the way (a proxy, a firewall) may drop what is sent and keep the connection open. So
+// a Redis that owes a reply and is silent for `reply_ms` is taken for gone: every batch may be sent
+// again.
 
 static void fail(Store *store, const Trouble *trouble, const char *why);
+
+static void expect_reply(Store *store);
+
+// Lua may have kept this thread for longer than that, with the reply waiting in the socket.
+static bool is_readable(const Store *store) {
+    if (!store->connection) return false;
+    struct pollfd socket = {.fd = store->connection->c.fd, .events = POLLIN};
+    return poll(&socket, 1, 0) > 0;
+}
+
+static void on_overdue(uv_timer_t *timer) {
+    Store *store = timer->data;
+    char why[WHY_SIZE];
+    if (is_readable(store)) {
+        expect_reply(store);
+        return;
+    }
+    snprintf(why, sizeof why, "no reply for %lld ms", (long long)store->reply_ms);
+    fail(store, trouble_unreachable, why);
+}
+
+static void expect_reply(Store *store) {
+    if (uv_is_active((uv_handle_t *)&store->deadline)) return;
+    uv_timer_start(&store->deadline, on_overdue, (uint64_t)store->reply_ms, 0);
+}
+
+// Redis said something: the time of what it still owes counts anew.
+static void heard(Store *store, bool owes_more) {
+    uv_timer_stop(&store->deadline);
+    if (owes_more) expect_reply(store);
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
 static void refuse(Store *store, const char *error);
 static void on_replied(redisAsyncContext *connection, void *data, void *about);
 
@@ -237,6 +282,7 @@ static void send_batch(Store *store, Batch *batch) {
     size_t size = (size_t)(batch->bytes + batch->end - start);
     batch->sent = true;
     redisAsyncFormattedCommand(store->connection, on_replied, batch, start, size);
+    expect_reply(store);
     flush(store);
     if (fault(store, "sent")) fail(store, trouble_unreachable, "fault injected after a call");
 }
@@ -300,9 +346,12 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
         refuse(store, "unexpected reply to a batch");
         return;
     }
-    // One that is sent again asks for no runs: that this is not refused says nothing of the next.
-    if (!batch->refused) be_back(store);
+    // A batch that asks for no runs, as one that is sent again, says nothing of one that does.
+    bool asked = batch->capacity > 0 && !batch->refused;
+    if (asked) store->refused_runs = false;
+    if (!batch->refused && !store->refused_runs) be_back(store);
     DL_DELETE(store->batches, batch);
+    heard(store, store->batches != NULL);
     batch->on_replied(batch->owner, batch, &answer);
     batch_free(batch);
     if (fault(store, "handled")) fail(store, trouble_unreachable, "fault injected after a reply");
@@ -314,6 +363,8 @@ static void drop(Store *store) {
     redisAsyncContext *connection = store->connection;
     store->connection = NULL;
     store->state = STORE_DOWN;
+    uv_timer_stop(&store->deadline);
+    uv_timer_stop(&store->probe);
     if (!connection) return;
     connection->data = NULL; // what hiredis still has to say of it is ignored
     redisAsyncFree(connection);
@@ -341,12 +392,20 @@ static void fail(Store *store, const Trouble *trouble, const char *why) {
 // Redis answered with an error: nothing was written.
 static void refuse(Store *store, const char *error) {
     Batch *batch;
-    DL_FOREACH(store->batches, batch) batch->refused = batch->refused || batch->sent;
+    DL_FOREACH(store->batches, batch) {
+        if (!batch->sent) continue;
+        batch->refused = true;
+        if (batch->capacity > 0) store->refused_runs = true;
+    }
     fail(store, trouble_of(error), error);
 }
 
+static void probe_later(Store *store);
+
 static void become_ready(Store *store) {
     store->state = STORE_READY;
+    heard(store, false);
+    if (store->channels) probe_later(store);
     Batch *batch, *next;
     DL_FOREACH_SAFE(store->batches, batch, next) {
         send_batch(store, batch);
@@ -382,7 +441,10 @@ static void on_heard(redisAsyncContext *connection, void *data, void *about) {
     } else if (reply_is(reply_at(reply, 0), "message")) {
         store->events.on_message(store->events.owner, reply_text(reply_at(reply, 1)),
                                  reply_text(reply_at(reply, 2)));
-    } else if (store->state == STORE_GREETING && --store->greetings == 0) {
+    } else if (store->state == STORE_READY) { // the answer to a probe
+        heard(store, false);
+        probe_later(store);
+    } else if (--store->greetings == 0) {
         become_ready(store);
     }
 }
@@ -399,6 +461,20 @@ static void subscribe(Store *store) {
     for (size_t i = 0; i < store->channel_count; i++) words[i + 1] = store->channels[i];
     store->greetings += store->channel_count;
     say(store, on_heard, (int)store->channel_count + 1, words, NULL);
+}
+
+// A listener that hears nothing cannot tell silence from a connection that died without a word. To
+// subscribe again to the first channel changes nothing and is answered on the way of all messages.
+static void on_probe(uv_timer_t *timer) {
+    Store *store = timer->data;
+    const char *words[] = {"SUBSCRIBE", store->channels[0]};
+    say(store, on_heard, 2, words, NULL);
+    expect_reply(store);
+    flush(store);
+}
+
+static void probe_later(Store *store) {
+    uv_timer_start(&store->probe, on_probe, PROBE_MS, 0);
 }
 
 static void load_script(Store *store) {
@@ -476,6 +552,7 @@ static void connect_now(Store *store) {
         setsockopt(connection->c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
     }
     store->connection = connection;
+    expect_reply(store);
     redisAsyncSetConnectCallback(connection, on_connected);
     redisAsyncSetDisconnectCallback(connection, on_disconnected);
     arm(connection->ev.data);
@@ -510,8 +587,13 @@ Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events) {
     store->room = header_room(store);
     store->header = xmalloc(store->room);
     store->pause_ms = FIRST_PAUSE_MS;
-    uv_timer_init(loop, &store->pause);
-    store->pause.data = store;
+    store->reply_ms = REPLY_MS;
+    uv_timer_t *timers[] = {&store->pause, &store->deadline, &store->probe};
+    store->open_timers = sizeof timers / sizeof *timers;
+    for (size_t i = 0; i < store->open_timers; i++) {
+        uv_timer_init(loop, timers[i]);
+        timers[i]->data = store;
+    }
     uv_timer_start(&store->pause, on_paused, 0, 0);
     return store;
 }
@@ -523,6 +605,10 @@ Store *store_listen(uv_loop_t *loop, const Config *config, StoreEvents events,
     store->channel_count = channel_count;
     for (size_t i = 0; i < channel_count; i++) store->channels[i] = join_key(config, channels[i]);
     return store;
+}
+
+void store_patience(Store *store, int64_t reply_ms) {
+    store->reply_ms = reply_ms;
 }
 
 void store_name(Store *store, const char *worker) {
@@ -548,6 +634,7 @@ void store_abandon(Store *store) {
 
 static void on_closed(uv_handle_t *handle) {
     Store *store = handle->data;
+    if (--store->open_timers > 0) return;
     for (size_t i = 0; i < store->channel_count; i++) free(store->channels[i]);
     free(store->channels);
     free(store->header);
@@ -559,4 +646,6 @@ void store_close(Store *store) {
     abandon(store);
     assert(!store->batches);
     uv_close((uv_handle_t *)&store->pause, on_closed);
+    uv_close((uv_handle_t *)&store->deadline, on_closed);
+    uv_close((uv_handle_t *)&store->probe, on_closed);
 }

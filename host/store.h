@@ -45,6 +45,10 @@ Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events);
 Store *store_listen(uv_loop_t *loop, const Config *config, StoreEvents events,
                     const char *const *channels, size_t channel_count);
 
+// How long Redis may leave everything that it was sent without a reply before the connection is
+// given up and a new one is made: a connection can die without a word. Before the loop runs.
+void store_patience(Store *store, int64_t reply_ms);
+
 // In whose name batches are sent from now on: "<host>.<thread>".
 void store_name(Store *store, const char *worker);
 

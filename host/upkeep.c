@@ -7,6 +7,7 @@
 //   elsewhere                    +------------------+-------------+---- the lease was taken ---+
 #include "upkeep.h"
 
+#include "clock.h"
 #include "log.h"
 #include "store.h"
 #include "supervisor.h"
@@ -19,7 +20,8 @@
 enum {
     LEASE_MS = 1200,
     BEAT_MS = 300,
-    ABORT_MS = 3000 // what telling Redis whom to blame may take
+    ABORT_MS = 3000,  // what telling Redis whom to blame may take
+    PATIENCE_MS = 500 // with a Redis that does not reply: a beat sent again must still count
 };
 
 typedef enum {
@@ -48,6 +50,9 @@ struct Upkeep {
     size_t open_timers;
 
     int64_t host;
+    int64_t asked_ms;     // when the lease was asked for last, by clock_awake_ms
+    int64_t relieved;     // how often Redis was told of a long turn
+    Batch *relief;        // the next time
     int64_t rival;        // who held our node's name when we asked last
     int64_t rival_until;  // and until when
     int64_t due_ms;       // by Redis' clock, 0: none
@@ -160,6 +165,7 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
     upkeep->state = UPKEEP_ENLISTING;
     store_name(upkeep->store, "");
     sweep(upkeep, batch);
+    upkeep->asked_ms = clock_awake_ms();
     batch_group(batch, "enlist", 8, on_enlisted, upkeep);
     batch_text(batch, upkeep->config->node);
     batch_text(batch, self->boot);
@@ -261,23 +267,34 @@ static void on_sweep(uv_timer_t *timer) {
 
 static void send_beat(Upkeep *upkeep);
 
-// {"beat", reaped, "1" when there is more to reap} | {"lost"}
+// From when it was asked for, which is earlier than Redis gave it.
+static void renew(Upkeep *upkeep) {
+    upkeep->events.on_renewed(upkeep->events.owner, upkeep->asked_ms + LEASE_MS);
+}
+
+// {"beat", reaped, "1" when there is more to reap, worker…} | {"lost"}
 static void on_beaten(void *about, const Reply *reply) {
+    enum { REAPED = 1, MORE, WORKERS };
     Upkeep *upkeep = about;
     upkeep->beating = false;
     if (reply_is(reply_at(reply, 0), "lost")) {
         upkeep_lost(upkeep, upkeep->host);
         return;
     }
-    int64_t reaped = reply_integer(reply_at(reply, 1));
+    if (!reply_is(reply_at(reply, 0), "beat")) return; // refused; the next one is on its way
+    renew(upkeep);
+    for (size_t i = WORKERS; i < reply_count(reply); i++)
+        upkeep->events.on_wake(upkeep->events.owner, (int)reply_integer(reply_at(reply, i)));
+    int64_t reaped = reply_integer(reply_at(reply, REAPED));
     if (reaped > 0) log_info("took back %lld runs of a dead host", (long long)reaped);
-    if (reply_is(reply_at(reply, 2), "1")) send_beat(upkeep);
+    if (reply_is(reply_at(reply, MORE), "1")) send_beat(upkeep);
 }
 
 // One at a time: while Redis is away, one is enough.
 static void send_beat(Upkeep *upkeep) {
     if (upkeep->beating || upkeep->state < UPKEEP_ANNOUNCING) return;
     upkeep->beating = true;
+    upkeep->asked_ms = clock_awake_ms();
     Batch *batch = store_batch(upkeep->store);
     batch_group(batch, "beat", 3, on_beaten, upkeep);
     batch_integer(batch, upkeep->host);
@@ -322,6 +339,7 @@ static void serve(Upkeep *upkeep) {
              (long long)upkeep->config->workers);
     uv_timer_start(&upkeep->beat, on_beat, BEAT_MS, BEAT_MS);
     upkeep->events.on_enlisted(upkeep->events.owner, upkeep->host);
+    renew(upkeep);
 }
 
 static void on_announced(void *owner, Batch *batch, const Answer *answer) {
@@ -379,7 +397,43 @@ static void announce(Upkeep *upkeep) {
     store_call(upkeep->store, announcement, 0, on_announced, upkeep);
 }
 
+// ---- long turns ---------------------------------------------------------------------------------
+
+void upkeep_stalled(Upkeep *upkeep, int worker, const char *run_id, int64_t turn, int64_t turn_ms) {
+    upkeep->relief = store_batch(upkeep->store);
+    batch_group(upkeep->relief, "stalled", 6, NULL, NULL);
+    batch_integer(upkeep->relief, upkeep->host);
+    batch_integer(upkeep->relief, ++upkeep->relieved);
+    batch_integer(upkeep->relief, worker);
+    batch_text(upkeep->relief, run_id);
+    batch_integer(upkeep->relief, turn);
+    batch_integer(upkeep->relief, turn_ms);
+}
+
+void upkeep_waiting(Upkeep *upkeep, const char *run_id, int64_t turn) {
+    batch_group(upkeep->relief, "relieve", 2, NULL, NULL);
+    batch_text(upkeep->relief, run_id);
+    batch_integer(upkeep->relief, turn);
+}
+
+void upkeep_relieve(Upkeep *upkeep) {
+    Batch *batch = upkeep->relief;
+    upkeep->relief = NULL;
+    if (upkeep->state == UPKEEP_SERVING)
+        call(upkeep, batch);
+    else
+        batch_free(batch);
+}
+
 // ---- the end ------------------------------------------------------------------------------------
+
+void upkeep_leave(Upkeep *upkeep) {
+    if (upkeep->state != UPKEEP_SERVING) return;
+    Batch *batch = store_batch(upkeep->store);
+    batch_group(batch, "leave", 1, NULL, NULL);
+    batch_integer(batch, upkeep->host);
+    call(upkeep, batch);
+}
 
 static void on_given_back(void *about, const Reply *reply);
 
@@ -474,6 +528,7 @@ Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles,
     upkeep->identity = supervisor_identity();
     upkeep->store =
         store_open(loop, config, (StoreEvents){.owner = upkeep, .on_trouble = on_trouble});
+    store_patience(upkeep->store, PATIENCE_MS);
     uv_timer_t *timers[] = {&upkeep->beat, &upkeep->sweep, &upkeep->due, &upkeep->wait};
     upkeep->open_timers = sizeof timers / sizeof *timers;
     for (size_t i = 0; i < upkeep->open_timers; i++) {

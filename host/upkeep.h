@@ -18,6 +18,8 @@ typedef struct {
     void *owner;
     // There is a lease, wake-ups are heard, what was to be announced is.
     void (*on_enlisted)(void *owner, int64_t host);
+    // The lease runs until this instant, by clock_awake_ms.
+    void (*on_renewed)(void *owner, int64_t until_ms);
     // There may be runs for this worker; 0: for all of them.
     void (*on_wake)(void *owner, int worker);
     // It cannot go on; the reason is in the log.
@@ -36,6 +38,15 @@ int64_t upkeep_silence(const Upkeep *upkeep);
 
 // A worker was told that the lease with this number is gone.
 void upkeep_lost(Upkeep *upkeep, int64_t host);
+
+// A worker is in a long turn: Redis is told of the run that has it, and gets back those that wait
+// behind it. The calls in this order: upkeep_stalled, upkeep_waiting for each, upkeep_relieve.
+void upkeep_stalled(Upkeep *upkeep, int worker, const char *run_id, int64_t turn, int64_t turn_ms);
+void upkeep_waiting(Upkeep *upkeep, const char *run_id, int64_t turn);
+void upkeep_relieve(Upkeep *upkeep);
+
+// The workers of this host take no more runs: Redis must not count on them.
+void upkeep_leave(Upkeep *upkeep);
 
 // Says that this run keeps its worker from turning, then aborts the process.
 void upkeep_abort(Upkeep *upkeep, const char *run_id);

@@ -2,10 +2,13 @@
 //
 // Each iteration of the loop: replies are read and mark runs ready; right before the loop would
 // sleep, `pump` gives ready runs their turns and sends what they said as one batch. While two
-// batches are under way the next one gathers. A worker that has nothing to say and room for runs
-// asks once; then Redis knows that it is idle and wakes it.
+// batches are under way the next one gathers, for a few milliseconds at most: then no turn begins
+// before it is sent, so that an outcome waits for no other run's Lua. A worker asks for as many
+// runs as it can give their turn in a few milliseconds. One that has nothing to say and room for
+// runs asks once; then Redis knows that it is idle and wakes it.
 #include "worker.h"
 
+#include "clock.h"
 #include "log.h"
 #include "run.h"
 #include "store.h"
@@ -15,10 +18,12 @@
 #include <stdio.h>
 
 enum {
-    UNDER_WAY = 2,    // batches
-    CLAIMED = 50,     // runs that one of them may bring
-    FULL_COST = 1000, // of a batch: about 3 ms of Redis, which answers nobody else then
-    GROUP_COST = 8,   // in arguments
+    UNDER_WAY = 2,       // batches
+    CLAIMED = 50,        // runs that one of them may bring
+    FULL_COST = 1000,    // of a batch: about 3 ms of Redis, which answers nobody else then
+    GROUP_COST = 8,      // in arguments
+    GATHER_NS = 4000000, // how long a batch gathers before turns wait for it
+    AHEAD_NS = 4000000,  // the turns that may be claimed ahead
     FULL_BYTES = 4 * 1024 * 1024,
     SWEEP_MS = 1000, // between two looks whether the host keeps up with what is to be deleted
     BEHIND_MS = 2,   // so short a rest between two steps means that it does not
@@ -41,7 +46,9 @@ struct Worker {
 
     // messages of the main thread
     _Atomic int64_t enlisted;
+    _Atomic int64_t lease_until_ms; // by clock_awake_ms: no turn begins later
     atomic_bool woken_by_main, stop_asked, describe_asked;
+    atomic_bool held_up; // turns wait for the lease: its renewal is news
 
     int64_t seen;      // the last of `enlisted`
     int64_t host;      // 0: no lease
@@ -52,8 +59,10 @@ struct Worker {
     bool connected;    // once, at least
     bool asking;       // what it holds: a question not answered is sent again by the store
     bool stopping;
-    bool behind;       // more is to be deleted than the host keeps up with
-    uint64_t sweep_at; // when to look next whether it does, by the loop's clock
+    bool behind;            // more is to be deleted than the host keeps up with
+    uint64_t sweep_at;      // when to look next whether it does, by the loop's clock
+    bool gave_back;         // after stop_asked, what waited for its turn
+    uint64_t gathers_since; // by uv_hrtime: when the batch got its first group, 0: it has none
 };
 
 // ---- room for runs ------------------------------------------------------------------------------
@@ -65,12 +74,22 @@ static int64_t share(const Worker *worker) {
     return all / workers + rest > 0 ? all / workers + rest : 1;
 }
 
+// How many runs should wait for their turn here: as many as will have it soon. With slow turns that
+// is one, and then what the batches under way may bring counts, too.
+static int64_t wanted(const Worker *worker) {
+    int64_t ahead = worker->runs.turn_ns > 0 ? AHEAD_NS / worker->runs.turn_ns : CLAIMED;
+    int64_t ready = (int64_t)worker->runs.ready;
+    if (ahead >= CLAIMED) return CLAIMED - ready;
+    return (ahead > 1 ? ahead : 1) - ready - worker->asked_for;
+}
+
 // Half of the room goes with each batch, so that the one gathered meanwhile has some, too.
 static int64_t room(const Worker *worker) {
     if (worker->stopping) return 0;
     int64_t left = share(worker) - (int64_t)worker->runs.active - worker->asked_for;
-    int64_t half = left > 0 ? (left + 1) / 2 : 0;
-    return half < CLAIMED ? half : CLAIMED;
+    int64_t half = left > 0 ? (left + 1) / 2 : 0, want = wanted(worker);
+    if (want > half) want = half;
+    return want > 0 ? want : 0;
 }
 
 static bool must_ask(const Worker *worker) {
@@ -100,6 +119,7 @@ static void send_batch(Worker *worker) {
     sweep(worker, batch);
     int64_t capacity = room(worker);
     worker->runs.batch = store_batch(worker->store);
+    worker->gathers_since = 0;
     worker->under_way++;
     worker->asked_for += capacity;
     if (capacity > 0) worker->woken = false;
@@ -143,7 +163,7 @@ static void on_replied(void *owner, Batch *batch, const Answer *answer) {
     if (batch->unknown)
         worker->idle = false; // it asked for none this time
     else if (batch->capacity > 0)
-        worker->idle = (int64_t)claims < batch->capacity;
+        worker->idle = claims == 0;
     set_timer(worker, runs->wake_ms);
     set_timer(worker, answer->next_due_ms);
     runs->wake_ms = 0;
@@ -167,8 +187,22 @@ static bool full(const Worker *worker) {
     return cost >= FULL_COST || batch_weight(batch) > FULL_BYTES;
 }
 
-static bool has_turns(const Worker *worker) {
-    return runs_have_turn(&worker->runs) && !worker->stopping && !full(worker);
+// A host that stood still may have lost its lease without knowing it yet: its runs go on elsewhere.
+static bool has_lease(Worker *worker) {
+    if (clock_awake_ms() < atomic_load(&worker->lease_until_ms)) return true;
+    atomic_store(&worker->held_up, true);
+    return clock_awake_ms() < atomic_load(&worker->lease_until_ms); // renewed meanwhile
+}
+
+static bool overdue(Worker *worker) {
+    if (!worker->runs.batch->group_count) return false;
+    if (!worker->gathers_since) worker->gathers_since = uv_hrtime();
+    return uv_hrtime() - worker->gathers_since >= GATHER_NS;
+}
+
+static bool has_turns(Worker *worker) {
+    return runs_have_turn(&worker->runs) && !worker->stopping && !full(worker) &&
+           !overdue(worker) && has_lease(worker);
 }
 
 static void finish(Worker *worker);
@@ -177,22 +211,39 @@ static void on_idled(uv_idle_t *idle) {
     (void)idle;
 }
 
-static void on_prepared(uv_prepare_t *prepare) {
-    Worker *worker = prepare->data;
+static void send_gathered(Worker *worker) {
     Runs *runs = &worker->runs;
-    while (has_turns(worker)) {
-        runs_turn(runs);
-        keep_light(worker);
-    }
     if (worker->host && worker->under_way < UNDER_WAY &&
         (runs->batch->group_count > 0 || must_ask(worker)))
         send_batch(worker);
+}
+
+static void give_turns(Worker *worker) {
+    Runs *runs = &worker->runs;
+    runs_drop_taken(runs);
+    if (overdue(worker)) send_gathered(worker);
+    while (has_turns(worker)) {
+        // The time of the first turn counts, too: when that lasted, its outcome is sent at once.
+        if (!runs->batch->group_count) worker->gathers_since = uv_hrtime();
+        runs_turn(runs);
+        keep_light(worker);
+    }
+    if (worker->stopping && !worker->gave_back && worker->host) {
+        worker->gave_back = true;
+        runs_give_back(runs);
+    }
+}
+
+static void on_prepared(uv_prepare_t *prepare) {
+    Worker *worker = prepare->data;
+    give_turns(worker);
+    send_gathered(worker);
 
     if (has_turns(worker))
         uv_idle_start(&worker->unfinished, on_idled);
     else
         uv_idle_stop(&worker->unfinished);
-    if (worker->stopping && !worker->under_way && !runs->batch->group_count) finish(worker);
+    if (worker->stopping && !worker->under_way && !worker->runs.batch->group_count) finish(worker);
 }
 
 // ---- the connection -----------------------------------------------------------------------------
@@ -292,12 +343,13 @@ void worker_describe(Worker *worker) {
     uv_async_send(&worker->message);
 }
 
-bool worker_in_lua(Worker *worker) {
-    return turn_runs(&worker->runs.watch);
+void worker_renew(Worker *worker, int64_t until_ms) {
+    atomic_store(&worker->lease_until_ms, until_ms);
+    if (atomic_exchange(&worker->held_up, false)) uv_async_send(&worker->message);
 }
 
-const char *worker_condemn(Worker *worker, int64_t now_ms) {
-    return turn_condemn(&worker->runs.watch, now_ms, worker->config->stuck_ms);
+Watch *worker_watch(Worker *worker) {
+    return &worker->runs.watch;
 }
 
 // ---- the thread ---------------------------------------------------------------------------------
@@ -315,7 +367,7 @@ static void run_thread(void *data) {
     Runs *runs = &worker->runs;
     runs->vm = vm_open(worker->config);
     if (!runs->vm) abort(); // it could be opened in the main thread
-    vm_on_progress(runs->vm, turn_progress, &runs->watch);
+    vm_on_progress(runs->vm, watch_progress, &runs->watch);
     worker->store = store_open(
         &worker->loop, worker->config,
         (StoreEvents){.owner = worker, .on_connected = on_connected, .on_trouble = on_trouble});
@@ -329,6 +381,11 @@ static void run_thread(void *data) {
     worker->events.on_stopped(worker->events.owner);
 }
 
+// On the thread of another worker, which has left the quarantine.
+static void on_free(void *about) {
+    uv_async_send(&((Worker *)about)->message);
+}
+
 Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events) {
     Worker *worker = xcalloc(1, sizeof *worker);
     worker->config = config;
@@ -336,6 +393,10 @@ Worker *worker_start(const Config *config, int number, Troubles *troubles, Worke
     worker->troubles = troubles;
     worker->events = events;
     runs_open(&worker->runs, config);
+    worker->runs.seat.on_free = on_free;
+    worker->runs.seat.about = worker;
+    worker->runs.watch.on_first = events.on_turn;
+    worker->runs.watch.about = events.owner;
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->message, on_message);
     uv_timer_init(&worker->loop, &worker->due);
@@ -357,5 +418,6 @@ void worker_join(Worker *worker) {
     int code = uv_loop_close(&worker->loop);
     assert(code == 0);
     (void)code;
+    runs_close(&worker->runs);
     free(worker);
 }

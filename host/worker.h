@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "trouble.h"
+#include "watch.h"
 
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ typedef struct {
     // On the worker's thread. The lease of this host is gone: the worker has dropped all it held,
     // and does nothing any more.
     void (*on_lost)(void *owner, int64_t host);
+    // On the worker's thread. A turn begins, and worker_watch has not been looked at lately.
+    void (*on_turn)(void *owner);
     // On the worker's thread, its last act: it was stopped and all it had to say was acknowledged.
     void (*on_stopped)(void *owner);
 } WorkerEvents;
@@ -32,17 +35,18 @@ void worker_enlist(Worker *worker, int64_t host);
 // There may be runs for it.
 void worker_wake(Worker *worker);
 
-// It takes no more runs and no more turns, and ends once Redis has what was said.
+// It takes no more runs, gives back those that wait for a turn, and ends once Redis has what was
+// said.
 void worker_stop(Worker *worker);
 
 // Writes what it is doing to the log.
 void worker_describe(Worker *worker);
 
-// As turn_runs.
-bool worker_in_lua(Worker *worker);
+// The lease runs until this instant, by clock_awake_ms. No turn begins later.
+void worker_renew(Worker *worker, int64_t until_ms);
 
-// As turn_condemn: the run whose turn does not end, or NULL.
-const char *worker_condemn(Worker *worker, int64_t now_ms);
+// Its turns, for the main thread to watch.
+Watch *worker_watch(Worker *worker);
 
 // Waits for its thread, which must have been told to stop, and frees it.
 void worker_join(Worker *worker);

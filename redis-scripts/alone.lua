@@ -1,4 +1,5 @@
--- alone: a host is about to resume a suspect, and nothing else until that is recorded: if it dies, it died of this run.
+-- alone: a host is about to resume a suspect, and no other suspect until that is recorded: if it dies, it died of this
+-- run.
 -- args   run
 -- reply  alone
 

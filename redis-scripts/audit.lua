@@ -18,7 +18,12 @@ local function faults_of(id, into)
   end
   if run.state == "ready" then
     local queue = run.holder ~= "" and "ready:@" .. run.holder or lib.queue_of(run)
-    if not redis.call("ZSCORE", lib.key(queue), id) then fault("is ready but not in " .. queue) end
+    local score, name = redis.call("ZSCORE", lib.key(queue), id), string.sub(queue, 7)
+    if not score then fault("is ready but not in " .. queue) end
+    if score and run.holder == "" and string.byte(name) ~= 63 then
+      local first = redis.call("ZSCORE", lib.key("queues"), name)
+      if not first or tonumber(first) > tonumber(score) then fault("is ready but queues do not show it in " .. name) end
+    end
   end
   if run.state == "running" and run.holder == "" then fault("is running but no worker holds it") end
   if run.holder ~= "" then

@@ -1,28 +1,20 @@
 -- beat: a host is alive. Renews its lease, then does the rounds that any living host does for all: takes back what dead
--- hosts held, what waits for a worker that does not turn, and what was started before its workflow was known; and
--- forgets keys of `dedupe` whose time is over.
+-- hosts held, what waits for a worker that does not turn, and what was started before its workflow was known; wakes
+-- idle workers of queues that are not empty, for a wake-up may have been lost; and forgets keys of `dedupe` whose time
+-- is over.
 -- args   host  lease_ms  max_deaths
--- moves  running -> ready, for the runs of dead hosts, each of which counts one death
--- reply  beat reaped more("1"|"0") | lost
+-- moves  running -> ready, for the runs of dead hosts
+-- reply  beat reaped more("1"|"0") thread… | lost       thread: of this host, may find runs
 
 local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
-
-local function give_up(queue, from, to)
-  local stale = redis.call("ZRANGEBYSCORE", queue, from, to, "LIMIT", 0, lib.to_sweep())
-  lib.swept(#stale)
-  for _, id in ipairs(stale) do
-    local run = lib.load(id)
-    if run and run.state == "ready" then lib.reaping.give_up(run) end
-  end
-end
 
 -- An instant that is yet to come is one of before Redis' clock was put back.
 local function relieve(host)
   local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
   for thread = 1, threads do
-    local queue = lib.key("ready:@" .. host .. "." .. thread)
-    give_up(queue, "-inf", lib.now() - STALE_MS)
-    give_up(queue, "(" .. lib.now(), "+inf")
+    local worker = host .. "." .. thread
+    lib.reaping.relieve(worker, "-inf", lib.now() - STALE_MS)
+    lib.reaping.relieve(worker, "(" .. lib.now(), "+inf")
   end
 end
 
@@ -53,14 +45,14 @@ function verbs.beat()
     end
     if expires > now or other == host then relieve(other) end
   end
-  for _, queue in ipairs(redis.call("SMEMBERS", lib.key("queues"))) do
-    local workflow = string.match(queue, "^%?(.*)$")
-    local adopted = workflow and lib.registered(workflow) and lib.reaping.adopt(workflow)
-    if adopted then lib.write("SREM", "queues", queue) end
+  for _, workflow in ipairs(redis.call("SMEMBERS", lib.key("unknown"))) do
+    if lib.registered(workflow) and lib.reaping.adopt(workflow) then lib.write("SREM", "unknown", workflow) end
   end
   lib.sharing.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "beat_at", now)
   more = more or lib.to_sweep() == 0
-  return { "beat", reaped, more and "1" or "0" }
+  local reply = { "beat", reaped, more and "1" or "0", host = host }
+  lib.plan.to_wake = reply
+  return reply
 end

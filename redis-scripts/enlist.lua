@@ -1,8 +1,11 @@
--- enlist: a host joins and gets its number. A name is held by one host at a time.
+-- enlist: a host joins and gets its number. A name is held by one host at a time. No number comes twice, also when the
+-- dataset was emptied and a host of before lives on: the first number in a dataset is taken from the clock.
 -- args   node  boot  namespace  pid  started  threads  lease_ms  takeover|""    takeover: a host known to be dead
 -- reply  enlisted host
 --        alive host boot namespace pid started expires_at     this node's lease runs still; nothing was written,
 --                                                              but that lease is cut if Redis' clock was put back
+
+local EPOCH = 1767225600000 -- 2026-01-01, for shorter numbers
 
 function verbs.enlist()
   local node, boot, namespace, pid = lib.take(), lib.take(), lib.take(), lib.take()
@@ -17,7 +20,8 @@ function verbs.enlist()
       string.format("%d", until_ms) }
   end
 
-  local host = tostring(tonumber(redis.call("HGET", lib.key("meta"), "hosts") or 0) + 1)
+  local last = tonumber(redis.call("HGET", lib.key("meta"), "hosts") or lib.now() - EPOCH)
+  local host = string.format("%d", last + 1)
   lib.write("HSET", "meta", "hosts", host)
   if expires then lib.write("ZADD", "leases", 0, previous) end
   lib.write("HSET", "nodes", node, host)

@@ -117,6 +117,9 @@ function lib.begin()
     deleting = {}, -- run -> true: there is more below it to delete | false: all is gone
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
+    left = {}, -- queue -> true: runs left it that were not given to anybody, so that another may be its first
+    gone = {}, -- host -> true: its workers take nothing any more
+    to_wake = nil, -- a list for the threads of the calling host that have runs to ask for; its field `host` names it
     frees = false, -- whether memory is freed, so that it has to be written also when there is none left
     keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<created_at>\t<run>", as read or planned; false: none
     tellings = 0, -- operations that were told of the end of a run that they share
@@ -151,6 +154,15 @@ end
 function lib.tell(bytes)
   plan.to_tell = plan.to_tell - 1
   plan.to_tell_bytes = plan.to_tell_bytes - bytes
+end
+
+lib.CHUNK = 3000 -- arguments of a command
+
+--- Call a command with a list of any length.
+function lib.write_chunks(command, hash, list)
+  for from = 1, #list, lib.CHUNK do
+    call(command, hash, unpack(list, from, math.min(from + lib.CHUNK - 1, #list)))
+  end
 end
 
 --- Plan a write that is none of the above. The key is given without the prefix.

@@ -47,7 +47,8 @@ function verbs.turn()
   lib.set(record, "turn", lib.text[turn + 1])
   if (record.deaths or 0) > 0 then
     lib.set_special(record, "deaths", 0)
-    lib.write("HDEL", "host:" .. string.match(lib.worker, "^%d+"), "alone")
+    local host = "host:" .. string.match(lib.worker, "^%d+")
+    if redis.call("HGET", lib.key(host), "alone") == id then lib.write("HDEL", host, "alone") end
   end
   while lib.more() do
     effects[lib.take()](record)

@@ -26,6 +26,69 @@ function reaping.give_up(run)
   push(lib.plan.woken, run)
 end
 
+--- What was promoted for a worker between two instants goes to all.
+function reaping.relieve(worker, from, to)
+  local promoted = call("ZRANGEBYSCORE", lib.key("ready:@" .. worker), from, to, "LIMIT", 0, lib.to_sweep())
+  lib.swept(#promoted)
+  for _, id in ipairs(promoted) do
+    local run = lib.load(id)
+    if run and run.state == "ready" then reaping.give_up(run) end
+  end
+end
+
+--- A run that a worker was given and has not begun goes to all. False when that is not so.
+function reaping.give_back(id, turn, worker)
+  local run = lib.load(id)
+  if not run or run.state ~= "running" or run.holder ~= worker or run.turn ~= tonumber(turn) then return false end
+  run.given_back = true
+  lib.hold(run, "")
+  lib.make_ready(run)
+  return true
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Dead hosts
+--
+-- Which run is to blame for the end of its process is known when it had a long turn, or was tried as a suspect: Redis
+-- was told so. Of a worker that told nothing, any of its runs may have been it. So all of them become suspects after a
+-- while, and a suspect is only blamed for the end of a process that tried it.
+
+local SUSPECT = 2 -- deaths; as host/run.c has it
+
+-- The run that had its turn in a worker when its process ended, or nil. Before any run of the host is taken back.
+local function had_turn(worker, about)
+  local id, turn = string.match(about or "", "^(.-)\t(%d+)\t")
+  local run = id and lib.load(id)
+  return run and run.state == "running" and run.holder == worker and run.turn == tonumber(turn) and id or nil
+end
+
+-- Note once, in fields of the host, which runs are to blame: it may take many calls to take back what it held.
+local function find_blamed(host, threads)
+  local about = lib.key("host:" .. host)
+  local v = call("HMGET", about, "alone", "blamed")
+  local blamed = {}
+  if v[2] then
+    for thread, id in string.gmatch(v[2], "(%d+)\t([^\n]*)\n") do blamed[host .. "." .. thread] = id end
+    return blamed
+  end
+  local alone = v[1] and lib.load(v[1])
+  local lines = {}
+  for thread = 1, threads do
+    local worker = host .. "." .. thread
+    local id = had_turn(worker, call("HGET", about, "turn:" .. thread))
+    if not id and alone and alone.holder == worker then id = alone.id end
+    blamed[worker] = id
+    if id then lines[#lines + 1] = thread .. "\t" .. id .. "\n" end
+  end
+  lib.write("HSET", "host:" .. host, "blamed", table.concat(lines))
+  return blamed
+end
+
+local function is_to_blame(run, blamed, max_deaths)
+  if blamed == run.id then return true end
+  return not blamed and ((run.deaths or 0) < SUSPECT or max_deaths <= SUSPECT)
+end
+
 local function take_back(run, counts, max_deaths)
   if run.state == "ready" then return reaping.give_up(run) end
   lib.hold(run, "")
@@ -36,6 +99,7 @@ local function take_back(run, counts, max_deaths)
       lib.cancelling.record_end(run, "lost", "lost: " .. run.deaths .. " processes died while they ran it")
     end
   end
+  run.given_back = true
   lib.make_ready(run)
 end
 
@@ -55,11 +119,12 @@ function reaping.lease_end(host, expires, lease_ms)
   return longest
 end
 
---- Take back what a host held, a bounded number of runs; true when nothing is left. Its death counts for what it was
---- running; for one run alone, when it had told that it tried that one and resumed nothing else.
+--- Take back what a host held, a bounded number of runs; true when nothing is left. `counts`: it died, and that counts
+--- against the runs that may be to blame.
 function reaping.reap(host, counts, max_deaths)
-  local v = call("HMGET", lib.key("host:" .. host), "threads", "alone")
-  local threads, alone, reaped = tonumber(v[1] or 0), v[2], 0
+  lib.plan.gone[host] = true
+  local threads, reaped = tonumber(call("HGET", lib.key("host:" .. host), "threads") or 0), 0
+  local blamed = counts and find_blamed(host, threads) or {}
   for thread = 1, threads do
     local worker = host .. "." .. thread
     lib.write("HDEL", "idle", worker)
@@ -67,7 +132,7 @@ function reaping.reap(host, counts, max_deaths)
       for _, id in ipairs(call("SRANDMEMBER", lib.key("held:" .. worker), lib.to_sweep() - reaped)) do
         local run = lib.load(id)
         if run and run.holder == worker then
-          take_back(run, counts and (not alone or alone == id), max_deaths)
+          take_back(run, counts and is_to_blame(run, blamed[worker], max_deaths), max_deaths)
         else
           lib.write("SREM", "held:" .. worker, id)
         end

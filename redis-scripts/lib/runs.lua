@@ -161,7 +161,13 @@ end
 --- Take a ready run out of the set it stands in.
 function lib.unqueue(record)
   if record.fresh then return end
-  lib.write("ZREM", record.holder ~= "" and "ready:@" .. record.holder or lib.queue_of(record), record.id)
+  if record.holder ~= "" then
+    lib.write("ZREM", "ready:@" .. record.holder, record.id)
+  else
+    local queue = get(record, "queue") or "default"
+    lib.write("ZREM", "ready:" .. queue, record.id)
+    lib.plan.left[queue] = true
+  end
 end
 
 -- ---------------------------------------------------------------------------------------------------------------

@@ -79,11 +79,9 @@ describe("beat", function()
     end)
 
     it("wakes those who can go on with it", function()
-      local heard = store:listen("wake:" .. store.host)
       a:claim(1)
       outlive()
-      store:beat(store.host)
-      assert.same({ "1" }, heard())
+      assert.same({ "beat", 3, "1", "1" }, store:beat(store.host))
     end)
   end)
 
@@ -94,6 +92,7 @@ describe("beat", function()
       local worker = store:worker(host .. ".1")
       assert.same({ "cold r" }, worker:claim(1))
       assert.equal(death - 1, worker:say("load", "r", "0")[4])
+      if death == 3 then worker:say("alone", "r") end
       store:call("ZADD", "leases", 0, host)
       store:beat(store.host, 3)
       store:beat(store.host, 3)
@@ -105,6 +104,94 @@ describe("beat", function()
     assert.equal("done", a:turn("r", redis.fail()))
     assert.equal("0", store:run("r").deaths)
     assert.same({}, store:faults())
+  end)
+
+  describe("of another host, when hosts die with runs that they did not tell of", function()
+    -- A host that holds runs ends, and another one takes them back.
+    local function die(tell, ids)
+      local host = store:enlist "doomed"
+      local worker = store:worker(host .. ".1")
+      worker:claim(#ids)
+      tell(worker, store:worker(host .. ".0"), host)
+      store:call("ZADD", "leases", 0, host)
+      store:beat(store.host, 5)
+      store:beat(store.host, 5)
+    end
+
+    local function deaths()
+      return { store:run("one").deaths or "0", store:run("two").deaths or "0" }
+    end
+
+    before_each(function()
+      store:start "one"
+      store:start "two"
+    end)
+
+    it("makes them suspects, and counts no further", function()
+      for _ = 1, 7 do die(function() end, { "one", "two" }) end
+      assert.same({ "2", "2" }, deaths())
+      assert.same({ "ready", "ready" }, { store:state "one", store:state "two" })
+    end)
+
+    it("counts for the run alone that had a long turn", function()
+      for _ = 1, 4 do
+        die(function(_, main, host) main:say("stalled", host, 1, 1, "two", 0, 500) end, { "one", "two" })
+      end
+      assert.same({ "0", "4" }, deaths())
+    end)
+
+    it("does not hold a long turn against a run that has recorded it", function()
+      die(function(worker, main, host)
+        main:say("stalled", host, 1, 1, "two", 0, 500)
+        worker:turn("two")
+      end, { "one", "two" })
+      assert.same({ "1", "1" }, deaths())
+    end)
+
+    it("counts for a suspect only when it is tried", function()
+      for _ = 1, 2 do die(function() end, { "one", "two" }) end
+      die(function(worker) worker:say("alone", "one") end, { "one", "two" })
+      assert.same({ "3", "2" }, deaths())
+    end)
+
+    it("keeps to whom it blames while it takes back many runs in many calls", function()
+      for i = 1, 150 do store:start("other" .. i) end
+      local host = store:enlist "doomed"
+      local worker = store:worker(host .. ".1")
+      worker:claim(200)
+      store:worker(host .. ".0"):say("stalled", host, 1, 1, "two", 0, 500)
+      store:call("ZADD", "leases", 0, host)
+      repeat until store:beat(store.host, 5)[3] == "0"
+      assert.same({ "0", "1" }, deaths())
+      for i = 1, 150 do assert.is_nil(store:run("other" .. i).deaths) end
+    end)
+  end)
+
+  describe("of a host whose wake-ups were lost", function()
+    it("tells which of its workers have runs to ask for", function()
+      a:claim(1)
+      store.b:claim(1)
+      store:start "r" -- the message is heard by none
+      assert.same({ "beat", 0, "0" }, { table.unpack(store:beat(other), 1, 3) })
+      store:pass(100)
+      local answer = store:beat(store.host)
+      assert.equal(4, #answer)
+      assert.matches("^[12]$", answer[4])
+      assert.same({ "cold r" }, store:worker(store.host .. "." .. answer[4]):claim(1))
+      assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    end)
+
+    it("wakes workers of other hosts by a message", function()
+      local heard = store:listen("wake:" .. other)
+      c:claim(1)
+      store:start "r"
+      assert.same({ "1" }, heard())
+      store:beat(store.host)
+      assert.same({}, heard()) -- it may still come
+      store:pass(100)
+      store:beat(store.host)
+      assert.same({ "1" }, heard())
+    end)
   end)
 
   it("takes back a bounded number of runs a call", function()

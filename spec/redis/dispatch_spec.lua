@@ -103,6 +103,71 @@ describe("claim", function()
     assert.same({ "cold two", "cold low" }, store.b:claim(5))
   end)
 
+  it("gives each idle worker its share, and no more to who asks first", function()
+    local workers = {}
+    for i = 1, 6 do
+      workers[i] = store:worker(store.host .. "." .. i)
+      workers[i]:claim(50)
+    end
+    for i = 1, 6 do store:start("r" .. i) end
+    for i = 1, 6 do assert.same({ "cold r" .. i }, workers[i]:claim(50)) end
+    assert.same({}, store:faults())
+  end)
+
+  it("shares out the children of the caller, too", function()
+    store:start "p"
+    store.a:claim(1)
+    store.b:claim(1)
+    local children = {}
+    for i = 1, 10 do children[i] = redis.invoke { operation = "c" .. i, child = "p/c" .. i } end
+    assert.equal(5, #store.a:claim(50, store.a:turn_of("p", table.unpack(children))))
+    assert.equal(5, #store.b:claim(50))
+    assert.same({}, store:faults())
+  end)
+
+  it("shares with a worker that was woken and has not come, but not for long", function()
+    local heard = store:listen("wake:" .. store.host)
+    store.b:claim(50)
+    for i = 1, 8 do store:start("r" .. i) end
+    assert.same({ "2" }, heard())
+    assert.equal(4, #store.a:claim(50))
+    store:pass(100)
+    assert.equal(2, #store.a:claim(50)) -- it is taken for idle again
+    assert.same({ "2" }, heard())
+  end)
+
+  it("does not keep runs for workers of a host whose lease has ended", function()
+    local dead = store:enlist "dead"
+    store:worker(dead .. ".1"):claim(50)
+    store:call("ZADD", "leases", 0, dead)
+    for i = 1, 4 do store:start("r" .. i) end
+    assert.equal(4, #store.a:claim(50))
+  end)
+
+  it("goes by priority and age over all queues", function()
+    for i = 1, 3 do store:start("bulk" .. i, "w", { queue = "bulk" }) end
+    store:start("urgent", "w", { queue = "mail", priority = 100 })
+    store:start("low", "w", { queue = "mail", priority = -1 })
+    store:start("late", "w", { queue = "mail" })
+    assert.same({ "cold urgent", "cold bulk1", "cold bulk2" }, store.a:claim(3))
+    store.a.queues = { "mail", "bulk" }
+    assert.same({ "cold bulk3", "cold late", "cold low" }, store.a:claim(5))
+    assert.same({}, store:call("ZRANGE", "queues", 0, -1))
+    assert.same({}, store:faults())
+  end)
+
+  it("knows the first run of a queue when that is cancelled", function()
+    store:start("first", "w", { queue = "q", priority = 10 })
+    store:start("second", "w", { queue = "q" })
+    store:start("other", "w", { queue = "z", priority = 5 })
+    store:say("cancel", "first", "no")
+    assert.same({}, store:faults())
+    assert.same({ "cold other", "cold second" }, store.a:claim(5))
+    store:start("gone", "w", { queue = "g" })
+    store:say("cancel", "gone", "no")
+    assert.same({}, store:call("ZRANGE", "queues", 0, -1))
+  end)
+
   it("gives no more than there is room for", function()
     for i = 1, 5 do store:start("r" .. i) end
     assert.same({}, store.a:claim(0))

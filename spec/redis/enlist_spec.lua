@@ -72,6 +72,16 @@ describe("enlist", function()
     assert.equal("alive", enlist("a", { takeover = "1", pid = 300 })[1])
   end)
 
+  it("takes its first number from the clock, so that none of before an emptied dataset comes again", function()
+    store:call("DEL", "meta")
+    local first = tonumber(store:enlist "first")
+    assert.is_true(first > 1e9)
+    assert.equal(first + 1, tonumber(store:enlist "second"))
+    for _, key in ipairs { "meta", "nodes", "leases" } do store:call("DEL", key) end
+    store:pass(2)
+    assert.is_true(tonumber(store:enlist "first") > first + 1)
+  end)
+
   it("never gives a number twice", function()
     enlist "a"
     store:worker("1.0"):say("retire", "1")

@@ -122,7 +122,8 @@ describe("model", function()
         end
       end
     end
-    local claimed = lost and 0 or oracle:claims(worker.name, capacity)
+    local least, most = 0, 0
+    if not lost then least, most = oracle:claims(worker.name, capacity) end
     local known = {}
     for id, number in pairs(worker.known) do known[id] = number end
     local reply = worker:ask(capacity, table.unpack(groups))
@@ -143,7 +144,8 @@ describe("model", function()
       end
       if answer[1] ~= "lost" then said[#said + 1] = { worker.name, group } end
     end
-    check(claimed, #reply.claims, "claims of " .. worker.name)
+    check(true, #reply.claims >= least and #reply.claims <= most,
+      ("%d claims of %s, where %d to %d are right"):format(#reply.claims, worker.name, least, most))
     for _, claim in ipairs(reply.claims) do
       local id = claim[2]
       check(oracle:claim(id, worker.name), claim[1], "claim of " .. id)

@@ -1,7 +1,8 @@
 -- oracle: what the scripts should do, said a second time and as simply as can be: runs in memory, one
 -- call after the other, no batches, no plans, no sets. A model test says each thing to both and compares.
 --
--- Not modelled: queues and their order, priorities, detached runs, refusals by depth or registry.
+-- Not modelled: queues and their order, priorities, which workers are idle, detached runs, refusals by depth or
+-- registry.
 
 local redis = require "spec.support.redis"
 
@@ -28,6 +29,7 @@ local redis = require "spec.support.redis"
 local Oracle = {}
 Oracle.__index = Oracle
 
+local SUSPECT = 2 -- deaths
 local ENDED = { completed = true, failed = true, cancelled = true }
 
 local function ended(run) return ENDED[run.state] or false end
@@ -173,13 +175,18 @@ function Oracle:promote()
   return #due
 end
 
----How many runs a worker that asks for `capacity` gets.
+---How many runs a worker that asks for `capacity` gets: all of its own, and its share of the others.
+---@return integer least
+---@return integer most
 function Oracle:claims(worker, capacity)
-  local ready = 0
+  local own, queued = 0, 0
   for _, run in pairs(self.runs) do
-    if run.state == "ready" and (run.holder == "" or run.holder == worker) then ready = ready + 1 end
+    if run.state == "ready" and run.holder == worker then own = own + 1 end
+    if run.state == "ready" and run.holder == "" then queued = queued + 1 end
   end
-  return math.min(ready, capacity)
+  own = math.min(own, capacity)
+  local most = math.min(queued, capacity - own)
+  return own + math.min(most, 1), own + most
 end
 
 ---@return "cold"|"warm"|nil word nil: it should not have been given
@@ -208,7 +215,7 @@ function Oracle:reap(host)
       run.holder = ""
       count = count + 1
       if run.state == "running" then
-        run.deaths = run.deaths + 1
+        run.deaths = math.min(run.deaths + 1, math.max(run.deaths, SUSPECT)) -- no worker told what it ran
         self:make_ready(run)
       end
     end

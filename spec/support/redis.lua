@@ -377,6 +377,7 @@ function redis.store(options)
     store.prefix = ("t%d:{0}:"):format(count)
     store.now = redis.BEGIN
     store:pass(0)
+    store:call("HSET", "meta", "hosts", 0) -- else the first number comes from the clock
     store.client = store:worker ""
     if options and options.bare then return end
     store.bundle = store:announce { w = {} }

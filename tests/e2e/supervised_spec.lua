@@ -267,7 +267,9 @@ describe("a node", function()
 
   -- What this machine is, a host elsewhere is not.
   local function move_elsewhere()
-    store:call("HSET", store.key .. "host:1", "boot", "another")
+    local host = store:call("HGET", store.key .. "nodes", "one")
+    store:call("HSET", store.key .. "host:" .. host, "boot", "another")
+    return host
   end
 
   it("that died on another machine waits for its lease to run out", function()
@@ -275,8 +277,7 @@ describe("a node", function()
     store:start("r", "gated", data())
     store:becomes("r", "waiting")
     host:kill()
-    move_elsewhere()
-    local lease = store:call("ZSCORE", store.key .. "leases", "1")
+    local lease = store:call("ZSCORE", store.key .. "leases", move_elsewhere())
     host:start()
     assert.matches("waiting for its lease to run out", host.process:stderr(), 1, true)
     open_gate()

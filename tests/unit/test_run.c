@@ -3,6 +3,7 @@
 // are asked.
 #include "run.c"
 
+#include "clock.h"
 #include "unit.h"
 
 static char said[1024]; // what vm was asked, one word after the other
@@ -118,6 +119,7 @@ static int end_test(void **state) {
     assert_null(runs.by_id);
     assert_int_equal(runs.active, 0);
     assert_int_equal(runs.warm, 0);
+    runs_close(&runs);
     return 0;
 }
 
@@ -156,7 +158,7 @@ static void test_a_cold_run_is_begun_and_has_its_turn(void **state) {
     runs_turn(&runs);
     expect_said("turn::1000");
     expect_groups("turn 5 r 4 12 effect 7"); // turn 4; outcome 12 is the highest it was told
-    assert_null(runs.ready);
+    assert_int_equal(runs.ready, 0);
     answer("((done))");
     expect_said("forget:0");
     assert_int_equal(runs.active, 0);
@@ -167,7 +169,7 @@ static void test_what_came_meanwhile_goes_into_the_next_turn_at_once(void **stat
     claim("(cold r 0 0 b1 0 '')");
     runs_turn(&runs);
     answer("((running 1\tpay 3\tship))");
-    assert_non_null(runs.ready);
+    assert_int_equal(runs.ready, 1);
     runs_turn(&runs);
     expect_groups("turn 5 r 1 3 effect 7");
     expect_said("begin:r:0 turn::1000 deliver::2 turn::1000");
@@ -203,7 +205,7 @@ static void test_a_warm_run_that_is_not_here_is_loaded(void **state) {
     (void)state;
     claim("(warm r 3 2\tpay)");
     expect_groups("load 2 r 0");
-    assert_null(runs.ready);
+    assert_int_equal(runs.ready, 0);
     answer("((cold r 3 0 b1 2 '' 1 one 2 two))");
     expect_said("begin:r:4");
     runs_turn(&runs);
@@ -214,7 +216,7 @@ static void test_a_long_record_comes_in_pages_which_belong_to_the_first(void **s
     (void)state;
     claim("(cold r 3 0 b1 2 17 1 one)");
     expect_said("begin:r:2");
-    assert_null(runs.ready);
+    assert_int_equal(runs.ready, 0);
     expect_groups("load 2 r 17");
     answer("((cold r 3 0 b1 4 9\tfar 2 two 4 four))");
     expect_said("more:r:4");
@@ -329,27 +331,162 @@ static void test_a_cold_claim_replaces_a_coroutine(void **state) {
     expect_groups("turn 5 r 5 1 effect 7");
 }
 
+static void test_a_coroutine_at_another_turn_than_redis_is_loaded_anew(void **state) {
+    (void)state;
+    claim("(cold r 3 0 b1 0 '')");
+    runs_turn(&runs);
+    answer("((suspended ))"); // here it is at turn 4; Redis has lost that one
+    claim("(warm r 3)");
+    expect_said("begin:r:0 turn::1000 forget:0");
+    expect_groups("load 2 r 0");
+    answer("((cold r 3 0 b1 0 ''))");
+    runs_turn(&runs);
+    expect_groups("turn 5 r 3 0 effect 7");
+}
+
+// ---- long turns and suspects
+
+static char taken[64];
+
+static void see(void *about, const char *id, int64_t turn, int64_t turn_ms) {
+    (void)about, (void)turn_ms;
+    snprintf(taken, sizeof taken, "%s@%lld:", id, (long long)turn);
+}
+
+static void take(void *about, const char *id, int64_t turn) {
+    (void)about;
+    size_t used = strlen(taken);
+    snprintf(taken + used, sizeof taken - used, " %s@%lld", id, (long long)turn);
+}
+
+static const WatchTaker taker = {NULL, see, take};
+
+static void test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten(void **state) {
+    (void)state;
+    claim("(cold a 1 0 b1 0 '')");
+    claim("(cold b 2 0 b1 0 '')");
+    claim("(cold c 3 0 b1 0 '')");
+    Waiting *a = watch_next(&runs.watch, false);
+    runs.ready--;
+    watch_begin(&runs.watch, a);
+    int64_t now = clock_ms();
+    assert_false(watch_take(&runs.watch, now, 1000, &taker));
+    assert_true(watch_take(&runs.watch, now + 1000, 1000, &taker));
+    assert_string_equal(taken, "a@1: b@2 c@3");
+    assert_false(watch_take(&runs.watch, now + 2000, 1000, &taker)); // it was told
+    watch_end(&runs.watch);
+    assert_true(runs_have_turn(&runs)); // by what this thread knows
+    runs_turn(&runs);
+    expect_said("begin:a:0 begin:b:0 begin:c:0 forget:0 forget:0");
+    assert_false(runs_have_turn(&runs));
+    assert_null(find(&runs, "b"));
+    ((Run *)a)->state = RUN_RUNNING;
+    forget((Run *)a);
+    said[0] = '\0';
+}
+
+static void test_a_run_that_was_taken_away_may_come_again(void **state) {
+    (void)state;
+    claim("(cold a 1 0 b1 0 '')");
+    claim("(cold b 2 0 b1 0 '')");
+    runs_turn(&runs);
+    watch_begin(&runs.watch, &find(&runs, "a")->place);
+    assert_true(watch_take(&runs.watch, clock_ms(), 0, &taker));
+    watch_end(&runs.watch);
+    claim("(cold b 2 0 b1 0 '')");
+    assert_int_equal(runs.ready, 1);
+    runs_drop_taken(&runs);
+    assert_int_equal(runs.ready, 1);
+    assert_non_null(find(&runs, "b"));
+    answer("((done))");
+}
+
+static void test_what_waits_for_its_turn_is_given_back(void **state) {
+    (void)state;
+    claim("(cold a 1 0 b1 0 '')");
+    claim("(cold b 2 2 b1 0 '')");
+    runs_give_back(&runs);
+    expect_groups("give_back 2 a 1 give_back 2 b 2");
+    assert_null(runs.by_id);
+}
+
+static void test_suspects_come_last_and_one_at_a_time(void **state) {
+    (void)state;
+    Seat other = {.on_free = NULL};
+    claim("(cold s 0 2 b1 0 '')");
+    claim("(cold t 0 2 b1 0 '')");
+    claim("(cold a 0 0 b1 0 '')");
+    runs_turn(&runs);
+    expect_groups("turn 5 a 0 0 effect 7");
+    answer("((done))");
+    runs_turn(&runs);
+    expect_groups("alone 1 s");
+    assert_false(quarantine_enter(&other));
+    assert_false(runs_have_turn(&runs)); // t waits until s is recorded
+    claim("(cold b 0 0 b1 0 '')");
+    assert_true(runs_have_turn(&runs)); // others do not
+    runs_turn(&runs);
+    expect_groups("alone 1 s turn 5 b 0 0 effect 7");
+    answer("((alone) (done))");
+    answer("((done))"); // the turn of s
+    assert_true(quarantine_enter(&other));
+    runs_turn(&runs); // another worker is inside
+    assert_false(runs_have_turn(&runs));
+    quarantine_leave(&other);
+    assert_true(runs_have_turn(&runs));
+    runs_turn(&runs);
+    expect_groups("alone 1 t");
+    answer("((alone))");
+    answer("((done))");
+}
+
 static void test_the_watchdog_condemns_only_what_takes_too_long(void **state) {
     (void)state;
-    assert_null(turn_condemn(&runs.watch, clock_ms(), 0));
-    begin_watch(&runs.watch, "r");
-    assert_null(turn_condemn(&runs.watch, clock_ms(), 60000));
-    assert_string_equal(turn_condemn(&runs.watch, clock_ms() + 60000, 60000), "r");
-    assert_null(turn_condemn(&runs.watch, clock_ms() + 60000, 60000)); // once
-    turn_progress(&runs.watch);                                        // that is too late
-    assert_int_equal(runs.watch.began_ms, TURN_CONDEMNED);
-    runs.watch.began_ms = 0;
-    turn_progress(&runs.watch);
-    assert_int_equal(runs.watch.began_ms, 0);
+    Watch *watch = &runs.watch;
+    Waiting run = {.id = "r"};
+    assert_null(watch_condemn(watch, clock_ms(), 0));
+    watch_begin(watch, &run);
+    assert_null(watch_condemn(watch, clock_ms(), 60000));
+    assert_string_equal(watch_condemn(watch, clock_ms() + 60000, 60000), "r");
+    assert_null(watch_condemn(watch, clock_ms() + 60000, 60000)); // once
+    watch->condemned = false;
+    watch_end(watch);
+    assert_null(watch_condemn(watch, clock_ms() + 60000, 60000));
 }
 
 static void test_a_turn_that_comes_on_is_not_condemned(void **state) {
     (void)state;
-    begin_watch(&runs.watch, "r");
-    runs.watch.began_ms -= 50000;
-    turn_progress(&runs.watch);
-    assert_null(turn_condemn(&runs.watch, clock_ms(), 50000));
-    runs.watch.began_ms = 0;
+    Waiting run = {.id = "r"};
+    watch_begin(&runs.watch, &run);
+    runs.watch.since_ms -= 50000;
+    watch_progress(&runs.watch);
+    assert_null(watch_condemn(&runs.watch, clock_ms(), 50000));
+    watch_end(&runs.watch);
+}
+
+static int firsts;
+
+static void on_first(void *about) {
+    (void)about;
+    firsts++;
+}
+
+static void test_the_first_turn_after_a_quiet_time_is_told(void **state) {
+    (void)state;
+    Waiting run = {.id = "r"};
+    firsts = 0;
+    runs.watch.on_first = on_first;
+    for (int i = 0; i < 3; i++) {
+        watch_begin(&runs.watch, &run);
+        watch_end(&runs.watch);
+    }
+    assert_int_equal(firsts, 1);
+    assert_true(watch_look(&runs.watch));  // there were turns
+    assert_false(watch_look(&runs.watch)); // since then there was none
+    watch_begin(&runs.watch, &run);
+    assert_true(watch_look(&runs.watch));
+    watch_end(&runs.watch);
+    assert_int_equal(firsts, 2);
 }
 
 int main(void) {
@@ -371,6 +508,12 @@ int main(void) {
         TEST(test_a_run_given_by_a_lost_reply_is_adopted),
         TEST(test_a_claim_of_a_run_in_flight_changes_nothing),
         TEST(test_a_cold_claim_replaces_a_coroutine),
+        TEST(test_a_coroutine_at_another_turn_than_redis_is_loaded_anew),
+        TEST(test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten),
+        TEST(test_a_run_that_was_taken_away_may_come_again),
+        TEST(test_what_waits_for_its_turn_is_given_back),
+        TEST(test_suspects_come_last_and_one_at_a_time),
+        TEST(test_the_first_turn_after_a_quiet_time_is_told),
         TEST(test_the_watchdog_condemns_only_what_takes_too_long),
         TEST(test_a_turn_that_comes_on_is_not_condemned),
     };

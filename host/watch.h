@@ -1,0 +1,82 @@
+// watch: which runs wait for their turn on a worker and which one has it, for other threads to see.
+//
+// A worker's thread cannot speak for itself while it is in Lua. So the main thread looks here: it
+// takes away runs that wait behind a long turn, tells Redis which run has the turn, and condemns a
+// turn that does not end. The worker's thread owns the runs; it adds, takes and frees them under
+// the lock of the watch.
+#ifndef WEIR_WATCH_H
+#define WEIR_WATCH_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// The part of a run that other threads may read. Its owner embeds it.
+typedef struct Waiting Waiting;
+struct Waiting {
+    Waiting *prev, *next;
+    const char *id;
+    int64_t turn; // the number of the turn that it waits for
+    bool last;    // it has its turn when no other run waits
+    bool taken;   // the main thread gives it back to Redis: the worker must forget it
+};
+
+typedef struct {
+    pthread_mutex_t lock;
+    Waiting *waiting;         // for their turn, first come first
+    Waiting *taken;           // taken away, until the worker forgets them
+    const char *id;           // the run whose turn it is, NULL: none
+    int64_t turn;             // its number
+    int64_t entered_ms;       // when the turn began, by clock_ms
+    _Atomic int64_t since_ms; // when it began or last came on: a replay that passes an operation
+    uint64_t turns;           // begun so far
+    uint64_t turns_seen;      // by the last look
+    bool unwatched;           // the main thread does not look until it is told of a turn
+    bool reported;            // the main thread has told Redis of this turn
+    bool condemned;           // it never ends its turn
+    void (*on_first)(void *about); // a turn begins that the main thread does not watch; may be NULL
+    void *about;
+} Watch;
+
+void watch_open(Watch *watch);
+void watch_close(Watch *watch);
+
+// ---- for the worker's thread
+
+// The run waits for its turn; it does not any more, also when it was taken.
+void watch_add(Watch *watch, Waiting *run);
+void watch_remove(Watch *watch, Waiting *run);
+// Takes out the run that is next; with `suspects`, also one of those that come last. Or NULL.
+Waiting *watch_next(Watch *watch, bool suspects);
+// A run that the main thread has taken away, or NULL.
+Waiting *watch_taken(Watch *watch);
+void watch_begin(Watch *watch, const Waiting *run);
+// Does not return when the turn was condemned: the process is about to abort.
+void watch_end(Watch *watch);
+// The turn has come on: the time that it may take counts anew. `watch` is a Watch.
+void watch_progress(void *watch);
+
+// ---- for the main thread
+
+// Whether Lua runs.
+bool watch_has_turn(Watch *watch);
+
+// Whether a turn was under way since the last look. If not, `on_first` tells of the next one.
+bool watch_look(Watch *watch);
+
+// When the turn has lasted for `limit_ms`, and this was not told yet: calls `see` with the run that
+// has it and for how long, then `take` for each run that waits, which is thereby taken away. Both
+// are called under the lock and must be short.
+typedef struct {
+    void *about;
+    void (*see)(void *about, const char *id, int64_t turn, int64_t turn_ms);
+    void (*take)(void *about, const char *id, int64_t turn);
+} WatchTaker;
+bool watch_take(Watch *watch, int64_t now_ms, int64_t limit_ms, const WatchTaker *taker);
+
+// The run whose turn has taken longer than `limit_ms` without coming on, or NULL. Its worker stops
+// for good at the end of that turn, so the id stays valid: the caller must abort.
+const char *watch_condemn(Watch *watch, int64_t now_ms, int64_t limit_ms);
+
+#endif

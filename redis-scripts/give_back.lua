@@ -1,0 +1,9 @@
+-- give_back: the worker does not begin the turn that it was given this run for.
+-- args   run  turn
+-- moves  running -> ready, before all others of its priority
+-- reply  given_back | lost
+
+function verbs.give_back()
+  local id, turn = lib.take_many(2)
+  return { lib.reaping.give_back(id, turn, lib.worker) and "given_back" or "lost" }
+end

@@ -1,0 +1,14 @@
+-- leave: a host has been told to stop. Its workers take nothing any more, so none of them is woken.
+-- args   host
+-- reply  left
+
+function verbs.leave()
+  local host = lib.take()
+  local about = lib.key("host:" .. host)
+  lib.plan.gone[host] = true
+  local threads = tonumber(redis.call("HGET", about, "threads"))
+  if not threads then return { "left" } end
+  lib.write("HSET", "host:" .. host, "leaving", "1")
+  for thread = 1, threads do lib.write("HDEL", "idle", host .. "." .. thread) end
+  return { "left" }
+end

@@ -1,0 +1,135 @@
+local redis = require "spec.support.redis"
+
+describe("stalled", function()
+  local store = redis.store()
+  local a, b, main
+
+  before_each(function()
+    a, b, main = store.a, store.b, store:worker(store.host .. ".0")
+  end)
+
+  local function report(number, run, ...) return { "stalled", store.host, number, 1, run, 0, 60 }, ... end
+
+  it("gives what waits behind a long turn to another worker, in its order, before all others", function()
+    for _, id in ipairs { "one", "two", "three" } do store:start(id) end
+    a:claim(3)
+    store:start "four"
+    local answers = main:ask(0, report(1, "one", { "relieve", "two", 0 }, { "relieve", "three", 0 })).groups
+    assert.same({ { "stalled" }, { "relieved" }, { "relieved" } }, answers)
+    assert.same({ "running", "ready" }, { store:state "one", store:state "two" })
+    assert.same({}, store:faults())
+    assert.same({ "cold two", "cold three", "cold four" }, b:claim(5))
+    assert.equal("done", a:turn("one", redis.complete()))
+    assert.equal("lost", a:turn("two", redis.complete()))
+    assert.same({}, store:faults())
+  end)
+
+  it("keeps priorities above the order in which runs were given back", function()
+    store:start("low", "w", { priority = -1 })
+    store:start "one"
+    a:claim(2)
+    store:start "late"
+    main:ask(0, report(1, "one", { "relieve", "low", 0 }))
+    assert.same({ "cold late", "cold low" }, b:claim(5))
+  end)
+
+  it("gives a warm run away from its coroutine", function()
+    store:start "warm"
+    store:start "slow"
+    a:claim(2)
+    a:turn("warm", { "suspend", "", 10 })
+    store:pass(10)
+    assert.same({ "warm warm" }, a:claim(1, { "promote" }))
+    main:ask(0, report(1, "slow", { "relieve", "warm", 1 }))
+    assert.same({ "cold warm" }, b:claim(1))
+    assert.same({}, store:faults())
+  end)
+
+  it("gives to all what was promoted for the worker", function()
+    store:start "warm"
+    store:start "slow"
+    a:claim(2)
+    a:turn("warm", { "suspend", "", 10 })
+    store:pass(10)
+    store:say "promote"
+    main:ask(0, report(1, "slow"))
+    assert.same({ "cold warm" }, b:claim(1))
+    assert.same({}, store:faults())
+  end)
+
+  it("takes nothing that has begun its turn, was given elsewhere, or is another worker's", function()
+    for _, id in ipairs { "one", "two", "three" } do store:start(id) end
+    a:claim(2)
+    b:claim(1)
+    a:turn("two")
+    local answers = main:ask(0, report(1, "one", { "relieve", "two", 0 }, { "relieve", "three", 0 },
+      { "relieve", "none", 0 })).groups
+    assert.same({ { "stalled" }, { "lost" }, { "lost" }, { "lost" } }, answers)
+  end)
+
+  it("does nothing when it is sent again, though the runs stand there again", function()
+    store:start "one"
+    store:start "two"
+    a:claim(2)
+    main:ask(0, report(1, "one", { "relieve", "two", 0 }))
+    assert.same({ "cold two" }, a:claim(1))
+    local answers = main:ask(0, report(1, "one", { "relieve", "two", 0 })).groups
+    assert.same({ { "told" }, { "lost" } }, answers)
+    assert.equal("running", store:state "two")
+    assert.same({ { "stalled" }, { "relieved" } }, main:ask(0, report(2, "one", { "relieve", "two", 0 })).groups)
+  end)
+
+  it("lets nobody count on the worker", function()
+    local heard = store:listen("wake:" .. store.host)
+    store:start "slow"
+    a:claim(1)
+    a:claim(1) -- idle
+    main:ask(0, report(1, "slow"))
+    store:start "next"
+    assert.same({}, heard())
+  end)
+end)
+
+describe("give_back", function()
+  local store = redis.store()
+
+  it("gives back a run that was claimed and not begun", function()
+    store:start "one"
+    store:start "two"
+    store.a:claim(2)
+    assert.same({ "given_back" }, store.a:say("give_back", "two", 0))
+    assert.same({ "lost" }, store.a:say("give_back", "two", 0))
+    assert.same({ "lost" }, store.b:say("give_back", "one", 0))
+    assert.same({ "cold two" }, store.b:claim(2))
+    assert.is_nil(store:run("two").deaths)
+    assert.same({}, store:faults())
+  end)
+end)
+
+describe("leave", function()
+  local store = redis.store()
+
+  it("lets no worker of the host be woken any more, whatever it was about to say", function()
+    local main, heard = store:worker(store.host .. ".0"), store:listen("wake:" .. store.host)
+    store.a:claim(1)
+    assert.same({ "left" }, main:say("leave", store.host))
+    store.b:claim(1) -- was under way
+    store:start "r"
+    assert.same({}, heard())
+    assert.same({}, store:call("HGETALL", "idle"))
+    assert.same({ "left" }, main:say("leave", store.host))
+  end)
+
+  it("wakes others for what the host gives back", function()
+    local next_host = store:enlist "next"
+    local main, heard = store:worker(store.host .. ".0"), store:listen("wake:" .. next_host)
+    store:start "r"
+    store.a:claim(1)
+    store.b:claim(1)
+    store:worker(next_host .. ".1"):claim(1)
+    main:say("leave", store.host)
+    main:say("retire", store.host)
+    assert.same({ "1" }, heard())
+    assert.same({}, store:faults())
+  end)
+end)
