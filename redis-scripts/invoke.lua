@@ -151,7 +151,6 @@ function effects.invoke(run)
   if options.dedupe then
     local earlier = lib.sharing.earlier(workflow, options.dedupe)
     if earlier then return share(run, operation, earlier, options.detached) end
-    lib.sharing.stand_for(id, workflow, options.dedupe, options.within_ms)
   end
 
   if bundle ~= "" and may_be_fused(workflow, bundle) then
@@ -161,6 +160,7 @@ function effects.invoke(run)
     return
   end
   child = lib.create(id)
+  if options.dedupe then lib.sharing.stand_for(child, workflow, options.dedupe, options.within_ms) end
   if options.retry then lib.set(child, "retry", options.retry) end
   if options.deps then lib.set(child, "deps", options.deps) end
   if options.detached then

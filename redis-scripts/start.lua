@@ -2,6 +2,7 @@
 -- args   run  workflow  data  seed  any("1"|"")  n  (option value)×n     options: queue priority delay_ms tags
 --                                                                       dedupe within_ms: see invoke
 -- moves  (none) -> ready | scheduled
+--        seed: also what a start is known by that is sent again, within a minute, when its run has ended and gone
 -- reply  started             exists workflow data state             unknown: nobody has announced the workflow
 --        earlier run         that one stands for what is asked for with this key
 --        deleting            the tree that had this id is not gone yet; a step of that was done: ask again
@@ -12,6 +13,7 @@ function verbs.start()
 
   local run = lib.load_if_any(id)
   if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
+  if lib.beginning.went_already(id, seed) then return { "exists", workflow, data, "completed" } end
   if lib.beginning.being_deleted(id) then
     lib.retention.go_on_deleting(id)
     return { "deleting" }
@@ -21,8 +23,9 @@ function verbs.start()
   if options.dedupe then
     local earlier = lib.sharing.earlier(workflow, options.dedupe)
     if earlier then return { "earlier", earlier.id } end
-    lib.sharing.stand_for(id, workflow, options.dedupe, options.within_ms)
   end
-  lib.beginning.begin_run(lib.create(id), workflow, data, seed, options)
+  run = lib.create(id)
+  if options.dedupe then lib.sharing.stand_for(run, workflow, options.dedupe, options.within_ms) end
+  lib.beginning.begin_run(run, workflow, data, seed, options)
   return { "started" }
 end

@@ -38,7 +38,9 @@ function verbs.start_each()
   local started, there, reply = 0, 0, { "started", 0, 0 }
   for i, id in ipairs(ids) do
     local run = lib.load(id)
-    if not run and lib.beginning.being_deleted(id) then
+    if not run and lib.beginning.went_already(id, seeds[i]) then
+      there = there + 1
+    elseif not run and lib.beginning.being_deleted(id) then
       reply[#reply + 1] = i - 1 -- what had this id is on its way out
     elseif not run then
       lib.beginning.begin_run(lib.create(id), workflow, texts[i], seeds[i], options)

@@ -12,7 +12,24 @@ local REST_MS, REST_LATE_MS, REST_VERY_LATE_MS = 10, 5, 2
 local LATE_MS, VERY_LATE_MS = 1000, 5000
 local AT_ONCE = 10 -- deletions, and lists, looked at in one call
 
--- A run that was retried meanwhile, or whose workflow keeps its runs longer now, goes later.
+local REMEMBERED_MS = 60000 -- much longer than a client goes on sending a start whose reply it lacks
+local FORGOTTEN = 1000 -- of those remembered, a call
+
+-- A root goes. Its start may be sent again for a while, and is to begin nothing then.
+local function remember(run)
+  local until_ms = tonumber(lib.get(run, "created_at")) + REMEMBERED_MS
+  if until_ms > lib.now() then lib.write("ZADD", "gone", until_ms, run.id .. "\t" .. lib.get(run, "seed")) end
+end
+
+-- Forget the starts that nobody sends any more.
+local function forget_starts()
+  local starts = redis.call("ZRANGEBYSCORE", lib.key("gone"), "-inf", lib.now(), "LIMIT", 0, FORGOTTEN)
+  if #starts == 0 then return end
+  lib.plan.frees = true
+  lib.write("ZREM", "gone", unpack(starts))
+end
+
+-- A run that was retried meanwhile, whose workflow keeps its runs longer now, or that is kept for a key, goes later.
 local function look(id)
   local run = lib.load(id, "finished_at")
   retention.take_steps(1)
@@ -20,7 +37,11 @@ local function look(id)
   local retain_ms = lib.retain_of(lib.get(run, "workflow"))
   local ended_at = tonumber(lib.get(run, "finished_at"))
   if ended_at + retain_ms > lib.now() then return lib.note_going(id, ended_at, retain_ms) end
-  if not lib.parent_of(id) or retention.is_taken(run) then retention.delete_tree(id) end
+  local kept_ms = tonumber(run.kept_until or 0) - lib.now()
+  if kept_ms > 0 then return lib.note_going(id, lib.now(), kept_ms) end
+  local is_root = not lib.parent_of(id)
+  if is_root and retain_ms < REMEMBERED_MS then remember(run) end
+  if is_root or retention.is_taken(run) then retention.delete_tree(id) end
 end
 
 -- The runs of one list, as many as there are steps left. Returns how many.
@@ -46,6 +67,7 @@ end
 function verbs.sweep()
   local unfinished = redis.call("ZRANGE", lib.key("deleting"), 0, AT_ONCE - 1)
   local instants = redis.call("ZRANGEBYSCORE", lib.key("going"), "-inf", lib.now(), "LIMIT", 0, AT_ONCE)
+  forget_starts()
   if #unfinished + #instants == 0 then return { "swept", 0, "0" } end
   local rest = rest_after(instants[1])
   local rested = lib.now() - tonumber(redis.call("HGET", lib.key("meta"), "swept_at") or 0)

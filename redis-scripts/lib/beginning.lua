@@ -14,6 +14,14 @@ function beginning.being_deleted(id)
   return deletions > 0 and call("ZSCORE", lib.key("deleting"), id) ~= false
 end
 
+local remembered -- how many starts are, read once a batch
+
+--- Whether this very start was done before: its run has ended since and gone.
+function beginning.went_already(id, seed)
+  remembered = remembered or call("ZCARD", lib.key("gone"))
+  return remembered > 0 and call("ZSCORE", lib.key("gone"), id .. "\t" .. seed) ~= false
+end
+
 --- The `n` options that a start from outside has.
 function beginning.start_options(n)
   local options = lib.take_options(n)

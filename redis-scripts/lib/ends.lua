@@ -75,6 +75,7 @@ function lib.finish(record, state, value)
     push(lib.plan.published, "ended:" .. record.id)
     push(lib.plan.published, state)
   end
+  if record.keyed_until and state == "completed" then lib.sharing.keep(record) end
   resolve(record, state, value)
   if record.detached or record.abandoned then lib.loose.count(record, -1) end
   if record.waiters then

@@ -7,7 +7,7 @@ local STAMP, TEXT, ELSEWHERE = lib.stamp, lib.text, lib.ELSEWHERE
 -- The fields that decide what may happen to a run. The rest is read where it is needed.
 -- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
 local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters",
-                  "abandoned", "loose", "lingering" }
+                  "abandoned", "loose", "lingering", "keyed_until", "kept_until" }
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
 --- field that will be asked for.
@@ -36,6 +36,7 @@ function lib.load(id, also)
     record.watch, record.detached, record.lingers, record.now = v[5], v[6], v[7], v[8]
     record.waiters, record.abandoned = v[9], v[10]
     record.loose, record.lingering = v[11] and tonumber(v[11]), v[12] and tonumber(v[12])
+    record.keyed_until, record.kept_until = v[13] and tonumber(v[13]), v[14] and tonumber(v[14])
   end
   lib.plan.records[id] = record
   return record

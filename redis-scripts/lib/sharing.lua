@@ -25,11 +25,26 @@ function sharing.earlier(workflow, key)
 end
 
 --- From now on, and for so long, a run that begins now stands for all that are asked for with this key.
-function sharing.stand_for(id, workflow, key, within_ms)
+function sharing.stand_for(run, workflow, key, within_ms)
   local field, now = workflow .. "\t" .. key, lib.now()
-  local text = string.format("%d\t%d\t%s", now + tonumber(within_ms), now, id)
+  local expires_at = now + tonumber(within_ms)
+  local text = string.format("%d\t%d\t%s", expires_at, now, run.id)
   lib.plan.keys[field] = text
   lib.write("HSET", "dedupe", field, text)
+  lib.set_special(run, "keyed_until", string.format("%d", expires_at))
+end
+
+--- A run completed that stands for others. Retention leaves it alone until its key expires, and those above it, too, as
+--- it would go with them.
+function sharing.keep(run)
+  local expires_at, id = tonumber(run.keyed_until), run.id
+  while id do
+    local record = lib.load(id)
+    if record and tonumber(record.kept_until or 0) < expires_at then
+      lib.set_special(record, "kept_until", string.format("%d", expires_at))
+    end
+    id = lib.parent_of(id)
+  end
 end
 
 local SWEPT = 1000 -- keys a call, or a few more

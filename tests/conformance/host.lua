@@ -79,7 +79,9 @@ end
 function Side:log(id) return self.logs[id] or {} end
 
 -- A host adds lines about runs that fail, which in memory there are none of.
-local function is_of_host(text) return text:find "^failed: " or text:find "^attempt %d+ failed, the next" end
+local function is_of_host(text)
+  return text:find "^failed: " or text:find "^attempt %d+ failed, the next" or text:find "^try %d+ of step"
+end
 
 -- What runs logged, by their ids.
 local function logs_of(text)
