@@ -586,7 +586,7 @@ describe("cancel", function()
     made:start("w", nil, { id = "r" })
     assert.equal("cancelled", made:finish("r").state)
     local effects = driver.replay({ workflow("w", run) }, {
-      operations = { { "first", "step" }, { "all#1:2:nap", "sleep" } },
+      operations = { { "first", "step" }, { "all#1:2:nap", "sleep", "", "", 1 } },
       outcomes = { { "first", nil, "1" }, { "", "cancelled", "cancelled by hand" } },
     })
     assert.same({ "fail", "cancelled" }, table.move(effects[1], 1, 2, 1, {}))

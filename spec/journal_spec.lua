@@ -311,7 +311,7 @@ describe("a journal in, effects out:", function()
     assert.same({ "record till", "suspend 1790000009000 " },
       told(run, { operations = { first }, outcomes = { { "sleep#1" } } }))
     assert.same({ "complete null" }, told(run, {
-      operations = { first, { "till", "sleep", "", '{"until_ms":1790000009000}' } },
+      operations = { first, { "till", "sleep", "", '{"until_ms":1790000009000}', 1 } },
       outcomes = { { "sleep#1" }, { "till" } },
     }))
   end)
@@ -393,14 +393,96 @@ describe("a journal in, effects out:", function()
     end, { "a", "sleep" })
   end)
 
-  it("named operations may be moved, inserted and given another duration", function()
+  it("after a retry by hand named operations may be moved, inserted and given another duration", function()
     local begun = { { "b", "step" }, { "nap", "sleep", "", '{"duration_ms":1000}' } }
     local outcomes = { { "b", nil, "2" }, { "nap" } }
     assert.same({ "resolve new completed 1", "suspend  " }, told(function(ctx)
       ctx:sleep { id = "nap", duration = "9s" }
       ctx:step("new", function() return 1 end)
       return ctx:step("b", error)
-    end, { operations = begun, outcomes = outcomes }))
+    end, { operations = begun, outcomes = outcomes, fields = { attempt = "2", spent = "1" } }))
+  end)
+
+  describe("what was not asked for again", function()
+    local function renamed(ctx)
+      ctx:sleep { id = "nap", duration = "1s" }
+      return ctx:step("uno", function() error "it ran" end)
+    end
+    local begun = { { "nap", "sleep", "", '{"duration_ms":1000}' }, { "one", "step", "", "", 1 } }
+    local outcomes = { { "nap" }, { "one", nil, "1" } }
+
+    local function ending(run, held)
+      local effects = driver.replay({ workflow(run) }, held)
+      assert.equal(1, #effects) -- nothing of what is new is told
+      return effects[1][1] .. " " .. (effects[1][3] or effects[1][2])
+    end
+
+    it("is told in the same attempt, and nothing new begins", function()
+      local fields = { bundle = "b1" }
+      local text = ending(renamed, { operations = begun, outcomes = outcomes, fields = fields })
+      assert.matches('"code":"replay_mismatch"', text, 1, true)
+      assert.matches('the journal holds operation \\"one\\", step at old.lua:7 (bundle b1), which was not asked for'
+        .. ' again; the code asked for operation \\"uno\\" at spec/journal_spec.lua:', text, 1, true)
+      for _, other in ipairs {
+        function(ctx) ctx:spawn { id = "new", workflow = "leaf" } end,
+        function(ctx) ctx:sleep { id = "new", duration = "1s" } end,
+        function(ctx) ctx:step { id = "new", at_most_once = true, run = error } end,
+        function(ctx) ctx:all { function(own) own:step("new", error) end } end,
+        function(ctx) pcall(ctx.spawn, ctx, { id = "new", workflow = "leaf" }) end,
+        function() end,
+      } do
+        assert.matches("replay_mismatch", ending(function(ctx)
+          ctx:sleep { id = "nap", duration = "1s" }
+          return other(ctx)
+        end, { operations = begun, outcomes = outcomes }))
+        assert.matches("replay_mismatch", ending(other, { operations = begun, outcomes = outcomes }))
+      end
+    end)
+
+    it("is told in an automatic attempt whose code asks for something else there", function()
+      local fields = { attempt = "2", ["bundle@1"] = "older" }
+      local function held() return { operations = begun, outcomes = outcomes, fields = fields } end
+      assert.matches("replay_mismatch", ending(renamed, held()))
+      assert.matches("replay_mismatch", ending(function(ctx) -- also when the code has looked at ctx.run
+        return ctx.run.id and renamed(ctx)
+      end, held()))
+      assert.matches("replay_mismatch", ending(function(ctx)
+        ctx:sleep { id = "nap", duration = "1s" }
+        ctx:invoke { id = "instead", workflow = "leaf" }
+      end, held()))
+      assert.matches("replay_mismatch", ending(function(ctx)
+        ctx:spawn { id = "before", workflow = "leaf" }
+      end, held()))
+    end)
+
+    it("is nothing to an automatic attempt that goes on past it, nor to another branch", function()
+      local fields = { attempt = "2", ["bundle@1"] = "older" }
+      assert.equal("complete 5", ending(function() return 5 end,
+        { operations = begun, outcomes = outcomes, fields = fields }))
+      local function run(ctx)
+        return ctx:settle {
+          a = function(own) own:step("new", function() return 1 end) end,
+          b = function() return 1 end,
+        }
+      end
+      local effects = driver.replay({ workflow(run) }, {
+        operations = { { "settle#1:b:step", "step", "", "", 0 } }, outcomes = { { "settle#1:b:step" } },
+        fields = fields,
+      })
+      assert.same({ "resolve", "settle#1:a:new" }, { effects[1][1], effects[1][2] })
+    end)
+
+    it("may depend on the attempt, on the same code", function()
+      local function run(ctx)
+        if ctx.run.attempt == 1 then ctx:step("one", error) end
+        ctx:step("two", function() return 2 end)
+      end
+      local effects = driver.replay({ workflow(run) }, {
+        operations = { { "one", "step" } }, outcomes = { { "one", nil, "1" } },
+        fields = { attempt = "2", ["bundle@1"] = "b1" },
+      })
+      assert.same({ "resolve", "two" }, { effects[1][1], effects[1][2] })
+    end)
   end)
 
   it("a run whose workflow its bundle lacks, or whose data is no JSON", function()

@@ -493,7 +493,7 @@ end
 
 function made.run(state)
   local run = state.run
-  run.observed = true
+  run.observed, run.journal.saw_attempt = true, true
   local id = run.id
   local _, depth = id:gsub("/", "")
   return setmetatable({

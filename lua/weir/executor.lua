@@ -426,8 +426,12 @@ function Run:advance()
         duration.text(self.another), tostring(self.failure.message)), self.failure.code)
       return outbox:close("retry", self.another, failure.encode(self.failure))
     end
+    local number = log.delivered
     local following = log:next()
-    if following == "cancel" then
+    if self:is_misplaced(following and number) then
+      self:take_back()
+      self:give_up(log.poisoned.code, log.poisoned.message)
+    elseif following == "cancel" then
       self:deliver_cancel()
     elseif following == "too late" then
       self:end_grace()
@@ -454,9 +458,30 @@ function Run:advance()
   end
 end
 
+-- Whether the code takes another way than its journal. A run that failed or was cancelled says why itself, and when it
+-- undoes, by its outcomes alone, is not always the same.
+function Run:is_misplaced(number)
+  if self.given_up or self.ended and (self.failure or self.journal.cancel) then return false end
+  return self.journal:is_misplaced(number)
+end
+
+-- Nothing that this turn has told leaves it. Children that it began are not there.
+function Run:take_back()
+  local log, outbox = self.journal, self.outbox
+  if not outbox:clear() then return end -- a part has gone already: those children are cancelled
+  for _, operation in ipairs(log:open_children()) do
+    if operation.recorded then
+      operation.told_to_end = false
+    else
+      log:close_child(operation)
+    end
+  end
+end
+
 -- The code has ended: what attempts before began, and this one did not, is seen to as well.
 function Run:adopt()
   local cancel, at_once = self.journal.cancel, self.journal.at_once
+  self.left_over = self.journal:left_over_lines()
   self.adopted = context.adopt(self)
   for _, operation in ipairs(self.journal:open_children()) do
     if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
@@ -514,8 +539,20 @@ function Run:finish()
     report_failed(self, self.failure)
     outbox:close("fail", "failed", failure.encode(self.failure), barren)
   else
+    self:warn_of_left_over()
     outbox:close("complete", self.result)
   end
+end
+
+local NAMED = 5 -- operations in a warning
+
+-- It completed without what earlier attempts had done: code that was changed, and nothing is done again in its place.
+function Run:warn_of_left_over()
+  local lines = self.left_over or {}
+  if not lines[1] or self.dry then return end
+  local more = #lines > NAMED and (" and %d more"):format(#lines - NAMED) or ""
+  self.host.log("warn", self.id, ("completed without asking again for what earlier attempts had done: %s%s"):format(
+    table.concat(lines, ", ", 1, math.min(NAMED, #lines)), more))
 end
 
 -- ------------------------------------------------------------------------------------------------

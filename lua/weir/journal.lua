@@ -3,6 +3,7 @@
 -- that knows about determinism.
 --
 --   begin    an operation the journal holds is compared; one it does not hold is new: an effect
+--   place    what the same attempt, or an automatic one before it, had begun by then must have been asked for again
 --   learn    outcomes come from the store, each with its number
 --   deliver  when every branch waits: the lowest-numbered outcome that somebody awaits, one at a time
 --
@@ -65,6 +66,13 @@ function journal.new(fields, attempt)
     furthest = 0, -- the highest number delivered
     children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
+    spent = math.tointeger(tonumber(fields.spent or 0)), -- attempts before the last retry by hand
+    owed = 0, -- recorded operations of this attempt that its code has not asked for yet
+    owed_before = 0, -- those of automatic attempts before
+    places = {}, -- number after which they began -> id -> attempt
+    fresh = {}, -- what began anew and is not compared with those yet
+    dry = false, -- whether a mere look is taken whether the code could go on
+    saw_attempt = false, -- whether the code may depend on which attempt it is
     now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
     scope = "", -- of the branch that runs
     barren = nil, -- what led to nothing, once there is any
@@ -119,9 +127,23 @@ function journal:forget(fields)
   self.begins_again = true
 end
 
+-- Recorded in this attempt, or in an automatic one before. What a retry by hand takes over may be asked for or not.
+local function note_place(self, id, after, attempt)
+  if attempt <= self.spent then return end
+  local place = self.places[after]
+  if not place then
+    place = {}
+    self.places[after] = place
+  end
+  place[id] = attempt
+  if attempt == self.attempt then self.owed = self.owed + 1 else self.owed_before = self.owed_before + 1 end
+end
+
 -- How far the code had come is where the last of what is recorded began.
-local function note_recorded(self, text)
-  local after = tonumber(text:match("^%d*\t%d+\t[^\t]*\t(%d+)"))
+local function note_recorded(self, id, text)
+  local after, attempt = text:match("^%d*\t%d+\t[^\t]*\t(%d+)\t(%d+)")
+  after = math.tointeger(tonumber(after))
+  note_place(self, id, after, math.tointeger(tonumber(attempt)))
   if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
   if after == self.replay_until then self.replay_last = self.replay_last + 1 end
 end
@@ -140,7 +162,8 @@ function journal:forget_too(ids)
   end
   self.outbox:tell("afresh")
   self.replay_until, self.replay_last = 0, 0
-  for _, text in next, self.recorded do note_recorded(self, text) end
+  self.owed, self.owed_before, self.places = 0, 0, {}
+  for id, text in next, self.recorded do note_recorded(self, id, text) end
 end
 
 ---Take over what a cold run's record holds.
@@ -155,7 +178,7 @@ function journal:restore(fields)
       local id = field:sub(3)
       if first == 111 then -- "o:"
         self.recorded[id] = value
-        note_recorded(self, value)
+        note_recorded(self, id, value)
       elseif first == 99 then -- "c:"
         self.rounds[id] = math.tointeger(tonumber(value))
       elseif first == 120 then -- "x:"
@@ -193,6 +216,76 @@ function journal:mismatch(id, held, kind, subject, line, detail)
   return made
 end
 
+-- Asked for by the code, no longer owed.
+local function note_asked(self, id, after, attempt)
+  local place = self.places[after]
+  if self.adopting or not place or not place[id] then return end
+  place[id] = nil
+  if attempt == self.attempt then self.owed = self.owed - 1 else self.owed_before = self.owed_before - 1 end
+end
+
+-- Of what is owed, at one place or at any, what began first; of this attempt, or of those before in a branch in which
+-- `asked` began: newer code has renamed it, or does something before it. To sleep there does nothing twice.
+local function first_owed(self, place, asked)
+  local list = {}
+  for _, owed in pairs(place and { place } or self.places) do
+    for id, attempt in pairs(owed) do
+      local is_meant = attempt == self.attempt
+      if asked and not is_meant and id:sub(1, #asked.scope) == asked.scope then
+        is_meant = not self.saw_attempt or self:bundle_of(attempt) ~= self:bundle_of(self.attempt)
+      end
+      local held = is_meant and self.recorded[id] and entry.read(self.recorded[id])
+      if held and (attempt == self.attempt or held.kind ~= "sleep") then
+        held.id = id
+        list[#list + 1] = held
+      end
+    end
+  end
+  entry.sort(list)
+  return list[1]
+end
+
+-- The code has not asked again for what was recorded at this place, or before. No attempt can go on.
+local function misplaced(self, held, asked)
+  local text = ('the journal holds operation "%s", %s at %s%s, which was not asked for again'):format(held.id,
+    described(held.kind, held.subject), held.line, self:bundle_of(held.attempt))
+  if asked then
+    text = ('%s; the code asked for operation "%s" at %s%s'):format(text, asked.id, asked.line,
+      self:bundle_of(self.attempt))
+  end
+  self.poisoned = self.poisoned or failure.new {
+    code = "replay_mismatch", operation = held.id, retryable = false, message = text,
+  }
+  return self.poisoned
+end
+
+---What is told as it begins was recorded before all that began after it. So as long as something of this attempt is
+---recorded that was not asked for yet, its code takes another way than it did. Raises that.
+function journal:check_new(id, line)
+  if self.owed > 0 and not self.dry then
+    error(misplaced(self, first_owed(self), { id = id, line = line, scope = self.scope }), 0)
+  end
+end
+
+---Every branch waits. Poisons the journal if the code takes another way than it did.
+---@param number integer? of the outcome delivered before the next, which is there; nil: none is, the replay is over
+---@return boolean
+function journal:is_misplaced(number)
+  if self.owed == 0 and self.owed_before == 0 or self.dry or self.poisoned then return false end
+  local place = number and self.places[number]
+  if number and not place then return false end
+  local held, asked
+  for _, fresh in ipairs(self.fresh) do
+    asked = fresh
+    held = first_owed(self, place, asked)
+    if held then break end
+  end
+  held = held or first_owed(self, place)
+  if not number then self.fresh = {} end
+  if held then misplaced(self, held, asked) end
+  return held ~= nil
+end
+
 ---Begin an operation: one that the journal holds is taken from it, any other is new.
 ---@param kind string
 ---@param id string
@@ -213,6 +306,10 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   local after, attempt, started_at, held_arguments = self.delivered, self.attempt, nil, nil
   if not text then
     line = line or branches.line()
+    if kind ~= "step" then self:check_new(id, line) end -- a step is told when it has run
+    if kind ~= "sleep" and (self.owed_before > 0 or self.owed > 0) then
+      self.fresh[#self.fresh + 1] = { id = id, line = line, scope = self.scope }
+    end
   else
     local _, held_kind, held_line, held_subject
     _, started_at, held_kind, after, attempt, held_line, held_subject, held_arguments = entry.split(text)
@@ -224,6 +321,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
         { was = held_arguments, now = arguments or "" }), 0)
     end
     line = held_line
+    note_asked(self, id, after, attempt)
     self.recorded[id] = nil
     if after == self.replay_until then self.replay_last = self.replay_last - 1 end
     if self.progress then self.progress() end
@@ -267,6 +365,20 @@ function journal:left_over()
   if operations[1] then self:failures().latest = forgetting.latest(operations) end
   table.sort(ids)
   return ids
+end
+
+---What is recorded and was not asked for, as people are told of it.
+---@return string[] lines
+function journal:left_over_lines()
+  local list = {}
+  for id, text in next, self.recorded do
+    local held = entry.read(text)
+    held.id = id
+    list[#list + 1] = held
+  end
+  entry.sort(list)
+  for i, held in ipairs(list) do list[i] = ('"%s" at %s'):format(held.id, held.line) end
+  return list
 end
 
 ---What a retry forgets by the rule, now that the run ends: see `barren`.

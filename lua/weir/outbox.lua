@@ -65,6 +65,15 @@ function outbox:take_back(effect)
   self.effects[first] = nil
 end
 
+---Take back all that was told in this turn.
+---@return boolean done false: a part of it went in a turn before
+function outbox:clear()
+  if self.taken > 0 then return false end
+  self.effects, self.marks, self.payloads, self.joined, self.bytes = {}, {}, {}, {}, 0
+  self.foreseen, self.uncertain, self.inseparable, self.joining = false, false, 0, false
+  return true
+end
+
 ---A payload of so many bytes was told with the last effect.
 function outbox:weigh(bytes)
   local last = #self.marks

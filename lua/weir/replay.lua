@@ -93,7 +93,7 @@ function replay.dry(bundle, id, fields, options)
   executor.limits = options.limits
   executor.host = setmetatable({ log = silent }, { __index = options.host })
   local run = executor.from_fields(bundle, id, fields)
-  run.dry, run.branches.dry = true, true
+  run.dry, run.branches.dry, run.journal.dry = true, true, true
   run:turn(options.now, {})
   executor.host, executor.limits = host, limits
 

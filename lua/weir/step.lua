@@ -119,6 +119,7 @@ function step.verb(ctx, id, body)
     local failures = 0
     if options.at_most_once then
       if new then
+        journal:check_new(operation.id, operation.line)
         run.outbox:tell("record", operation.id, journal:entry(operation))
         operation.recorded = true
       else

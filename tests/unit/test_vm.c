@@ -58,9 +58,9 @@ static VmRun *begin_again(const char *body, int children) {
                           children);
     for (int i = 1; i <= children; i++)
         length += snprintf(record + length, sizeof record - (size_t)length,
-                           " o:a%d %d\t1000\tinvoke\t0\t1\tw.lua:1\tw\t"
+                           " o:a%d %d\t1000\tinvoke\t%d\t1\tw.lua:1\tw\t"
                            " %d a%d\tcompleted\t1000\t1\tnull",
-                           i, i, i, i);
+                           i, i, i - 1, i, i);
     snprintf(record + length, sizeof record - (size_t)length, ")");
     snprintf(text, sizeof text,
              "local function work() for _ = 1, 1000000 do end end "

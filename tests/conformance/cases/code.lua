@@ -46,6 +46,20 @@ return {
              { "deploy", run = [[ return ctx:step("kept", function() return "new" end) .. " and new" ]] },
              { "ends", "r" } },
     result = "old and new", expect = { r = { attempt = 2 } } },
+  { "an automatic attempt that does something else in place of what is recorded is a mismatch",
+    fields = 'retry = { attempts = 2, delay = "2s", max_delay = "2s", jitter = false },',
+    run = [[ ctx:step("one", function() return "old" end) error "a bug" ]],
+    play = { { "start", "r" }, { "state", "r", "retrying" },
+             { "deploy", run = [[ return ctx:step("uno", function() return "new" end) ]] }, { "ends", "r" } },
+    fails = "replay_mismatch",
+    expect = { r = { attempt = 2, error = '~\\"one\\", step at r.lua:2 %(bundle%), which was not asked for again' },
+               ["r [one]"] = { result = '"old"' } } },
+  { "an attempt may do something else than the one before, on the same code",
+    fields = 'retry = { attempts = 2, delay = "1ms", jitter = false },',
+    run = [[
+      if ctx.run.attempt == 1 then ctx:step("one", function() return 1 end) error "again" end
+      return ctx:step("two", function() return 2 end) ]],
+    result = 2 },
   { "operations that have names may be moved, inserted and left out", fields = ONE,
     run = [[
       local a = ctx:step("a", function() return 1 end)
