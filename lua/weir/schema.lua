@@ -354,10 +354,11 @@ function KEYWORDS.additionalProperties(given, place, nesting, around)
 
   -- The violations are told in the order of the names, of which only the first are kept.
   local function describe_extra(value, report)
-    local extra = {}
+    local extra, last = {}, nil -- the greatest of those that are kept, once there are enough
     for name, member in next, value do
-      if properties[name] == nil and (not check or check(member) > 0) then
+      if not (last and name > last) and properties[name] == nil and (not check or check(member) > 0) then
         keep_least(extra, name, report.most)
+        last = extra[report.most]
       end
     end
     local count = 0
