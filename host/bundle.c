@@ -4,6 +4,7 @@
 // clear error and not a host without memory. Links are followed; one that leads back up ends at the
 // bound on depth.
 #include "bundle.h"
+#include "text.h"
 #include "xmalloc.h"
 
 #include <dirent.h>
@@ -44,7 +45,7 @@ static int too_large(Walk *walk, const char *path, const char *bound) {
 
 // Reads to the end rather than to the size stat told: the file may be growing.
 static int read_file(Walk *walk, const char *whole, Source *source) {
-    FILE *file = fopen(whole, "rb");
+    FILE *file = fopen(whole, "rbe");
     if (!file) return fail(walk, -errno, "cannot read", whole);
 
     size_t capacity = 0, got;
@@ -85,8 +86,10 @@ static void note_link(Walk *walk, const char *whole, const char *name) {
     struct stat entry;
     if (!ends_with(name, ".lua") || lstat(whole, &entry) < 0 || !S_ISLNK(entry.st_mode)) return;
     char *before = walk->bundle->notes;
+    char *plain = text_plain(whole, strlen(whole), TEXT_LINE);
     walk->bundle->notes = xformat("%s%s%s is a link to a file that is not there",
-                                  before ? before : "", before ? "\n" : "", whole);
+                                  before ? before : "", before ? "\n" : "", plain);
+    free(plain);
     free(before);
 }
 

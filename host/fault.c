@@ -1,13 +1,17 @@
 #include "fault.h"
 
+#include "address.h"
+#include "text.h"
+
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 int fault_raise(lua_State *L, int status, const char *format, ...) {
-    char message[1024];
+    char message[2048];
     va_list values;
     va_start(values, format);
     vsnprintf(message, sizeof message, format, values);
@@ -34,13 +38,20 @@ int fault_explain(lua_State *L) {
     return 1;
 }
 
+static void report(const char *message, size_t size) {
+    char *plain = text_plain(message, size, TEXT_LINES);
+    address_hide_logins(plain);
+    fprintf(stderr, "weir: %s\n", plain);
+    free(plain);
+}
+
 int fault_report(lua_State *L) {
-    if (!is_fault(L, -1)) {
-        fprintf(stderr, "weir: %s\n", lua_tostring(L, -1));
-        return EX_SOFTWARE;
-    }
-    lua_getfield(L, -1, "status");
-    lua_getfield(L, -2, "message");
-    fprintf(stderr, "weir: %s\n", lua_tostring(L, -1));
-    return (int)lua_tointeger(L, -2);
+    bool fault = is_fault(L, -1);
+    if (fault) lua_getfield(L, -1, "message");
+    size_t size;
+    const char *message = lua_tolstring(L, -1, &size);
+    report(message ? message : "", message ? size : 0);
+    if (!fault) return EX_SOFTWARE;
+    lua_getfield(L, -2, "status");
+    return (int)lua_tointeger(L, -1);
 }

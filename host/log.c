@@ -3,6 +3,7 @@
 // Under journald (JOURNAL_STREAM is stderr's) a line begins with its priority instead of the time,
 // which the journal has itself. Nothing here fails: a line that cannot be written is gone.
 #include "log.h"
+#include "text.h"
 #include "writer.h"
 #include "xmalloc.h"
 
@@ -53,50 +54,16 @@ __attribute__((format(printf, 2, 3))) static void put_format(Line *line, const c
     put_text(line, text);
 }
 
-// How many bytes the UTF-8 character at `at` has, 0 if it is none.
-static size_t character(const unsigned char *at) {
-    if (at[0] < 0x80) return 1;
-    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4) return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    if (at[0] == 0xe0 && at[1] < 0xa0) return 0; // longer than need be
-    if (at[0] == 0xed && at[1] > 0x9f) return 0; // a surrogate
-    if (at[0] == 0xf0 && at[1] < 0x90) return 0;
-    if (at[0] == 0xf4 && at[1] > 0x8f) return 0; // past the last character
-    return size;
+static void put_plain(Line *line, const char *text, TextForm as) {
+    char *plain = text_plain(text, strlen(text), as);
+    put_text(line, plain);
+    free(plain);
 }
 
 static void put_string(Line *line, const char *text) {
     put_text(line, "\"");
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        size_t size = character(at);
-        if (size == 0)
-            put_text(line, "\\ufffd");
-        else if (*at == '"' || *at == '\\')
-            put_format(line, "\\%c", *at);
-        else if (*at == '\n')
-            put_text(line, "\\n");
-        else if (*at < 0x20 || *at == 0x7f)
-            put_format(line, "\\u%04x", *at);
-        else
-            put(line, (const char *)at, size);
-        at += size ? size : 1;
-    }
+    put_plain(line, text, TEXT_JSON);
     put_text(line, "\"");
-}
-
-// A line stays one line, and what a workflow logs cannot move a terminal's cursor.
-static void put_plain(Line *line, const char *text) {
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '\n')
-            put_text(line, "\\n");
-        else if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-            put_format(line, "\\x%02x", byte);
-        else
-            put(line, text, 1);
-    }
 }
 
 static void put_time(Line *line) {
@@ -121,7 +88,7 @@ static void put_json_line(Line *line, LogLevel level, const char *run_id, const 
     }
     if (fields_json) {
         put_text(line, ",\"fields\":");
-        put_text(line, fields_json);
+        put_plain(line, fields_json, TEXT_OF_JSON);
     }
     put_text(line, "}");
 }
@@ -133,13 +100,13 @@ static void put_text_line(Line *line, LogLevel level, const char *run_id, const 
         put_format(line, " %-5s ", names[level]);
     }
     if (run_id) {
-        put_plain(line, run_id);
+        put_plain(line, run_id, TEXT_LINE);
         put_text(line, ": ");
     }
-    put_plain(line, text);
+    put_plain(line, text, TEXT_LINE);
     if (fields_json) {
         put_text(line, " ");
-        put_plain(line, fields_json);
+        put_plain(line, fields_json, TEXT_LINE);
     }
 }
 

@@ -12,11 +12,13 @@
 #include "report.h"
 #include "supervisor.h"
 #include "tester.h"
+#include "text.h"
 #include "vm.h"
 #include "xmalloc.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,10 @@
 #define WEIR_VERSION "0.1.0"
 
 static int complain(int status, const char *fault) {
-    fprintf(stderr, "weir: %s\n", fault);
+    char *plain = text_plain(fault, strlen(fault), TEXT_LINE);
+    address_hide_logins(plain);
+    fprintf(stderr, "weir: %s\n", plain);
+    free(plain);
     return status;
 }
 
@@ -205,8 +210,9 @@ static int check_file(const Config *config) {
     if (size < 4 || strcmp(what + size - 4, ".lua") != 0) return STATUS_DONE;
     char *path =
         config->dir ? xformat("%s/%s", config->dir, slash ? slash + 1 : what) : xformat("%s", what);
-    int status = access(path, F_OK) == 0 ? STATUS_DONE : EX_NOINPUT;
-    if (status != STATUS_DONE) fprintf(stderr, "weir: there is no file %s\n", path);
+    char fault[PATH_MAX + 32];
+    snprintf(fault, sizeof fault, "there is no file %s", path);
+    int status = access(path, F_OK) == 0 ? STATUS_DONE : complain(EX_NOINPUT, fault);
     free(path);
     return status;
 }
@@ -224,16 +230,9 @@ static int run(Config *config) {
 // ---- commands without a Redis -------------------------------------------------------------------
 
 static void print_string(const char *text, size_t size) {
-    putchar('"');
-    for (const char *at = text; at < text + size; at++) {
-        if ((unsigned char)*at < 0x20) {
-            printf("\\u%04x", *at);
-            continue;
-        }
-        if (*at == '"' || *at == '\\') putchar('\\');
-        putchar(*at);
-    }
-    putchar('"');
+    char *plain = text_plain(text, size, TEXT_JSON);
+    printf("\"%s\"", plain);
+    free(plain);
 }
 
 // As doctor does: {"faults":[…]}, one for each line of the text.

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "order.h"
 #include "store.h"
+#include "text.h"
 #include "xmalloc.h"
 
 #include <lauxlib.h>
@@ -113,8 +114,13 @@ static void join_lines(lua_State *L) {
     luaL_buffinit(L, &lines);
     for (lua_Integer i = 1; i <= count; i++) {
         if (i > 1) luaL_addchar(&lines, '\n');
+        size_t size;
         lua_rawgeti(L, list, i);
-        luaL_addvalue(&lines);
+        const char *line = lua_tolstring(L, -1, &size);
+        char *plain = text_plain(line ? line : "", line ? size : 0, TEXT_LINE);
+        lua_pop(L, 1);
+        luaL_addstring(&lines, plain);
+        free(plain);
     }
     luaL_pushresult(&lines);
 }
@@ -505,12 +511,28 @@ char *vm_describe(Vm *vm, VmRun *run) {
 
 // ---- weir.native.host: what Lua may ask of the host ---------------------------------------------
 
+// An argument, with U+FFFD in place of each NUL.
+static const char *check_text(lua_State *L, int index) {
+    size_t size;
+    const char *text = luaL_checklstring(L, index, &size), *end = text + size;
+    if (strlen(text) == size) return text;
+    luaL_Buffer whole;
+    luaL_buffinit(L, &whole);
+    for (const char *at = text; at <= end; at += strlen(at) + 1) {
+        if (at > text) luaL_addstring(&whole, "\uFFFD");
+        luaL_addstring(&whole, at);
+    }
+    luaL_pushresult(&whole);
+    lua_replace(L, index);
+    return lua_tostring(L, index);
+}
+
 // log(level, run_id|nil, text, fields_json|nil)
 static int host_log(lua_State *L) {
     LogLevel level;
     const char *name = luaL_checkstring(L, 1);
     if (log_level(name, &level) < 0) return luaL_error(L, "no such log level: %s", name);
-    log_run(level, luaL_optstring(L, 2, NULL), luaL_checkstring(L, 3), luaL_optstring(L, 4, NULL));
+    log_run(level, luaL_optstring(L, 2, NULL), check_text(L, 3), luaL_optstring(L, 4, NULL));
     return 0;
 }
 
@@ -518,7 +540,7 @@ static int host_log(lua_State *L) {
 static int host_report(lua_State *L) {
     static const char *const kinds[] = {"failed", "retrying", NULL}; // ORDER ReportKind
     ReportKind kind = (ReportKind)luaL_checkoption(L, 1, NULL, kinds);
-    const char *text = luaL_checkstring(L, 2), *fields = luaL_checkstring(L, 3);
+    const char *text = check_text(L, 2), *fields = luaL_checkstring(L, 3);
     reports_note(&vm_of(L)->reports, kind, text, fields);
     return 0;
 }
