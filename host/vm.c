@@ -605,8 +605,28 @@ static void prepend_path(lua_State *L, const char *field, const char *path) {
 
 // weir's own modules are found right behind the preloaded ones: nothing on a path can take their
 // place.
+// Stack: package. What lies in the working folder may be anybody's, and is in no bundle: a module
+// is taken from there only when --lua-path says so.
+static void leave_working_folder(lua_State *L, const char *field) {
+    luaL_Buffer kept;
+    lua_getfield(L, -1, field);
+    const char *path = lua_tostring(L, -1);
+    luaL_buffinit(L, &kept);
+    for (const char *at = path ? path : "", *end; *at; at = *end ? end + 1 : end) {
+        end = strchrnul(at, ';');
+        if (*at != '/') continue;
+        if (luaL_bufflen(&kept) > 0) luaL_addchar(&kept, ';');
+        luaL_addlstring(&kept, at, (size_t)(end - at));
+    }
+    luaL_pushresult(&kept);
+    lua_setfield(L, -3, field);
+    lua_pop(L, 1);
+}
+
 static void set_package(lua_State *L, const Config *config) {
     lua_getglobal(L, "package");
+    leave_working_folder(L, "path");
+    leave_working_folder(L, "cpath");
     prepend_path(L, "path", config->lua_path);
     prepend_path(L, "cpath", config->lua_cpath);
     lua_getfield(L, -1, "searchers");
