@@ -4,6 +4,7 @@
 #include "trouble.h"
 #include "wait.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ static bool connect_once(lua_State *L, Link *link) {
     if (!connection) abort();
     link->connection = connection;
     if (connection->err) return false;
+    fcntl(connection->fd, F_SETFD, FD_CLOEXEC); // programs that a step starts do not get it
     redisSetTimeout(connection, timeout);
     return log_in(L, link);
 }

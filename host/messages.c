@@ -55,6 +55,14 @@ static int listen_to(lua_State *L) {
     return 0;
 }
 
+// {"message", channel, text}, all of them texts, on a channel that is longer than `prefix`.
+static bool is_message(const redisReply *reply, size_t prefix) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING) return false;
+    return strcmp(reply->element[0]->str, "message") == 0 && reply->element[1]->len >= prefix;
+}
+
 // Takes the next message out of what was read. False: there is none yet.
 static bool take_message(lua_State *L, Messages *messages) {
     Link *link = &messages->link;
@@ -63,13 +71,11 @@ static bool take_message(lua_State *L, Messages *messages) {
         if (redisGetReplyFromReader(link->connection, (void **)&link->reply) != REDIS_OK ||
             !link->reply)
             return false;
-        const redisReply *reply = link->reply;
-        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
-            strcmp(reply->element[0]->str, "message") != 0)
-            continue;
         size_t prefix = strlen(link->config->prefix) + strlen(":{0}:");
-        lua_pushstring(L, reply->element[1]->str + prefix);
-        lua_pushlstring(L, reply->element[2]->str, reply->element[2]->len);
+        if (!is_message(link->reply, prefix)) continue;
+        const redisReply *channel = link->reply->element[1], *text = link->reply->element[2];
+        lua_pushlstring(L, channel->str + prefix, channel->len - prefix);
+        lua_pushlstring(L, text->str, text->len);
         link_forget_reply(link);
         return true;
     }

@@ -14,6 +14,7 @@
 #include "xmalloc.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
@@ -545,6 +546,7 @@ static void connect_now(Store *store) {
         redisAsyncFree(connection);
         return;
     }
+    fcntl(connection->c.fd, F_SETFD, FD_CLOEXEC); // programs that a step starts do not get it
     if (!address->socket) {
         // Without this the kernel tries for a quarter of an hour to reach a peer that is gone.
         unsigned timeout_ms = SILENCE_MS;
