@@ -107,6 +107,14 @@ const char *address_parse(RedisAddress *address, const char *url) {
     return "not a Redis URL; write redis://[user:password@]host:port/db or unix:///path";
 }
 
+void address_hide_logins(char *text) {
+    for (char *at = text; (at = strstr(at, "://"));) {
+        at += strlen("://");
+        const char *login_end = memrchr(at, '@', strcspn(at, " \t\r\n\"'"));
+        while (login_end && at < login_end) *at++ = '*';
+    }
+}
+
 int address_kept(char fault[FOLDER_FAULT_SIZE]) {
     char above[PATH_MAX];
     if (!getcwd(above, sizeof above)) return UV_ENOENT;

@@ -18,6 +18,9 @@ typedef struct {
 // NULL, or what is wrong with `url`. The texts of `address` live as long as the process.
 const char *address_parse(RedisAddress *address, const char *url);
 
+// Puts stars in place of the login of every URL in a text.
+void address_hide_logins(char *text);
+
 // A descriptor of the .weir folder of a `weir dev`, here or above. UV_ENOENT when there is none;
 // another negative code when there is one that cannot be trusted, and why in `fault`.
 int address_kept(char fault[FOLDER_FAULT_SIZE]);

@@ -34,6 +34,7 @@ __attribute__((format(printf, 3, 4))) static int fail(char *fault, int status, c
     va_start(values, format);
     vsnprintf(fault, CONFIG_FAULT_SIZE, format, values);
     va_end(values);
+    address_hide_logins(fault); // what is wrong may be a URL in the wrong place
     return status;
 }
 
@@ -86,7 +87,8 @@ static int unknown_flag(lua_State *L, char *fault, const char *word) {
     const char *names[FLAGS_MAX], *name = word + strspn(word, "-");
     for (size_t i = 0; i < flag_count; i++) names[i] = flag_rows[i].name;
     const char *hint = meant(L, ", did you mean --%s?", name, names, flag_count);
-    return fail(fault, EX_USAGE, "there is no flag %s%s", word,
+    int length = (int)strcspn(word, "="); // its value may be a secret
+    return fail(fault, EX_USAGE, "there is no flag %.*s%s", length, word,
                 *hint ? hint : "; weir help COMMAND lists those it takes");
 }
 
@@ -339,13 +341,20 @@ static int read_file_entry(Load *load, lua_State *file, const char *path) {
     return unknown_setting(load->L, load->fault, path, key);
 }
 
+// Lua shows what stands near the fault: that may be half of a password.
+static int fail_of_file(Load *load, const char *message) {
+    const char *near = strstr(message, " near ");
+    int length = (int)(near ? (size_t)(near - message) : strlen(message));
+    return fail(load->fault, EX_CONFIG, "%.*s", length, message);
+}
+
 // The file is data: it runs without a single function to call.
 static int read_file(Load *load, const char *path) {
     lua_State *file = luaL_newstate();
     if (!file) abort();
     int status = STATUS_DONE;
     if (luaL_loadfilex(file, path, "t") != LUA_OK || lua_pcall(file, 0, 1, 0) != LUA_OK)
-        status = fail(load->fault, EX_CONFIG, "%s", luaL_tolstring(file, -1, NULL));
+        status = fail_of_file(load, luaL_tolstring(file, -1, NULL));
     else if (!lua_istable(file, 1))
         status = fail(load->fault, EX_CONFIG, "%s: must return a table of settings", path);
     else
@@ -453,6 +462,13 @@ static int load_all(Load *load, int argc, char **argv) {
     return status == STATUS_DONE ? complete(load) : status;
 }
 
+// Whoever may list the processes of this machine reads their command lines.
+static void hide_logins(const Load *load) {
+    for (size_t i = 0; i < flag_count; i++)
+        for (int64_t n = 0; flag_rows[i].kind == FLAG_ADDRESS && n < load->given[i].count; n++)
+            address_hide_logins((char *)load->given[i].items[n]); // a word of argv
+}
+
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]) {
     *config = (Config){.words = argv};
     if (!asset_find("lua/weir/duration.lua", NULL) || !asset_find("lua/weir/nearest.lua", NULL))
@@ -461,6 +477,7 @@ int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_S
 
     Load load = {.config = config, .fault = fault, .L = open_lua()};
     int status = load_all(&load, argc, argv);
+    hide_logins(&load);
     for (size_t i = 0; i < flag_count; i++) free(load.given[i].items);
     lua_close(load.L);
     return status;

@@ -10,6 +10,12 @@
 static const char LOG_IN[] = "give --redis the user and password of one who may log in";
 static const char PRIMARY[] = "give --redis its primary";
 
+// All that weir asks of Redis: see "Operating it" in the README. A host does not need the last
+// three.
+static const char RIGHTS[] =
+    "+@hash +@list +@set +@sortedset +del +exists +rename +unlink +evalsha +script|load +publish "
+    "+subscribe +ping +select +time +info +scan +config|get";
+
 // The first that an error begins with, so what begins with anything is last.
 static const Trouble table[] = {
     {TROUBLE_UNREACHABLE, "\n", NULL},
@@ -62,8 +68,8 @@ void trouble_text(const Trouble *trouble, const char *why, const RedisAddress *r
                   const char *prefix, char text[TROUBLE_TEXT]) {
     int length = (int)length_of_words(trouble, why);
     if (trouble->kind == TROUBLE_RIGHT)
-        snprintf(text, TROUBLE_TEXT, "%.*s; grant it: ACL SETUSER %s ~%s:* &%s:* +@all", length,
-                 why, redis->user ? redis->user : "default", prefix, prefix);
+        snprintf(text, TROUBLE_TEXT, "%.*s; grant it: ACL SETUSER %s ~%s:* &%s:* %s", length, why,
+                 redis->user ? redis->user : "default", prefix, prefix, RIGHTS);
     else if (trouble->advice)
         snprintf(text, TROUBLE_TEXT, "%.*s; %s", length, why, trouble->advice);
     else

@@ -33,7 +33,7 @@ extern const Trouble *const trouble_unreachable;
 // What an error of Redis means.
 const Trouble *trouble_of(const char *error);
 
-enum { TROUBLE_TEXT = 512 };
+enum { TROUBLE_TEXT = 1024 };
 
 // One line for people: Redis' own words, and what to do.
 void trouble_text(const Trouble *trouble, const char *why, const RedisAddress *redis,

@@ -185,6 +185,18 @@ function Redis:set_clock(offset_ms)
   assert(os.rename(self.folder .. "/clock.new", self.folder .. "/clock"))
 end
 
+---A Redis whose default user has the rights that the README gives a user for weir, and no more.
+---The user `observer`, password `sesame`, may do all.
+---@return Redis
+function support.restricted_redis()
+  local rights = assert(support.read "README.md":match "ACL SETUSER weir on >PASSWORD ([^`]+)\n```")
+  local words, redis = {}, support.redis()
+  for word in rights:gmatch "%S+" do words[#words + 1] = word end
+  redis:call("ACL", "SETUSER", "observer", "on", ">sesame", "allkeys", "allchannels", "allcommands")
+  assert(redis:call("ACL", "SETUSER", "default", "reset", "on", "nopass", table.unpack(words)) == "OK")
+  return redis
+end
+
 ---What redis-cli prints for a command.
 ---@param ... string|integer
 ---@return string

@@ -5,7 +5,7 @@
 local cjson = require "cjson"
 local support = require "tests.support"
 
-local host
+local host, redis
 local last_id = 0
 
 local function show(id)
@@ -72,11 +72,13 @@ end
 
 describe("the examples", function()
   lazy_setup(function()
-    host = support.host { "workflows" }
+    redis = support.restricted_redis()
+    host = support.host({ "workflows" }, { redis = redis })
   end)
 
   lazy_teardown(function()
     host:stop()
+    redis:stop()
   end)
 
   describe("as their opening comments say", function()

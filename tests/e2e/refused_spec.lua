@@ -183,7 +183,8 @@ describe("a host", function()
     local process = support.process { support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url }
     finally(function() process:stop() end)
     assert.equal(77, process:wait(), process:stderr())
-    assert.matches("NOPERM.*; grant it: ACL SETUSER default ~weir:%* &weir:%* %+@all\n", process:stderr())
+    assert.matches("NOPERM.*; grant it: ACL SETUSER default ~weir:%* &weir:%* %+@hash [^\n]* %+config|get\n",
+      process:stderr())
   end)
 
   it("whose user may not listen any more goes on when he may", function()

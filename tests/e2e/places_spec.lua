@@ -1,0 +1,171 @@
+-- weir in places where others are: other users of the machine, of its folders, of its Redis, of the terminal.
+
+local support = require "tests.support"
+
+local folder
+
+local function file(name, text)
+  support.write(folder .. "/" .. name, text)
+  return folder .. "/" .. name
+end
+
+-- Runs the binary in a folder.
+local function weir_in(place, words, env)
+  local binary = assert(io.popen(("realpath '%s/weir'"):format(support.build))):read "l"
+  local process = support.process({ "sh", "-c", [[cd "$1" && shift && exec "$@"]], "sh", place, binary,
+    table.unpack(words) }, env)
+  local status, stdout, stderr = process:wait(), process:stdout(), process:stderr()
+  process:stop()
+  return status, stdout, stderr
+end
+
+before_each(function() folder = support.folder() end)
+after_each(function() support.remove(folder) end)
+
+describe("a module in the working folder", function()
+  it("is not run", function()
+    file("rex_pcre2.lua", "io.stderr:write 'planted\\n' os.exit(3)")
+    os.execute("mkdir " .. folder .. "/flows")
+    file("flows/w.lua", [[
+      local weir = require "weir"
+      return weir.workflow {
+        id = "w", schema = { type = "string", pattern = "^a" },
+        run = function() return (pcall(require, "rex_pcre2")) end,
+      }]])
+    local status, stdout, stderr = weir_in(folder, { "check", "flows" })
+    assert.same({ 0, "" }, { status, stderr }, stdout)
+    status, stdout, stderr = weir_in(folder, { "run", "w", "--dir", "flows", "--data", '"a"' })
+    assert.equal(0, status, stderr)
+    assert.matches("^true", stdout)
+    assert.is_nil(stderr:find "planted")
+  end)
+end)
+
+describe("a program that a step starts", function()
+  it("has no connection of the host", function()
+    file("w.lua", [[
+      local weir = require "weir"
+      return weir.workflow { id = "w", run = function(ctx)
+        return ctx:step("look", function()
+          local listing <close> = io.popen "ls -l /proc/self/fd"
+          return listing:read "a"
+        end)
+      end }]])
+    local reply = support.weir("run", "w", "--dir", folder)
+    assert.equal(0, reply.status, reply.stderr)
+    assert.matches("pipe:", reply.stdout)
+    assert.is_nil(reply.stdout:find "socket:", reply.stdout)
+  end)
+end)
+
+describe("a password", function()
+  it("is not shown by ps", function()
+    file("w.lua", "")
+    local process = support.process { support.build .. "/weir", "serve", folder, "--redis",
+      "redis://me:sesame@127.0.0.1:1/3" }
+    finally(function() process:stop() end)
+    local words = support.wait_until("the login to be hidden", function()
+      local line = support.read(("/proc/%d/cmdline"):format(process.pid))
+      return line and line:find("*********@127.0.0.1:1/3", 1, true) and line
+    end)
+    assert.is_nil(words:find "sesame")
+  end)
+
+  it("in a word that is wrong is not repeated", function()
+    file("weir.conf", 'redis = "redis://:sesame\n')
+    for _, words in ipairs {
+      { "list", "--redsi=redis://:sesame@h" }, { "list", "redis://:sesame@h" }, { "redis://:sesame@h" },
+      { "start", "w", "--priority", "redis://:sesame@h" }, { "serve", "redis://:sesame@h" },
+      { "check", "redis://:sesame@h" }, { "list", "--config", folder .. "/weir.conf" },
+    } do
+      local reply = support.weir(table.unpack(words))
+      assert.is_true(reply.status > 0)
+      assert.is_nil((reply.stdout .. reply.stderr):find "sesame", table.concat(words, " ") .. reply.stderr)
+    end
+  end)
+end)
+
+describe("text of others", function()
+  local ESCAPES = "\27]0;x\7\u{9b}2J\u{202e}\255"
+
+  local function is_harmless(text)
+    return not text:find "[\1-\8\11-\31\127]" and not text:find "\u{9b}" and not text:find "\u{202e}"
+      and not text:find "\255"
+  end
+
+  it("in a workflow file and in its name moves no terminal, and makes no line of its own", function()
+    os.execute("mkdir " .. folder .. "/flows")
+    file("flows/a.lua", ("error(%q)"):format(ESCAPES .. "\nweir: all is well"))
+    file("flows/\27b.lua", "return 1 +")
+    for _, words in ipairs {
+      { "check", folder .. "/flows" }, { "check", "--json", folder .. "/flows" },
+      { "serve", folder .. "/flows", "--redis", "redis://127.0.0.1:1" }, { "run", "w", "--dir", folder .. "/flows" },
+      { "run", folder .. "/\27none.lua" }, { "check", folder .. "/\27none" }, { "list", "--\27" }, { "\27" },
+    } do
+      local reply = support.weir(table.unpack(words))
+      local text = reply.stdout .. reply.stderr
+      assert.is_true(is_harmless(text), ("%q"):format(text))
+      assert.is_nil(("\n" .. text):find("\nweir: all is well", 1, true), text)
+      assert.is_not_nil(text:find("b.lua", 1, true) or text:find("1b", 1, true), text)
+    end
+  end)
+
+  it("is harmless and whole in the log", function()
+    file("w.lua", ([[
+      local weir = require "weir"
+      return weir.workflow { id = "w", run = function(ctx) ctx.log:warn(%q .. "a\0b", { field = "\u{9b}" }) end }
+    ]]):format((ESCAPES:gsub("\255", ""))))
+    for _, form in ipairs { "text", "json" } do
+      local reply = support.weir("run", "w", "--dir", folder, "--log", form)
+      assert.equal(0, reply.status, reply.stderr)
+      local line = reply.stderr:match "[^\n]*]0;x[^\n]*"
+      assert.is_true(is_harmless(line), ("%q"):format(line))
+      assert.is_not_nil(line:find("a\u{fffd}b", 1, true), line)
+      if form == "json" then
+        local entry = require "cjson".decode(line)
+        assert.equal((ESCAPES:gsub("\255", "")) .. "a\u{fffd}b", entry.text)
+        assert.equal("\u{9b}", entry.fields.field)
+      end
+    end
+  end)
+end)
+
+describe("a user of Redis with the rights of the README", function()
+  local host, redis
+
+  local function observed(...)
+    return redis:call("--no-auth-warning", "--user", "observer", "--pass", "sesame", ...)
+  end
+
+  setup(function() redis = support.restricted_redis() end)
+
+  teardown(function()
+    host:stop()
+    redis:stop()
+  end)
+
+  it("can do all that weir does", function()
+    host = support.host({ "tests/fixtures/stories" }, { redis = redis })
+    for _, words in ipairs {
+      { "start", "echo", "--id", "a", "--data", "1", "--dedupe", "k", "--tag", "x=y", "--wait" },
+      { "start", "echo", "--id", "b", "--delay", "1h" }, { "list", "--json", "--tag", "x=y" },
+      { "list", "--group", "error" }, { "stats" }, { "doctor" }, { "why" }, { "show", "a" }, { "deps", "a" },
+      { "wait", "a" }, { "cancel", "b", "--now" }, { "retry", "b" }, { "delete", "a" },
+    } do
+      local reply = host:weir(table.unpack(words))
+      local expected = words[1] == "deps" and 1 or 0 -- it is no graph
+      assert.equal(expected, reply.status, table.concat(words, " ") .. ": " .. reply.stderr)
+    end
+    assert.equal("", observed("ACL", "LOG"))
+  end)
+
+  it("can do nothing else", function()
+    for _, words in ipairs {
+      { "GET", "other:secret" }, { "HGET", "other:secret", "x" }, { "FLUSHALL" }, { "CONFIG", "SET", "dir", "/tmp" },
+      { "ACL", "SETUSER", "default", "allkeys" }, { "SHUTDOWN" }, { "PUBLISH", "other", "x" }, { "SET", "weir:x", "1" },
+      { "EVAL", "return redis.call('HGET', 'other', 'x')", "0" },
+    } do
+      assert.matches("NOPERM", redis:call(table.unpack(words)), nil, nil, words[1])
+    end
+  end)
+end)
