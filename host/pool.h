@@ -1,9 +1,9 @@
 // pool: the memory of one Lua state. Lua asks for small blocks by the million and tells their size
-// when it gives them back; lists of free blocks by size serve that several times faster than
+// when it gives them back; chunks of blocks of one size serve that several times faster than
 // malloc.
 //
-// What a small block once was stays for small blocks until the pool is closed; large ones are
-// malloc's. Not for two threads. Never fails: out of memory aborts.
+// A chunk without a block in use goes back to the system, but for a few that are kept for the next
+// blocks. Large blocks are malloc's. Not for two threads. Never fails: out of memory aborts.
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H
 
@@ -11,10 +11,13 @@
 
 enum { POOL_STEP = 16, POOL_CLASSES = 33 }; // blocks of up to 512 bytes
 
+typedef struct Chunk Chunk;
+
 typedef struct {
-    void *free[POOL_CLASSES]; // each block begins with the address of the next
-    char *next, *end;         // of the chunk that new blocks are cut from
-    void *chunks;             // each begins with the address of the one before
+    Chunk *open[POOL_CLASSES]; // of that size, with room; the first is taken from
+    Chunk *full;
+    Chunk *spare;
+    size_t spares;
 } Pool;
 
 void *pool_take(Pool *pool, size_t size);

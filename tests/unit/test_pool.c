@@ -3,6 +3,7 @@
 
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { BLOCKS = 3000 };
@@ -38,7 +39,43 @@ static void test_random_blocks_keep_their_bytes(void **state) {
     pool_close(&pool);
 }
 
+static long resident_kib(void) {
+    long kib = 0;
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %ld", &kib) == 1) break;
+    fclose(status);
+    return kib;
+}
+
+static void test_memory_of_small_blocks_comes_back(void **state) {
+    (void)state;
+    enum { COUNT = 400000, SIZES = 32 };
+    Pool pool = {0};
+    void **blocks = calloc(COUNT, sizeof *blocks);
+    memset(blocks, 1, COUNT * sizeof *blocks);
+    long before = resident_kib();
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            blocks[i] = pool_take(&pool, (size_t)(1 + i % SIZES) * POOL_STEP);
+            memset(blocks[i], 1, (size_t)(1 + i % SIZES) * POOL_STEP);
+        }
+        assert_true(resident_kib() - before > 90 * 1024);
+        for (int i = 0; i < COUNT; i++)
+            pool_give(&pool, blocks[i], (size_t)(1 + i % SIZES) * POOL_STEP);
+        assert_true(resident_kib() - before < 10 * 1024);
+    }
+    pool_close(&pool);
+    free(blocks);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_blocks_keep_their_bytes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_blocks_keep_their_bytes),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they keep what was freed
+        cmocka_unit_test(test_memory_of_small_blocks_comes_back),
+#endif
+    };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
