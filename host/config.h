@@ -69,8 +69,9 @@ typedef struct {
     const char *lua_cpath;
     int64_t payload_bytes;
     int64_t memory_bytes;
-    int64_t cpu_ms;   // Lua without a yield
-    int64_t stuck_ms; // a turn that Lua cannot interrupt
+    int64_t warm_bytes; // that suspended coroutines hold, in the whole host
+    int64_t cpu_ms;     // Lua without a yield
+    int64_t stuck_ms;   // a turn that Lua cannot interrupt
     int64_t depth;
     int64_t deaths;
 

@@ -126,6 +126,8 @@ const Flag flag_rows[] = {
      AT(concurrency), 1, 1000000, .kind = FLAG_NUMBER, .commands = HOSTS},
     {"warm", "N", "10000", "waiting runs a worker keeps in memory",
      AT(warm), 0, 10000000, .kind = FLAG_NUMBER, .commands = HOSTS},
+    {"warm-memory", "SIZE", "1GiB", "Lua memory that waiting runs of this host keep",
+     AT(warm_bytes), .kind = FLAG_SIZE, .commands = HOSTS},
     {"queues", "A,B", "*", "that this host serves; * is all",
      AT(queues), .kind = FLAG_LIST, .commands = HOSTS},
     {"durability", "always|everysec|none", "everysec", "what Redis must promise",

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,10 @@
 
 enum {
     TICK_MS = 10,
-    WALK_SHARE = 8, // of the time may go to setting hooks
+    COLLECT_BYTES = 16 * 1024 * 1024, // garbage of dropped runs that is not worth a collection
+    CYCLES = 2, // of Lua's collector: what died after the one under way has looked takes another
+    COLLECT_NS = 1000000, // for steps of it, from one look at the loop to the next
+    WALK_SHARE = 8,       // of the time may go to setting hooks
     TICK_SIGNAL = SIGVTALRM
 };
 
@@ -66,9 +70,21 @@ const char *account_code(const Account *account) {
     return doom_codes[account->doom];
 }
 
-static void refund(Account *account, size_t size) {
+void account_drop(Limits *limits, Account *account) {
+    account->dropped = true;
+    limits->garbage += account->used;
+    account_close(account);
+}
+
+static void charge(Limits *limits, Account *account, size_t size) {
+    account->used += size;
+    if (account->dropped) limits->garbage += size;
+}
+
+static void refund(Limits *limits, Account *account, size_t size) {
     assert(account->used >= size);
     account->used -= size;
+    if (account->dropped) limits->garbage -= size;
     free_unused(account);
 }
 
@@ -103,7 +119,7 @@ static void *allocate(void *data, void *memory, size_t old_size, size_t new_size
     size_t new_whole = new_size + sizeof *block;
     if (!new_size) {
         if (!block) return NULL;
-        refund(block->payer, old_whole);
+        refund(limits, block->payer, old_whole);
         pool_give(&limits->pool, block, old_whole);
         return NULL;
     }
@@ -112,9 +128,9 @@ static void *allocate(void *data, void *memory, size_t old_size, size_t new_size
     Account *payer = grows ? limits->charged : block->payer;
     size_t paid = block && block->payer == payer ? old_whole : 0;
     if (grows && !affords(limits, payer, new_whole - paid)) return NULL;
-    payer->used += new_whole; // before the refund, which may be of its last block
+    charge(limits, payer, new_whole); // before the refund, which may be of its last block
     if (block) {
-        refund(block->payer, old_whole);
+        refund(limits, block->payer, old_whole);
         block = pool_resize(&limits->pool, block, old_whole, new_whole);
     } else {
         block = pool_take(&limits->pool, new_whole);
@@ -265,6 +281,30 @@ static void start_ticks(Limits *limits) {
         abort();
     limits->has_ticks = true;
     ticking = limits;
+}
+
+// ---- collection --------------------------------------------------------------------------------
+
+// A collection costs what is alive, so garbage is let grow with that.
+static bool must_collect(Limits *limits) {
+    size_t part = ((size_t)lua_gc(limits->L, LUA_GCCOUNT) << 10) / 4;
+    if (limits->garbage < limits->lasting) limits->lasting = limits->garbage;
+    return limits->garbage - limits->lasting > (part > COLLECT_BYTES ? part : COLLECT_BYTES);
+}
+
+bool limit_collect(Limits *limits) {
+    if (!limits->cycles && !must_collect(limits)) return false;
+    if (!limits->cycles) {
+        limits->cycles = CYCLES;
+        limits->garbage_before = limits->garbage;
+    }
+    int64_t end = clock_ns(CLOCK_MONOTONIC) + COLLECT_NS;
+    while (limits->cycles && clock_ns(CLOCK_MONOTONIC) < end)
+        limits->cycles -= lua_gc(limits->L, LUA_GCSTEP, 0);
+    if (limits->cycles) return true;
+    limits->lasting = limits->garbage;
+    if (limits->garbage_before > limits->garbage + COLLECT_BYTES) malloc_trim(0);
+    return false;
 }
 
 // ---- who pays ----------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ typedef struct {
     Doom doom;
     size_t refused; // bytes that it asked for last and did not get
     bool closed;
+    bool dropped;               // nothing of what it paid for is needed any more
     char message[DOOM_MESSAGE]; // says what the doom is
 } Account;
 
@@ -49,7 +50,11 @@ typedef struct {
     Stopwatch turn;              // this thread's CPU time, since Lua was entered
     Stopwatch step;              // real time, since limit_step
     bool step_over;
-    bool trial; // what runs now may be given up without harm: nobody is doomed for it
+    size_t garbage;        // bytes that dropped accounts pay for still
+    size_t garbage_before; // the collection
+    size_t lasting;        // bytes that the last collection left of it: others have them, too
+    int cycles;            // that the collection takes still, 0: there is none
+    bool trial;            // what runs now may be given up without harm: nobody is doomed for it
     timer_t ticks;
     bool has_ticks;                   // since an account was entered first
     void (*on_progress)(void *owner); // NULL: nobody wants to know
@@ -64,6 +69,14 @@ Limits *limit_of(lua_State *L);
 
 Account *account_new(size_t limit);
 void account_close(Account *account);
+// The same of one whose run is gone.
+void account_drop(Limits *limits, Account *account);
+
+// Lua collects when its heap has doubled, and what it frees stays with the process: a host that had
+// large runs once would stay large. This goes on for a millisecond to give back what dropped
+// accounts hold; true: there is more to do.
+bool limit_collect(Limits *limits);
+
 // The account has no limit any more: no code but weir's own is run on it.
 void account_lift(Account *account);
 // "memory", "blocked", "none".

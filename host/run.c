@@ -55,6 +55,7 @@ struct Run {
     int64_t known;       // highest number of the outcomes told here
     int64_t deaths;      // processes that died while they ran it, in a row
     int64_t recorded_ms; // when Redis recorded its last turn here
+    size_t warm_bytes;   // when WAITING: the memory it is counted with
     bool cautious;       // it foresaw wrongly once
     bool refused;        // Redis refused what its last turn said
     Reports reports;     // of its last turn, which Redis has not recorded yet
@@ -115,12 +116,22 @@ static void leave_line(Run *run) {
     watch_remove(&run->runs->watch, &run->place);
 }
 
+static void count_warm(Run *run, size_t bytes) {
+    run->runs->warm_bytes += bytes - run->warm_bytes;
+    run->warm_bytes = bytes;
+}
+
+static void leave_warm(Run *run) {
+    DL_DELETE(run->runs->waiting, run);
+    run->runs->warm--;
+    count_warm(run, 0);
+}
+
 static void forget(Run *run) {
     Runs *runs = run->runs;
     leave_line(run);
     if (run->state == RUN_WAITING) {
-        DL_DELETE(runs->waiting, run);
-        runs->warm--;
+        leave_warm(run);
     } else {
         runs->active--;
     }
@@ -191,8 +202,7 @@ static void deliver(Run *run, const Reply *outcomes, size_t skip) {
 static bool go_on(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     if (run->place.turn != reply_integer(reply_at(claim, CLAIM_TURN))) return false;
-    DL_DELETE(runs->waiting, run);
-    runs->warm--;
+    leave_warm(run);
     runs->active++;
     deliver(run, claim, WARM_OUTCOMES);
     make_ready(run);
@@ -457,12 +467,22 @@ static void reload(Run *run) {
 
 // ---- suspended ----------------------------------------------------------------------------------
 
-// The least recently used coroutine goes: its run will be claimed cold, by anybody.
+static bool too_warm(const Runs *runs) {
+    return runs->warm > (size_t)runs->config->warm ||
+           runs->warm_bytes > (size_t)(runs->config->warm_bytes / runs->config->workers);
+}
+
+// The least recently used coroutine goes: its run will be claimed cold, by anybody. It may hold
+// less by now than when it was suspended, as garbage was collected.
 static void evict(Runs *runs) {
-    Run *run = runs->waiting;
-    batch_group(runs->batch, "release", 1, NULL, NULL);
-    batch_text(runs->batch, run->id);
-    forget(run);
+    while (runs->waiting && too_warm(runs)) {
+        Run *run = runs->waiting;
+        count_warm(run, vm_memory(run->lua));
+        if (!too_warm(runs)) return;
+        batch_group(runs->batch, "release", 1, NULL, NULL);
+        batch_text(runs->batch, run->id);
+        forget(run);
+    }
 }
 
 static void suspend(Run *run, int64_t wake_ms) {
@@ -472,7 +492,8 @@ static void suspend(Run *run, int64_t wake_ms) {
     runs->active--;
     runs->warm++;
     if (wake_ms && (!runs->wake_ms || wake_ms < runs->wake_ms)) runs->wake_ms = wake_ms;
-    if (runs->warm > (size_t)runs->config->warm) evict(runs);
+    count_warm(run, vm_memory(run->lua));
+    evict(runs);
 }
 
 // ---- all of them --------------------------------------------------------------------------------

@@ -18,16 +18,17 @@ typedef struct Fetch Fetch;
 typedef struct {
     const Config *config;
     Vm *vm;
-    Batch *batch;    // gathers; never NULL
-    int64_t now_ms;  // Redis' clock in the last answer
-    int64_t wake_ms; // earliest wake-up of the runs that this answer suspends, 0: none
-    size_t active;   // runs that are not waiting
-    size_t warm;     // runs that are
-    size_t ready;    // runs that wait for their turn
-    size_t suspects; // of these, those that must have it alone
-    int64_t turn_ns; // how long a turn takes, by what the last ones took
-    Watch watch;     // has those that are ready, in order
-    Seat seat;       // in the quarantine of suspects
+    Batch *batch;      // gathers; never NULL
+    int64_t now_ms;    // Redis' clock in the last answer
+    int64_t wake_ms;   // earliest wake-up of the runs that this answer suspends, 0: none
+    size_t active;     // runs that are not waiting
+    size_t warm;       // runs that are
+    size_t warm_bytes; // of Lua memory that these hold
+    size_t ready;      // runs that wait for their turn
+    size_t suspects;   // of these, those that must have it alone
+    int64_t turn_ns;   // how long a turn takes, by what the last ones took
+    Watch watch;       // has those that are ready, in order
+    Seat seat;         // in the quarantine of suspects
 
     Run *by_id;
     Run *waiting; // least recently used first

@@ -498,7 +498,15 @@ void vm_caution(Vm *vm, VmRun *run) {
 void vm_forget(Vm *vm, VmRun *run) {
     RunCall call = {.vm = vm, .run = run};
     enter(vm, &vm->limits.own, forget_in_lua, &call, 0);
-    account_close(run);
+    account_drop(&vm->limits, run);
+}
+
+size_t vm_memory(const VmRun *run) {
+    return run->used;
+}
+
+bool vm_collect(Vm *vm) {
+    return limit_collect(&vm->limits);
 }
 
 char *vm_describe(Vm *vm, VmRun *run) {

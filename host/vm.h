@@ -69,6 +69,12 @@ void vm_caution(Vm *vm, VmRun *run);
 // The run is dropped where it stands; nothing of it runs any more.
 void vm_forget(Vm *vm, VmRun *run);
 
+// Bytes of Lua memory that it holds, garbage among them.
+size_t vm_memory(const VmRun *run);
+
+// As limit_collect: to be called while there is nothing else to do, and now and then otherwise.
+bool vm_collect(Vm *vm);
+
 // One line that says what it is doing; to be freed.
 char *vm_describe(Vm *vm, VmRun *run);
 

@@ -239,7 +239,8 @@ static void on_prepared(uv_prepare_t *prepare) {
     give_turns(worker);
     send_gathered(worker);
 
-    if (has_turns(worker))
+    bool collects = vm_collect(worker->runs.vm);
+    if (has_turns(worker) || collects)
         uv_idle_start(&worker->unfinished, on_idled);
     else
         uv_idle_stop(&worker->unfinished);

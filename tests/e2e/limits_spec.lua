@@ -99,3 +99,35 @@ describe("a workflow", function()
     assert.same(codes, json.decode(run.result))
   end)
 end)
+
+describe("a host", function()
+  local COUNT, LIMIT_MIB = 20, 50
+
+  -- Of its process, in MiB.
+  local function resident(hoarder)
+    local status = support.read(("/proc/%d/status"):format(hoarder.process.pid))
+    return tonumber(status:match "VmRSS:%s+(%d+) kB") / 1024
+  end
+
+  it("keeps waiting runs in memory up to a limit, and gives back what it had", function()
+    local hoarder = support.host({ "tests/fixtures/stories" }, {
+      flags = { "--workers", "2", "--warm-memory", LIMIT_MIB .. "MiB" },
+    })
+    local runs, place = facts.of(hoarder.redis), support.folder()
+    finally(function()
+      runs:close()
+      hoarder:stop()
+      support.remove(place)
+    end)
+    for i = 1, COUNT do runs:start("h" .. i, "hoards", { gate = place .. "/gate" }) end
+    for i = 1, COUNT do
+      support.wait_until("it to wait", function() return next(runs:outcomes("h" .. i)) end)
+    end
+    -- Beside what is kept: the run that each worker is in, and what is to be collected.
+    support.wait_until("memory to be given back", function() return resident(hoarder) < 5 * LIMIT_MIB end)
+    support.write(place .. "/gate", "")
+    for i = 1, COUNT do assert.equal("150000", runs:ended("h" .. i).result) end
+    support.wait_until("all of it to be", function() return resident(hoarder) < 2 * LIMIT_MIB end)
+    assert.same({}, runs:faults())
+  end)
+end)

@@ -21,6 +21,13 @@ struct VmRun {
 };
 static VmRun lua_run;
 
+static size_t lua_memory; // of each run
+
+size_t vm_memory(const VmRun *run) {
+    (void)run;
+    return lua_memory;
+}
+
 bool vm_has_bundle(Vm *vm, const char *hash) {
     (void)vm, (void)hash;
     return has_bundle;
@@ -102,6 +109,9 @@ static Runs runs;
 static int begin_test(void **state) {
     (void)state;
     config.warm = 100;
+    config.workers = 2;
+    config.warm_bytes = 2000;
+    lua_memory = 10;
     has_bundle = true;
     turn_code = 0;
     said[0] = '\0';
@@ -297,6 +307,37 @@ static void test_the_least_recently_suspended_run_is_released(void **state) {
     expect_groups("release 1 a");
     assert_int_equal(runs.warm, 1);
     assert_null(find(&runs, "a"));
+}
+
+// Suspends runs a, b and c, one turn each.
+static void suspend_three(void) {
+    claim("(cold a 0 0 b1 0 '')");
+    claim("(cold b 0 0 b1 0 '')");
+    claim("(cold c 0 0 b1 0 '')");
+    for (int i = 0; i < 3; i++) runs_turn(&runs);
+}
+
+static void test_runs_are_released_until_the_memory_of_the_others_fits(void **state) {
+    (void)state;
+    config.warm_bytes = 2 * 15; // of two workers
+    suspend_three();
+    answer("((suspended ) (suspended ) (suspended ))");
+    expect_groups("release 1 a release 1 b");
+    assert_int_equal(runs.warm, 1);
+    assert_int_equal(runs.warm_bytes, 10);
+}
+
+static void test_a_run_that_holds_less_by_now_is_not_released(void **state) {
+    (void)state;
+    config.warm_bytes = 2 * 25;
+    suspend_three();
+    answer("((suspended ) (suspended ) (running ))");
+    lua_memory = 5;
+    runs_turn(&runs);
+    answer("((suspended ))");
+    expect_groups("");
+    assert_int_equal(runs.warm, 3);
+    assert_true(runs.warm_bytes <= 25);
 }
 
 static void test_a_run_given_by_a_lost_reply_is_adopted(void **state) {
@@ -505,6 +546,8 @@ int main(void) {
         TEST(test_a_turn_that_redis_refuses_is_followed_by_its_end),
         TEST(test_a_run_whose_end_cannot_be_told_is_left),
         TEST(test_the_least_recently_suspended_run_is_released),
+        TEST(test_runs_are_released_until_the_memory_of_the_others_fits),
+        TEST(test_a_run_that_holds_less_by_now_is_not_released),
         TEST(test_a_run_given_by_a_lost_reply_is_adopted),
         TEST(test_a_claim_of_a_run_in_flight_changes_nothing),
         TEST(test_a_cold_claim_replaces_a_coroutine),

@@ -331,6 +331,28 @@ static void test_a_doomed_run_ends_so(void **state) {
     vm_forget(vm, run);
 }
 
+static void test_what_dropped_runs_held_is_given_back(void **state) {
+    (void)state;
+    config.memory_bytes = 256 << 20;
+    config.cpu_ms = 10000;
+    VmRun *runs[3];
+    for (int i = 0; i < 3; i++) {
+        runs[i] = begin("local all = {} for i = 1, 2e5 do all[i] = { i } end "
+                        "ctx:sleep '1h' return #all");
+        assert_turn_says(runs[i], "suspend");
+        assert_true(vm_memory(runs[i]) > 10 << 20);
+    }
+    for (int i = 0; i < 3; i++) vm_forget(vm, runs[i]);
+    assert_true(lua_gc(vm_lua(vm), LUA_GCCOUNT) > 30 << 10);
+    assert_true(vm_collect(vm));
+    while (vm_collect(vm)) {
+    }
+    assert_true(lua_gc(vm_lua(vm), LUA_GCCOUNT) < 10 << 10);
+    assert_false(vm_collect(vm));
+    config.memory_bytes = MEMORY_BYTES;
+    config.cpu_ms = CPU_MS;
+}
+
 static void test_sources_are_announced_with_their_workflows(void **state) {
     (void)state;
     const char text[] = "return require('weir').workflow { id = 'w', queue = 'q', timeout = '2s', "
@@ -374,6 +396,7 @@ int main(void) {
         TEST(test_garbage_is_not_held_against_a_run),
         TEST(test_a_long_call_of_c_does_not_fail_its_run),
         TEST(test_a_doomed_run_ends_so),
+        TEST(test_what_dropped_runs_held_is_given_back),
         TEST(test_sources_are_announced_with_their_workflows),
     };
     return cmocka_run_group_tests_name("vm", tests, NULL, NULL);
