@@ -13,6 +13,7 @@ local failure = require "weir.failure"
 local forgetting = require "weir.forgetting"
 local graph = require "weir.graph"
 local json = require "weir.json"
+local returned = require "weir.returned"
 local verb = require "weir.verb"
 
 local conductor = {}
@@ -112,17 +113,26 @@ end
 
 local function traced(raised) return failure.from(raised, branches.traceback()) end
 
--- What the author's function gives. What it raises fails the graph, which has no other attempt.
+local function came_to(key, ok, value, ...)
+  local fault = ok and returned.surplus("data of node", key, ...)
+  if fault then return false, fault end
+  return ok, value
+end
+
+-- What the author's function gives, or why it gives nothing: then the node has failed. No other attempt is made, as the
+-- same function would be given the same.
+---@return string? text
+---@return weir.Failure? fault
 function Conductor:make_data(i, make, keys)
   local key = self.plan.keys[i]
   local given = deps.at_hand(keys, self.read_dep)
-  local ok, value = xpcall(make, traced, self.input, given)
+  local ok, value = came_to(key, xpcall(make, traced, self.input, given))
   local text
   if ok then text, value = verb.encode(self.run, value == nil and {} or value, "it") end
   if text then return text end
   local made = failure.new(value)
   made.message, made.retryable = ('data of node "%s": %s'):format(key, made.message), false
-  error(made, 0)
+  return nil, made
 end
 
 local NO_OPTIONS = {}
@@ -131,16 +141,17 @@ function Conductor:begin(i)
   local run, plan = self.run, self.plan
   local key = plan.keys[i]
   local options, keys = plan.options[i] or NO_OPTIONS, keys_of_needs(plan, i)
-  local data = plan.data[i] or "{}"
-  if type(data) == "function" then
-    data = run.journal.recorded[key] and "" or self:make_data(i, data, keys) -- what was recorded has its data
+  local data, fault = plan.data[i] or "{}", nil
+  if run.journal.recorded[key] then
+    data = "" -- the child has it
+  elseif type(data) == "function" then
+    data, fault = self:make_data(i, data, keys)
   end
-  local fault = verb.too_large(run, data, ('data of node "%s"'):format(key))
-  if fault then error(fault, 0) end
+  fault = fault or verb.too_large(run, data, ('data of node "%s"'):format(key))
   local operation = context.begin_invoke(run, {
     id = key, workflow = plan.workflows[i], line = self.line, data = data, timeout_ms = options.timeout_ms,
     queue = options.queue, priority = options.priority, retry = options.retry, deps = table.concat(keys, "\t"),
-    read_dep = self.read_dep,
+    read_dep = self.read_dep, refused = fault and failure.encode(fault),
   })
   operation.node = i
   run.journal:await(operation, self.wait)
@@ -242,11 +253,31 @@ function Conductor:failure()
   }
 end
 
--- The results of the nodes that nothing depends on, as the text that they are.
-function Conductor:result()
-  local plan, index, keys = self.plan, self.plan.index, {}
+-- Nodes that a required one depends on, itself or through others.
+local function leading_on(plan)
+  local leads, list = {}, {}
+  local function add_needs(i)
+    for at = plan.first_need[i], plan.first_need[i + 1] - 1 do
+      local need = plan.needs[at]
+      if not leads[need] then
+        leads[need] = true
+        list[#list + 1] = need
+      end
+    end
+  end
   for i = 1, plan.count do
-    local is_last = plan.first_user[i] == plan.first_user[i + 1]
+    if not plan.optional[i] then add_needs(i) end
+  end
+  while #list > 0 do add_needs(table.remove(list)) end
+  return leads
+end
+
+-- The results of the last nodes, as the text that they are: those that nothing depends on, and required ones that only
+-- optional ones depend on.
+function Conductor:result()
+  local plan, index, keys, leads = self.plan, self.plan.index, {}, leading_on(self.plan)
+  for i = 1, plan.count do
+    local is_last = plan.first_user[i] == plan.first_user[i + 1] or not plan.optional[i] and not leads[i]
     if is_last and self.states[i] == COMPLETED then keys[#keys + 1] = plan.keys[i] end
   end
   table.sort(keys)

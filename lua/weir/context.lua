@@ -227,6 +227,7 @@ end
 ---@field retry string? JSON of a weir.RetryPolicy
 ---@field detached boolean?
 ---@field dedupe { key: string, within_ms: integer }?
+---@field refused string? JSON of the failure that its data came to: nothing is started
 ---@field deps string? of a graph's node: the keys it depends on, tab-separated
 ---@field read_dep? fun(key: string): boolean?, string? what became of one of them
 
@@ -242,7 +243,7 @@ local function tell_invoke(run, operation, given, again)
   end
   local text = journal:entry(operation, arguments)
   local definition = run.bundle.workflows[workflow]
-  local refused = journal:cancelling() and NOT_STARTED
+  local refused = journal:cancelling() and NOT_STARTED or given.refused
     or definition and invalid_data(definition, workflow, given.data)
   if refused then return journal:resolve(operation, "refused", 0, refused, text) end
   local more = {}

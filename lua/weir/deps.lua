@@ -75,13 +75,20 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Out of memory
 
+local function not_ended(key)
+  return failure.new {
+    code = "pending", message = ('node "%s" has not ended, or cannot begin'):format(key), retryable = false,
+  }
+end
+
 ---What became of a node, out of the texts of its outcome.
+---@param key string
 ---@param ok boolean? nil: nothing yet
 ---@param text string?
 ---@return weir.Settled
-function deps.decode(ok, text)
+function deps.decode(key, ok, text)
   if ok then return { ok = true, value = json.decode(text) } end
-  return { ok = false, error = text and failure.decode(text) }
+  return { ok = false, error = text and failure.decode(text) or not_ended(key) }
 end
 
 ---As `new`, over outcomes that are at hand.
@@ -90,7 +97,7 @@ end
 function deps.at_hand(keys, outcome)
   local known = {}
   return deps.new(keys, function(at)
-    known[at] = known[at] or deps.decode(outcome(keys[at]))
+    known[at] = known[at] or deps.decode(keys[at], outcome(keys[at]))
     return known[at]
   end)
 end
@@ -115,11 +122,11 @@ local function fetch(run, id, keys, first, count)
   return futures.await(run, "deps", operation)
 end
 
-local function take_over(known, first, list)
+local function take_over(known, keys, first, list)
   for i, dep in ipairs(list) do
     local at = first + i - 1
     if not known[at] then
-      if dep.error then dep.error = failure.restore(dep.error) end
+      if not dep.ok then dep.error = dep.error and failure.restore(dep.error) or not_ended(keys[at]) end
       known[at] = dep
     end
   end
@@ -133,7 +140,7 @@ local function reader(run, keys)
     if not known[at] then
       local id, count = "deps#" .. keys[at], 1
       if walking then id, count = "deps@" .. at, math.min(MOST_KEYS, #keys - at + 1) end
-      take_over(known, at, fetch(run, id, keys, at, count))
+      take_over(known, keys, at, fetch(run, id, keys, at, count))
     end
     return known[at]
   end
