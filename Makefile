@@ -14,7 +14,8 @@ PREFIX ?= /usr/local
 LIBRARIES = lua5.4:liblua5.4-dev lua5.4-cjson:lua-cjson-dev hiredis:libhiredis-dev libuv:libuv1-dev
 PACKAGES = gcc libc6-dev pkg-config uthash-dev lua5.4 redis-server lua-rex-pcre2 \
            $(foreach library,$(LIBRARIES),$(lastword $(subst :, ,$(library))))
-TEST_PACKAGES = $(PACKAGES) lua-busted lua-cjson lua-check libcmocka-dev
+TEST_PACKAGES = $(PACKAGES) lua-busted lua-cjson lua-check libcmocka-dev \
+                lua-socket lua-sec lua-penlight lua-unit lua-term
 
 names := $(foreach library,$(LIBRARIES),$(firstword $(subst :, ,$(library))))
 LIBRARY_FLAGS := $(shell pkg-config --cflags $(names) 2>/dev/null)

@@ -176,7 +176,7 @@ static void doom_blocked(const Limits *limits, Account *account, const lua_Debug
 // computes on what it is given: that is data of outsiders, so whatever takes too long there has to
 // end with the run.
 static bool is_interruptible(const char *source) {
-    static const char *const pure[] = {"schema", "duration", "nearest", "graph", "strings"};
+    static const char *const pure[] = {"schema", "duration", "nearest", "graph", "strings", "sort"};
     if (strncmp(source, "=[weir]/", 8) != 0) return true;
     for (size_t i = 0; i < sizeof pure / sizeof *pure; i++) {
         size_t length = strlen(pure[i]);

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 #include <uv.h>
@@ -84,9 +85,22 @@ static void on_reload(void *owner) {
     log_warn("SIGHUP: workflow files are read when a host starts; restart it to bring new code");
 }
 
+// Steps of all runs share the handles of the process, and Lua collects forgotten ones late: the
+// usual soft limit of 1024 is soon reached.
+static void raise_handle_limit(void) {
+    static const rlim_t handles = 65536;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    rlim_t wanted = limit.rlim_max < handles ? limit.rlim_max : handles;
+    if (limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // Serves until it is told to stop, or cannot go on.
 static int run_host(Process *process, const Bundle *bundles) {
     static uv_loop_t loop; // a worker that does not end may speak to it until the process does
+    raise_handle_limit();
     uv_loop_init(&loop);
     process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
     supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});

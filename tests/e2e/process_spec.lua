@@ -109,6 +109,14 @@ describe("a host", function()
     assert.equal("weir: there is no folder /nowhere; name the one that has the workflow files\n", reply.stderr)
   end)
 
+  it("raises its limit of open files as far as it may, up to 65,536", function()
+    local host = support.host { "workflows" }
+    finally(function() host:stop() end)
+    local limits = assert(support.read(("/proc/%d/limits"):format(host.process.pid)))
+    local soft, hard = limits:match "Max open files%s+(%d+)%s+(%d+)"
+    assert.is_true(tonumber(soft) >= math.min(65536, tonumber(hard)), limits)
+  end)
+
   it("of a node that is alive elsewhere ends with 78", function()
     local host = support.host({ "workflows" }, { flags = { "--node", "one" } })
     finally(function() host:stop() end)
