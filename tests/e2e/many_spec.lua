@@ -280,14 +280,16 @@ describe("many runs", function()
 
     it("takes ids from stdin", function()
       for i = 1, 3 do start("waits", "w" .. i, "{}", "--delay", "1h") end
-      local reply = weir("cancel", "-", { stdin = "w1\n\n  w3 \nw1\n" })
+      local reply = weir("cancel", "-", { stdin = "w1\n\nw3\r\nw1\n" })
       assert.same({ 0, "", "cancelled 2\n" }, { reply.status, reply.stdout, reply.stderr })
       assert.same({ "cancelled", "scheduled", "cancelled" }, { state_of "w1", state_of "w2", state_of "w3" })
       reply = weir("cancel", "-", { stdin = "w1\nw2\n" })
       assert.same({ 0, "cancelled 1, 1 had ended already\n" }, { reply.status, reply.stderr })
       assert.equal(66, weir("cancel", "-", { stdin = "nope\n" }).status)
       assert.equal(0, weir("cancel", "-", { stdin = '{"id":"w1","state":"waiting"}\n' }).status)
-      assert.truthy(weir("cancel", "-", { stdin = "{nonsense\n" }).stderr:find("line 1 of stdin is neither", 1, true))
+      assert.equal(66, weir("cancel", "-", { stdin = "w2 \n" }).status) -- another run than w2
+      assert.equal(66, weir("cancel", "-", { stdin = "{nonsense\n" }).status)
+      assert.truthy(weir("cancel", "-", { stdin = '{"a":1}\n' }).stderr:find("line 1 of stdin is neither", 1, true))
     end)
 
     it("is refused without --yes where nobody can be asked, and when nothing is named", function()

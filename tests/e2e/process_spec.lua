@@ -85,7 +85,7 @@ describe("check", function()
     local reply = support.weir("check", folder, "--json")
     local faults = require("cjson").decode(reply.stdout).faults
     assert.same({ 1, 2 }, { reply.status, #faults })
-    assert.matches('raises.lua:1: a "quoted" \\ \1 word', faults[2], 1, true)
+    assert.matches('raises.lua:1: a "quoted" \\ \u{FFFD} word', faults[2], 1, true)
     assert.equal('{"faults":[]}\n', support.weir("check", "workflows", "--json").stdout)
   end)
 
