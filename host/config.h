@@ -92,6 +92,7 @@ typedef struct {
     const char *from; // an operation
     bool wait;
     bool any;
+    bool all;
     bool dot;
     bool watch;
     bool coverage;

@@ -18,7 +18,8 @@ const CommandRow command_rows[] = { // ORDER COMMAND
     [COMMAND_SERVE]   = {"serve", "[DIR...]", "the host for production", 0, INT_MAX, NULL},
     [COMMAND_START]   = {"start", "[WORKFLOW]", "start a run, or many, and print their ids", 0, 1,
                          JSON_OF_RUN "; with --each the counts"},
-    [COMMAND_SHOW]    = {"show", "RUN", "its state, operations and children", 1, 1, JSON_OF_RUN},
+    [COMMAND_SHOW]    = {"show", "RUN [OPERATION]", "its state, operations and children; or all of one operation", 1, 2,
+                         JSON_OF_RUN ", or the operation"},
     [COMMAND_WAIT]    = {"wait", "RUN", "wait until it ended and print its result", 1, 1, JSON_OF_RUN},
     [COMMAND_LIST]    = {"list", "", "runs, newest first", 0, 0, "print a line of JSON for each"},
     [COMMAND_DEPS]    = {"deps", "RUN", "what the nodes of a graph run depend on", 1, 1, NULL},
@@ -75,6 +76,8 @@ const Flag flag_rows[] = {
      AT(within_ms), .kind = FLAG_DURATION, .commands = BIT(START), .once = true},
     {"dot", NULL, NULL, "print the graph in the language of Graphviz",
      AT(dot), .kind = FLAG_SWITCH, .commands = BIT(SHOW), .once = true},
+    {"all", NULL, NULL, "every line, also of what repeats itself, and of more than 1,000 children",
+     AT(all), .kind = FLAG_SWITCH, .commands = BIT(SHOW), .once = true},
     {"watch", NULL, NULL, "show it again and again, until it ended",
      AT(watch), .kind = FLAG_SWITCH, .commands = BIT(SHOW) | BIT(TEST), .once = true,
      .other = BIT(TEST), .other_help = "go on, and run again what a saved file touches"},
@@ -234,6 +237,6 @@ void flags_usage(FILE *out, const CommandRow *row) {
     }
     fputs("usage: weir COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
     for (row = command_rows; row->summary; row++)
-        fprintf(out, "  %-8s %-14s %s\n", row->name, row->arguments, row->summary);
+        fprintf(out, "  %-8s %-15s %s\n", row->name, row->arguments, row->summary);
     fputs("\nweir help COMMAND shows its flags.\n", out);
 }

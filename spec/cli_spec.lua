@@ -83,6 +83,49 @@ describe("the tree", function()
     end
   end)
 
+  it("gathers neighbours that repeat each other", function()
+    local operations = {}
+    for i = 1, 1200 do operations[i] = invoke("a", "report-" .. i, { finished_at = 10 + i }) end
+    operations[1201] = invoke("a", "report-1201", { state = "failed", error = { message = "no luck" } })
+    for i = 1, 6 do
+      operations[#operations + 1] = invoke("a", "poll#" .. i, { state = "failed",
+        error = { message = "not yet " .. i } })
+      operations[#operations + 1] = { id = "sleep#" .. i, kind = "sleep", state = "completed", attempts = 1,
+        arguments = '{"duration_ms":1500}', started_at = 40, finished_at = 1540 }
+    end
+    for _, name in ipairs { "b", "c", "d", "e" } do operations[#operations + 1] = invoke("a", name) end
+    local planted = tree.plant("a", by_id(run_of {
+      id = "a", started_at = 5, finished_at = 2105, operations = operations,
+    }))
+    assert.same({
+      "✓ a  work                                                                 2.10s",
+      "├─ ✓ 1,200 × report-N  child, 1ms to 1.20s each                           1.20s",
+      "├─ ✗ report-1201       child  no luck                                      20ms",
+      "├─ ✗ 6 × poll#N        child, 20ms each  not yet 1                         20ms",
+      "├─ ✓ 6 × sleep#N       sleep N.Ns, 1.50s each                             1.50s",
+      "├─ ✓ b                 child                                               20ms",
+      "├─ ✓ c                 child                                               20ms",
+      "├─ ✓ d                 child                                               20ms",
+      "└─ ✓ e                 child                                               20ms",
+    }, tree.draw(tree.gather(planted), { style = PLAIN, now = 3000 }))
+    assert.equal(1218, tree.size(planted))
+  end)
+
+  it("gathers none that goes on, was retried or has what failed below it", function()
+    local operations, runs = {}, { }
+    for i = 1, 6 do
+      operations[i] = invoke("a", "b" .. i, i == 2 and { state = "running" } or nil)
+      operations[6 + i] = { id = "s" .. i, kind = "step", state = "completed", attempts = 2, started_at = 1,
+        finished_at = 2 }
+      operations[12 + i] = invoke("a", "c" .. i)
+      runs["a/c" .. i] = run_of { id = "a/c" .. i, operations = { invoke("a/c" .. i, "x", { state = "failed",
+        error = { message = "no" } }) } }
+    end
+    runs.a = run_of { id = "a", operations = operations }
+    local planted = tree.plant("a", runs)
+    assert.equal(tree.size(planted), tree.size(tree.gather(planted)))
+  end)
+
   describe("that does not fit", function()
     local function wide(n)
       local operations, children = {}, {}

@@ -301,6 +301,10 @@ local function operation_table(operation)
   }
 end
 
+---@param operation weir.RecordedOperation
+---@return string
+function record.operation_json(operation) return json.encode(operation_table(operation)) end
+
 ---The run as JSON, as it is printed with --json.
 ---@param run weir.Record
 ---@return string

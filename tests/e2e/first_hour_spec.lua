@@ -342,3 +342,61 @@ describe("a Redis", function()
       .. "where weir dev runs, or name a Redis %(%-%-redis URL, WEIR_REDIS%)\n$", text)
   end)
 end)
+
+describe("weir show", function()
+  local host, folder
+
+  setup(function()
+    folder = support.folder()
+    support.write(folder .. "/wide.lua", [[
+local weir = require "weir"
+return {
+  weir.workflow { id = "leaf", run = function(_, data) return data.n end },
+  weir.workflow { id = "wide", run = function(ctx, data)
+    local futures = {}
+    for i = 1, data.children do futures[i] = ctx:spawn { id = "leaf-" .. i, workflow = "leaf", data = { n = i } } end
+    ctx:all(futures)
+    ctx:step("long", function() return ("x"):rep(200) end)
+    return 1
+  end },
+}
+]])
+    host = support.host { folder }
+    for id, children in pairs { small = 20, large = 1100 } do
+      local data = ('{"children":%d}'):format(children)
+      assert.equal(0, host:weir("start", "wide", "--id", id, "--data", data, "--wait").status)
+    end
+  end)
+  teardown(function()
+    host:stop()
+    support.remove(folder)
+  end)
+
+  local function lines(text) return select(2, text:gsub("\n", "")) end
+
+  it("gathers what repeats itself, says so, and shows all when asked", function()
+    local short, whole = host:weir("show", "small").stdout, host:weir("show", "small", "--all").stdout
+    assert.matches("✓ 20 × leaf%-N +leaf, ", short)
+    assert.matches("\n\nlines that repeat each other are one; weir show small --all shows every line\n", short, 1, true)
+    assert.is_true(lines(short) < 18)
+    assert.matches("✓ leaf%-20 +leaf ", whole)
+    assert.is_nil(whole:find("--all", 1, true))
+    short = host:weir("show", "large").stdout
+    assert.matches("below 101 children was not read; weir show large --all shows every line\n", short, 1, true)
+    assert.is_true(lines(host:weir("show", "large", "--all").stdout) > 1100)
+  end)
+
+  it("shows one operation, whole", function()
+    local reply = host:weir("show", "small", "long")
+    assert.equal(0, reply.status)
+    assert.matches("^long  step of small\n\n  state     ✓ completed in ", reply.stdout)
+    assert.matches('  result    "' .. ("x"):rep(200) .. '"\n', reply.stdout, 1, true)
+    assert.matches("  run       small/leaf-3\n", host:weir("show", "small", "leaf-3").stdout, 1, true)
+    local json = require("cjson").decode(host:weir("show", "small", "long", "--json").stdout)
+    assert.same({ "long", ("x"):rep(200) }, { json.id, json.result })
+    reply = host:weir("show", "small", "logn")
+    assert.same({ 66, 'weir: run small has no operation "logn"; did you mean "long"?\n' },
+      { reply.status, reply.stderr })
+    assert.equal(64, host:weir("show", "small", "long", "--dot").status)
+  end)
+end)

@@ -173,7 +173,7 @@ static void test_faults_of_the_command_line(void **state) {
     refuses("", EX_USAGE, "say what to do: weir COMMAND; see weir help");
     refuses("sevre", EX_USAGE, "there is no command sevre, did you mean serve?; see weir help");
     refuses("serve --worker 3", EX_USAGE, "there is no flag --worker, did you mean --workers?");
-    refuses("show", EX_USAGE, "show needs more: weir show RUN");
+    refuses("show", EX_USAGE, "show needs more: weir show RUN [OPERATION]");
     refuses("start a b", EX_USAGE, "start does not take b; see weir help start");
     refuses("show a --wait", EX_USAGE, "show does not take --wait; see weir help show");
     refuses("serve --workers", EX_USAGE, "--workers needs a value: N");

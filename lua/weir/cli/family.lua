@@ -13,13 +13,14 @@ family.__index = family
 ---@field runs table<string, weir.Record> by id; of those past the limit nothing is known
 ---@field now integer the store's clock, ms
 ---@field at_most integer runs
+---@field unread integer runs past that, as far as they are known of
 ---@field commit integer? of the last reading
 
 ---@param root string
 ---@param at_most integer runs to know about
 ---@return weir.Family
 function family.new(root, at_most)
-  return setmetatable({ root = root, at_most = at_most, runs = {}, now = 0 }, family)
+  return setmetatable({ root = root, at_most = at_most, runs = {}, now = 0, unread = 0 }, family)
 end
 
 local function is_over(run)
@@ -49,8 +50,10 @@ function family:refresh()
   if commit == self.commit then return false end
   self.commit = commit
   local level, left, depth = { self.root }, self.at_most, 0
+  self.unread = 0
   while #level > 0 and left > 0 and not (depth > 1 and self.runs[self.root].graph) do
     depth = depth + 1
+    self.unread = self.unread + math.max(0, #level - left)
     level = table.move(level, 1, math.min(#level, left), 1, {})
     left = left - #level
     local wanted = {}

@@ -5,6 +5,7 @@ local client = require "weir.native.client"
 local dot = require "weir.cli.dot"
 local family = require "weir.cli.family"
 local graph = require "weir.cli.graph"
+local nearest = require "weir.nearest"
 local output = require "weir.cli.output"
 local picture = require "weir.cli.picture"
 local record = require "weir.record"
@@ -17,6 +18,7 @@ local show = {}
 
 local REMEMBERED = 1000 -- runs of which the tree tells more than that they were invoked
 local LABEL = 10
+local ROWS = 200 -- lines of a tree, without --all
 local STAGES = 40 -- lines of a graph that is listed instead of drawn
 
 local function state_text(style, run, now)
@@ -64,26 +66,44 @@ local function facts(style, run, now)
   return list
 end
 
-local function read(id)
-  local all = family.new(id, REMEMBERED)
+local function read(id, whole)
+  local all = family.new(id, whole and math.maxinteger or REMEMBERED)
   all:refresh()
   return all, all.runs[id] or store.no_such_run(id)
 end
 
-local function draw_operations(style, all, run)
+-- What is left out is counted.
+local function shortened(root, all)
+  local gathered = tree.gather(root)
+  local pruned = tree.prune(gathered, ROWS)
+  local left_out = pruned ~= gathered
+  if all.unread > 0 or left_out or tree.size(gathered) < tree.size(root) then
+    return pruned, ("%s; weir show %s --all shows every line"):format(
+      all.unread > 0 and ("below %s was not read"):format(terminal.count(all.unread, "child"))
+      or left_out and "some is only counted" or "lines that repeat each other are one", terminal.plain(all.root))
+  end
+  return root
+end
+
+local function draw_operations(style, all, run, whole)
   if run.graph then
     return picture.draw(graph.view(run, all.now, all.runs), { style = style, now = all.now, rows = STAGES })
   end
   local root = tree.plant(run.id, all.runs)
   root.failed = nil -- told above
-  return tree.draw(root, { style = style, now = all.now, origin = root.began })
+  local shown, note = root, nil
+  if not whole then shown, note = shortened(root, all) end
+  local lines = tree.draw(shown, { style = style, now = all.now, origin = root.began })
+  if note then table.move({ "", terminal.paint(style, "dim", note) }, 1, 2, #lines + 1, lines) end
+  return lines
 end
 
 ---@param id string
+---@param whole boolean? nothing is left out
 ---@return string text
-function show.text(id)
+function show.text(id, whole)
   local style = output.style()
-  local all, run = read(id)
+  local all, run = read(id, whole)
   local workflow = terminal.paint(style, "dim", terminal.plain(run.workflow))
   local lines = { terminal.paint(style, "bold", terminal.plain(id)) .. "  " .. workflow, "" }
   for _, fact in ipairs(facts(style, run, all.now)) do
@@ -96,7 +116,7 @@ function show.text(id)
   end
   if #run.operations > 0 or run.graph then
     lines[#lines + 1] = ""
-    local drawn = draw_operations(style, all, run)
+    local drawn = draw_operations(style, all, run, whole)
     table.move(drawn, 1, #drawn, #lines + 1, lines)
   end
   return table.concat(lines, "\n")
@@ -110,6 +130,55 @@ function show.dot(id)
   return dot.tree(tree.plant(id, all.runs), all.now)
 end
 
+-- ------------------------------------------------------------------------------------------------
+-- One operation
+
+local function find_operation(run, id)
+  local names = {}
+  for i, operation in ipairs(run.operations) do
+    if operation.id == id then return operation end
+    names[i] = operation.id
+  end
+  local near = nearest.find(id, names)
+  store.fault(store.NO_INPUT, 'run %s has no operation "%s"%s', run.id, id,
+    near and ('; did you mean "%s"?'):format(near) or "")
+end
+
+local function operation_facts(style, operation, now)
+  local list = {}
+  local function add(label, text) list[#list + 1] = { label, text } end
+  local state = ("%s %s"):format(tree.mark(style, operation.state), operation.state)
+  local ended = operation.finished_at
+  if operation.started_at then
+    state = ("%s %s %s"):format(state, ended and "in" or "for", terminal.span((ended or now) - operation.started_at))
+  end
+  add("state", state)
+  if operation.attempts > 1 then add("attempts", terminal.number(operation.attempts)) end
+  if operation.started_at then add("began", terminal.instant(operation.started_at)) end
+  if operation.line then add("line", terminal.plain(operation.line)) end
+  if operation.run then add("run", terminal.plain(operation.run)) end
+  if operation.arguments then add("arguments", terminal.plain(operation.arguments)) end
+  if operation.result then add("result", terminal.plain(operation.result)) end
+  if operation.error then add("error", terminal.plain(tostring(operation.error.message))) end
+  return list
+end
+
+-- Payloads are whole here.
+local function show_operation(options)
+  local run, now = store.run(options[1])
+  local operation, style = find_operation(run, options[2]), output.style()
+  if options.json then return output.print(record.operation_json(operation)) end
+  output.print(("%s  %s\n"):format(terminal.paint(style, "bold", terminal.plain(operation.id)),
+    terminal.paint(style, "dim", terminal.plain(operation.workflow or operation.kind) .. " of "
+      .. terminal.plain(run.id))))
+  for _, fact in ipairs(operation_facts(style, operation, now)) do
+    output.print("  " .. terminal.paint(style, "dim", terminal.pad(fact[1], LABEL)) .. fact[2])
+  end
+  for _, line in ipairs(operation.error and output.explained(operation.error) or {}) do
+    output.print((" "):rep(LABEL) .. line)
+  end
+end
+
 -- Shown anew in place until the run has ended, then once more where it stays.
 local function watch(id)
   if not client.is_terminal(1) or not output.is_live() then
@@ -119,10 +188,17 @@ local function watch(id)
   output.print(show.text(id))
 end
 
----@param options { [1]: string, json: boolean, dot: boolean, watch: boolean }
+---@param options { [1]: string, [2]: string?, json: boolean, dot: boolean, watch: boolean, all: boolean }
 ---@return integer status
 function show.main(options)
   local id = options[1]
+  if options[2] then
+    if options.dot or options.watch then
+      store.fault(store.USAGE, "of an operation there is no --%s", options.dot and "dot" or "watch")
+    end
+    show_operation(options)
+    return 0
+  end
   if options.json and options.dot then
     store.fault(store.USAGE, "--json and --dot are two forms of the same; leave one out")
   elseif options.watch and (options.json or options.dot) then
@@ -135,7 +211,7 @@ function show.main(options)
   elseif options.json then
     output.print(record.json((store.run(id))))
   else
-    output.print(show.text(id))
+    output.print(show.text(id, options.all))
   end
   return 0
 end

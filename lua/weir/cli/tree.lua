@@ -1,7 +1,8 @@
 -- A run as a tree: a line for the run, one for each operation, the operations of a child below the
--- invoke that began it. Made in three acts, each pure:
+-- invoke that began it. Made in four acts, each pure:
 --
 --   plant    runs become rows that stand below each other
+--   gather   rows that repeat each other become one
 --   prune    rows that do not fit are counted instead of shown: what goes on and what failed stays
 --   draw     rows become lines, as wide as the terminal
 
@@ -98,6 +99,75 @@ function tree.plant(id, runs)
     state = run.state, name = id, about = run.workflow, note = note, failed = message_of(run.error),
     began = run.started_at or run.created_at, ended = run.finished_at, rows = plant_operations(run, runs),
   }
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Gather
+
+local REPEATED, LONGEST_PERIOD = 5, 3 -- how often rows repeat each other before they become one, and how many at a time
+
+local function went_well(row)
+  if row.state ~= "completed" or row.note then return false end
+  for _, below in ipairs(row.rows) do
+    if not went_well(below) then return false end
+  end
+  return true
+end
+
+local function folded(text) return (text:gsub("%d+", "N")) end
+
+-- Rows with the same likeness say the same, but for numbers. nil: it is like no other.
+local function likeness(row)
+  local ended_alone = (row.state == "failed" or row.state == "cancelled") and not row.note and #row.rows == 0
+  if not row.ended or not (ended_alone or went_well(row)) then return nil end
+  return ("%s\0%s\0%s\0%s"):format(row.state, folded(row.about), row.is_run and "" or folded(row.name),
+    row.failed and folded(row.failed) or "")
+end
+
+-- How often the `period` rows from `from` on stand behind each other.
+local function count_repeats(alike, from, period)
+  local at = from
+  while alike[at] and alike[at] == alike[from + (at - from) % period] do at = at + 1 end
+  return (at - from) // period
+end
+
+-- The row that stands for every `period`-th of `rows` from `from` on.
+local function gathered(rows, from, period, count)
+  local first, last = rows[from], rows[from + (count - 1) * period]
+  local name, least, most = folded(first.name), math.maxinteger, 0
+  for i = from, from + (count - 1) * period, period do
+    local row = rows[i]
+    local took = row.ended - (row.began or row.ended)
+    least, most = math.min(least, took), math.max(most, took)
+    if folded(row.name) ~= name then name = "…" end
+  end
+  local times = least == most and terminal.span(least) or terminal.span(least) .. " to " .. terminal.span(most)
+  return {
+    state = first.state, name = ("%s × %s"):format(terminal.number(count), name), is_run = first.is_run, rows = {},
+    about = ("%s, %s each"):format(folded(first.about), times), failed = first.failed, began = first.began,
+    ended = last.ended,
+  }
+end
+
+---The tree with neighbours that repeat each other as one row, also where a few of them do so in turn.
+---@param row weir.TreeRow
+---@return weir.TreeRow
+function tree.gather(row)
+  local rows, alike, list, at = row.rows, {}, {}, 1
+  for i, below in ipairs(rows) do alike[i] = likeness(below) or false end
+  while rows[at] do
+    local period = 1
+    while period < LONGEST_PERIOD and count_repeats(alike, at, period) < REPEATED do period = period + 1 end
+    local count = count_repeats(alike, at, period)
+    if count >= REPEATED then
+      for i = 0, period - 1 do list[#list + 1] = gathered(rows, at + i, period, count) end
+      at = at + count * period
+    else
+      list[#list + 1] = tree.gather(rows[at])
+      at = at + 1
+    end
+  end
+  return setmetatable({ rows = list }, { __index = row })
 end
 
 -- ------------------------------------------------------------------------------------------------
