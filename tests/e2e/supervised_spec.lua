@@ -121,7 +121,8 @@ describe("a host that gets SIGHUP", function()
     close_terminal "trap '' HUP; %s"
     store:start("r", "echo")
     assert.equal("completed", store:ended("r").state)
-    local pid = store:call("HGET", store.key .. "host:1", "pid")
+    local number = store:call("ZRANGE", store.key .. "leases", 0, 0)[1]
+    local pid = store:call("HGET", store.key .. "host:" .. number, "pid")
     os.execute("kill -TERM " .. pid)
     support.wait_until("its end", function() return not support.read("/proc/" .. pid .. "/stat") end)
   end)
