@@ -6,6 +6,10 @@
 
 function effects.resolve(run)
   local operation, state, attempts, value, entry = lib.take(), lib.take(), lib.take(), lib.take(), lib.take()
-  if entry ~= "" then lib.begin_operation(run, operation, entry) end
+  local took_ms = run.took_ms
+  run.took_ms = nil
+  if entry ~= "" then
+    lib.begin_operation(run, operation, entry, took_ms and string.format("%d", lib.now() - took_ms))
+  end
   lib.record_outcome(run, operation, state, tonumber(attempts), value)
 end

@@ -40,6 +40,18 @@ local function came_to(operation, ok, value, ...)
   return ok, value
 end
 
+-- The outcome of a step. What was not recorded before began as long ago as its Lua took, on the worker's clock.
+local function resolve(run, operation, state, attempts, value, took_ms)
+  local outbox, entry = run.outbox, operation.recorded and "" or run.journal:entry(operation)
+  local timed = entry ~= "" and took_ms >= 1
+  if timed then
+    outbox:tell("took", took_ms)
+    outbox:join()
+  end
+  run.journal:resolve(operation, state, attempts, value, entry)
+  if timed then outbox:separate() end
+end
+
 -- One try. Returns whether it is over, and if not the pause before the next.
 local function try_step(run, operation, options, failures)
   local journal, host = run.journal, run.host
@@ -50,9 +62,11 @@ local function try_step(run, operation, options, failures)
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
   local body = host.mocked_step and host.mocked_step(run, operation) or options.run
+  local began_ms = host.elapsed_ms()
   local ok, value = came_to(operation, xpcall(body, function(raised)
     return failure.from(raised, branches.traceback())
   end, about))
+  local took_ms = math.floor(host.elapsed_ms() - began_ms)
   local late = operation.timeout_ms and host.limit(nil)
   files.end_step(operation)
   run.step = nil
@@ -70,9 +84,8 @@ local function try_step(run, operation, options, failures)
     text, fault = verb.encode(run, value, ('result of step "%s"'):format(operation.id))
     if fault then ok, value = false, fault end
   end
-  local begun = operation.recorded and "" or journal:entry(operation)
   if ok then
-    journal:resolve(operation, "completed", attempt, text, begun)
+    resolve(run, operation, "completed", attempt, text, took_ms)
     return true
   end
   local pause = step.pause(run, options.policy, "step:" .. operation.id, attempt, value)
@@ -83,7 +96,7 @@ local function try_step(run, operation, options, failures)
     operation.recorded, operation.started_at = true, nil
     return false, pause
   end
-  journal:resolve(operation, "failed", attempt, failure.encode(value), begun)
+  resolve(run, operation, "failed", attempt, failure.encode(value), took_ms)
   return true
 end
 

@@ -24,6 +24,16 @@ describe("resolve", function()
     assert.equal("1\t" .. redis.BEGIN .. "\tstep", store:run("p")["o:s"])
   end)
 
+  it("lets one that took a while begin before it ended, and no other", function()
+    store:pass(5000)
+    a:turn("p", { "took", 1200 }, { "resolve", "s", "completed", 1, "null", "step" },
+      { "resolve", "t", "completed", 1, "null", "step" })
+    local run, now = store:run "p", redis.BEGIN + 5000
+    assert.equal(("1\t%d\tstep"):format(now - 1200), run["o:s"])
+    assert.equal(("s\tcompleted\t%d\t1\tnull"):format(now), run["1"])
+    assert.equal(("2\t%d\tstep"):format(now), run["o:t"])
+  end)
+
   it("numbers outcomes in the order in which they were recorded", function()
     assert.equal("running 1:b=completed 2:a=failed", a:turn("p",
       { "resolve", "b", "completed", 1, "1", "step" }, { "resolve", "a", "failed", 1, "2", "step" }))

@@ -53,6 +53,15 @@ describe("a host", function()
     assert.equal("r/child", run.operations[1].run)
   end)
 
+  it("tells how long a step's Lua took, and leaves one that took nothing at that", function()
+    store:start("r", "takes-its-time")
+    local run = store:ended "r"
+    local took = {}
+    for i, operation in ipairs(run.operations) do took[i] = operation.finished_at - operation.started_at end
+    assert.is_true(took[1] >= 100 and took[1] <= run.finished_at - run.started_at, table.concat(took, " "))
+    assert.is_true(took[2] < took[1])
+  end)
+
   it("wakes a parent when its child has failed, and tells why", function()
     store:start("r", "jury", data { suspects = { "unlucky" } })
     local run = store:ended "r"
