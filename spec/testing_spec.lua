@@ -207,6 +207,18 @@ describe("a runner", function()
     assert.equal("t4", runner:retry("order-1", { from = "pay" }).result.transaction)
   end)
 
+  it("runs the code of a child once, not in its parent's turn as well", function()
+    local times = 0
+    local runner = new {
+      workflow("parent", function(ctx)
+        for i = 1, 5 do ctx:invoke { id = "c" .. i, workflow = "child" } end
+      end),
+      workflow("child", function() times = times + 1 end),
+    }
+    assert.completed(runner:run("parent"))
+    assert.equal(5, times)
+  end)
+
   it("runs many, quickly", function()
     local ten = workflow("ten", function(ctx)
       local sum = 0

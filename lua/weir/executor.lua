@@ -29,7 +29,7 @@ executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
 
 ---What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C, which has progress, too: a
 ---replay is long, and no loop; and report: a line for the log, written once this turn is recorded. weir.testing adds
----mocked_step and advise.
+---mocked_step and advise, and separate: no child is run in its parent's turn.
 executor.host = package.preload["weir.native.host"] and require "weir.native.host"
 
 -- Failures of the run's own code that no attempt would cure.
@@ -572,7 +572,7 @@ local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many ar
 ---@param invoke weir.Invoke
 ---@param first integer where the invoke begins in the effects
 function Run:may_fuse(operation, definition, invoke, seed, first)
-  if self.dry or self.deaths > 0 or definition.timeout_ms or definition.graph then return end
+  if self.dry or self.host.separate or self.deaths > 0 or definition.timeout_ms or definition.graph then return end
   if definition.queue ~= self.queue then return end
   local spared = patience[definition]
   if spared and spared > 0 then

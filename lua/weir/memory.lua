@@ -37,7 +37,8 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 ---@field seed integer? of what is drawn for the children of runs
 ---@field always_replay boolean? drops every coroutine that is suspended
 ---@field strict boolean? code that does not do in a replay what it did before raises
----@field fused boolean? false: no child is run in its parent's turn
+---@field separate boolean? no child is run in its parent's turn
+---@field fused boolean? false: the store takes no child that was, as when newer code is registered
 ---@field crash_at integer? the event after which the process dies
 ---@field history boolean? keeps a copy of a record after each change: `record.history`
 ---@field chronicle boolean? keeps all that happens
@@ -150,11 +151,16 @@ local function forget(self, id)
   end
 end
 
+local function enter(self)
+  self.host.separate = self.options.separate
+  executor.host, executor.limits = self.host, self.limits
+end
+
 -- The coroutine of a run, warm or begun from its record.
 local function hold(self, record)
   local live = self.live[record.id]
   if live then return live end
-  executor.host, executor.limits = self.host, self.limits
+  enter(self)
   live = {
     known = record.number, reply = {}, cold = true,
     run = executor.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record)),
@@ -204,7 +210,7 @@ end
 local function compute(self, record)
   if record.state ~= "running" and not claim(self, record) then return end
   local live = hold(self, record)
-  executor.host, executor.limits = self.host, self.limits
+  enter(self)
   local reply = live.reply
   live.reply = nil
   self.computing = record

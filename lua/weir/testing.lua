@@ -120,7 +120,7 @@ local function make(options, code)
   }, Runner)
   local made, faults = memory.new {
     files = code.files, workflows = code.workflows, now = options.now, seed = options.seed or SEED,
-    always_replay = always_replay, strict = true, fused = not always_replay, crash_at = options.crash_at,
+    always_replay = always_replay, strict = true, separate = always_replay, crash_at = options.crash_at,
     chronicle = true, limits = limits_of(options.limits),
     mocked_step = function(run, operation) return self.mocks:step_body(run, operation) end,
     advise = function(workflow) return ('; mock it: runner:mock("%s", …)'):format(workflow) end,

@@ -19,6 +19,7 @@ local MODES = {
   { name = "in memory, each child a run of its own", fused = false },
   { name = "in memory, replayed at each suspension", always_replay = true },
   { name = "in memory, replayed, each child a run of its own", always_replay = true, fused = false },
+  { name = "in memory, as authors have it", always_replay = true, separate = true },
 }
 
 describe("in memory as on a host,", function()
