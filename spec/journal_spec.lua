@@ -472,6 +472,21 @@ describe("a journal in, effects out:", function()
       assert.same({ "resolve", "settle#1:a:new" }, { effects[1][1], effects[1][2] })
     end)
 
+    it("is told in a branch, too, live", function()
+      local newer, done = false, {}
+      local made = driver.new { workflows = { weir.workflow { id = "w", retry = { attempts = 2 }, run = function(ctx)
+        ctx:all { a = function(own)
+          own:step(newer and "uno" or "one", function() done[#done + 1] = newer end)
+          if not newer then error "a bug" end
+        end, b = function(own) own:step("other", function() end) end }
+      end } } }
+      made:start("w", nil, { id = "r" })
+      made:settle()
+      newer = true
+      assert.equal("replay_mismatch", made:finish("r").error.code)
+      assert.same({ false }, done)
+    end)
+
     it("may depend on the attempt, on the same code", function()
       local function run(ctx)
         if ctx.run.attempt == 1 then ctx:step("one", error) end

@@ -230,12 +230,12 @@ local function first_owed(self, place, asked)
   local list = {}
   for _, owed in pairs(place and { place } or self.places) do
     for id, attempt in pairs(owed) do
-      local is_meant = attempt == self.attempt
-      if asked and not is_meant and id:sub(1, #asked.scope) == asked.scope then
+      local held = self.recorded[id] and entry.read(self.recorded[id], id)
+      local is_meant = held and attempt == self.attempt
+      if held and asked and not is_meant and held.kind ~= "sleep" and scope.is_within(held.scope, asked.scope) then
         is_meant = not self.saw_attempt or self:bundle_of(attempt) ~= self:bundle_of(self.attempt)
       end
-      local held = is_meant and self.recorded[id] and entry.read(self.recorded[id])
-      if held and (attempt == self.attempt or held.kind ~= "sleep") then
+      if is_meant then
         held.id = id
         list[#list + 1] = held
       end
