@@ -93,8 +93,11 @@ lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
 format: ## lay out the C sources
 	clang-format -i $(wildcard host/*.[ch] tests/*.[ch] tests/*/*.[ch])
 
-install: build ## install the binary to $(PREFIX)/bin
+install: build ## install the binary to $(PREFIX)/bin, and its Lua for editors and plain busted to $(PREFIX)/share/lua/5.4
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
+	for file in $(filter lua/%,$(assets)); do \
+	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/lua/5.4/$${file#lua/} || exit 1; \
+	done
 
 clean: ## remove what was built
 	rm -rf build

@@ -286,6 +286,13 @@ static int check_flag(Load *load, const Flag *flag, const CommandRow *row) {
                 flag->name, row->name);
 }
 
+// People put the data behind the workflow.
+#define DATA_HINT "data goes with --data JSON, --data @FILE or --data - (stdin)"
+
+static bool takes_data(const CommandRow *row) {
+    return row == &command_rows[COMMAND_START] || row == &command_rows[COMMAND_RUN];
+}
+
 static int check_arguments(Load *load) {
     const TextList *arguments = &load->config->arguments;
     const CommandRow *row = &command_rows[load->config->command];
@@ -297,8 +304,9 @@ static int check_arguments(Load *load) {
         return fail(load->fault, EX_USAGE, "%s needs more: weir %s %s", row->name, row->name,
                     row->arguments);
     if (arguments->count > row->most)
-        return fail(load->fault, EX_USAGE, "%s does not take %s; see weir help %s", row->name,
-                    arguments->items[row->most], row->name);
+        return fail(load->fault, EX_USAGE, "%s does not take %s; %s%s", row->name,
+                    arguments->items[row->most], takes_data(row) ? DATA_HINT : "see weir help ",
+                    takes_data(row) ? "" : row->name);
     return STATUS_DONE;
 }
 
@@ -492,6 +500,7 @@ const char *config_command(const Config *config) {
 int config_usage(FILE *out, const char *command, char fault[CONFIG_FAULT_SIZE]) {
     const CommandRow *row = command ? command_find(command) : NULL;
     if (row && !row->summary) return not_yet(fault, EX_USAGE, command);
+    if (!row && command && flags_topic(out, command)) return STATUS_DONE;
     if (row || !command) {
         flags_usage(out, row);
         return STATUS_DONE;

@@ -13,24 +13,40 @@
                      "--dry-run a line {\"run\",\"would\"} for each id"
 
 const CommandRow command_rows[] = { // ORDER COMMAND
-    [COMMAND_RUN]     = {"run", "WORKFLOW|FILE", "one run, with a Redis and a host of its own", 1, 1, JSON_OF_RUN},
-    [COMMAND_DEV]     = {"dev", "[DIR]", "a host with a Redis that keeps its data in .weir/", 0, 1, NULL},
-    [COMMAND_SERVE]   = {"serve", "[DIR...]", "the host for production", 0, INT_MAX, NULL},
+    [COMMAND_RUN]     = {"run", "WORKFLOW|FILE", "one run, with a Redis and a host of its own", 1, 1, JSON_OF_RUN,
+                         "weir run greet --dir flows --data '{\"name\":\"Ada\"}'"},
+    [COMMAND_DEV]     = {"dev", "[DIR]", "a host with a Redis that keeps its data in .weir/", 0, 1, NULL,
+                         "weir dev flows"},
+    [COMMAND_SERVE]   = {"serve", "[DIR...]", "the host for production", 0, INT_MAX, NULL,
+                         "weir serve flows --redis redis://127.0.0.1:6379/0 --node host-1"},
     [COMMAND_START]   = {"start", "[WORKFLOW]", "start a run, or many, and print their ids", 0, 1,
-                         JSON_OF_RUN "; with --each the counts"},
+                         JSON_OF_RUN "; with --each the counts",
+                         "weir start greet --id first --data '{\"name\":\"Ada\"}' --wait"},
     [COMMAND_SHOW]    = {"show", "RUN [OPERATION]", "its state, operations and children; or all of one operation", 1, 2,
-                         JSON_OF_RUN ", or the operation"},
-    [COMMAND_WAIT]    = {"wait", "RUN", "wait until it ended and print its result", 1, 1, JSON_OF_RUN},
-    [COMMAND_LIST]    = {"list", "", "runs, newest first", 0, 0, "print a line of JSON for each"},
-    [COMMAND_DEPS]    = {"deps", "RUN", "what the nodes of a graph run depend on", 1, 1, NULL},
-    [COMMAND_WHY]     = {"why", "[RUN]", "what it, or everything, is waiting for", 0, 1, NULL},
-    [COMMAND_CANCEL]  = {"cancel", "[RUN...]", "end them, and all below each", 0, INT_MAX, JSON_OF_ACTS},
-    [COMMAND_RETRY]   = {"retry", "[RUN...]", "go on where they failed or were cancelled", 0, INT_MAX, JSON_OF_ACTS},
-    [COMMAND_DELETE]  = {"delete", "[RUN...]", "remove ended runs, and all below each", 0, INT_MAX, JSON_OF_ACTS},
-    [COMMAND_CHECK]   = {"check", "[DIR]", "load every workflow file and print its faults", 0, 1, NULL},
-    [COMMAND_TEST]    = {"test", "[ARG...]", "run specs; arguments and other flags are those of busted", 0, INT_MAX, NULL},
-    [COMMAND_DOCTOR]  = {"doctor", "", "look for what is inconsistent in this Redis", 0, 0, NULL},
-    [COMMAND_STATS]   = {"stats", "", "counts of runs, queues and hosts", 0, 0, NULL},
+                         JSON_OF_RUN ", or the operation",
+                         "weir show first"},
+    [COMMAND_WAIT]    = {"wait", "RUN", "wait until it ended and print its result", 1, 1, JSON_OF_RUN,
+                         "weir wait first --timeout 30s"},
+    [COMMAND_LIST]    = {"list", "", "runs, newest first", 0, 0, "print a line of JSON for each",
+                         "weir list --state failed --since 1h"},
+    [COMMAND_DEPS]    = {"deps", "RUN", "what the nodes of a graph run depend on", 1, 1, NULL,
+                         "weir deps etl1/transform"},
+    [COMMAND_WHY]     = {"why", "[RUN]", "what it, or everything, is waiting for", 0, 1, NULL,
+                         "weir why first"},
+    [COMMAND_CANCEL]  = {"cancel", "[RUN...]", "end them, and all below each", 0, INT_MAX, JSON_OF_ACTS,
+                         "weir cancel --workflow greet --state waiting --dry-run"},
+    [COMMAND_RETRY]   = {"retry", "[RUN...]", "go on where they failed or were cancelled", 0, INT_MAX, JSON_OF_ACTS,
+                         "weir retry first"},
+    [COMMAND_DELETE]  = {"delete", "[RUN...]", "remove ended runs, and all below each", 0, INT_MAX, JSON_OF_ACTS,
+                         "weir delete --state completed --until 7d --yes"},
+    [COMMAND_CHECK]   = {"check", "[DIR]", "load every workflow file and print its faults", 0, 1, NULL,
+                         "weir check flows"},
+    [COMMAND_TEST]    = {"test", "[ARG...]", "run specs; arguments and other flags are those of busted", 0, INT_MAX, NULL,
+                         "weir test --watch"},
+    [COMMAND_DOCTOR]  = {"doctor", "", "look for what is inconsistent in this Redis", 0, 0, NULL,
+                         "weir doctor"},
+    [COMMAND_STATS]   = {"stats", "", "counts of runs, queues and hosts", 0, 0, NULL,
+                         "weir stats --json"},
     [COMMAND_VERSION] = {"version", "", "print the version", 0, 0, NULL},
     [COMMAND_HELP]    = {"help", "[COMMAND]", "how a command is used", 0, 1, NULL},
     {.name = "signal"}, {.name = "resolve"}, {.name = "reject"}, {.name = "logs"}, {.name = "bundles"},
@@ -215,6 +231,7 @@ static void write_flag(FILE *out, const Flag *flag, const CommandRow *row) {
 static void write_command(FILE *out, const CommandRow *row) {
     fprintf(out, "usage: weir %s%s%s [FLAGS]\n\n%s\n", row->name, *row->arguments ? " " : "",
             row->arguments, row->summary);
+    if (row->example) fprintf(out, "\nexample: %s\n", row->example);
     bool any = false, settings = false;
     for (const Flag *flag = flag_rows; flag < flag_rows + flag_count; flag++) {
         if (!flag_taken(flag, (Command)(row - command_rows))) continue;
@@ -230,13 +247,57 @@ static void write_command(FILE *out, const CommandRow *row) {
               out);
 }
 
+static const struct {
+    const char *name, *text;
+} topics[] = {
+    {"states",
+     "A run is in one of these states (weir list --state STATE):\n\n"
+     "  scheduled  it starts later (--delay)\n"
+     "  ready      it stands in its queue, until a worker has room\n"
+     "  running    a worker runs its Lua\n"
+     "  waiting    for a child, a sleep or the next try of a step; it costs nothing meanwhile\n"
+     "  retrying   an attempt failed, and the next begins later\n"
+     "  completed  it ended with a result\n"
+     "  failed     it ended with an error: weir retry RUN\n"
+     "  cancelled  it was ended from outside: weir cancel RUN\n\n"
+     "An operation of a run is pending (a node of a graph that has not begun), running, "
+     "completed,\n"
+     "failed or cancelled.\n"},
+    {"durations",
+     "A duration is a number with a unit, or several: 250ms, 30s, 5m, 2h, 1d, 1h30m. In Lua a "
+     "number\n"
+     "alone is seconds. --since and --until take one as that long ago, or an instant: 2026-11-21,\n"
+     "\"2026-11-21 12:00\" (the clock here), 2026-11-21T12:00:00Z.\n"},
+};
+
+bool flags_topic(FILE *out, const char *name) {
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        if (strcmp(topics[i].name, name) != 0) continue;
+        fputs(topics[i].text, out);
+        return true;
+    }
+    return false;
+}
+
+// What a command does that its flags do not say.
+static const char *const retry_rules =
+    "\nA retry begins another attempt on the newest code. What has completed is kept; what failed "
+    "and\n"
+    "was not dealt with by the workflow is done again, and so is what it left unfinished. --from\n"
+    "OPERATION does that operation and all that began after it again, --scratch everything. "
+    "Automatic\n"
+    "retries are the workflow's: retry = { attempts = 3, delay = \"1s\", backoff = \"exponential\" "
+    "}.\n";
+
 void flags_usage(FILE *out, const CommandRow *row) {
     if (row) {
         write_command(out, row);
+        if (row == &command_rows[COMMAND_RETRY]) fputs(retry_rules, out);
         return;
     }
     fputs("usage: weir COMMAND [ARGUMENTS] [FLAGS]\n\n", out);
     for (row = command_rows; row->summary; row++)
         fprintf(out, "  %-8s %-15s %s\n", row->name, row->arguments, row->summary);
-    fputs("\nweir help COMMAND shows its flags.\n", out);
+    fputs("\nweir help COMMAND shows its flags and an example; weir help states, durations.\n",
+          out);
 }

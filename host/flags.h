@@ -15,6 +15,7 @@ typedef struct {
     const char *summary;   // NULL: not there yet
     int least, most;       // how many arguments
     const char *json;      // what --json does, where the flag's own help says too little
+    const char *example;
 } CommandRow;
 
 typedef enum {
@@ -64,5 +65,9 @@ const char *flag_spell(const Flag *flag, char name[FLAG_NAME_SIZE], bool capital
 
 // How weir (NULL), or one of its commands, is used.
 void flags_usage(FILE *out, const CommandRow *row);
+
+// Writes what there is to say about a topic that is no command; false when there is none of that
+// name.
+bool flags_topic(FILE *out, const char *name);
 
 #endif

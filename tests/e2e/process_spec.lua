@@ -26,6 +26,13 @@ describe("the command line", function()
     assert.equal(0, reply.status)
     assert.matches("\n  start +%[WORKFLOW%]", reply.stdout)
     assert.equal(support.weir("help", "start").stdout, support.weir("start", "--help").stdout)
+    for name in reply.stdout:gmatch "\n  (%l+) " do
+      local example = support.weir("help", name).stdout:match "\nexample: weir ([^\n]+)"
+      if name ~= "help" and name ~= "version" then assert.equal(name, example and example:match "^%l+", name) end
+      for flag in (example or ""):gmatch "%-%-[%l-]+" do
+        assert.truthy(support.weir("help", name).stdout:find("\n  " .. flag .. " ", 1, true), name .. " " .. flag)
+      end
+    end
   end)
 
   it("ends with 69 where no Redis is, and names the one meant", function()

@@ -53,6 +53,7 @@ local function plain(output)
     line = line:gsub("%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d", "DATE")
       :gsub("%-" .. ("[0-9a-z]"):rep(12), "-ID"):gsub("%d[%d.]*m? ?%d*[%d.]*m?s%f[%W]", "TIME")
       :gsub(("%x"):rep(16), "HASH"):gsub("[%d.]+ MiB", "SIZE"):gsub("commit %d+", "commit N")
+      :gsub("%(host %d+%)", "(host N)")
       :gsub("(%d) workers?", "N workers"):gsub("redis +[%d.]+", "redis V"):gsub(" +", " "):gsub(" $", "")
     -- told only where a run takes its time, as on a machine that has much to do
     if not line:find "^ ?TIME " then lines[#lines + 1] = line end

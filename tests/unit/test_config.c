@@ -174,7 +174,8 @@ static void test_faults_of_the_command_line(void **state) {
     refuses("sevre", EX_USAGE, "there is no command sevre, did you mean serve?; see weir help");
     refuses("serve --worker 3", EX_USAGE, "there is no flag --worker, did you mean --workers?");
     refuses("show", EX_USAGE, "show needs more: weir show RUN [OPERATION]");
-    refuses("start a b", EX_USAGE, "start does not take b; see weir help start");
+    refuses("start a b", EX_USAGE,
+            "start does not take b; data goes with --data JSON, --data @FILE or --data - (stdin)");
     refuses("show a --wait", EX_USAGE, "show does not take --wait; see weir help show");
     refuses("serve --workers", EX_USAGE, "--workers needs a value: N");
     refuses("serve --workers 0", EX_USAGE, "--workers: an integer from 1 to 256, not 0");
@@ -292,6 +293,10 @@ static void test_help_says_what_a_flag_means_to_that_command(void **state) {
     assert_true(tells("test", " go on, and run again what a saved file touches\n"));
     assert_true(tells("list", " how many at most (default 50)\n"));
     assert_true(tells("retry", " how many at most\n"));
+    assert_true(tells("retry", "\nexample: weir retry first\n"));
+    assert_true(tells("retry", "What has completed is kept"));
+    assert_true(tells("states", "  retrying   an attempt failed"));
+    assert_true(tells("durations", "250ms, 30s, 5m, 2h, 1d"));
 }
 
 int main(void) {

@@ -149,6 +149,7 @@ local function lines_of(stats, now)
     terminal.count(stats.runs.going, "ended run"), terminal.number(stats.runs.due),
     terminal.count(stats.runs.deleting, "tree")))
   add("workflows", terminal.number(stats.workflows))
+  if #stats.queues == 0 then add("queues", "nothing is ready") end
   for i, queue in ipairs(stats.queues) do
     local waits = queue.next_created_at ~= json.null
       and (", the next of them created %s ago"):format(terminal.span(now - queue.next_created_at)) or ""
