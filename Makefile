@@ -21,9 +21,17 @@ names := $(foreach library,$(LIBRARIES),$(firstword $(subst :, ,$(library))))
 LIBRARY_FLAGS := $(shell pkg-config --cflags $(names) 2>/dev/null)
 LIBRARY_LINKS := $(shell pkg-config --libs $(names) 2>/dev/null) -lm -pthread
 
+# Lines of the build are short; V=1 shows them whole.
+say = $(if $(V),,@echo '  $(1) $(patsubst $(BUILD)/%,%,$(2))';)
+
+# Sanitizers look for the same themselves, and fortified functions need optimization.
+HARDEN = $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
+         $(if $(SANITIZE),,-fstack-protector-strong -fstack-clash-protection)
+RELRO = -Wl,-z,relro,-z,now
+
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(SANITIZE) $(CFLAGS) -Ihost $(LIBRARY_FLAGS)
-LINK = $(CC) $(SANITIZE) $(CFLAGS) $(LDFLAGS)
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(HARDEN) $(SANITIZE) $(CFLAGS) -Ihost $(LIBRARY_FLAGS)
+LINK = $(CC) $(SANITIZE) $(CFLAGS) $(RELRO) $(LDFLAGS)
 
 sources := $(wildcard host/*.c)
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/assets_table.o
@@ -33,7 +41,7 @@ natives := $(patsubst host/%.c,build/native/weir/native/%.so,$(wildcard host/jso
            build/native/resp.so build/native/clock.so
 assets := $(shell find lua redis-scripts -name '*.lua' 2>/dev/null | LC_ALL=C sort)
 
-build: $(BUILD)/weir ## build build/weir (also plain `make`)
+build: $(BUILD)/weir ## build build/weir (also plain `make`; V=1 shows each command)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,53 +118,55 @@ test-packages:
 
 programs: build $(BUILD)/faulty $(units) $(natives)
 
-# Says what to install before the compiler complains about a header.
+# Says all that is to be installed before the compiler complains about a header.
 $(BUILD)/libraries: Makefile
-	@missing() { echo "weir needs $$1: apt-get install $$2" >&2; exit 1; }; \
-	for tool in pkg-config lua5.4; do command -v $$tool >/dev/null || missing $$tool $$tool; done; \
-	for pair in $(LIBRARIES); do pkg-config --exists $${pair%:*} || missing $${pair%:*} $${pair#*:}; done; \
-	echo '#include <uthash.h>' | $(CC) -E - >/dev/null 2>&1 || missing uthash uthash-dev
+	@missing=; \
+	for tool in pkg-config lua5.4; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	command -v $(firstword $(CC)) >/dev/null || missing="$$missing gcc libc6-dev"; \
+	for pair in $(LIBRARIES); do pkg-config --exists $${pair%:*} 2>/dev/null || missing="$$missing $${pair#*:}"; done; \
+	echo '#include <uthash.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing uthash-dev"; \
+	[ -z "$$missing" ] || { echo "weir needs more to be built: apt-get install$$missing" >&2; exit 1; }
 	@mkdir -p $(@D) && touch $@
 
 $(BUILD)/host/%.o: host/%.c $(BUILD)/libraries
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)$(COMPILE) -MMD -MP -c $< -o $@
 
 $(BUILD)/assets_table.c: host/assets.lua $(assets) $(BUILD)/libraries
-	lua5.4 host/assets.lua $(assets) > $@
+	$(call say,LUA,$@)lua5.4 host/assets.lua $(assets) > $@
 
 $(BUILD)/assets_table.o: $(BUILD)/assets_table.c host/assets.h
-	$(COMPILE) -c $< -o $@
+	$(call say,CC,$@)$(COMPILE) -c $< -o $@
 
 # All but main: a unit test that includes the file under test takes the rest from here.
 $(BUILD)/host.a: $(filter-out $(BUILD)/host/main.o,$(objects))
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/weir: $(objects)
-	$(LINK) $^ $(LIBRARY_LINKS) -o $@
+	$(call say,LD,$@)$(LINK) $^ $(LIBRARY_LINKS) -o $@
 
 $(BUILD)/faulty: $(BUILD)/weir $(faults)
-	$(COMPILE) $(faults) $(objects) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
+	$(call say,LD,$@)$(COMPILE) $(faults) $(objects) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host.a
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP $< $(BUILD)/host.a $(LDFLAGS) $(LIBRARY_LINKS) -lcmocka -o $@
+	$(call say,LD,$@)$(COMPILE) -MMD -MP $< $(BUILD)/host.a $(LDFLAGS) $(LIBRARY_LINKS) -lcmocka -o $@
 
 $(BUILD)/bench: $(wildcard tests/bench/*.[ch]) $(BUILD)/host.a
-	$(COMPILE) $(filter %.c %.a,$^) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
+	$(call say,LD,$@)$(COMPILE) $(filter %.c %.a,$^) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
 
 build/native/weir/native/%.so: host/%.c $(wildcard host/*.h) $(BUILD)/libraries
 	@mkdir -p $(@D)
-	$(COMPILE) -fPIC -shared $< -o $@
+	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< -o $@
 
 # What the specs of the Redis scripts talk through.
 build/native/resp.so: tests/support/resp.c $(BUILD)/libraries
 	@mkdir -p $(@D)
-	$(COMPILE) -fPIC -shared $< $(shell pkg-config --libs hiredis 2>/dev/null) -o $@
+	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< $(shell pkg-config --libs hiredis 2>/dev/null) -o $@
 
 # What moves the clock of a story's Redis.
 build/native/clock.so: tests/support/clock.c $(BUILD)/libraries
 	@mkdir -p $(@D)
-	$(COMPILE) -fPIC -shared $< -o $@
+	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< -o $@
 
 -include $(objects:.o=.d) $(units:=.d)

@@ -77,7 +77,8 @@ local SIDE_BY_SIDE = { spec = true, random = true }
 
 local passed, failed = 0, 0
 
--- Counts one line of TAP. The comments that follow a failure explain it, so they are shown.
+-- Counts one line of TAP. The comments that follow a failure explain it, so they are shown. All else that a program
+-- says is kept for its end: where nothing failed, it is the log of faults that the tests provoke.
 local function count(line, state)
   if line:find("^ok%s") then
     passed, state.explaining = passed + 1, false
@@ -86,8 +87,10 @@ local function count(line, state)
     print("  " .. line)
   elseif line:find("^1%.%.%d+") then
     state.planned, state.explaining = true, false
-  elseif state.explaining or not line:find("^#") then
+  elseif state.explaining then
     print("    " .. line)
+  elseif not line:find("^#") then
+    table.insert(state.said, "    " .. line)
   end
 end
 
@@ -96,11 +99,12 @@ local function begin(command)
 end
 
 local function run(command, output)
-  local state = { explaining = false, planned = false }
+  local state = { explaining = false, planned = false, said = {} }
   local before = failed
   for line in output:lines() do count(line, state) end
   local _, how, code = output:close()
   if code == 0 and state.planned then return end
+  for _, line in ipairs(state.said) do print(line) end
   -- failures already counted explain a bad status; a death, or an end before the plan, does not
   if failed > before and how == "exit" and state.planned then return end
   failed = failed + 1

@@ -85,6 +85,15 @@ describe("a password", function()
   end)
 end)
 
+describe("a machine without compiler or libraries", function()
+  it("is told all packages that are missing at once", function()
+    local command = ("PATH=%s $(command -v make) SHELL=/bin/sh BUILD=%s/b CC=none build 2>&1"):format(folder, folder)
+    local listing <close> = assert(io.popen(command))
+    local text = listing:read "a"
+    assert.matches("to be built: apt%-get install pkg%-config lua5.4 gcc libc6%-dev [^\n]*libuv1%-dev", text)
+  end)
+end)
+
 describe("text of others", function()
   local ESCAPES = "\27]0;x\7\u{9b}2J\u{202e}\255"
 
@@ -140,7 +149,7 @@ describe("a user of Redis with the rights of the README", function()
   setup(function() redis = support.restricted_redis() end)
 
   teardown(function()
-    host:stop()
+    if host then host:stop() end
     redis:stop()
   end)
 
