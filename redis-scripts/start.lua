@@ -2,7 +2,7 @@
 -- args   run  workflow  data  seed  any("1"|"")  n  (option value)×n     options: queue priority delay_ms tags
 --                                                                       dedupe within_ms: see invoke
 -- moves  (none) -> ready | scheduled
---        seed: also what a start is known by that is sent again, within a minute, when its run has ended and gone
+--        seed: also what a start is known by that is sent again, within 10 s, when its run has ended and gone
 -- reply  started             exists workflow data state             unknown: nobody has announced the workflow
 --        earlier run         that one stands for what is asked for with this key
 --        deleting            the tree that had this id is not gone yet; a step of that was done: ask again

@@ -12,7 +12,7 @@ local REST_MS, REST_LATE_MS, REST_VERY_LATE_MS = 10, 5, 2
 local LATE_MS, VERY_LATE_MS = 1000, 5000
 local AT_ONCE = 10 -- deletions, and lists, looked at in one call
 
-local REMEMBERED_MS = 60000 -- much longer than a client goes on sending a start whose reply it lacks
+local REMEMBERED_MS = 10000 -- twice as long as a client goes on sending a start whose reply it lacks
 local FORGOTTEN = 1000 -- of those remembered, a call
 
 -- A root goes. Its start may be sent again for a while, and is to begin nothing then.
