@@ -107,6 +107,16 @@ void batch_integer(Batch *batch, int64_t integer) {
     append_integer(batch, integer);
 }
 
+Batch *batch_copy(const Batch *batch) {
+    assert(batch->owed == 0);
+    Batch *copy = batch_new(batch->room);
+    size_t weight = batch_weight(batch);
+    memcpy(reserve(copy, weight), batch->bytes + batch->room, weight);
+    copy->end += weight;
+    copy->arguments = batch->arguments;
+    return copy;
+}
+
 Batch *batch_split(Batch *batch) {
     assert(batch->owed == 0 && batch->group_count > 0 && !batch->sent);
     Group last = batch->groups[--batch->group_count];

@@ -18,6 +18,8 @@ typedef struct Answer Answer;
 // What becomes of a group. `reply` is borrowed until the callback returns.
 typedef void GroupReplied(void *about, const Reply *reply);
 
+enum { BATCH_WORKER = 48 }; // "<host>.<thread>"
+
 typedef struct {
     GroupReplied *on_replied;
     void *about;
@@ -40,7 +42,8 @@ struct Batch {
     // store.c's
     void (*on_replied)(void *owner, Batch *batch, const Answer *answer);
     void *owner;
-    int64_t capacity; // how many runs it asks for
+    char worker[BATCH_WORKER]; // in whose name it is sent, empty: in the store's
+    int64_t capacity;          // how many runs it asks for
     bool sent;
     bool unknown; // sent on a connection that died: Redis may have run it
     bool refused; // was under way when Redis refused it, or one beside it
@@ -61,6 +64,9 @@ void batch_integer(Batch *batch, int64_t integer);
 
 // Bytes of its groups.
 size_t batch_weight(const Batch *batch);
+
+// The same groups once more, whose replies are told to nobody.
+Batch *batch_copy(const Batch *batch);
 
 // Takes the last group out, into a batch of its own.
 Batch *batch_split(Batch *batch);

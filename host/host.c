@@ -22,7 +22,8 @@ enum {
     TICK_MS = 500,
     SILENCE_MS = 2000, // of Redis: then a host that is stopping waits for it no more
     LISTEN_MS = 100,   // between two looks
-    WATCH_MS = 25,     // while a worker is in Lua
+    WATCH_MS = 10,     // while a worker is in Lua
+    FLUSH_MS = 10,     // a turn that lasts longer holds up no outcome
     LONG_MS = 50       // a turn that lasts longer keeps others waiting
 };
 
@@ -121,6 +122,11 @@ static void take_waiting(void *about, const char *id, int64_t turn) {
     upkeep_waiting(((Stall *)about)->upkeep, id, turn);
 }
 
+static void send_gathered(void *about, const Batch *gathered) {
+    Stall *stall = about;
+    upkeep_send_for(stall->upkeep, stall->worker, gathered);
+}
+
 static void condemn(Host *host, int number, Watch *watch) {
     const char *id = watch_condemn(watch, clock_ms(), host->config->stuck_ms);
     if (!id) return;
@@ -129,8 +135,9 @@ static void condemn(Host *host, int number, Watch *watch) {
     upkeep_abort(host->upkeep, id);
 }
 
-// What a worker cannot do for itself while it is in Lua: the runs that wait behind a long turn go
-// back to Redis, and a turn that does not end is ended with the process.
+// The main thread does for a worker what that cannot do while it is in Lua: it sends what has
+// gathered before a long turn, gives the runs that wait behind it back to Redis, and ends a turn
+// that does not end, with the process.
 static void on_watch(uv_timer_t *timer) {
     Host *host = timer->data;
     bool active = false;
@@ -138,6 +145,7 @@ static void on_watch(uv_timer_t *timer) {
         Watch *watch = worker_watch(host->workers[i]);
         Stall stall = {host->upkeep, i + 1};
         WatchTaker taker = {&stall, see_turn, take_waiting};
+        watch_flush(watch, clock_ms(), FLUSH_MS, send_gathered, &stall);
         if (watch_take(watch, clock_ms(), LONG_MS, &taker)) upkeep_relieve(host->upkeep);
         condemn(host, i + 1, watch);
         active = watch_look(watch) || active;

@@ -18,8 +18,8 @@
 //                                                  LOADING
 //
 // In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
-// on. In READY, FETCHING and WAITING none does, so only there it may be dropped. A READY run may
-// also be taken away by the main thread, which then speaks for it (watch.h); here it is forgotten.
+// on. In READY, FETCHING and WAITING none does. A run that waits for its turn (LOADING, FETCHING,
+// READY) may be taken away by the main thread, which then speaks for it (watch.h).
 #include "run.h"
 
 #include "log.h"
@@ -58,6 +58,9 @@ struct Run {
     size_t warm_bytes;   // when WAITING: the memory it is counted with
     bool cautious;       // it foresaw wrongly once
     bool refused;        // Redis refused what its last turn said
+    bool in_line;        // it has a place in the watch
+    bool asked;          // a group under way asks for its record
+    bool disowned;       // forgotten meanwhile: the reply to that group frees it
     Reports reports;     // of its last turn, which Redis has not recorded yet
     char id[];
 };
@@ -102,17 +105,25 @@ static void count_ready(Run *run, size_t change) {
     if (run->place.last) run->runs->suspects += change;
 }
 
+// From here on the main thread may take it away. Its turn is known.
+static void enter_line(Run *run) {
+    if (run->in_line) return;
+    run->in_line = true;
+    watch_add(&run->runs->watch, &run->place);
+}
+
 static void make_ready(Run *run) {
     run->state = RUN_READY;
-    run->place.last = is_suspect(run);
+    enter_line(run);
+    watch_ready(&run->runs->watch, &run->place, is_suspect(run));
     count_ready(run, 1);
-    watch_add(&run->runs->watch, &run->place);
 }
 
 // It does not wait for its turn any more.
 static void leave_line(Run *run) {
-    if (run->state != RUN_READY) return;
-    count_ready(run, (size_t)-1);
+    if (!run->in_line) return;
+    if (run->state == RUN_READY) count_ready(run, (size_t)-1);
+    run->in_line = false;
     watch_remove(&run->runs->watch, &run->place);
 }
 
@@ -138,7 +149,8 @@ static void forget(Run *run) {
     if (run->lua) vm_forget(runs->vm, run->lua);
     reports_clear(&run->reports);
     HASH_DEL(runs->by_id, run);
-    free(run);
+    run->disowned = run->asked;
+    if (!run->asked) free(run);
 }
 
 static void know(Run *run, int64_t number) {
@@ -172,6 +184,7 @@ static void begin(Run *run, const Reply *claim) {
     const char *cursor = reply_text(reply_at(claim, COLD_CURSOR));
     run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
     run->deaths = reply_integer(reply_at(claim, COLD_DEATHS));
+    enter_line(run);
     if (!vm_has_bundle(runs->vm, hash)) {
         fetch(run, hash);
         return;
@@ -220,10 +233,13 @@ void runs_claim(Runs *runs, const Reply *claim) {
     if (run && !run->place.taken && warm && go_on(run, claim)) return;
     if (run) forget(run); // Redis had given up that this worker holds it
     run = add(runs, id);
-    if (warm)
+    if (warm) {
+        run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
+        enter_line(run);
         load(run, FIRST_PAGE);
-    else
+    } else {
         begin(run, claim);
+    }
 }
 
 void runs_adopt(Runs *runs, const char *id) {
@@ -237,6 +253,11 @@ void runs_adopt(Runs *runs, const char *id) {
 
 static void on_loaded(void *about, const Reply *reply) {
     Run *run = about;
+    run->asked = false;
+    if (run->disowned) {
+        free(run);
+        return;
+    }
     assert(run->state == RUN_LOADING);
     if (reply_is(reply_at(reply, CLAIM_WORD), "cold"))
         begin(run, reply);
@@ -247,6 +268,7 @@ static void on_loaded(void *about, const Reply *reply) {
 static void load(Run *run, const char *cursor) {
     Batch *batch = run->runs->batch;
     run->state = RUN_LOADING;
+    run->asked = true;
     batch_group(batch, "load", 2, on_loaded, run);
     batch_text(batch, run->id);
     batch_text(batch, cursor);
@@ -320,7 +342,7 @@ enum { LATELY = 8 }; // turns
 static int let_run(Run *run, size_t *effects) {
     Runs *runs = run->runs;
     uint64_t began = uv_hrtime();
-    watch_begin(&runs->watch, &run->place);
+    watch_begin(&runs->watch, &run->place, runs->batch->group_count ? runs->batch : NULL);
     int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
     watch_end(&runs->watch);
     runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / LATELY;
@@ -388,6 +410,7 @@ void runs_turn(Runs *runs) {
         return;
     }
     count_ready(run, (size_t)-1);
+    run->in_line = false;
     if (plain)
         give_turn(run);
     else
@@ -405,7 +428,7 @@ void runs_give_back(Runs *runs) {
     while ((next = watch_next(&runs->watch, true))) {
         Run *run = (Run *)next;
         count_ready(run, (size_t)-1);
-        run->state = RUN_RUNNING; // no longer in line
+        run->in_line = false;
         batch_group(runs->batch, "give_back", 2, NULL, NULL);
         batch_text(runs->batch, run->id);
         batch_integer(runs->batch, run->place.turn);

@@ -254,7 +254,8 @@ static char *write_text(char *at, const char *text) {
 static char *write_header(const Store *store, Batch *batch) {
     const TextList *queues = &store->config->queues;
     int64_t capacity = batch->unknown ? 0 : batch->capacity;
-    int64_t queue_count = store->worker[0] ? queues->count : 0; // a client serves none
+    const char *worker = batch->worker[0] ? batch->worker : store->worker;
+    int64_t queue_count = worker[0] ? queues->count : 0; // a client serves none
     char *at = store->header;
     *at++ = '*';
     at += integer_write(at, (int64_t)(batch->arguments + 7) + queue_count);
@@ -264,7 +265,7 @@ static char *write_header(const Store *store, Batch *batch) {
     at = write_text(at, store->sha);
     at = write_text(at, "1");
     at = write_text(at, store->key);
-    at = write_text(at, store->worker);
+    at = write_text(at, worker);
     at = write_integer(at, capacity);
     at = write_integer(at, queue_count);
     for (int64_t i = 0; i < queue_count; i++) at = write_text(at, queues->items[i]);
@@ -296,6 +297,13 @@ void store_call(Store *store, Batch *batch, int64_t capacity,
     batch->owner = owner;
     DL_APPEND(store->batches, batch);
     if (store->state == STORE_READY) send_batch(store, batch);
+}
+
+void store_call_for(Store *store, const char *worker, const Batch *batch,
+                    void (*replied)(void *owner, Batch *batch, const Answer *answer), void *owner) {
+    Batch *copy = batch_copy(batch);
+    snprintf(copy->worker, sizeof copy->worker, "%s", worker);
+    store_call(store, copy, 0, replied, owner);
 }
 
 static bool read_answer(const Reply *reply, Answer *answer) {

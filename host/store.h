@@ -55,6 +55,12 @@ void store_name(Store *store, const char *worker);
 // A batch with room for this store's header.
 Batch *store_batch(const Store *store);
 
+// Sends the groups of another worker's batch in that worker's name. It sends the batch itself as
+// well, and hears the replies then.
+void store_call_for(Store *store, const char *worker, const Batch *batch,
+                    void (*on_replied)(void *owner, Batch *batch, const Answer *answer),
+                    void *owner);
+
 // Sends it now, or as soon as Redis can be talked to. The store owns the batch from here on.
 void store_call(Store *store, Batch *batch, int64_t capacity,
                 void (*on_replied)(void *owner, Batch *batch, const Answer *answer), void *owner);

@@ -425,6 +425,13 @@ void upkeep_relieve(Upkeep *upkeep) {
         batch_free(batch);
 }
 
+void upkeep_send_for(Upkeep *upkeep, int worker, const Batch *gathered) {
+    char name[BATCH_WORKER];
+    if (upkeep->state != UPKEEP_SERVING) return;
+    snprintf(name, sizeof name, "%lld.%d", (long long)upkeep->host, worker);
+    store_call_for(upkeep->store, name, gathered, on_replied, upkeep);
+}
+
 // ---- the end ------------------------------------------------------------------------------------
 
 void upkeep_leave(Upkeep *upkeep) {

@@ -45,6 +45,9 @@ void upkeep_stalled(Upkeep *upkeep, int worker, const char *run_id, int64_t turn
 void upkeep_waiting(Upkeep *upkeep, const char *run_id, int64_t turn);
 void upkeep_relieve(Upkeep *upkeep);
 
+// A worker is in a long turn: what its other runs have said before is sent for it.
+void upkeep_send_for(Upkeep *upkeep, int worker, const Batch *gathered);
+
 // The workers of this host take no more runs: Redis must not count on them.
 void upkeep_leave(Upkeep *upkeep);
 

@@ -23,24 +23,39 @@ void watch_add(Watch *watch, Waiting *run) {
     pthread_mutex_unlock(&watch->lock);
 }
 
+void watch_ready(Watch *watch, Waiting *run, bool last) {
+    pthread_mutex_lock(&watch->lock);
+    run->ready = true;
+    run->last = last;
+    if (!run->taken) {
+        DL_DELETE(watch->waiting, run);
+        DL_APPEND(watch->waiting, run);
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
 void watch_remove(Watch *watch, Waiting *run) {
     pthread_mutex_lock(&watch->lock);
     if (run->taken)
         DL_DELETE(watch->taken, run);
     else
         DL_DELETE(watch->waiting, run);
-    run->taken = false;
+    run->taken = run->ready = false;
     pthread_mutex_unlock(&watch->lock);
 }
 
 Waiting *watch_next(Watch *watch, bool suspects) {
-    Waiting *run;
+    Waiting *run, *suspect = NULL;
     pthread_mutex_lock(&watch->lock);
     DL_FOREACH(watch->waiting, run) {
-        if (!run->last) break;
+        if (run->ready && !run->last) break;
+        if (run->ready && !suspect) suspect = run;
     }
-    if (!run && suspects) run = watch->waiting;
-    if (run) DL_DELETE(watch->waiting, run);
+    if (!run && suspects) run = suspect;
+    if (run) {
+        DL_DELETE(watch->waiting, run);
+        run->ready = false;
+    }
     pthread_mutex_unlock(&watch->lock);
     return run;
 }
@@ -52,11 +67,11 @@ Waiting *watch_taken(Watch *watch) {
     return run;
 }
 
-void watch_begin(Watch *watch, const Waiting *run) {
+void watch_begin(Watch *watch, const Waiting *run, const struct Batch *gathered) {
     pthread_mutex_lock(&watch->lock);
     bool first = watch->unwatched;
-    watch->unwatched = false;
-    watch->reported = false;
+    watch->unwatched = watch->reported = watch->flushed = false;
+    watch->gathered = gathered;
     watch->turns++;
     watch->id = run->id;
     watch->turn = run->turn;
@@ -94,6 +109,17 @@ bool watch_look(Watch *watch) {
     watch->unwatched = !active;
     pthread_mutex_unlock(&watch->lock);
     return active;
+}
+
+void watch_flush(Watch *watch, int64_t now_ms, int64_t limit_ms,
+                 void (*send)(void *about, const struct Batch *gathered), void *about) {
+    pthread_mutex_lock(&watch->lock);
+    bool over = watch->id && !watch->flushed && now_ms - watch->entered_ms >= limit_ms;
+    if (over) {
+        watch->flushed = true;
+        if (watch->gathered) send(about, watch->gathered);
+    }
+    pthread_mutex_unlock(&watch->lock);
 }
 
 bool watch_take(Watch *watch, int64_t now_ms, int64_t limit_ms, const WatchTaker *taker) {

@@ -18,22 +18,25 @@ struct Waiting {
     Waiting *prev, *next;
     const char *id;
     int64_t turn; // the number of the turn that it waits for
-    bool last;    // it has its turn when no other run waits
+    bool ready;   // it may have it now
+    bool last;    // it has its turn when no other run is ready
     bool taken;   // the main thread gives it back to Redis: the worker must forget it
 };
 
 typedef struct {
     pthread_mutex_t lock;
-    Waiting *waiting;         // for their turn, first come first
-    Waiting *taken;           // taken away, until the worker forgets them
-    const char *id;           // the run whose turn it is, NULL: none
-    int64_t turn;             // its number
-    int64_t entered_ms;       // when the turn began, by clock_ms
+    Waiting *waiting;             // for their turn, first come first
+    Waiting *taken;               // taken away, until the worker forgets them
+    const struct Batch *gathered; // what other runs have said and was not sent yet, or NULL
+    const char *id;               // the run whose turn it is, NULL: none
+    int64_t turn;                 // its number
+    int64_t entered_ms;           // when the turn began, by clock_ms
     _Atomic int64_t since_ms; // when it began or last came on: a replay that passes an operation
     uint64_t turns;           // begun so far
     uint64_t turns_seen;      // by the last look
     bool unwatched;           // the main thread does not look until it is told of a turn
     bool reported;            // the main thread has told Redis of this turn
+    bool flushed;             // and has sent what had gathered before it
     bool condemned;           // it never ends its turn
     void (*on_first)(void *about); // a turn begins that the main thread does not watch; may be NULL
     void *about;
@@ -44,14 +47,17 @@ void watch_close(Watch *watch);
 
 // ---- for the worker's thread
 
-// The run waits for its turn; it does not any more, also when it was taken.
+// The run waits for its turn; it may have it now, behind all others; it does not wait any more,
+// also when it was taken.
 void watch_add(Watch *watch, Waiting *run);
+void watch_ready(Watch *watch, Waiting *run, bool last);
 void watch_remove(Watch *watch, Waiting *run);
-// Takes out the run that is next; with `suspects`, also one of those that come last. Or NULL.
+// Takes out the ready run that is next; with `suspects`, also one of those that come last. Or NULL.
 Waiting *watch_next(Watch *watch, bool suspects);
 // A run that the main thread has taken away, or NULL.
 Waiting *watch_taken(Watch *watch);
-void watch_begin(Watch *watch, const Waiting *run);
+// Until the turn ends nothing is added to `gathered`.
+void watch_begin(Watch *watch, const Waiting *run, const struct Batch *gathered);
 // Does not return when the turn was condemned: the process is about to abort.
 void watch_end(Watch *watch);
 // The turn has come on: the time that it may take counts anew. `watch` is a Watch.
@@ -64,6 +70,11 @@ bool watch_has_turn(Watch *watch);
 
 // Whether a turn was under way since the last look. If not, `on_first` tells of the next one.
 bool watch_look(Watch *watch);
+
+// When the turn has lasted for `limit_ms`: calls `send`, once, with what has gathered before it, if
+// anything has. Under the lock. The worker will send it, too.
+void watch_flush(Watch *watch, int64_t now_ms, int64_t limit_ms,
+                 void (*send)(void *about, const struct Batch *gathered), void *about);
 
 // When the turn has lasted for `limit_ms`, and this was not told yet: calls `see` with the run that
 // has it and for how long, then `take` for each run that waits, which is thereby taken away. Both

@@ -61,7 +61,6 @@ struct Worker {
     bool stopping;
     bool behind;            // more is to be deleted than the host keeps up with
     uint64_t sweep_at;      // when to look next whether it does, by the loop's clock
-    bool gave_back;         // after stop_asked, what waited for its turn
     uint64_t gathers_since; // by uv_hrtime: when the batch got its first group, 0: it has none
 };
 
@@ -228,10 +227,7 @@ static void give_turns(Worker *worker) {
         runs_turn(runs);
         keep_light(worker);
     }
-    if (worker->stopping && !worker->gave_back && worker->host) {
-        worker->gave_back = true;
-        runs_give_back(runs);
-    }
+    if (worker->stopping && worker->host) runs_give_back(runs);
 }
 
 static void on_prepared(uv_prepare_t *prepare) {

@@ -55,11 +55,12 @@ end
 
 local SUSPECT = 2 -- deaths; as host/run.c has it
 
--- The run that had its turn in a worker when its process ended, or nil. Before any run of the host is taken back.
-local function had_turn(worker, about)
-  local id, turn = string.match(about or "", "^(.-)\t(%d+)\t")
+--- The run that is in a long turn in a worker, or was when its process ended, and since when; or nil. `report` is what
+--- its host told of the turn; it is over when the run has come to another turn.
+function reaping.long_turn(worker, report)
+  local id, turn, since = string.match(report or "", "^(.-)\t(%d+)\t(%d+)$")
   local run = id and lib.load(id)
-  return run and run.state == "running" and run.holder == worker and run.turn == tonumber(turn) and id or nil
+  if run and run.state == "running" and run.holder == worker and run.turn == tonumber(turn) then return id, since end
 end
 
 -- Note once, in fields of the host, which runs are to blame: it may take many calls to take back what it held.
@@ -75,7 +76,7 @@ local function find_blamed(host, threads)
   local lines = {}
   for thread = 1, threads do
     local worker = host .. "." .. thread
-    local id = had_turn(worker, call("HGET", about, "turn:" .. thread))
+    local id = reaping.long_turn(worker, call("HGET", about, "turn:" .. thread))
     if not id and alone and alone.holder == worker then id = alone.id end
     blamed[worker] = id
     if id then lines[#lines + 1] = thread .. "\t" .. id .. "\n" end

@@ -79,6 +79,15 @@ describe("stalled", function()
     assert.same({ { "stalled" }, { "relieved" } }, main:ask(0, report(2, "one", { "relieve", "two", 0 })).groups)
   end)
 
+  it("is shown until the run has come to its next turn", function()
+    store:start "slow"
+    a:claim(1)
+    main:ask(0, report(1, "slow"))
+    assert.same({ "turns", a.name, "node", "slow", tostring(store.now - 60) }, store:say "turns")
+    a:turn "slow"
+    assert.same({ "turns" }, store:unchanged(function() return store:say "turns" end))
+  end)
+
   it("lets nobody count on the worker", function()
     local heard = store:listen("wake:" .. store.host)
     store:start "slow"

@@ -279,7 +279,7 @@ describe("the command line", function()
     assert.is_true(stats.hosts[1].alive)
     assert.equal(2, stats.hosts[1].workers)
     assert.equal("everysec", stats.redis.durability)
-    assert.truthy(good("stats"):find("hosts      %S+ %(host %d+%): 2 workers, holding"))
+    assert.truthy(good("stats"):find("hosts      %S+: 2 workers, holding"))
   end)
 
   it("ends without a word when nobody reads on", function()

@@ -400,6 +400,10 @@ static void take(void *about, const char *id, int64_t turn) {
     snprintf(taken + used, sizeof taken - used, " %s@%lld", id, (long long)turn);
 }
 
+static void copy(void *about, const Batch *gathered) {
+    *(Batch **)about = batch_copy(gathered);
+}
+
 static const WatchTaker taker = {NULL, see, take};
 
 static void test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten(void **state) {
@@ -409,7 +413,8 @@ static void test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten(void 
     claim("(cold c 3 0 b1 0 '')");
     Waiting *a = watch_next(&runs.watch, false);
     runs.ready--;
-    watch_begin(&runs.watch, a);
+    ((Run *)a)->in_line = false;
+    watch_begin(&runs.watch, a, NULL);
     int64_t now = clock_ms();
     assert_false(watch_take(&runs.watch, now, 1000, &taker));
     assert_true(watch_take(&runs.watch, now + 1000, 1000, &taker));
@@ -431,7 +436,7 @@ static void test_a_run_that_was_taken_away_may_come_again(void **state) {
     claim("(cold a 1 0 b1 0 '')");
     claim("(cold b 2 0 b1 0 '')");
     runs_turn(&runs);
-    watch_begin(&runs.watch, &find(&runs, "a")->place);
+    watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
     assert_true(watch_take(&runs.watch, clock_ms(), 0, &taker));
     watch_end(&runs.watch);
     claim("(cold b 2 0 b1 0 '')");
@@ -439,6 +444,46 @@ static void test_a_run_that_was_taken_away_may_come_again(void **state) {
     runs_drop_taken(&runs);
     assert_int_equal(runs.ready, 1);
     assert_non_null(find(&runs, "b"));
+    answer("((done))");
+}
+
+static void test_a_run_that_is_taken_away_while_it_is_loaded_may_come_again(void **state) {
+    (void)state;
+    claim("(cold a 1 0 b1 0 '')");
+    claim("(warm b 2 1\tpay)"); // its coroutine is not here: it is loaded
+    Batch *asked = runs.batch;
+    runs.batch = batch_new(0);
+    runs_turn(&runs);
+    watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
+    assert_true(watch_take(&runs.watch, clock_ms(), 0, &taker));
+    assert_string_equal(taken, "a@1: b@2");
+    watch_end(&runs.watch);
+    runs_drop_taken(&runs);
+    assert_null(find(&runs, "b"));
+    claim("(cold b 2 0 b1 0 '')");
+    Reply *late = unit_reply("((cold b 2 0 b1 0 ''))");
+    batch_settle(asked, late); // of the one that was dropped
+    freeReplyObject(late);
+    batch_free(asked);
+    assert_int_equal(runs.ready, 1);
+    answer("((done))");
+}
+
+static void test_what_gathered_before_a_long_turn_is_sent(void **state) {
+    (void)state;
+    claim("(cold a 1 0 b1 0 '')");
+    runs_turn(&runs);
+    watch_begin(&runs.watch, &find(&runs, "a")->place, runs.batch);
+    Batch *sent = NULL;
+    watch_flush(&runs.watch, clock_ms(), 1000, copy, &sent);
+    assert_null(sent);
+    watch_flush(&runs.watch, clock_ms(), 0, copy, &sent);
+    assert_string_equal(unit_groups(sent), "turn 5 a 1 0 effect 7");
+    batch_free(sent);
+    sent = NULL;
+    watch_flush(&runs.watch, clock_ms(), 0, copy, &sent); // once a turn
+    assert_null(sent);
+    watch_end(&runs.watch);
     answer("((done))");
 }
 
@@ -486,7 +531,7 @@ static void test_the_watchdog_condemns_only_what_takes_too_long(void **state) {
     Watch *watch = &runs.watch;
     Waiting run = {.id = "r"};
     assert_null(watch_condemn(watch, clock_ms(), 0));
-    watch_begin(watch, &run);
+    watch_begin(watch, &run, NULL);
     assert_null(watch_condemn(watch, clock_ms(), 60000));
     assert_string_equal(watch_condemn(watch, clock_ms() + 60000, 60000), "r");
     assert_null(watch_condemn(watch, clock_ms() + 60000, 60000)); // once
@@ -498,7 +543,7 @@ static void test_the_watchdog_condemns_only_what_takes_too_long(void **state) {
 static void test_a_turn_that_comes_on_is_not_condemned(void **state) {
     (void)state;
     Waiting run = {.id = "r"};
-    watch_begin(&runs.watch, &run);
+    watch_begin(&runs.watch, &run, NULL);
     runs.watch.since_ms -= 50000;
     watch_progress(&runs.watch);
     assert_null(watch_condemn(&runs.watch, clock_ms(), 50000));
@@ -518,13 +563,13 @@ static void test_the_first_turn_after_a_quiet_time_is_told(void **state) {
     firsts = 0;
     runs.watch.on_first = on_first;
     for (int i = 0; i < 3; i++) {
-        watch_begin(&runs.watch, &run);
+        watch_begin(&runs.watch, &run, NULL);
         watch_end(&runs.watch);
     }
     assert_int_equal(firsts, 1);
     assert_true(watch_look(&runs.watch));  // there were turns
     assert_false(watch_look(&runs.watch)); // since then there was none
-    watch_begin(&runs.watch, &run);
+    watch_begin(&runs.watch, &run, NULL);
     assert_true(watch_look(&runs.watch));
     watch_end(&runs.watch);
     assert_int_equal(firsts, 2);
@@ -554,6 +599,8 @@ int main(void) {
         TEST(test_a_coroutine_at_another_turn_than_redis_is_loaded_anew),
         TEST(test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten),
         TEST(test_a_run_that_was_taken_away_may_come_again),
+        TEST(test_a_run_that_is_taken_away_while_it_is_loaded_may_come_again),
+        TEST(test_what_gathered_before_a_long_turn_is_sent),
         TEST(test_what_waits_for_its_turn_is_given_back),
         TEST(test_suspects_come_last_and_one_at_a_time),
         TEST(test_the_first_turn_after_a_quiet_time_is_told),

@@ -130,8 +130,15 @@ local function gather()
   for i, host in ipairs(hosts) do
     stats.hosts[i] = {
       host = math.tointeger(tonumber(host.host)), node = host.node, workers = host.workers, held = host.held,
-      queues = json.array(host.queues), alive = store.is_alive(host, now),
+      queues = json.array(host.queues), alive = store.is_alive(host, now), turns = json.array {},
     }
+  end
+  for _, turn in ipairs((store.turns())) do
+    for i, host in ipairs(hosts) do
+      if turn.worker:match "^%d+" == host.host then
+        table.insert(stats.hosts[i].turns, { worker = turn.thread, run = turn.run, since = turn.since })
+      end
+    end
   end
   return stats, now
 end
@@ -159,8 +166,11 @@ local function lines_of(stats, now)
   if stats.unknown > 0 then add("unknown", terminal.count(stats.unknown, "run") .. " of workflows no host knows") end
   if #stats.hosts == 0 then add("hosts", "none") end
   for i, host in ipairs(stats.hosts) do
-    add(i == 1 and "hosts" or "", ("%s (host %d): %s, holding %s%s"):format(terminal.plain(host.node), host.host,
+    add(i == 1 and "hosts" or "", ("%s: %s, holding %s%s"):format(terminal.plain(host.node),
       terminal.count(host.workers, "worker"), terminal.count(host.held, "run"), host.alive and "" or ", gone"))
+    for _, turn in ipairs(host.turns) do
+      add("", ("worker %d in %s for %s"):format(turn.worker, terminal.plain(turn.run), terminal.span(now - turn.since)))
+    end
   end
   local memory = stats.redis.memory_bytes
   add("redis", ("%s, durability %s%s, commit %d"):format(stats.redis.version, stats.redis.durability,

@@ -311,6 +311,27 @@ function store.hosts()
   return hosts, now
 end
 
+---@class weir.Turn a turn that has lasted for 50 ms or more, and goes on
+---@field worker string "<host>.<thread>"
+---@field thread integer
+---@field node string
+---@field run string
+---@field since integer an instant in ms
+
+---@return weir.Turn[]
+---@return integer now_ms
+function store.turns()
+  local replies, now = store.call({ "turns" })
+  local reply, turns = replies[1], {}
+  for i = 2, #reply, 4 do
+    turns[#turns + 1] = {
+      worker = reply[i], thread = math.tointeger(tonumber(reply[i]:match "%d+$")), node = reply[i + 1], run = reply[i + 2],
+      since = instant(reply[i + 3]),
+    }
+  end
+  return turns, now
+end
+
 ---What Redis tells of itself.
 ---@param section string of INFO
 ---@return table<string, string>

@@ -33,9 +33,22 @@ local function of_queue(glance, now)
     return ('it has waited %s in queue "%s", which no host serves; start one that does (weir serve --queues %s)')
       :format(waited, glance.queue, glance.queue)
   end
-  local ahead = glance.ahead or 0
-  return ('it has stood for %s in queue "%s" %s; a worker takes it as soon as one has room'):format(
-    waited, glance.queue, ahead == 0 and "as the next" or "behind " .. terminal.count(ahead, "other run"))
+  local ahead, busy = glance.ahead or 0, ""
+  local turn = store.turns()[1]
+  if turn then
+    busy = (" (worker %d of %s has been in %s for %s)"):format(turn.thread, turn.node, turn.run, span(turn.since, now))
+  end
+  return ('it has stood for %s in queue "%s" %s; a worker takes it as soon as one has room%s'):format(
+    waited, glance.queue, ahead == 0 and "as the next" or "behind " .. terminal.count(ahead, "other run"), busy)
+end
+
+-- A worker as people know it.
+local function worker_name(holder)
+  local host, thread = holder:match "^(%d+)%.(%d+)$"
+  for _, one in ipairs((store.hosts())) do
+    if one.host == host then return ("%s of %s"):format(thread, one.node) end
+  end
+  return holder
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -132,7 +145,7 @@ local function of_running(glance, run, now)
   for _, operation in ipairs(run.operations) do
     last = math.max(last, operation.started_at or 0, operation.finished_at or 0)
   end
-  return ("worker %s runs its Lua, and has recorded nothing for %s"):format(glance.holder, span(last, now))
+  return ("worker %s runs its Lua, and has recorded nothing for %s"):format(worker_name(glance.holder), span(last, now))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -191,7 +204,8 @@ function sentence_of(id, path)
   if state == "ready" and not glance.started_at then return of_queue(glance, now) end
   if state == "ready" then
     if not glance.holder then return of_queue(glance, now) end
-    return ("what it waited for has come; worker %s goes on with it as soon as it has room"):format(glance.holder)
+    return ("what it waited for has come; worker %s goes on with it as soon as it has room"):format(
+      worker_name(glance.holder))
   end
   local run = store.run(id)
   if state == "running" then return of_running(glance, run, now) end
