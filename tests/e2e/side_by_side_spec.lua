@@ -126,6 +126,8 @@ describe("steps that block", function()
 
   it("hold up no outcome of a step that has returned", function()
     start_host("a", 1)
+    store:start("first", "quick", {}) -- it loads the bundle
+    completes "first"
     become_idle(1)
     store:start("q", "quick", data())
     store:start("h", "hold", data())

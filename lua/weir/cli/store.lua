@@ -325,8 +325,8 @@ function store.turns()
   local reply, turns = replies[1], {}
   for i = 2, #reply, 4 do
     turns[#turns + 1] = {
-      worker = reply[i], thread = math.tointeger(tonumber(reply[i]:match "%d+$")), node = reply[i + 1], run = reply[i + 2],
-      since = instant(reply[i + 3]),
+      worker = reply[i], thread = math.tointeger(tonumber(reply[i]:match "%d+$")), node = reply[i + 1],
+      run = reply[i + 2], since = instant(reply[i + 3]),
     }
   end
   return turns, now
