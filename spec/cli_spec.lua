@@ -225,6 +225,7 @@ describe("the commands", function()
 
     answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "" }
     answers.queues = { "queues" }
+    answers.turns = { "turns" }
     answers.due = { "due", "" }
   end)
 
@@ -562,6 +563,9 @@ weir: run a failed: Child execution failed: declined
       says 'queue "default" as the next; a worker takes it'
       glance("state", "ready", "ahead", 3)
       says "behind 3 other runs"
+      answers.turns = { "turns", "1.2", "node", "r1", "97000" }
+      says "has room %(worker 2 of node has been in r1 for 3.00s%)\n$"
+      answers.turns = { "turns" }
       glance("state", "ready", "queue", "?work")
       says 'for a host that knows workflow "work"'
     end)
