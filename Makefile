@@ -11,7 +11,7 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 
 # A library as pkg-config calls it, and the Debian package it comes in.
-LIBRARIES = lua5.4:liblua5.4-dev lua5.4-cjson:lua-cjson-dev hiredis:libhiredis-dev libuv:libuv1-dev
+LIBRARIES = lua5.4:liblua5.4-dev lua5.4-cjson:lua-cjson-dev hiredis:libhiredis-dev libuv:libuv1-dev libmd:libmd-dev
 PACKAGES = gcc libc6-dev pkg-config uthash-dev lua5.4 redis-server lua-rex-pcre2 \
            $(foreach library,$(LIBRARIES),$(lastword $(subst :, ,$(library))))
 TEST_PACKAGES = $(PACKAGES) lua-busted lua-cjson lua-check libcmocka-dev \

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sha2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -139,21 +140,30 @@ int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE
     return status;
 }
 
-// FNV-1a, over the size and then the bytes of each.
-static uint64_t digest(uint64_t seed, const char *bytes, size_t size) {
-    seed = (seed ^ size) * 0x100000001b3;
-    for (size_t i = 0; i < size; i++) seed = (seed ^ (unsigned char)bytes[i]) * 0x100000001b3;
-    return seed;
+// By its size and its bytes: no text can look like the end of one and the beginning of another.
+static void add_text(SHA2_CTX *hash, const char *bytes, size_t size) {
+    char measure[24];
+    int length = snprintf(measure, sizeof measure, "%zu:", size);
+    SHA256Update(hash, (const uint8_t *)measure, (size_t)length);
+    SHA256Update(hash, (const uint8_t *)bytes, size);
+}
+
+void bundle_name(Source *sources, size_t count, char name[BUNDLE_NAME_SIZE]) {
+    SHA2_CTX hash;
+    SHA256Init(&hash);
+    if (count > 1) qsort(sources, count, sizeof *sources, by_path);
+    for (size_t i = 0; i < count; i++) {
+        add_text(&hash, sources[i].path, strlen(sources[i].path));
+        add_text(&hash, sources[i].text, sources[i].size);
+    }
+    SHA256End(&hash, name);
 }
 
 uint64_t bundle_digest(const Bundle *bundle) {
-    uint64_t sum = 0xcbf29ce484222325;
-    for (size_t i = 0; i < bundle->count; i++) {
-        const Source *source = &bundle->sources[i];
-        sum = digest(sum, source->path, strlen(source->path));
-        sum = digest(sum, source->text, source->size);
-    }
-    return sum;
+    char name[BUNDLE_NAME_SIZE];
+    bundle_name(bundle->sources, bundle->count, name);
+    name[16] = '\0';
+    return strtoull(name, NULL, 16);
 }
 
 void bundle_free(Bundle *bundle) {

@@ -27,7 +27,15 @@ enum { BUNDLE_FAULT_SIZE = 512 };
 int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE]);
 void bundle_free(Bundle *bundle);
 
-// Differs where a path or a text does.
+// A bundle is named by the SHA-256 of its sources, in hexadecimal: who has its name can tell
+// whether what is found under it is still that bundle. People are shown the first BUNDLE_SHOWN
+// characters.
+enum { BUNDLE_NAME_SIZE = 65, BUNDLE_SHOWN = 16 };
+
+// Sorts the sources by path. `text` and `size` count, whatever bytes they are.
+void bundle_name(Source *sources, size_t count, char name[BUNDLE_NAME_SIZE]);
+
+// The beginning of that, as a number.
 uint64_t bundle_digest(const Bundle *bundle);
 
 #endif

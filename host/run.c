@@ -276,9 +276,26 @@ static void load(Run *run, const char *cursor) {
 
 // ---- fetch: the sources of its bundle -----------------------------------------------------------
 
+// Whoever can write to Redis can change sources there: under this name they are no longer those
+// that a host announced.
+static void load_sources(Runs *runs, const char *hash, Source *sources, size_t count) {
+    char name[BUNDLE_NAME_SIZE], *faults = NULL;
+    bundle_name(sources, count, name);
+    if (strcmp(name, hash) != 0) {
+        log_error(
+            "bundle %.*s was changed in Redis: its sources are not loaded; restart a host that "
+            "has them, which announces them again",
+            BUNDLE_SHOWN, hash);
+        vm_refuse_bundle(runs->vm, hash, "its sources in Redis are not those that were announced");
+    } else if (vm_load_bundle(runs->vm, hash, sources, count, &faults) < 0) {
+        log_error("bundle %.*s does not load: %s", BUNDLE_SHOWN, hash, faults);
+    }
+    free(faults);
+}
+
 static void load_bundle(Runs *runs, const char *hash, const Reply *reply) {
     if (!reply_is(reply_at(reply, 0), "sources")) {
-        log_error("bundle %s is gone from Redis", hash);
+        log_error("bundle %.*s is gone from Redis", BUNDLE_SHOWN, hash);
         vm_refuse_bundle(runs->vm, hash, "its sources are gone from Redis");
         return;
     }
@@ -288,10 +305,7 @@ static void load_bundle(Runs *runs, const char *hash, const Reply *reply) {
         sources[i].path = (char *)reply_text(reply_at(reply, 1 + 2 * i));
         sources[i].text = (char *)reply_bytes(reply_at(reply, 2 + 2 * i), &sources[i].size);
     }
-    char *faults = NULL;
-    if (vm_load_bundle(runs->vm, hash, sources, count, &faults) < 0)
-        log_error("bundle %s does not load: %s", hash, faults);
-    free(faults);
+    load_sources(runs, hash, sources, count);
     free(sources);
 }
 

@@ -186,12 +186,30 @@ static void check_effects(lua_State *L) {
     }
 }
 
+// name({path, source, ...}) -> the name of that bundle
+static int name_in_lua(lua_State *L) {
+    size_t count = (size_t)luaL_len(L, 1) / 2;
+    Source *sources = lua_newuserdatauv(L, (count + 1) * sizeof *sources, 0);
+    for (size_t i = 0; i < count; i++) { // the list keeps the texts
+        lua_rawgeti(L, 1, (lua_Integer)(2 * i + 1));
+        lua_rawgeti(L, 1, (lua_Integer)(2 * i + 2));
+        sources[i].path = (char *)luaL_checkstring(L, -2);
+        sources[i].text = (char *)luaL_checklstring(L, -1, &sources[i].size);
+        lua_pop(L, 2);
+    }
+    char name[BUNDLE_NAME_SIZE];
+    bundle_name(sources, count, name);
+    lua_pushstring(L, name);
+    return 1;
+}
+
 static int announce_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
     push_module_function(L, "weir.registry", "announcement");
     push_sources(L, call->sources, call->count);
+    lua_pushcfunction(L, name_in_lua);
     lua_pushstring(L, call->wanted);
-    lua_call(L, 2, 3); // arguments, faults, findings
+    lua_call(L, 3, 3); // arguments, faults, findings
     if (lua_isnil(L, -3)) {
         lua_pop(L, 1);
         join_lines(L);

@@ -1,22 +1,20 @@
 -- announce: a host brings the sources of a folder and says which workflows they serve.
--- args   n  (path source)×n  m  (workflow queue priority timeout_ms|"" retain_ms schema|"")×m
+-- args   bundle  n  (path source)×n  m  (workflow queue priority timeout_ms|"" retain_ms schema|"")×m
 -- keeps  with the host that asks, that this is one of its bundles
 -- moves  nothing; runs started with --any before their workflow was known go to their queue, the first at once,
 --        the others with each beat
 -- reply  announced bundle
 
 function verbs.announce()
-  local sources = {}
+  local bundle, sources = lib.take(), {}
   for i = 1, 2 * tonumber(lib.take()) do sources[i] = lib.take() end
-  local measured = {}
-  for i, text in ipairs(sources) do measured[i] = #text .. ":" .. text end
-  local bundle = string.sub(redis.sha1hex(table.concat(measured)), 1, 16)
 
   local host = string.match(lib.worker, "^(%d+)%.")
   local about = host and redis.call("HMGET", lib.key("host:" .. host), "node", "bundles")
   if about and about[1] then
     lib.write("HSET", "host:" .. host, "bundles", about[2] and about[2] .. " " .. bundle or bundle)
   end
+  lib.write("DEL", "bundle:" .. bundle) -- and what somebody may have put there
   for i = 1, #sources, 2 do lib.write("HSET", "bundle:" .. bundle, sources[i], sources[i + 1]) end
   for _ = 1, tonumber(lib.take()) do
     local workflow, queue, priority = lib.take(), lib.take(), lib.take()

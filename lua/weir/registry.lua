@@ -24,21 +24,20 @@ local function load(files, wanted)
 end
 
 ---@param files table<string, string> path -> source
+---@param name fun(sources: string[]): string the name of the bundle of these sources: path, source…
 ---@param wanted? string all that is to be run: a workflow, or a file. What else is there may have faults
----@return (string|integer)[]? arguments count, path, source…, count, then six for each workflow
+---@return (string|integer)[]? arguments name, count, path, source…, count, then six for each workflow
 ---@return string[]? faults each "file:line: message"
 ---@return weir.FolderFindings? findings
-function registry.announcement(files, wanted)
+function registry.announcement(files, name, wanted)
   local loaded, faults, left, notes = load(files, wanted)
   if not loaded then return nil, faults end
 
   local paths, ids = keys.sorted(left), keys.sorted(loaded.workflows)
-  local arguments = { #paths }
+  local sources = {}
+  for i, path in ipairs(paths) do sources[2 * i - 1], sources[2 * i] = path, left[path] end
+  local arguments = table.move(sources, 1, #sources, 3, { name(sources), #paths })
   local function add(value) arguments[#arguments + 1] = value end
-  for _, path in ipairs(paths) do
-    add(path)
-    add(left[path])
-  end
   add(#ids)
   for _, id in ipairs(ids) do
     local workflow = loaded.workflows[id]

@@ -3,11 +3,10 @@ local redis = require "spec.support.redis"
 describe("announce", function()
   local store = redis.store { bare = true }
 
-  it("keeps the sources by their hash, and says which workflows they serve", function()
+  it("keeps the sources by their name, and says which workflows they serve", function()
     local bundle = store:announce({ w = { queue = "gpu", priority = 3, timeout_ms = 500 } },
       { ["w.lua"] = "return 1", ["lib/x.lua"] = "return 2" })
     assert.matches("^%x+$", bundle)
-    assert.equal(16, #bundle)
     assert.same({ "registry", "w", bundle .. "\tgpu\t3\t500\t604800000\t" }, store:say "registry")
   end)
 
@@ -20,6 +19,14 @@ describe("announce", function()
     assert.same(before, after)
     assert.not_equal(one, store:announce({ w = {} }, { ["w.lua"] = "return 2" }))
     assert.not_equal(one, store:announce({ w = {} }, { ["v.lua"] = "return 1" }))
+  end)
+
+  it("brings back the sources of a bundle that was changed", function()
+    local files = { ["w.lua"] = "return 1" }
+    local bundle = store:announce({ w = {} }, files)
+    store:call("HSET", "bundle:" .. bundle, "w.lua", "return 2", "x.lua", "")
+    store:announce({ w = {} }, files)
+    assert.same({ "sources", "w.lua", "return 1" }, store:say("sources", bundle))
   end)
 
   it("lets new attempts begin on the newest, and those begun go on with theirs", function()
@@ -48,7 +55,7 @@ describe("announce", function()
     local worker = store:worker(store:enlist "node" .. ".1")
     store:start("p", "w")
     store:start("q", "w")
-    local group = { "announce", 0, 1, "w", "default", 0, "", 1000, "" }
+    local group = { "announce", "b0", 0, 1, "w", "default", 0, "", 1000, "" }
     assert.same({ "cold p" }, worker:claim(1, group))
     assert.is_nil(store:run("q").queue)
     assert.matches("^%x+$", store:run("p").bundle)
@@ -70,14 +77,14 @@ describe("announce", function()
   end)
 
   it("lets a run be started in the same call", function()
-    local reply = store.client:ask(0, { "announce", 0, 1, "w", "gpu", 0, "", 1000, "" },
+    local reply = store.client:ask(0, { "announce", "b0", 0, 1, "w", "gpu", 0, "", 1000, "" },
       { "start", "p", "w", "{}", "7", "", 0 })
     assert.same({ "started" }, reply.groups[2])
     assert.equal("gpu", store:run("p").queue)
   end)
 
   it("says nothing of the workflow when it raises", function()
-    local reply = store.client:ask(0, { "announce", 1, "w.lua", "", 1, "w", "gpu" },
+    local reply = store.client:ask(0, { "announce", "b1", 1, "w.lua", "", 1, "w", "gpu" },
       { "start", "p", "w", "{}", "7", "", 0 })
     assert.same({ "error", "too few arguments" }, reply.groups[1])
     assert.same({ "unknown" }, reply.groups[2])
@@ -87,8 +94,8 @@ describe("announce", function()
   it("keeps with the host which bundles are its own", function()
     local host = store:enlist "node"
     local upkeep = store:worker(host .. ".0")
-    local one = upkeep:say("announce", 1, "w.lua", "return 1", 0)[2]
-    local two = upkeep:say("announce", 1, "v.lua", "return 1", 0)[2]
+    local one = upkeep:say("announce", "b1", 1, "w.lua", "return 1", 0)[2]
+    local two = upkeep:say("announce", "b2", 1, "v.lua", "return 1", 0)[2]
     assert.equal(one .. " " .. two, store:call("HGET", "host:" .. host, "bundles"))
     local hosts = store:say "hosts"
     assert.equal(one .. " " .. two, hosts[#hosts])

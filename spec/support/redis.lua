@@ -5,6 +5,7 @@
 -- the host joins, but for the one line that asks Redis for the time.
 
 local busted = require "busted"
+local keys = require "weir.keys"
 local resp = require "resp"
 local scripts = require "tests.scripts"
 local support = require "tests.support"
@@ -222,7 +223,11 @@ end
 ---@param sources table<string, string>?
 ---@return string bundle
 function Store:announce(workflows, sources)
-  local group = { "announce" }
+  -- as hosts do: the same name for the same sources
+  local paths, texts = keys.sorted(sources or {}), {}
+  for i, path in ipairs(paths) do texts[i] = ("%q=%q"):format(path, sources[path]) end
+  local bundle = self.redis:call("EVAL", "return redis.sha1hex(ARGV[1])", 0, table.concat(texts, "\n"))
+  local group = { "announce", bundle }
   local function add(value) group[#group + 1] = value end
   local count = 0
   for _ in pairs(sources or {}) do count = count + 1 end

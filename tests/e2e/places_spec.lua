@@ -94,6 +94,29 @@ describe("a machine without compiler or libraries", function()
   end)
 end)
 
+describe("a bundle that was changed in Redis", function()
+  it("is not loaded, and is right again when a host announces it", function()
+    local redis = support.redis()
+    finally(function() redis:stop() end)
+    file("w.lua", 'return require "weir".workflow { id = "w", run = function() return "ours" end }')
+    local host = support.host({ folder }, { redis = redis })
+    local bundle = redis:call("HGET", "weir:{0}:registry", "w"):match "^%x+"
+    assert.equal(64, #bundle)
+    redis:call("HSET", "weir:{0}:bundle:" .. bundle, "w.lua",
+      'return require "weir".workflow { id = "w", run = function() return "theirs" end }')
+    local reply = host:weir("start", "w", "--id", "a", "--wait")
+    assert.same({ 1, "" }, { reply.status, reply.stdout })
+    assert.matches("its sources in Redis are not those that were announced", reply.stderr)
+    assert.is_not_nil(host.process:stderr():find("bundle " .. bundle:sub(1, 16) .. " was changed in Redis", 1, true))
+    assert.matches("bundle +" .. bundle:sub(1, 16) .. "\n", host:weir("show", "a").stdout)
+    host:stop()
+    host:start()
+    reply = host:weir("start", "w", "--id", "b", "--wait")
+    host:stop()
+    assert.same({ 0, '"ours"\n' }, { reply.status, reply.stdout }, reply.stderr)
+  end)
+end)
+
 describe("text of others", function()
   local ESCAPES = "\27]0;x\7\u{9b}2J\u{202e}\255"
 

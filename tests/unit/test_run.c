@@ -252,17 +252,27 @@ static void test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten(void
     assert_null(runs.by_id);
 }
 
+#define NAME "991cc4515bda3ef048726cd134c8eeecdb248ee8d50060d8366f7e2221f099ae"
+
 static void test_a_missing_bundle_is_fetched_once(void **state) {
     (void)state;
     has_bundle = false;
-    claim("(cold a 0 0 b1 0 '')");
-    claim("(cold b 0 0 b1 0 '')");
-    expect_groups("sources 1 b1");
-    answer("((sources a.lua return))");
-    expect_said("load:b1:1");
+    claim("(cold a 0 0 " NAME " 0 '')");
+    claim("(cold b 0 0 " NAME " 0 '')");
+    expect_groups("sources 1 " NAME);
+    answer("((sources b.lua 1 a.lua return))"); // in any order
+    expect_said("load:" NAME ":2");
     expect_groups("load 2 a 0 load 2 b 0");
-    answer("((cold a 0 0 b1 0 '') (cold b 0 0 b1 0 ''))");
+    answer("((cold a 0 0 " NAME " 0 '') (cold b 0 0 " NAME " 0 ''))");
     expect_said("begin:a:0 begin:b:0");
+}
+
+static void test_a_bundle_that_was_changed_is_not_loaded(void **state) {
+    (void)state;
+    has_bundle = false;
+    claim("(cold a 0 0 " NAME " 0 '')");
+    answer("((sources b.lua 2 a.lua return))");
+    expect_said("refuse:" NAME ":0");
 }
 
 static void test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same(void **state) {
@@ -587,6 +597,7 @@ int main(void) {
         TEST(test_a_run_that_is_lost_between_two_pages_is_forgotten),
         TEST(test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten),
         TEST(test_a_missing_bundle_is_fetched_once),
+        TEST(test_a_bundle_that_was_changed_is_not_loaded),
         TEST(test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same),
         TEST(test_a_turn_that_redis_refuses_is_followed_by_its_end),
         TEST(test_a_run_whose_end_cannot_be_told_is_left),

@@ -353,6 +353,8 @@ static void test_what_dropped_runs_held_is_given_back(void **state) {
     config.cpu_ms = CPU_MS;
 }
 
+#define NAME_OF_W "b88bf080aa12eecd0885d529e93514ae1df0720685f894bed148e81d56868b04" // SHA-256
+
 static void test_sources_are_announced_with_their_workflows(void **state) {
     (void)state;
     const char text[] = "return require('weir').workflow { id = 'w', queue = 'q', timeout = '2s', "
@@ -370,7 +372,8 @@ static void test_sources_are_announced_with_their_workflows(void **state) {
     vm_take_effects(vm, batch);
     char expected[512];
     snprintf(expected, sizeof expected,
-             "announce 16 1 w.lua %s 2 w q 0 2000 604800000  weir.graph default 0  604800000 ",
+             "announce 17 " NAME_OF_W
+             " 1 w.lua %s 2 w q 0 2000 604800000  weir.graph default 0  604800000 ",
              text);
     assert_string_equal(unit_groups(batch), expected);
     batch_free(batch);

@@ -54,7 +54,7 @@ local function facts(style, run, now)
   add("created", terminal.instant(run.created_at))
   if run.parent then add("parent", parent_text(run)) end
   add("queue", terminal.plain(run.queue) .. (run.priority ~= 0 and ", priority " .. run.priority or ""))
-  if run.bundle then add("bundle", run.bundle) end
+  if run.bundle then add("bundle", run.bundle:sub(1, 16)) end
   if run.tags then payload("tags", run.tags) end
   payload("data", run.data)
   payload("result", run.result)

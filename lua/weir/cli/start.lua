@@ -122,7 +122,7 @@ local function warn_of_bundle(workflow, entry, hosts, now)
     if store.is_alive(one, now) and one.bundles[entry.bundle] then return end
   end
   output.warn('no host that is alive has workflow "%s" in its folder as it was announced last; the run gets that code '
-    .. "(bundle %s), which Redis keeps", workflow, entry.bundle)
+    .. "(bundle %s), which Redis keeps", workflow, entry.bundle:sub(1, 16))
 end
 
 local function warn_of_queue(queue, hosts, now)
