@@ -79,7 +79,7 @@ int asset_searcher(lua_State *L) {
         const char *text = asset_find(path, &size);
         if (!text) continue;
 
-        // "lua/weir/journal.lua" shows as "[weir]/journal.lua" in tracebacks
+        // "lua/weir/replay/journal.lua" shows as "[weir]/replay/journal.lua" in tracebacks
         const char *below = strncmp(path, "lua/weir/", 9) == 0 ? path + 9 : path;
         const char *chunk = lua_pushfstring(L, "=[weir]/%s", below);
         if (luaL_loadbufferx(L, text, size, chunk, "t") != LUA_OK) return lua_error(L);

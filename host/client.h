@@ -1,7 +1,8 @@
 // client: the commands that talk to a Redis and run no workflows.
 //
-// What they do and show is Lua (lua/weir/cli.lua); this gives it the module weir.native.client, of
-// calls, messages, the console and wait. One thread at a time may be in client_run.
+// What they do and show is Lua (lua/weir/cli/init.lua); this gives it the module
+// weir.native.client, of calls, messages, the console and wait. One thread at a time may be in
+// client_run.
 #ifndef WEIR_CLIENT_H
 #define WEIR_CLIENT_H
 

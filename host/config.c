@@ -64,7 +64,7 @@ static void push_function(lua_State *L, const char *module, const char *name) {
 // lives until the next call.
 static const char *meant(lua_State *L, const char *form, const char *name, const char **names,
                          size_t count) {
-    push_function(L, "weir.nearest", "find");
+    push_function(L, "weir.base.suggest", "find");
     lua_pushstring(L, name);
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
@@ -150,7 +150,7 @@ static bool parse_size(const char *text, int64_t *size) {
 
 // NULL and the milliseconds, or what is wrong with the text; that lives until the next call.
 static const char *parse_duration(lua_State *L, const char *text, int64_t *ms) {
-    push_function(L, "weir.duration", "ms");
+    push_function(L, "weir.base.duration", "ms");
     if (!lua_stringtonumber(L, text)) lua_pushstring(L, text); // a bare number: seconds
     lua_call(L, 1, 2);
     if (!lua_isinteger(L, 1)) return lua_tostring(L, 2);
@@ -479,7 +479,8 @@ static void hide_logins(const Load *load) {
 
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]) {
     *config = (Config){.words = argv};
-    if (!asset_find("lua/weir/duration.lua", NULL) || !asset_find("lua/weir/nearest.lua", NULL))
+    if (!asset_find("lua/weir/base/duration.lua", NULL) ||
+        !asset_find("lua/weir/base/suggest.lua", NULL))
         return fail(fault, EX_CONFIG, "WEIR_ROOT=%s is no source tree of weir",
                     getenv("WEIR_ROOT"));
 

@@ -176,7 +176,8 @@ static void doom_blocked(const Limits *limits, Account *account, const lua_Debug
 // computes on what it is given: that is data of outsiders, so whatever takes too long there has to
 // end with the run.
 static bool is_interruptible(const char *source) {
-    static const char *const pure[] = {"schema", "duration", "nearest", "graph", "strings", "sort"};
+    static const char *const pure[] = {"define/schema", "define/graph_plan", "base/duration",
+                                       "base/suggest",  "base/strings",      "code/sort"};
     if (strncmp(source, "=[weir]/", 8) != 0) return true;
     for (size_t i = 0; i < sizeof pure / sizeof *pure; i++) {
         size_t length = strlen(pure[i]);

@@ -1,8 +1,8 @@
 /* `pairs` and `next` in one order everywhere: integers ascending, then strings by bytes. Lua's own
  * order differs from process to process; a replay must walk a table as the live run did.
  * Keys of other types have no order: refused, except where the predicate of `setup` says that any
- * order will do. Same behaviour and messages as the pure version in lua/weir/order.lua.
- * All memory is Lua's, so anything here may raise. */
+ * order will do. Same behaviour and messages as the pure version in
+ * lua/weir/base/ordered_pairs.lua. All memory is Lua's, so anything here may raise. */
 #include "order.h"
 
 #include <lauxlib.h>

@@ -11,7 +11,7 @@
 #include <lualib.h>
 #include <sysexits.h>
 
-#define LEDGER "WEIR_TEST_LEDGER" // see lua/weir/cli/ledger.lua
+#define LEDGER "WEIR_TEST_LEDGER" // see lua/weir/cli/test/manifest.lua
 
 static int open_module(lua_State *L) {
     static const luaL_Reg functions[] = {

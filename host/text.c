@@ -21,7 +21,7 @@ static size_t character(const unsigned char *at, size_t left, uint32_t *code) {
     return *code < least[size] || surrogate || *code > 0x10ffff ? 0 : size;
 }
 
-// As in lua/weir/terminal.lua: controls, and what turns the direction of the text behind it.
+// As in lua/weir/view/terminal.lua: controls, and what turns the direction of the text behind it.
 static bool is_treacherous(uint32_t code) {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
            (code >= 0x2066 && code <= 0x2069);

@@ -136,7 +136,7 @@ static void keep_bundle(lua_State *L, const Vm *vm) {
 static int load_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
     lua_pushstring(L, call->hash);
-    push_module_function(L, "weir.bundle", "load");
+    push_module_function(L, "weir.code.bundle", "load");
     lua_pushvalue(L, -2);
     push_sources(L, call->sources, call->count);
     lua_call(L, 2, 2); // hash, bundle, faults
@@ -153,7 +153,7 @@ static int load_in_lua(lua_State *L) {
 static int refuse_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
     lua_pushstring(L, call->hash);
-    push_module_function(L, "weir.bundle", "load");
+    push_module_function(L, "weir.code.bundle", "load");
     lua_pushvalue(L, -2);
     lua_newtable(L);
     lua_call(L, 2, 1); // hash, bundle
@@ -205,7 +205,7 @@ static int name_in_lua(lua_State *L) {
 
 static int announce_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
-    push_module_function(L, "weir.registry", "announcement");
+    push_module_function(L, "weir.code.announcement", "announcement");
     push_sources(L, call->sources, call->count);
     lua_pushcfunction(L, name_in_lua);
     lua_pushstring(L, call->wanted);
@@ -338,7 +338,7 @@ static void keep_run(lua_State *L, const RunCall *call) {
 
 static int begin_in_lua(lua_State *L) {
     RunCall *call = lua_touserdata(L, 1);
-    push_module_function(L, "weir.executor", "begin");
+    push_module_function(L, "weir.engine.run", "begin");
     lua_rawgeti(L, LUA_REGISTRYINDEX, call->vm->bundles);
     lua_getfield(L, -1, call->hash);
     lua_replace(L, -2);
@@ -701,9 +701,9 @@ static int open_in_lua(lua_State *L) {
         lua_newtable(L);
         *tables[i] = luaL_ref(L, LUA_REGISTRYINDEX);
     }
-    require(L, "weir.bundle");
-    require(L, "weir.registry");
-    require(L, "weir.executor");
+    require(L, "weir.code.bundle");
+    require(L, "weir.code.announcement");
+    require(L, "weir.engine.run");
     lend(L, vm->config);
     lua_pop(L, 3);
     return 0;

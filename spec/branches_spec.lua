@@ -1,8 +1,8 @@
 -- The coroutines within a run, by themselves: who runs, in what order, and what ends a wait.
 
-local branches = require "weir.branches"
-local failure = require "weir.failure"
-local journal = require "weir.journal"
+local branches = require "weir.engine.branches"
+local failure = require "weir.base.failure"
+local journal = require "weir.replay.journal"
 
 local function new()
   local log = journal.new({ started_at = "1000" }, 1)

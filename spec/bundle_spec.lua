@@ -1,8 +1,8 @@
 -- Loading all files of a folder: what registers, what require finds, and what each fault says.
 
-local bundle = require "weir.bundle"
-local identifier = require "weir.id"
-local sandbox = require "weir.sandbox"
+local bundle = require "weir.code.bundle"
+local identifier = require "weir.base.identifier"
+local sandbox = require "weir.code.sandbox"
 
 local function workflow(id, body)
   return ('return require "weir".workflow { id = "%s", run = function(ctx) %s end }')
@@ -176,8 +176,8 @@ describe("require", function()
   end)
 
   it("keeps weir's own modules to itself", function()
-    assert.same({ [[a.lua:1: module "weir.sandbox" is not for workflow code; there are weir and]]
-      .. " weir.json" }, faults_of { ["a.lua"] = 'require "weir.sandbox"' })
+    assert.same({ [[a.lua:1: module "weir.code.sandbox" is not for workflow code; there are weir and]]
+      .. " weir.json" }, faults_of { ["a.lua"] = 'require "weir.code.sandbox"' })
   end)
 
   it("loads modules of Lua outside in the sandbox, those of C for each bundle", function()

@@ -1,4 +1,4 @@
-local chance = require "weir.chance"
+local chance = require "weir.base.random"
 
 local function stream(seed, name)
   local drawn = 0

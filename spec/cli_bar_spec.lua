@@ -1,5 +1,5 @@
-local bar = require "weir.cli.bar"
-local terminal = require "weir.terminal"
+local bar = require "weir.view.bar"
+local terminal = require "weir.view.terminal"
 
 local function style(columns) return { colours = false, columns = columns or 80, rows = 24 } end
 

@@ -1,7 +1,7 @@
 -- Which lines have code, and how what did not run is told.
 
-local bytecode = require "weir.cli.bytecode"
-local coverage = require "weir.cli.coverage"
+local bytecode = require "weir.cli.test.bytecode"
+local coverage = require "weir.cli.test.coverage"
 
 local function lines_of(source)
   local lines = {}
@@ -33,7 +33,7 @@ describe("the lines that have code", function()
   end)
 
   it("are what debug.getinfo tells of each function", function()
-    local source = assert(io.open "lua/weir/journal.lua"):read "a"
+    local source = assert(io.open "lua/weir/replay/journal.lua"):read "a"
     local chunk = assert(load(source, "=journal"))
     local told = debug.getinfo(chunk, "L").activelines
     local found, last = bytecode.lines(source), select(2, source:gsub("\n", "\n"))

@@ -1,12 +1,12 @@
 -- Graphs as people see them: stages, the critical path, pictures whose lines can be followed, lists of what
 -- does not fit, Graphviz. All pure.
 
-local diagram = require "weir.cli.diagram"
-local dot = require "weir.cli.dot"
-local graph = require "weir.cli.graph"
-local picture = require "weir.cli.picture"
-local terminal = require "weir.terminal"
-local tree = require "weir.cli.tree"
+local diagram = require "weir.view.diagram"
+local dot = require "weir.view.dot"
+local graph = require "weir.view.graph_view"
+local picture = require "weir.view.graph_text"
+local terminal = require "weir.view.terminal"
+local tree = require "weir.view.tree"
 
 local NOW = 1000000
 

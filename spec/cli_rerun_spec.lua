@@ -1,6 +1,6 @@
 -- Which specs a saved file touches.
 
-local rerun = require "weir.cli.rerun"
+local rerun = require "weir.cli.test.watch"
 
 describe("what a saved file touches", function()
   local known, disk

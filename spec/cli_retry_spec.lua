@@ -3,7 +3,7 @@
 
 local driver = require "spec.support.driver"
 local retry = require "weir.cli.retry"
-local store = require "weir.cli.store"
+local store = require "weir.client.redis"
 local weir = require "weir"
 
 describe("retry of a run and of its child in one call", function()

@@ -2,9 +2,9 @@
 -- answers; that the real one gives the same is the business of the stories.
 
 local json = require "weir.json"
-local record = require "weir.record"
-local terminal = require "weir.terminal"
-local tree = require "weir.cli.tree"
+local record = require "weir.record.record"
+local terminal = require "weir.view.terminal"
+local tree = require "weir.view.tree"
 
 local PLAIN = { colours = false, columns = 80, rows = 24 }
 
@@ -179,9 +179,9 @@ describe("the commands", function()
   local answers, printed, said, client, cli
 
   -- Every module that holds on to the client is loaded anew with this one.
-  local OWN = { "weir.cli", "weir.cli.output", "weir.cli.start", "weir.cli.store", "weir.cli.wait",
-                "weir.cli.family", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.cli.selector",
-                "weir.cli.list", "weir.cli.deps", "weir.cli.tally", "weir.cli.many", "weir.cli.cancel",
+  local OWN = { "weir.cli", "weir.cli.output", "weir.cli.start", "weir.client.redis", "weir.cli.wait",
+                "weir.client.subtree", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.client.selector",
+                "weir.cli.list", "weir.cli.deps", "weir.client.progress_count", "weir.cli.bulk", "weir.cli.cancel",
                 "weir.cli.delete", "weir.cli.progress", "weir.native.client", "weir.native.host" }
 
   local function forget()

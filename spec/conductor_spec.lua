@@ -1,7 +1,7 @@
 -- Graphs that run, in memory: what begins when, how a graph ends, what its nodes read of each other. Each story comes
 -- to the same warm and replayed at every suspension, with and without nodes that are run in the graph's own turn.
 
-local bundle = require "weir.bundle"
+local bundle = require "weir.code.bundle"
 local driver = require "spec.support.driver"
 local json = require "weir.json"
 local weir = require "weir"

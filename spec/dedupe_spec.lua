@@ -1,6 +1,6 @@
 -- Operations for which an earlier run stands: what the workflow sees of that, warm and replayed alike.
 
-local chain = require "weir.chain"
+local chain = require "weir.reset.plan"
 local driver = require "spec.support.driver"
 local weir = require "weir"
 

@@ -1,4 +1,4 @@
-local duration = require "weir.duration"
+local duration = require "weir.base.duration"
 
 describe("duration.ms", function()
   it("reads every unit", function()

@@ -1,4 +1,4 @@
-local entry = require "weir.entry"
+local entry = require "weir.record.entry"
 
 describe("an entry", function()
   it("is read as it was written, once the store has put number and time in front", function()

@@ -1,8 +1,8 @@
 -- Attempts, cancels, ends: what becomes of a run and of all below it, in memory.
 
-local bundle = require "weir.bundle"
+local bundle = require "weir.code.bundle"
 local driver = require "spec.support.driver"
-local failure = require "weir.failure"
+local failure = require "weir.base.failure"
 local weir = require "weir"
 
 local workflow = driver.workflow
@@ -759,7 +759,7 @@ end)
 
 describe("a run without its code", function()
   it("fails with what it was doomed by", function()
-    local executor = require "weir.executor"
+    local executor = require "weir.engine.run"
     local run = executor.begin(nil, "r", 0, {}, true)
     run:doom("error", "bundle b7 cannot be loaded")
     local effects = driver.split(run:turn(1790000000000, {}))

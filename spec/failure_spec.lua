@@ -1,4 +1,4 @@
-local failure = require "weir.failure"
+local failure = require "weir.base.failure"
 local json = require "weir.json"
 
 -- What is left of a failure after a journey through the journal.

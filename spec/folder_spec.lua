@@ -1,6 +1,6 @@
 -- Folders of workflows, as weir.testing reads them.
 
-local folder = require "weir.folder"
+local folder = require "weir.code.source_tree"
 
 describe("a folder", function()
   local root
@@ -27,10 +27,10 @@ describe("a folder", function()
 
   it("is read alike where there is no lfs", function()
     local loaded, preload = package.loaded.lfs, package.preload.lfs
-    package.loaded.lfs, package.loaded["weir.folder"] = nil, nil
+    package.loaded.lfs, package.loaded["weir.code.source_tree"] = nil, nil
     package.preload.lfs = function() error "none" end
-    local without = require "weir.folder"
-    package.loaded.lfs, package.preload.lfs, package.loaded["weir.folder"] = loaded, preload, folder
+    local without = require "weir.code.source_tree"
+    package.loaded.lfs, package.preload.lfs, package.loaded["weir.code.source_tree"] = loaded, preload, folder
     assert.same(folder.read(root), without.read(root))
     assert.is_nil(without.read(root .. "/nowhere"))
   end)

@@ -1,7 +1,7 @@
 -- A run that ended begins again: what is forgotten, what is kept, and what the children do.
 
 local driver = require "spec.support.driver"
-local forgetting = require "weir.forgetting"
+local forgetting = require "weir.reset.select"
 local weir = require "weir"
 
 local workflow = driver.workflow

@@ -1,6 +1,6 @@
 -- Graphs as they are written down: what is refused and how, and the plan that is made of the rest.
 
-local graph = require "weir.graph"
+local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
 
 -- A node for short: n("b", "a") is node b, which depends on a.

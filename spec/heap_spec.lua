@@ -1,4 +1,4 @@
-local heap = require "weir.heap"
+local heap = require "weir.base.heap"
 
 describe("a heap", function()
   it("gives the smallest key first", function()

@@ -1,6 +1,6 @@
 -- What authors call of `require "weir"`: definitions with every field checked, and errors.
 
-local definition = require "weir.definition"
+local definition = require "weir.define.definition"
 local weir = require "weir"
 
 local function define(fields)

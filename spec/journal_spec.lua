@@ -1,8 +1,8 @@
 -- The replay cursor by itself, and whole journals: what stands in them goes in, effects come out,
 -- and nothing more than those.
 
-local entry = require "weir.entry"
-local journal = require "weir.journal"
+local entry = require "weir.record.entry"
+local journal = require "weir.replay.journal"
 local weir = require "weir"
 local driver = require "spec.support.driver"
 
@@ -374,7 +374,7 @@ describe("a journal in, effects out:", function()
         { operations = { operation }, outcomes = { { operation[1] } } })
       assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))
       assert.equal(1, #effects)
-      local err = require("weir.failure").decode(effects[1][3])
+      local err = require("weir.base.failure").decode(effects[1][3])
       assert.equal("replay_mismatch", err.code)
       return err.message
     end

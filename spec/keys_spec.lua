@@ -1,5 +1,5 @@
-local identifier = require "weir.id"
-local keys = require "weir.keys"
+local identifier = require "weir.base.identifier"
+local keys = require "weir.base.sorted_keys"
 
 describe("keys", function()
   it("come in the order of their bytes", function()

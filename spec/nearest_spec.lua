@@ -1,4 +1,4 @@
-local nearest = require "weir.nearest"
+local nearest = require "weir.base.suggest"
 
 describe("nearest.find", function()
   local names = { "validate-order", "process-order", "process-payment", "ship" }

@@ -2,7 +2,7 @@
 -- tables.
 
 local dice = require "spec.support.dice"
-local order = require "weir.order"
+local order = require "weir.base.ordered_pairs"
 
 local implementations = { pure = order.pure }
 local has_native, native = pcall(require, "weir.native.order")

@@ -1,6 +1,6 @@
 -- What goes with one turn, and what with the next.
 
-local outbox = require "weir.outbox"
+local outbox = require "weir.replay.effects"
 
 describe("effects", function()
   it("that are more than one turn should carry are told in parts, in order", function()

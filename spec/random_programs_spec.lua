@@ -2,15 +2,15 @@
 -- crashes and evictions; whenever a run is replayed, live or from a prefix of its journal, it takes
 -- the way that it took before. And the test can fail: a weakened rule makes programs diverge.
 
-local branches = require "weir.branches"
+local branches = require "weir.engine.branches"
 local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
-local whole = require "weir.replay"
-local entry = require "weir.entry"
-local executor = require "weir.executor"
-local journal = require "weir.journal"
+local whole = require "weir.engine.check"
+local entry = require "weir.record.entry"
+local executor = require "weir.engine.run"
+local journal = require "weir.replay.journal"
 local json = require "weir.json"
-local sandbox = require "weir.sandbox"
+local sandbox = require "weir.code.sandbox"
 local weir = require "weir"
 
 local PROGRAMS = dice.times(250)

@@ -6,9 +6,9 @@
 local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
 local json = require "weir.json"
-local record = require "weir.record"
+local record = require "weir.record.record"
 local retry = require "weir.cli.retry"
-local store = require "weir.cli.store"
+local store = require "weir.client.redis"
 local weir = require "weir"
 
 local PROGRAMS = dice.times(100)

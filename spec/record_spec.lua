@@ -1,5 +1,5 @@
 local json = require "weir.json"
-local record = require "weir.record"
+local record = require "weir.record.record"
 
 -- The record of a run as Redis keeps it: flat, in any order.
 local function read(id, fields, texts)

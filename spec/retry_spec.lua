@@ -1,4 +1,4 @@
-local retry = require "weir.retry"
+local retry = require "weir.define.retry_policy"
 
 describe("retry.policy", function()
   it("fills in the defaults", function()

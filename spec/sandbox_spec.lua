@@ -1,10 +1,10 @@
 -- What workflow code can reach, and what it cannot: small files are loaded as a bundle and their
 -- workflows called as the executor would, between enter and leave.
 
-local PARK = require("weir.branches").PARK
-local bundle = require "weir.bundle"
+local PARK = require("weir.engine.branches").PARK
+local bundle = require "weir.code.bundle"
 local json = require "weir.json"
-local sandbox = require "weir.sandbox"
+local sandbox = require "weir.code.sandbox"
 
 local function new_run(step)
   return {
@@ -143,7 +143,7 @@ describe("libraries", function()
 
   it("lack what reaches around the sandbox", function()
     assert.same({ "", "", "/" }, { result_of "return package.path, package.cpath, package.config:sub(1, 1)" })
-    assert.is_true(result_of "return package.loaded.string == string and package.loaded['weir.sandbox'] == nil")
+    assert.is_true(result_of "return package.loaded.string == string and package.loaded['weir.code.sandbox'] == nil")
     assert.is_true(result_of [[
       local names = {}
       for name in pairs(debug) do names[#names + 1] = name end
@@ -438,7 +438,7 @@ describe("files in steps", function()
         end
         os.remove(path)
       end }]])
-    local files = require "weir.files"
+    local files = require "weir.code.files"
     local one = new_run {}
     assert.equal("file", call(made, one, nil, "write"))
     assert.same({ true, true }, { call(made, new_run {}, nil, "other") })

@@ -1,7 +1,7 @@
 -- JSON Schema: each keyword with data that it takes, and data that it refuses with what is said.
 
 local json = require "weir.json"
-local schema = require "weir.schema"
+local schema = require "weir.define.schema"
 
 local function violations(definition, data)
   local found = assert(schema.compile(definition))(data)

@@ -1,5 +1,5 @@
-local entry = require "weir.entry"
-local scope = require "weir.scope"
+local entry = require "weir.record.entry"
+local scope = require "weir.base.scope"
 
 describe("a scope", function()
   local eu = scope.branch(scope.ROOT, "race#1:eu")

@@ -1,8 +1,8 @@
 -- Which runs a SELECTOR means. The store is a table of runs; that the real one is walked the same is the business of
 -- the stories.
 
-local OWN = { "weir.cli.selector", "weir.cli.list", "weir.cli.many", "weir.cli.output", "weir.cli.progress",
-              "weir.cli.store", "weir.native.client" }
+local OWN = { "weir.client.selector", "weir.cli.list", "weir.cli.bulk", "weir.cli.output", "weir.cli.progress",
+              "weir.client.redis", "weir.native.client" }
 
 local NOW = 1790000000000
 local HOUR = 3600000
@@ -46,7 +46,7 @@ describe("a selector", function()
         now_ms = function() return 0 end,
       }
     end
-    selector = require "weir.cli.selector"
+    selector = require "weir.client.selector"
   end)
 
   after_each(forget)
@@ -213,7 +213,7 @@ describe("a selector", function()
   end)
 
   it("paces acts", function()
-    local pace = require("weir.cli.many").pace
+    local pace = require("weir.cli.bulk").pace
     assert.same({ 20, 600, 3600 }, { pace "50/s", pace "100/m", pace "1000/h" })
     for _, text in ipairs { "50", "0/s", "-1/s", "5/d", "fast", "5 / s" } do
       local ok, fault = pcall(pace, text)

@@ -1,4 +1,4 @@
-local strings = require "weir.strings"
+local strings = require "weir.base.strings"
 
 local MIB = 1024 * 1024
 

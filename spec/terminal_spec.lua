@@ -1,4 +1,4 @@
-local terminal = require "weir.terminal"
+local terminal = require "weir.view.terminal"
 
 describe("terminal.plain", function()
   it("leaves text as it is", function()

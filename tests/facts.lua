@@ -4,9 +4,9 @@
 -- It speaks as a client does, through the scripts of this source tree; it changes nothing but by
 -- `start` and `cancel`.
 
-local entry = require "weir.entry"
+local entry = require "weir.record.entry"
 local json = require "weir.json"
-local record = require "weir.record"
+local record = require "weir.record.record"
 local resp = require "resp"
 local scripts = require "tests.scripts"
 local support = require "tests.support"

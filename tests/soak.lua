@@ -12,7 +12,7 @@ local support = require "tests.support"
 support.build = arg[1] or support.build
 
 local account = require "tests.crash.account"
-local duration = require "weir.duration"
+local duration = require "weir.base.duration"
 local facts = require "tests.facts"
 local json = require "weir.json"
 local system = require "system"

@@ -1,12 +1,12 @@
 -- `require "weir"`: all that the author of a workflow calls outside of `ctx`.
 -- Only checks arguments and hands on; holds no state.
 
-local definition = require "weir.definition"
-local duration = require "weir.duration"
-local failure = require "weir.failure"
+local definition = require "weir.define.definition"
+local duration = require "weir.base.duration"
+local failure = require "weir.base.failure"
 local json = require "weir.json"
-local nearest = require "weir.nearest"
-local verb = require "weir.verb"
+local nearest = require "weir.base.suggest"
+local verb = require "weir.engine.call"
 
 local weir = {}
 

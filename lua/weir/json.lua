@@ -381,7 +381,7 @@ json.try_decode = codec.try_decode
 
 -- weir.failure needs this module, so it is asked for only when something fails.
 local function refuse(message)
-  error(require("weir.failure").new { code = "payload_invalid", message = message })
+  error(require("weir.base.failure").new { code = "payload_invalid", message = message })
 end
 
 ---JSON text of a value; raises `payload_invalid`.

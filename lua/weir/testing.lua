@@ -4,23 +4,23 @@
 -- `run` and `retry` let the clock jump to whatever is due until the run and all below it have ended, or wait for what
 -- never comes. `start` and `cancel` let happen what can happen now; `advance` moves the clock.
 
-local chain = require "weir.chain"
+local chain = require "weir.reset.plan"
 local crashing = require "weir.testing.crashing"
-local definition = require "weir.definition"
-local duration = require "weir.duration"
-local failure = require "weir.failure"
-local folder = require "weir.folder"
+local definition = require "weir.define.definition"
+local duration = require "weir.base.duration"
+local failure = require "weir.base.failure"
+local folder = require "weir.code.source_tree"
 local golden = require "weir.testing.golden"
-local identifier = require "weir.id"
+local identifier = require "weir.base.identifier"
 local json = require "weir.json"
-local keys = require "weir.keys"
-local memory = require "weir.memory"
+local keys = require "weir.base.sorted_keys"
+local memory = require "weir.memory.driver"
 local mocks = require "weir.testing.mocks"
-local nearest = require "weir.nearest"
-local replay = require "weir.replay"
+local nearest = require "weir.base.suggest"
+local replay = require "weir.engine.check"
 local result = require "weir.testing.result"
-local retry = require "weir.retry"
-local verb = require "weir.verb"
+local retry = require "weir.define.retry_policy"
+local verb = require "weir.engine.call"
 
 local misuse = verb.misuse -- with the line of the spec
 

@@ -3,7 +3,7 @@
 -- run counts what lives below it and what it told to end, stands where its state says, and in the end nothing is left.
 
 local dice = require "spec.support.dice"
-local keys = require "weir.keys"
+local keys = require "weir.base.sorted_keys"
 local redis = require "spec.support.redis"
 
 local PROGRAMS = dice.times(10)

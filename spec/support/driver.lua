@@ -1,12 +1,12 @@
 -- What specs of the engine see of runs in memory beyond what weir.memory shows: each effect that was told, a run as its
 -- journal has it; and a run begun from a journal that a spec writes.
 
-local entry = require "weir.entry"
-local executor = require "weir.executor"
-local failure = require "weir.failure"
+local entry = require "weir.record.entry"
+local executor = require "weir.engine.run"
+local failure = require "weir.base.failure"
 local json = require "weir.json"
-local memory = require "weir.memory"
-local recorded = require "weir.record"
+local memory = require "weir.memory.driver"
+local recorded = require "weir.record.record"
 local Store = require "weir.memory.store"
 local weir = require "weir"
 

@@ -5,7 +5,7 @@
 -- the host joins, but for the one line that asks Redis for the time.
 
 local busted = require "busted"
-local keys = require "weir.keys"
+local keys = require "weir.base.sorted_keys"
 local resp = require "resp"
 local scripts = require "tests.scripts"
 local support = require "tests.support"

@@ -2,7 +2,7 @@
 -- stands is an answer here, and acts do not run anything to its end: a play says how far.
 
 local account = require "tests.conformance.account"
-local chain = require "weir.chain"
+local chain = require "weir.reset.plan"
 local play = require "tests.conformance.play"
 local support = require "tests.support"
 local testing = require "weir.testing"

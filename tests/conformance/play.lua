@@ -9,7 +9,7 @@
 --
 -- When the play is over, all runs of the case have ended.
 
-local ENDED = require("weir.record").ENDED
+local ENDED = require("weir.record.record").ENDED
 
 ---@class Side
 ---@field start fun(self, id: string, workflow: string, act: table): string answer

@@ -3,7 +3,7 @@
 --
 -- Times, dates, made-up ids and hashes count as equal, as do spaces; "…" stands for anything.
 
-local failure = require "weir.failure"
+local failure = require "weir.base.failure"
 local support = require "tests.support"
 
 local text = assert(support.read "README.md")
@@ -184,7 +184,7 @@ describe("the README", function()
   end)
 
   it("names every verb and its options, and none that is not there", function()
-    local source = support.read "lua/weir/context.lua"
+    local source = support.read "lua/weir/engine/context.lua"
     local elsewhere = source:match("local verbs = (%b{})"):gsub("(%l+) = %l+%.%l+", "\nfunction verbs.%1")
     local there = {}
     for name in (source .. elsewhere):gmatch "\nfunction verbs%.(%l+)" do
@@ -197,7 +197,7 @@ describe("the README", function()
       options[#options + 1] = name
     end
     assert.equal(table.concat(options, ", "), text:match "`ctx:invoke{ ([%l_, ]+) }`")
-    for name in support.read("lua/weir/step.lua"):match("local STEP_OPTIONS = (%b{})"):gmatch "([%l_]+) =" do
+    for name in support.read("lua/weir/engine/step.lua"):match("local STEP_OPTIONS = (%b{})"):gmatch "([%l_]+) =" do
       assert.truthy(text:match("`ctx:step(%b{})`"):find(name, 1, true), name)
     end
   end)

@@ -31,7 +31,7 @@ return weir.workflow {
 ]]
 
 local PRICE_SPEC = [[
-local bundle = require "weir.bundle"
+local bundle = require "weir.code.bundle"
 
 local function workflow()
   local file <close> = assert(io.open "workflows/price.lua")

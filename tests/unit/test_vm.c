@@ -251,7 +251,9 @@ static void test_an_effect_that_cannot_be_sent_ends_its_run(void **state) {
                           &faults),
                      0);
     assert_int_equal(
-        luaL_dostring(vm_lua(vm), "require('weir.retry').delay = function() return 0/0 end"), 0);
+        luaL_dostring(vm_lua(vm),
+                      "require('weir.define.retry_policy').delay = function() return 0/0 end"),
+        0);
     Reply *claim = unit_reply("(state running workflow w data {} seed 1 created_at 1000)");
     VmRun *run = vm_begin(vm, "r", "nan", 0, &(VmPage){.reply = claim, .last = true});
     freeReplyObject(claim);

@@ -1,6 +1,6 @@
 -- `weir cancel`: one run is told to end, and all below it. A run that is being cancelled already is no fault.
 
-local store = require "weir.cli.store"
+local store = require "weir.client.redis"
 
 local cancel = {}
 

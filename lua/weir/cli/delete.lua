@@ -2,7 +2,7 @@
 -- interrupted the hosts finish what was begun.
 
 local client = require "weir.native.client"
-local store = require "weir.cli.store"
+local store = require "weir.client.redis"
 
 local delete = {}
 

@@ -1,14 +1,14 @@
 -- `weir deps`: what a node of a graph depends on and what depends on it; of a graph, that of all nodes.
 -- A node that has not begun is no run yet, but has its place here all the same.
 
-local graph = require "weir.cli.graph"
+local graph = require "weir.view.graph_view"
 local json = require "weir.json"
-local nearest = require "weir.nearest"
+local nearest = require "weir.base.suggest"
 local output = require "weir.cli.output"
-local store = require "weir.cli.store"
-local strings = require "weir.strings"
-local terminal = require "weir.terminal"
-local tree = require "weir.cli.tree"
+local store = require "weir.client.redis"
+local strings = require "weir.base.strings"
+local terminal = require "weir.view.terminal"
+local tree = require "weir.view.tree"
 
 local deps = {}
 

@@ -1,11 +1,11 @@
 -- `weir doctor` and `weir stats`: whether all is well in this Redis, and how much there is of it.
 
 local client = require "weir.native.client"
-local identifier = require "weir.id"
+local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local output = require "weir.cli.output"
-local store = require "weir.cli.store"
-local terminal = require "weir.terminal"
+local store = require "weir.client.redis"
+local terminal = require "weir.view.terminal"
 
 local doctor = {}
 

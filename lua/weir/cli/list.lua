@@ -4,11 +4,11 @@ local client = require "weir.native.client"
 local json = require "weir.json"
 local output = require "weir.cli.output"
 local progress = require "weir.cli.progress"
-local record = require "weir.record"
-local selector = require "weir.cli.selector"
-local store = require "weir.cli.store"
-local strings = require "weir.strings"
-local terminal = require "weir.terminal"
+local record = require "weir.record.record"
+local selector = require "weir.client.selector"
+local store = require "weir.client.redis"
+local strings = require "weir.base.strings"
+local terminal = require "weir.view.terminal"
 
 local list = {}
 

@@ -3,7 +3,7 @@
 
 local client = require "weir.native.client"
 local json = require "weir.json"
-local terminal = require "weir.terminal"
+local terminal = require "weir.view.terminal"
 
 local output = {}
 

@@ -3,7 +3,7 @@
 
 local client = require "weir.native.client"
 local output = require "weir.cli.output"
-local terminal = require "weir.terminal"
+local terminal = require "weir.view.terminal"
 
 local progress = {}
 progress.__index = progress

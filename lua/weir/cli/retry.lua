@@ -1,8 +1,8 @@
 -- `weir retry`: an ended run begins again, and so do the runs above it that ended because of it. Which they are is said
 -- by weir.chain; the store takes it if nothing has moved meanwhile.
 
-local chain = require "weir.chain"
-local store = require "weir.cli.store"
+local chain = require "weir.reset.plan"
+local store = require "weir.client.redis"
 
 local retry = {}
 

@@ -1,17 +1,17 @@
 -- `weir show`: one run, with what it did and what it did it with; a graph as a picture.
 
-local chain = require "weir.chain"
+local chain = require "weir.reset.plan"
 local client = require "weir.native.client"
-local dot = require "weir.cli.dot"
-local family = require "weir.cli.family"
-local graph = require "weir.cli.graph"
-local nearest = require "weir.nearest"
+local dot = require "weir.view.dot"
+local family = require "weir.client.subtree"
+local graph = require "weir.view.graph_view"
+local nearest = require "weir.base.suggest"
 local output = require "weir.cli.output"
-local picture = require "weir.cli.picture"
-local record = require "weir.record"
-local store = require "weir.cli.store"
-local terminal = require "weir.terminal"
-local tree = require "weir.cli.tree"
+local picture = require "weir.view.graph_text"
+local record = require "weir.record.record"
+local store = require "weir.client.redis"
+local terminal = require "weir.view.terminal"
+local tree = require "weir.view.tree"
 local wait = require "weir.cli.wait"
 
 local show = {}

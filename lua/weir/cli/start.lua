@@ -3,14 +3,14 @@
 
 local client = require "weir.native.client"
 local host = require "weir.native.host"
-local identifier = require "weir.id"
+local identifier = require "weir.base.identifier"
 local json = require "weir.json"
-local nearest = require "weir.nearest"
+local nearest = require "weir.base.suggest"
 local output = require "weir.cli.output"
-local schema = require "weir.schema"
-local store = require "weir.cli.store"
-local strings = require "weir.strings"
-local terminal = require "weir.terminal"
+local schema = require "weir.define.schema"
+local store = require "weir.client.redis"
+local strings = require "weir.base.strings"
+local terminal = require "weir.view.terminal"
 
 local start = {}
 

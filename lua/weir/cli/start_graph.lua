@@ -1,12 +1,12 @@
 -- `weir start --graph FILE|-`: a graph that another program made, as JSON. All that can be wrong with it is said here,
 -- before anything is started; what is started is the text of the file, byte for byte.
 
-local conductor = require "weir.conductor"
-local graph = require "weir.graph"
-local identifier = require "weir.id"
-local nearest = require "weir.nearest"
+local conductor = require "weir.engine.graph_scheduler"
+local graph = require "weir.define.graph_plan"
+local identifier = require "weir.base.identifier"
+local nearest = require "weir.base.suggest"
 local start = require "weir.cli.start"
-local store = require "weir.cli.store"
+local store = require "weir.client.redis"
 
 local start_graph = {}
 

@@ -2,17 +2,17 @@
 -- graph that moves on a terminal with a bar below it, or lines that tell of changes, is read only when
 -- something was written. A run of many operations is only counted: there is a bar and no more.
 
-local bar = require "weir.cli.bar"
+local bar = require "weir.view.bar"
 local client = require "weir.native.client"
-local family = require "weir.cli.family"
-local graph = require "weir.cli.graph"
+local family = require "weir.client.subtree"
+local graph = require "weir.view.graph_view"
 local output = require "weir.cli.output"
-local picture = require "weir.cli.picture"
-local record = require "weir.record"
-local store = require "weir.cli.store"
-local tally = require "weir.cli.tally"
-local terminal = require "weir.terminal"
-local tree = require "weir.cli.tree"
+local picture = require "weir.view.graph_text"
+local record = require "weir.record.record"
+local store = require "weir.client.redis"
+local tally = require "weir.client.progress_count"
+local terminal = require "weir.view.terminal"
+local tree = require "weir.view.tree"
 
 local wait = {}
 

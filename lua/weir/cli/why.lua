@@ -2,12 +2,12 @@
 -- what would unblock it.
 
 local deps = require "weir.cli.deps"
-local graph = require "weir.cli.graph"
+local graph = require "weir.view.graph_view"
 local json = require "weir.json"
 local output = require "weir.cli.output"
-local record = require "weir.record"
-local store = require "weir.cli.store"
-local terminal = require "weir.terminal"
+local record = require "weir.record.record"
+local store = require "weir.client.redis"
+local terminal = require "weir.view.terminal"
 
 local why = {}
 

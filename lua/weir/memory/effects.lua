@@ -1,9 +1,9 @@
 -- What runs tell the store in memory: each effect does what it does in redis-scripts/ (README.md there has the list).
 -- Each takes the store, the record of the run that tells it, and its arguments with `take`.
 
-local entry = require "weir.entry"
+local entry = require "weir.record.entry"
 local json = require "weir.json"
-local record_of = require "weir.record"
+local record_of = require "weir.record.record"
 local Store = require "weir.memory.store"
 
 local ENDED, parent_of = record_of.ENDED, Store.parent_of

@@ -3,7 +3,7 @@
 -- Invariant: all that outlives a coroutine stands in `records`, as the texts that Redis would hold.
 
 local json = require "weir.json"
-local recorded = require "weir.record"
+local recorded = require "weir.record.record"
 
 local ENDED = recorded.ENDED
 local NEXT = { -- the legal moves, as in redis-scripts/lib/runs.lua

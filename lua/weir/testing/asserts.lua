@@ -2,7 +2,7 @@
 -- assert.cancelled(result), assert.called(runner, workflow, times). A failure prints the run.
 
 local assert_ = require "luassert"
-local failure = require "weir.failure"
+local failure = require "weir.base.failure"
 local result = require "weir.testing.result"
 local say = require "say"
 

@@ -1,7 +1,7 @@
 -- Crashes everywhere: the same deeds again and again, each time with the process dying one event later, until it does
 -- not die any more. What comes of them must be the same each time: runs, operations, what was asked of children.
 
-local failure = require "weir.failure"
+local failure = require "weir.base.failure"
 
 local crashing = {}
 

@@ -1,11 +1,11 @@
 -- Golden journals: what runs did, in a file, so that changed code can be held to it before it is deployed. A file holds
 -- runs as `weir show RUN --json` prints them, one or a list.
 
-local entry = require "weir.entry"
+local entry = require "weir.record.entry"
 local json = require "weir.json"
-local order = require "weir.order"
-local recorded = require "weir.record"
-local replay = require "weir.replay"
+local order = require "weir.base.ordered_pairs"
+local recorded = require "weir.record.record"
+local replay = require "weir.engine.check"
 
 local golden = {}
 

@@ -3,16 +3,16 @@
 --
 -- Each attempt of a child, and each try of a step, is answered once, however often it is replayed.
 
-local branches = require "weir.branches"
-local duration = require "weir.duration"
-local failure = require "weir.failure"
-local frozen = require "weir.frozen"
-local identifier = require "weir.id"
-local keys = require "weir.keys"
-local nearest = require "weir.nearest"
-local returned = require "weir.returned"
-local terminal = require "weir.terminal"
-local verb = require "weir.verb"
+local branches = require "weir.engine.branches"
+local duration = require "weir.base.duration"
+local failure = require "weir.base.failure"
+local frozen = require "weir.base.readonly"
+local identifier = require "weir.base.identifier"
+local keys = require "weir.base.sorted_keys"
+local nearest = require "weir.base.suggest"
+local returned = require "weir.engine.returned"
+local terminal = require "weir.view.terminal"
+local verb = require "weir.engine.call"
 local weir = require "weir"
 
 local mocks = {}

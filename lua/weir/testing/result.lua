@@ -1,17 +1,17 @@
 -- A run as a spec looks at it: where it stood when it was asked for. Payloads are decoded, failures have `is`; printed,
 -- it is the tree that `weir show` draws.
 
-local duration = require "weir.duration"
-local entry = require "weir.entry"
-local failure = require "weir.failure"
-local graph = require "weir.cli.graph"
+local duration = require "weir.base.duration"
+local entry = require "weir.record.entry"
+local failure = require "weir.base.failure"
+local graph = require "weir.view.graph_view"
 local json = require "weir.json"
-local nearest = require "weir.nearest"
-local picture = require "weir.cli.picture"
-local record = require "weir.record"
-local terminal = require "weir.terminal"
-local tree = require "weir.cli.tree"
-local verb = require "weir.verb"
+local nearest = require "weir.base.suggest"
+local picture = require "weir.view.graph_text"
+local record = require "weir.record.record"
+local terminal = require "weir.view.terminal"
+local tree = require "weir.view.tree"
+local verb = require "weir.engine.call"
 
 local result = {}
 

@@ -1,0 +1,145 @@
+-- `weir test`: busted, with weir and weir.testing on its path. What weir does not know itself goes
+-- through to busted; where it looks for specs, and with which status it ends, is decided here.
+-- Never ends the process: what would is turned into a status, so that a report can follow.
+
+local test = {}
+
+local DONE, FAILED, USAGE, NO_INPUT, UNAVAILABLE = 0, 1, 64, 66, 69
+
+-- What is looked through after everything else: no file of a project can take the place of a module
+-- of busted.
+local PATHS = "workflows/?.lua;workflows/?/init.lua;lua/?.lua;lua/?/init.lua;spec/?.lua"
+
+local DEPTH = 16 -- of folders below each other
+
+local function complain(format, ...)
+  io.stderr:write("weir: ", format:format(...), "\n")
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- What is to be run
+
+-- What busted makes of its arguments and of .busted here.
+---@return table? arguments
+---@return string? fault
+local function parse(words)
+  local cli = require "busted.modules.cli" {
+    output = require("term").isatty(io.stdout) and "utfTerminal" or "plainTerminal",
+  }
+  cli:set_name "weir test"
+  -- which interpreter runs them is not for .busted to say: this one
+  return cli:parse { "--ignore-lua", table.unpack(words) }
+end
+
+---The specs in a folder and below; not in hidden folders.
+---@param folder string
+---@return string[] paths sorted
+function test.find(folder)
+  local lfs = require "lfs"
+  local found = {}
+  local function walk(path, depth)
+    if depth > DEPTH then return end
+    local readable, entries, listing = pcall(lfs.dir, path)
+    for name in readable and entries or function() end, listing do
+      local whole = path == "." and name or path .. "/" .. name
+      local mode = not name:find "^%." and lfs.attributes(whole, "mode")
+      if mode == "directory" then walk(whole, depth + 1) end
+      if mode == "file" and name:find "_spec%.lua$" then found[#found + 1] = whole end
+    end
+  end
+  walk(folder, 1)
+  table.sort(found)
+  return found
+end
+
+-- Where nothing is said about it: spec/, or else whatever specs there are.
+local function choose_roots(arguments)
+  local roots = arguments.ROOT
+  roots = type(roots) == "table" and roots or { roots }
+  local said = #roots ~= 1 or roots[1] ~= "spec"
+  if said or require("pl.path").exists "spec" then return roots end
+  return test.find "."
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Running it
+
+-- Busted ends the process where it is done; here it comes back with what it would have ended with.
+local function run_busted(arguments)
+  local ended = {}
+  require("busted.compatibility").exit = function(code)
+    ended.status = code == 0 and DONE or FAILED
+    error(ended, 0)
+  end
+  local make_cli = require "busted.modules.cli"
+  package.loaded["busted.modules.cli"] = function(options)
+    local cli = make_cli(options)
+    function cli.parse() return arguments end
+    return cli
+  end
+  -- as a file of that name, which is what busted calls itself by
+  local chunk = assert(load([[local run = require "busted.runner"; run { standalone = false }]], "@weir test"))
+  local ok, raised = xpcall(chunk, function(raised)
+    return raised == ended and raised or debug.traceback(tostring(raised), 2)
+  end)
+  if ok then return DONE end
+  if raised == ended then return ended.status end
+  error(raised, 0)
+end
+
+local function run(arguments, options)
+  local coverage = options.coverage and require("weir.cli.test.coverage").begin()
+  local ledger = options.ledger and require("weir.cli.test.manifest").begin(options.ledger, arguments)
+  local report = options.json and require("weir.cli.test.report").begin(arguments)
+  local status = run_busted(arguments)
+  if ledger then ledger:write() end
+  local files = coverage and coverage:files() or nil
+  if report then
+    report:print(files)
+  elseif coverage then
+    coverage.print(files)
+  end
+  return status
+end
+
+---@param options table the arguments of busted as a list, flags of weir by name
+---@return integer status
+function test.main(options)
+  if not package.searchpath("busted.runner", package.path) then
+    complain "weir test needs busted: apt install lua-busted"
+    return UNAVAILABLE
+  end
+  if options.watch and options.json then
+    complain "--watch goes on and on, and --json is one report: leave one out"
+    return USAGE
+  end
+  package.path = package.path .. ";" .. PATHS
+  _G.arg = table.move(options, 1, #options, 1, { [0] = "weir test" })
+
+  local arguments, fault = parse(options)
+  if not arguments then
+    complain("%s", (fault:gsub("^weir test: error: ", ""):gsub("; re%-run with.*", "; see busted --help")))
+    return USAGE
+  end
+  local there, why = require("lfs").chdir(arguments.directory)
+  if not there then
+    complain("cannot go to %s: %s", arguments.directory, why)
+    return NO_INPUT
+  end
+  arguments.directory = "."
+  arguments.ROOT = choose_roots(arguments)
+  if #arguments.ROOT == 0 then
+    complain "no specs: there is no spec/ here, nor any *_spec.lua; name one: weir test PATH"
+    return NO_INPUT
+  end
+  for _, root in ipairs(arguments.ROOT) do
+    if not require("pl.path").exists(root) then
+      complain("there is no %s", root)
+      return NO_INPUT
+    end
+  end
+  if options.watch and not options.ledger then return require("weir.cli.test.watch").main(arguments.ROOT) end
+  return run(arguments, options)
+end
+
+return test

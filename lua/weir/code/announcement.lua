@@ -1,0 +1,55 @@
+-- What a host says of its workflow folder to Redis: the arguments of the verb `announce`.
+-- A folder that has faults announces nothing.
+
+local bundle = require "weir.code.bundle"
+local json = require "weir.json"
+local keys = require "weir.base.sorted_keys"
+
+local registry = {}
+
+---@class weir.FolderFindings what there is to say about a folder, besides
+---@field workflows string[] ids
+---@field notes string[] of what is no fault
+
+-- All of it; or, where `wanted` is to be run and loads, what loads, with the faults as notes.
+local function load(files, wanted)
+  local loaded, faults = bundle.load("", files)
+  if loaded or not wanted then return loaded, faults, files, {} end
+  local sound, left_out, left = bundle.load_sound("", files)
+  if sound and (left[wanted] or sound.workflows[wanted]) then
+    for i, fault in ipairs(left_out) do left_out[i] = fault .. " (left out: this run does not need it)" end
+    return sound, nil, left, left_out
+  end
+  return nil, faults
+end
+
+---@param files table<string, string> path -> source
+---@param name fun(sources: string[]): string the name of the bundle of these sources: path, source…
+---@param wanted? string all that is to be run: a workflow, or a file. What else is there may have faults
+---@return (string|integer)[]? arguments name, count, path, source…, count, then six for each workflow
+---@return string[]? faults each "file:line: message"
+---@return weir.FolderFindings? findings
+function registry.announcement(files, name, wanted)
+  local loaded, faults, left, notes = load(files, wanted)
+  if not loaded then return nil, faults end
+
+  local paths, ids = keys.sorted(left), keys.sorted(loaded.workflows)
+  local sources = {}
+  for i, path in ipairs(paths) do sources[2 * i - 1], sources[2 * i] = path, left[path] end
+  local arguments = table.move(sources, 1, #sources, 3, { name(sources), #paths })
+  local function add(value) arguments[#arguments + 1] = value end
+  add(#ids)
+  for _, id in ipairs(ids) do
+    local workflow = loaded.workflows[id]
+    add(id)
+    add(workflow.queue)
+    add(workflow.priority)
+    add(workflow.timeout_ms or "")
+    add(workflow.retain_ms)
+    add(workflow.validate and json.encode(workflow.schema) or "") -- a function is checked when it runs
+  end
+  if not wanted then table.move(loaded.notes, 1, #loaded.notes, #notes + 1, notes) end
+  return arguments, nil, { workflows = bundle.ids(loaded), notes = notes }
+end
+
+return registry

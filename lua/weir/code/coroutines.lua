@@ -1,0 +1,124 @@
+-- The coroutine library of workflow code. A `ctx` call made inside a coroutine of the author's own
+-- suspends the whole run: the branch below yields PARK, every resume on the way passes it outwards
+-- unseen, and what comes back goes in again. Coroutines that weir made (branches) are out of reach:
+-- an author can neither resume, close nor yield them.
+
+local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local running, status, close = coroutine.running, coroutine.status, coroutine.close
+
+-- The author's own coroutines: "free", or "parked" while a `ctx` call inside them waits. A parked
+-- one looks suspended to Lua; to the author it is as if the call took long: busy in its resume.
+-- "in step" while it runs the body of a step: a yield would leave the step before its end.
+local own = setmetatable({}, { __mode = "k" })
+
+local PARK
+
+-- Asked for late: weir.branches needs this file's users to be loaded first.
+local function know_park()
+  PARK = PARK or assert(require("weir.engine.branches").PARK)
+end
+
+-- A function of its own, as the values that come back are any number.
+local function unparked(co, ...)
+  own[co] = "free"
+  return ...
+end
+
+local function passed_on(co, ok, first, ...)
+  if ok and first == PARK then
+    own[co] = "parked"
+    return passed_on(co, resume(co, unparked(co, yield(first, ...))))
+  end
+  return ok, first, ...
+end
+
+local function check(co, verb)
+  if type(co) ~= "thread" then
+    error(("bad argument #1 to '%s' (coroutine expected)"):format(verb), 3)
+  end
+end
+
+local function resume_own(co, ...)
+  if own[co] ~= "free" then return false, "cannot resume non-suspended coroutine" end
+  know_park()
+  return passed_on(co, resume(co, ...))
+end
+
+-- As the wrap of plain Lua: the dead coroutine is closed, a text gets the caller's position.
+local function unwrapped(co, ok, ...)
+  if ok then return ... end
+  if status(co) == "dead" then close(co) end
+  error(..., 2)
+end
+
+local library = {}
+
+function library.create(body)
+  local co = create(body)
+  own[co] = "free"
+  return co
+end
+
+function library.resume(co, ...)
+  check(co, "resume")
+  return resume_own(co, ...)
+end
+
+function library.wrap(body)
+  local co = library.create(body)
+  return function(...) return unwrapped(co, resume_own(co, ...)) end
+end
+
+function library.yield(...)
+  local state = own[running()]
+  if state == "in step" then
+    error("coroutine.yield would leave the ctx:step that runs: yield in a coroutine that the step makes", 2)
+  elseif not state then
+    error("coroutine.yield outside of a coroutine of the workflow's own; to wait, use ctx:sleep", 2)
+  end
+  return yield(...)
+end
+
+function library.isyieldable(co)
+  if co ~= nil then check(co, "isyieldable") end
+  local state = own[co or running()]
+  return state ~= nil and state ~= "in step" and coroutine.isyieldable(co or running())
+end
+
+function library.running()
+  local co = running()
+  return co, own[co] == nil
+end
+
+function library.status(co)
+  check(co, "status")
+  local state = status(co)
+  if state == "suspended" and own[co] ~= "free" then return "normal" end
+  return state
+end
+
+function library.close(co)
+  check(co, "close")
+  local state = library.status(co)
+  if not own[co] or state == "normal" or state == "running" then
+    error(("cannot close a %s coroutine"):format(state), 2)
+  end
+  return close(co)
+end
+
+local coroutines = { library = library }
+
+---The body of a step begins in the coroutine that runs: until `end_step` it cannot be left by a yield.
+---@return thread co
+function coroutines.begin_step()
+  local co = running()
+  if own[co] then own[co] = "in step" end
+  return co
+end
+
+---@param co thread that `begin_step` returned
+function coroutines.end_step(co)
+  if own[co] then own[co] = "free" end
+end
+
+return coroutines

@@ -1,0 +1,243 @@
+-- Definitions: what weir.workflow and weir.graph make of the fields an author wrote. Every field is
+-- checked here, once, when the file loads, naming the author's line; what reads a definition trusts it.
+-- A definition is a face: runs share it and cannot change it.
+
+local conductor = require "weir.engine.graph_scheduler"
+local duration = require "weir.base.duration"
+local frozen = require "weir.base.readonly"
+local graph = require "weir.define.graph_plan"
+local id = require "weir.base.identifier"
+local nearest = require "weir.base.suggest"
+local retry = require "weir.define.retry_policy"
+local schema = require "weir.define.schema"
+
+local definition = {}
+
+---@class weir.Definition
+---@field id string
+---@field run fun(ctx: table, data: any): any
+---@field schema table|function|nil as the author wrote it
+---@field validate? fun(data: any): weir.Violation[]? for a JSON Schema
+---@field transform? fun(data: any): any for a function schema
+---@field retry weir.RetryPolicy
+---@field timeout_ms integer?
+---@field queue string
+---@field priority integer
+---@field retain_ms integer
+---@field cancel_grace_ms integer
+---@field graph weir.Plan|function|nil of a graph; a function makes the nodes from the data
+---@field file string where it was defined
+---@field line integer
+
+local known = setmetatable({}, { __mode = "k" })
+local collected -- those made while files load
+
+---Begins a list of all that are made from now on; with `false` no more are added.
+---@param wanted? false
+---@return weir.Definition[]?
+function definition.collect(wanted)
+  collected = wanted == nil and {} or nil
+  return collected
+end
+
+-- Readers: the value to keep, or nil and what is wrong with it.
+
+local function read_id(value)
+  local fault = id.fault(value)
+  if fault then return nil, "id" .. fault end
+  if id.is_own(value) then return nil, ('id "%s": names that begin with "weir." are weir\'s own'):format(value) end
+  return value
+end
+
+local function read_run(value)
+  if type(value) == "function" then return value end
+  return nil, "run must be a function (ctx, data), not a " .. type(value)
+end
+
+local function read_queue(value)
+  local fault = id.queue_fault(value)
+  if fault then return nil, "queue" .. fault end
+  return value
+end
+
+local function read_priority(value)
+  local priority = math.type(value) and math.tointeger(value)
+  if priority and priority >= -100 and priority <= 100 then return priority end
+  return nil, "priority must be an integer from -100 to 100"
+end
+
+local function read_duration(name, least)
+  return function(value)
+    local ms, fault = duration.ms(value)
+    if not ms then return nil, name .. ": " .. fault end
+    if ms < least then return nil, name .. " must be longer than 0" end
+    return ms
+  end
+end
+
+local function read_schema(value, made)
+  if type(value) == "function" then
+    made.transform = value
+    return value
+  end
+  if type(value) == "boolean" then return nil, "schema must be a table or a function" end
+  local validate, fault = schema.compile(value)
+  if not validate then return nil, fault end
+  made.validate = validate
+  return value
+end
+
+local function read_nodes(value, made)
+  if type(value) == "function" then
+    made.graph = value
+    return value
+  end
+  local plan, fault = graph.compile(value)
+  made.graph = plan
+  return plan, fault
+end
+
+local ID = { name = "id", required = true, read = read_id }
+local RUN = { name = "run", required = true, read = read_run }
+local NODES = { name = "nodes", as = "graph", required = true, read = read_nodes }
+local SCHEMA = { name = "schema", read = read_schema }
+local RETRY = { name = "retry", default = {}, read = retry.policy }
+local COMMON = {
+  { name = "timeout", as = "timeout_ms", read = read_duration("timeout", 1) },
+  { name = "queue", default = "default", read = read_queue },
+  { name = "priority", default = 0, read = read_priority },
+  { name = "retain", as = "retain_ms", default = "7d", read = read_duration("retain", 0) },
+  { name = "cancel_grace", as = "cancel_grace_ms", default = "1m",
+    read = read_duration("cancel_grace", 0) },
+}
+
+---@class weir.Form what an author fills in
+---@field word string
+---@field fields table[]
+---@field names string[]
+local function form(word, first)
+  local fields, names = table.move(COMMON, 1, #COMMON, #first + 1, first), {}
+  for i, field in ipairs(fields) do names[i] = field.name end
+  return { word = word, fields = fields, names = names }
+end
+
+local WORKFLOW, GRAPH = form("workflow", { ID, RUN, SCHEMA, RETRY }), form("graph", { ID, NODES, SCHEMA })
+
+local function unknown_field(asked, fields)
+  local unknown
+  for name in pairs(fields) do
+    local is_known = false
+    for _, candidate in ipairs(asked.names) do is_known = is_known or candidate == name end
+    name = tostring(name)
+    if not is_known and (not unknown or name < unknown) then unknown = name end
+  end
+  if not unknown then return nil end
+  local meant = nearest.find(unknown, asked.names)
+  return ('unknown field "%s"; %s'):format(unknown, meant and ('did you mean "%s"?'):format(meant)
+    or ("a %s has %s"):format(asked.word, table.concat(asked.names, ", ")))
+end
+
+local function read(asked, fields)
+  local fault = unknown_field(asked, fields)
+  if fault then return nil, fault end
+  local made = {}
+  for _, field in ipairs(asked.fields) do
+    local value = fields[field.name]
+    if value == nil then value = field.default end
+    if value ~= nil then
+      local kept, reason = field.read(value, made)
+      if kept == nil then return nil, reason end
+      made[field.as or field.name] = kept
+    elseif field.required then
+      return nil, ('lacks the field "%s"'):format(field.name)
+    end
+  end
+  return made
+end
+
+-- Where the caller at `level` stands. `return weir.workflow {...}` is a tail call, which leaves no
+-- caller behind (bundles load their files so that it is none); then it is where `run` stands.
+local function place(level, run)
+  local info = debug.getinfo(level, "Sl")
+  local line = info and info.currentline or 0
+  if debug.getinfo(level - 1, "t").istailcall or line <= 0 then
+    if type(run) ~= "function" then return "?", 0 end
+    info = debug.getinfo(run, "S")
+    line = info.linedefined
+  end
+  return info.source:match("^[@=](.*)$") or info.short_src, line
+end
+
+-- Fills in a form; raises at the author's line what is wrong. `level` counts from the function that calls this.
+local function fill_in(asked, fields, level)
+  local word = asked.word
+  local given = type(fields) == "table" and not frozen.members(fields)
+  local file, line = place(level + 2, given and (fields.run or fields.nodes))
+  local made, fault
+  if given then
+    made, fault = read(asked, fields)
+  elseif type(fields) == "table" then
+    fault = ("call it with a dot: weir.%s { … }"):format(word)
+  else
+    fault = "takes a table of fields, not a " .. type(fields)
+  end
+  if not made then
+    local named = given and type(fields.id) == "string" and ('%s "%s": '):format(word, fields.id)
+    error(("%s:%d: %s%s"):format(file, line, named or ("weir.%s: "):format(word), fault), 0)
+  end
+  made.file, made.line = file, line
+  return made
+end
+
+-- What an author holds of it.
+local function face_of(made)
+  local face = frozen.face(('workflow "%s"'):format(made.id), made)
+  known[face] = true
+  return face
+end
+
+local function add(made)
+  local face = face_of(made)
+  if collected then collected[#collected + 1] = face end
+  return face
+end
+
+---Reads an author's fields; raises at the author's line what is wrong with them.
+---@param fields weir.WorkflowFields
+---@param level integer as that of `error`: 2 is the caller of the function that calls this
+---@return weir.Definition
+function definition.new(fields, level)
+  local made = fill_in(WORKFLOW, fields, level + 1)
+  return add(made)
+end
+
+-- The code of a graph is weir's own: where it fails, another attempt would do the same.
+local ONE_ATTEMPT = assert(retry.policy { attempts = 1 })
+
+---As `new`, of a graph.
+---@param fields weir.GraphFields
+---@param level integer
+---@return weir.Definition
+function definition.graph(fields, level)
+  local made = fill_in(GRAPH, fields, level + 1)
+  made.retry = ONE_ATTEMPT
+  function made.run(ctx, data) return conductor.run(ctx, made, data) end
+  return add(made)
+end
+
+---The workflow of graphs that are given as data.
+---@return weir.Definition
+function definition.of_data()
+  local made = assert(read(GRAPH, { id = "graph", nodes = conductor.nodes_of_data }))
+  made.id, made.retry, made.file, made.line = graph.WORKFLOW, ONE_ATTEMPT, graph.WORKFLOW, 0
+  function made.run(ctx, data) return conductor.run(ctx, made, data) end
+  return face_of(made)
+end
+
+---@param value any
+---@return boolean
+function definition.is(value)
+  return known[value] ~= nil
+end
+
+return definition

@@ -1,0 +1,160 @@
+-- What all verbs of ctx share: whose call it is, its options, its id, its payload. Mistakes of the author are told with
+-- the author's own line.
+
+local branches = require "weir.engine.branches"
+local duration = require "weir.base.duration"
+local failure = require "weir.base.failure"
+local identifier = require "weir.base.identifier"
+local json = require "weir.json"
+local keys = require "weir.base.sorted_keys"
+local nearest = require "weir.base.suggest"
+local sandbox = require "weir.code.sandbox"
+local scope = require "weir.base.scope"
+
+local verb = {
+  ---The private side of a context stands under a key that authors cannot name.
+  STATE = setmetatable({}, { __name = "weir.context" }),
+}
+
+function verb.raise(code, message, more)
+  more = more or {}
+  more.code, more.message, more.retryable = code, message, false
+  error(failure.new(more), 0)
+end
+
+---The author's mistake, with the author's line. In a run no other attempt would go better, as it runs the same code.
+---@param text string
+function verb.misuse(text)
+  local message = branches.line() .. ": " .. text
+  error(sandbox.current() and failure.new { message = message, retryable = false } or message, 0)
+end
+
+function verb.check_run(run, name)
+  if run.fused then
+    run.observed = true
+    error("a fused child has nothing to wait for", 0)
+  end
+  if run.step then
+    verb.misuse(('%s cannot be called inside step "%s"'):format(name, run.step.id))
+  end
+  if not run.branches.current then
+    verb.misuse(("%s cannot be called from outside of its run"):format(name))
+  end
+end
+
+function verb.state_of(ctx, name)
+  local state = type(ctx) == "table" and rawget(ctx, verb.STATE)
+  if not state then verb.misuse(("call ctx:%s with a colon"):format(name)) end
+  verb.check_run(state.run, "ctx:" .. name)
+  return state, state.run
+end
+
+function verb.check_options(name, given, known)
+  for option in next, given do
+    if not known[option] then
+      local names = keys.sorted(known)
+      local near = type(option) == "string" and nearest.find(option, names)
+      verb.misuse(("ctx:%s has no option %s; %s"):format(name, tostring(option),
+        near and ("did you mean %s?"):format(near) or "it has " .. table.concat(names, ", ")))
+    end
+  end
+end
+
+function verb.milliseconds(name, option, value)
+  if value == nil then return nil end
+  local ms, message = duration.ms(value)
+  if not ms then verb.misuse(("ctx:%s: %s: %s"):format(name, option, message)) end
+  return ms
+end
+
+function verb.numbered(state, kind)
+  local n = (state.counters[kind] or 0) + 1
+  state.counters[kind] = n
+  return kind .. "#" .. n
+end
+
+---Refuse an id of the author's that an operation of an undo may take.
+---@param id string
+---@param undone string the id of what that undo undoes
+function verb.check_like_undo(id, undone)
+  local prefix = scope.prefix(scope.undo(undone))
+  if id:sub(1, #prefix) ~= prefix then return end
+  verb.raise("duplicate_id", ('ids that begin with "%s" belong to the undo of "%s"; give "%s" another one')
+    :format(prefix, undone, id), { operation = id })
+end
+
+local function note_like_undo(run, id)
+  for _, one in ipairs(run.undos or {}) do verb.check_like_undo(id, one.id) end
+  run.like_undo = run.like_undo or {} -- undos that are still to come are checked against these
+  table.insert(run.like_undo, id)
+end
+
+function verb.id_of(state, kind, given)
+  if given == nil then return state.prefix .. verb.numbered(state, kind), true end
+  local fault = identifier.fault(given)
+  if fault then verb.misuse(("ctx:%s: id%s"):format(kind, fault)) end
+  if state.scope == scope.ROOT and given:find("^undo:") then note_like_undo(state.run, given) end
+  return state.prefix .. given, false
+end
+
+function verb.too_large(run, text, what)
+  local limit = run.limits.payload_bytes
+  if #text <= limit then return nil end
+  return failure.new {
+    code = "payload_too_large", retryable = false,
+    message = ("%s has %d bytes as JSON; %d are allowed"):format(what, #text, limit),
+  }
+end
+
+---A whole result, to the code that receives it: JSON's null is nil there, and weir.null only within tables.
+---@param text string JSON
+---@return any
+function verb.result(text)
+  local value = json.decode(text)
+  if value ~= json.null then return value end
+end
+
+---The same within a table, which nil would leave a hole in.
+---@param value any
+---@return any
+function verb.member(value)
+  if value == nil then return json.null end
+  return value
+end
+
+-- Whether a future stands somewhere in a value.
+local function has_future(value, seen)
+  if type(value) ~= "table" or seen[value] then return false end
+  local metatable = debug.getmetatable(value)
+  if metatable and rawget(metatable, "__name") == "weir.Future" then return true end
+  seen[value] = true
+  for _, member in next, value do
+    if has_future(member, seen) then return true end
+  end
+  return false
+end
+
+-- As JSON sees it, a future is a table with keys that are none.
+local function say_future(value, message)
+  if not message:find "a key of type table cannot be JSON$" or not has_future(value, {}) then return message end
+  return (message:gsub("a key of type table cannot be JSON$", "a future cannot be JSON: await it"))
+end
+
+---A payload as JSON text; nil is null.
+---@return string? text
+---@return weir.Failure? fault
+function verb.encode(run, value, what)
+  if value == nil then return "null" end
+  local text, message = json.try_encode(value)
+  if not text then
+    return nil, failure.new {
+      code = "payload_invalid", retryable = false,
+      message = ("%s cannot be written as JSON: %s"):format(what, say_future(value, message)),
+    }
+  end
+  local fault = verb.too_large(run, text, what)
+  if fault then return nil, fault end
+  return text
+end
+
+return verb

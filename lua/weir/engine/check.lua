@@ -1,0 +1,135 @@
+-- A journal replayed on code, to see whether the code still does what the journal says. Nothing is executed: outcomes
+-- come from the journal, what the code asks beyond it is only looked at. Knows no store.
+
+local entry = require "weir.record.entry"
+local executor = require "weir.engine.run"
+local failure = require "weir.base.failure"
+
+local replay = {}
+
+local function described(kind, subject)
+  return kind == "invoke" and ('invoke of "%s"'):format(subject) or kind
+end
+
+-- What the journal holds and the code did not ask for, in the order in which it began.
+local function unasked(run, is_meant)
+  local log, list = run.journal, {}
+  local function add(id, text)
+    local held = entry.read(text)
+    held.id = id
+    if is_meant(held) then list[#list + 1] = held end
+  end
+  for id, text in pairs(log.recorded) do add(id, text) end
+  for _, id in ipairs(run.adopted or {}) do add(id, log.fields["o:" .. id]) end
+  entry.sort(list)
+  return list
+end
+
+-- What the code asked for and the journal does not hold.
+local function unheld(run, fields)
+  local list = {}
+  for id, line in pairs(run.journal.begun) do
+    if not fields["o:" .. id] then list[#list + 1] = { id = id, line = line, after = 0, started_at = 0 } end
+  end
+  entry.sort(list)
+  return list
+end
+
+local function divergence(run, fields, is_meant)
+  if run.given_up or run.cut or run.outbox:overflows() then return nil end
+  local held = unasked(run, is_meant)[1]
+  if not held then return nil end
+  local text = ('the journal holds operation "%s", %s at %s, which was not asked for again'):format(held.id,
+    described(held.kind, held.subject), held.line)
+  local asked = unheld(run, fields)[1]
+  return asked and ('%s; the code asked for operation "%s" at %s'):format(text, asked.id, asked.line) or text
+end
+
+---What a run that was replayed in this turn ought to have asked for: all that its attempt had begun before.
+---@param run table
+---@param fields table<string, string> its record, as the turn began
+---@return string? fault naming both lines
+function replay.divergence(run, fields)
+  return divergence(run, fields, function(held) return held.attempt == run.attempt end)
+end
+
+local function silent() end
+
+local NAMED = 5 -- operations in a sentence
+
+-- What a run waits for that did not come to its end. A graph waits in no branch: its nodes are what it asked for.
+local function waits_of(run, fields)
+  local lines = {}
+  for _, branch in pairs(run.branches.live) do
+    for _, future in ipairs(branch.wait or {}) do
+      if not future.settled and future.id then lines[#lines + 1] = ('"%s" at %s'):format(future.id, future.line) end
+    end
+    local step = branch.wait and branch.wait.step
+    if step then lines[#lines + 1] = ('"%s" at %s'):format(step.id, step.line) end
+  end
+  if not lines[1] then
+    for _, asked in ipairs(unheld(run, fields)) do lines[#lines + 1] = ('"%s" at %s'):format(asked.id, asked.line) end
+  end
+  table.sort(lines)
+  local more = #lines > NAMED and (" and %d more"):format(#lines - NAMED) or ""
+  return table.concat(lines, ", ", 1, math.min(NAMED, #lines)) .. more
+end
+
+---@class weir.Replayed
+---@field run table
+---@field fault string? why it does not go on as the journal says
+
+---Replays a run.
+---@param bundle weir.Bundle
+---@param id string
+---@param fields table<string, string> its record; is changed
+---@param options { now: integer, limits: table, host: table, ended: boolean, is_meant: fun(held: table): boolean }
+---ended: whether the journal goes to the end; is_meant: which of the operations that it holds must be asked for again
+---@return weir.Replayed
+function replay.dry(bundle, id, fields, options)
+  local held = {}
+  for field, value in pairs(fields) do held[field] = value end
+  local host, limits = executor.host, executor.limits
+  executor.limits = options.limits
+  executor.host = setmetatable({ log = silent }, { __index = options.host })
+  local run = executor.from_fields(bundle, id, fields)
+  run.dry, run.branches.dry, run.journal.dry = true, true, true
+  run:turn(options.now, {})
+  executor.host, executor.limits = host, limits
+
+  local poison = run.journal.poisoned
+  local fault = poison and poison.message or divergence(run, held, options.is_meant)
+  if not fault and not run.definition then fault = ('there is no workflow "%s" any more'):format(fields.workflow) end
+  if not fault and options.ended and not run.ended then
+    local waits = waits_of(run, held)
+    fault = "it does not come to its end: it waits for " .. (waits ~= "" and waits or "what never came")
+  end
+  return { run = run, fault = fault }
+end
+
+local function same_failure(made, there)
+  return made.code == there.code and made.message == there.message
+end
+
+---How a run that was replayed to its end ends otherwise than it did.
+---@param run table
+---@param state string in which it ended
+---@param fields table<string, string>
+---@return string? fault
+function replay.difference(run, state, fields)
+  if run.given_up or run.journal.cancel then return nil end
+  local before = state == "completed" and "it returned " .. fields.result
+    or "it failed with " .. failure.decode(fields.error).message
+  local made = run.failure
+  if state == "completed" and not made then
+    return run.result ~= fields.result and ("%s, replayed it returned %s"):format(before, run.result) or nil
+  elseif state == "completed" then
+    return ("%s, replayed it failed with %s"):format(before, made.message)
+  elseif not made then
+    return ("%s, replayed it returned %s"):format(before, run.result)
+  end
+  return not same_failure(made, failure.decode(fields.error)) and ("%s, replayed with %s"):format(before, made.message)
+    or nil
+end
+
+return replay

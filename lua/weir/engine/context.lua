@@ -1,0 +1,526 @@
+-- ctx: the verbs of a workflow, each a few lines over the journal and the branches. What all share is in verb.lua;
+-- futures with all, settle and race, and steps have rooms of their own.
+--
+-- Every branch has a context of its own: its scope prefixes the ids begun through it.
+
+local chance = require "weir.base.random"
+local deps = require "weir.engine.graph_results"
+local duration = require "weir.base.duration"
+local entry = require "weir.record.entry"
+local failure = require "weir.base.failure"
+local futures = require "weir.engine.futures"
+local identifier = require "weir.base.identifier"
+local json = require "weir.json"
+local nearest = require "weir.base.suggest"
+local retry = require "weir.define.retry_policy"
+local scope = require "weir.base.scope"
+local sandbox = require "weir.code.sandbox"
+local step = require "weir.engine.step"
+local undo = require "weir.engine.undo"
+local verb = require "weir.engine.call"
+
+local context = {}
+
+local STATE = verb.STATE
+local await, check_options, misuse = futures.await, verb.check_options, verb.misuse
+local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_of
+
+local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb, undo = undo.verb }
+local LATER = {
+  parallel = true, map = true, scope = true, promise = true, receive = true, poll = true,
+  restart = true, progress = true, status = true,
+}
+
+local VERBS
+local function verb_names()
+  if not VERBS then
+    VERBS = { "deps", "log", "run" }
+    for name in pairs(verbs) do VERBS[#VERBS + 1] = name end
+    table.sort(VERBS)
+  end
+  return VERBS
+end
+
+-- Names that other engines have for a verb.
+local MEANT = {
+  call = "invoke", execute = "invoke", child = "invoke", activity = "step", task = "step", wait = "sleep",
+  delay = "sleep", await = "spawn{ … }:await",
+}
+
+local function advice(run, key)
+  local near = MEANT[key] or type(key) == "string" and nearest.find(key, verb_names())
+  if near then return ("; did you mean %s?"):format(near) end
+  local body = run.definition and run.definition.run
+  if body and debug.getinfo(body, "u").nparams == 1 then return "; run gets (ctx, data): the data comes second" end
+  return ""
+end
+
+local made = {} -- fields made when first asked for
+
+local metatable = {
+  __name = "weir.Context",
+  __metatable = "weir.Context",
+  __newindex = function(_, key)
+    misuse(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)))
+  end,
+  __index = function(ctx, key)
+    local call = verbs[key]
+    if call then return call end
+    if made[key] then
+      local value = made[key](ctx[STATE])
+      rawset(ctx, key, value)
+      return value
+    end
+    if LATER[key] then misuse(("ctx:%s is not there yet"):format(key)) end
+    misuse(("ctx has no %s%s"):format(tostring(key), advice(ctx[STATE].run, key)))
+  end,
+}
+
+---@param run table
+---@param inner string scope of what is begun through it
+function context.new(run, inner)
+  local state = { run = run, scope = inner, prefix = scope.prefix(inner), counters = {}, draws = 0, uuids = 0 }
+  return setmetatable({ [STATE] = state }, metatable)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- invoke, spawn
+
+local INVOKE_OPTIONS = {}
+for _, name in ipairs {
+  "id", "workflow", "data", "timeout", "on_timeout", "retry", "queue", "priority", "delay", "encode", "decode",
+  "detached", "dedupe",
+} do INVOKE_OPTIONS[name] = true end
+
+-- Nothing is awaited any more of a child whose time is over.
+local function leave(run, operation)
+  if operation.on_timeout == "abandon" then
+    table.insert(run.abandoned, operation)
+  else
+    run:linger(operation)
+  end
+end
+
+-- The time of an invoke is over: that is its outcome, unless the child was faster.
+local function time_out(run, operation)
+  local journal = run.journal
+  local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
+  journal:resolve(operation, "timeout", 0,
+    failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
+  run.outbox:join()
+  if operation.on_timeout == "abandon" then
+    journal:abandon_child(operation)
+  else
+    journal:cancel_child(operation, "cancelled: " .. message)
+  end
+  run.outbox:separate()
+  leave(run, operation)
+end
+
+local function unknown_workflow(run, workflow)
+  local near = nearest.find(workflow, identifier.not_own(run.bundle.workflows))
+  return failure.encode(failure.new {
+    code = "unknown_workflow", retryable = false,
+    message = ('no workflow "%s"%s%s'):format(workflow, near and (' (did you mean "%s"?)'):format(near) or "",
+      run.host.advise and run.host.advise(workflow) or ""),
+  })
+end
+
+-- What is wrong with the data, as far as this bundle can tell; the child looks again when it is claimed.
+local function invalid_data(definition, workflow, text)
+  local violations = definition.validate and definition.validate(json.decode(text))
+  if not violations then return nil end
+  return failure.encode(require("weir.engine.run").invalid_data(workflow, violations))
+end
+
+-- As the store says it when it knows of the cancel first.
+local NOT_STARTED = failure.encode(failure.new {
+  code = "cancelled", message = "not started: its run is being cancelled",
+})
+
+local function payload(run, options, id)
+  if not options.encode and run.journal.recorded[id] then return "" end -- what was recorded has its data
+  local what = ('data of "%s"'):format(id)
+  if not options.encode then
+    local text, fault = verb.encode(run, options.data == nil and {} or options.data, what)
+    return text or error(fault, 0)
+  end
+  local text = options.encode(options.data)
+  local _, message
+  if type(text) == "string" then _, message = json.try_decode(text) else message = "it is a " .. type(text) end
+  if message then
+    verb.raise("payload_invalid", ('encode of "%s" must return JSON text: %s'):format(id, message), { operation = id })
+  end
+  local fault = verb.too_large(run, text, what)
+  if fault then error(fault, 0) end
+  return text
+end
+
+local WITHIN_MS = 60 * 60 * 1000
+
+-- The key by which a child is known to others that ask for the same, and for how long it is.
+---@return { key: string, within_ms: integer }?
+local function dedupe_of(name, given)
+  if given == nil then return nil end
+  if type(given) ~= "table" then misuse(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name)) end
+  for option in pairs(given) do
+    if option ~= "key" and option ~= "within" then
+      misuse(("ctx:%s: dedupe has key and within, no %s"):format(name, tostring(option)))
+    end
+  end
+  local fault = identifier.key_fault(given.key)
+  if fault then misuse(("ctx:%s: dedupe: key%s"):format(name, fault)) end
+  return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
+end
+
+-- A child is on its way, or was: it ends before its run, and in its time.
+local function watch(run, operation)
+  local outcome = operation.outcome
+  if outcome then
+    if outcome.state == "timeout" then leave(run, operation) end
+    return
+  end
+  run.journal:open_child(operation, operation.child)
+  if operation.timeout_ms then
+    run.journal:arm(operation, operation.timeout_ms, function() time_out(run, operation) end)
+  end
+end
+
+local function in_round(path, round) return round > 1 and path .. "~" .. round or path end
+
+-- Which run the operation is: its id says the round, if that is not the first. One that was forgotten goes on in the
+-- round it had, unless it was asked something else then (the store looks); then the next one begins.
+---@return integer? again that next round
+local function name_child(run, operation, new)
+  local journal, path, id = run.journal, run.id .. "/" .. operation.id, operation.id
+  if not new then
+    operation.child = in_round(path, journal.rounds[id] or 1)
+    return nil
+  end
+  local before = journal.forgotten[id]
+  if not before then
+    operation.child = in_round(path, run.round)
+    return nil
+  end
+  local following = math.max(run.round, before.round + 1)
+  journal.forgotten[id] = nil
+  run.outbox.uncertain = true -- it may have ended already
+  if before.anew then
+    operation.child = in_round(path, following)
+  else
+    operation.child, operation.other_child = in_round(path, before.round), in_round(path, following)
+  end
+  return following
+end
+
+---@class weir.Invoke what is known to be good of one
+---@field id string
+---@field workflow string
+---@field line string? of a node: its graph's
+---@field scope string? nil: no branch is around it
+---@field data string JSON
+---@field timeout_ms integer?
+---@field on_timeout "cancel"|"abandon"|nil
+---@field queue string?
+---@field priority integer?
+---@field delay_ms integer?
+---@field retry string? JSON of a weir.RetryPolicy
+---@field detached boolean?
+---@field dedupe { key: string, within_ms: integer }?
+---@field refused string? JSON of the failure that its data came to: nothing is started
+---@field deps string? of a graph's node: the keys it depends on, tab-separated
+---@field read_dep? fun(key: string): boolean?, string? what became of one of them
+
+-- Tells the store of a new child, or that it is refused.
+local function tell_invoke(run, operation, given, again)
+  local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
+  local arguments = nil
+  if timeout_ms or given.detached or given.dedupe then
+    arguments = json.encode {
+      timeout_ms = timeout_ms, on_timeout = timeout_ms and (given.on_timeout or "cancel") or nil,
+      detached = given.detached and true or nil, dedupe = given.dedupe,
+    }
+  end
+  local text = journal:entry(operation, arguments)
+  local definition = run.bundle.workflows[workflow]
+  local refused = journal:cancelling() and NOT_STARTED or given.refused
+    or definition and invalid_data(definition, workflow, given.data)
+  if refused then return journal:resolve(operation, "refused", 0, refused, text) end
+  local more = {}
+  local function option(called, value)
+    if value ~= nil then more[#more + 1], more[#more + 2] = called, value end
+  end
+  option("queue", given.queue)
+  option("priority", given.priority)
+  option("delay_ms", given.delay_ms)
+  option("retry", given.retry)
+  option("detached", given.detached and "1" or nil)
+  option("deps", given.deps)
+  option("again", again)
+  option("dedupe", given.dedupe and given.dedupe.key)
+  option("within_ms", given.dedupe and given.dedupe.within_ms)
+  local seed = run.host.seed(operation.child)
+  local first = run.outbox:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
+    definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
+  run.outbox:weigh(#given.data + (given.deps and #given.deps or 0))
+  if given.detached or given.dedupe then run.outbox.uncertain = true end
+  if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
+    run:may_fuse(operation, definition, given, seed, first)
+  end
+  return true
+end
+
+---Begin an invoke, or take it from the journal.
+---@param run table
+---@param given weir.Invoke
+---@return weir.Operation
+function context.begin_invoke(run, given)
+  local operation, new = run.journal:begin("invoke", given.id, given.workflow, given.line)
+  operation.scope = given.scope
+  local again = name_child(run, operation, new)
+  operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
+  if new and not tell_invoke(run, operation, given, again) then return operation end
+  if not given.detached then watch(run, operation) end
+  return operation
+end
+
+local function invoke(state, run, name, options)
+  if type(options) ~= "table" then
+    misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
+  end
+  check_options(name, options, INVOKE_OPTIONS)
+  local workflow = options.workflow
+  local fault = identifier.fault(workflow)
+  if fault then misuse(("ctx:%s: workflow%s"):format(name, fault)) end
+  local on_timeout = options.on_timeout
+  if on_timeout ~= nil and on_timeout ~= "cancel" and on_timeout ~= "abandon" then
+    misuse(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(name))
+  end
+  local timeout_ms = milliseconds(name, "timeout", options.timeout)
+  local delay_ms = milliseconds(name, "delay", options.delay)
+  local queue, priority = options.queue, options.priority
+  if queue ~= nil then
+    fault = identifier.queue_fault(queue)
+    if fault then misuse(("ctx:%s: queue%s"):format(name, fault)) end
+  end
+  if priority ~= nil then
+    priority = math.type(priority) and math.tointeger(priority)
+    if not priority or priority < -100 or priority > 100 then
+      misuse(("ctx:%s: priority must be an integer from -100 to 100"):format(name))
+    end
+  end
+  local dedupe = dedupe_of(name, options.dedupe)
+  local policy = nil
+  if options.retry ~= nil then
+    local message
+    policy, message = retry.policy(options.retry)
+    if not policy then misuse(("ctx:%s: %s"):format(name, message)) end
+  end
+
+  local id = id_of(state, "invoke", options.id)
+  local operation = context.begin_invoke(run, {
+    id = id, scope = state.scope, workflow = workflow, data = payload(run, options, id), timeout_ms = timeout_ms,
+    on_timeout = on_timeout, queue = queue, priority = priority, delay_ms = delay_ms,
+    retry = policy and json.encode(policy), detached = options.detached, dedupe = dedupe,
+  })
+  operation.decode = not options.detached and options.decode or nil
+  return operation
+end
+
+-- What an undo began, it will ask for again itself; where no undo runs any more, nobody does.
+local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.given_up end
+
+---Take over the children that earlier attempts began and this one did not: they too end before the run.
+---@return string[] ids
+function context.adopt(run)
+  local journal, adopted = run.journal, {}
+  local ids = journal:left_over()
+  journal.adopting = true
+  for _, id in ipairs(ids) do
+    local held = entry.read(journal.recorded[id], id)
+    if held.kind == "invoke" and not is_of_undo(run, held) then
+      local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
+      if not arguments.detached then
+        local operation = journal:begin("invoke", id, held.subject, held.line)
+        operation.scope = held.scope
+        name_child(run, operation, false)
+        operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
+        watch(run, operation)
+        adopted[#adopted + 1] = id
+      end
+    end
+  end
+  journal.adopting = false
+  return adopted
+end
+
+---Run a child, wait for it, return its result, or raise its failure.
+---@param options weir.InvokeOptions
+---@return any result
+---@return weir.Info info
+function verbs.invoke(ctx, options)
+  local state, run = state_of(ctx, "invoke")
+  return await(run, "invoke", invoke(state, run, "invoke", options))
+end
+
+---Start a child and go on: a future of what `ctx:invoke` would return.
+---@param options weir.InvokeOptions
+---@return weir.Future
+function verbs.spawn(ctx, options)
+  local state, run = state_of(ctx, "spawn")
+  return futures.of(run, invoke(state, run, "spawn", options))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- sleep
+
+local SLEEP_OPTIONS = { id = true, duration = true, until_ms = true }
+
+---Sleep, durably.
+---@param given weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
+function verbs.sleep(ctx, given)
+  local state, run = state_of(ctx, "sleep")
+  local options = type(given) == "table" and given or { duration = given }
+  check_options("sleep", options, SLEEP_OPTIONS)
+  local until_ms = options.until_ms
+  if (until_ms == nil) == (options.duration == nil) then misuse("ctx:sleep takes a duration or until_ms") end
+  if until_ms ~= nil then
+    until_ms = math.type(until_ms) and math.tointeger(until_ms)
+    if not until_ms then misuse("ctx:sleep: until_ms is an integer of milliseconds") end
+  end
+  local span_ms = milliseconds("sleep", "duration", options.duration)
+
+  local journal = run.journal
+  local arguments = until_ms and ('{"until_ms":%d}'):format(until_ms) or ('{"duration_ms":%d}'):format(span_ms)
+  local id, auto = id_of(state, "sleep", options.id)
+  local operation, new = journal:begin("sleep", id, "", nil, arguments, auto)
+  operation.scope = state.scope
+  if not operation.outcome then
+    if new then run.outbox:tell("record", id, journal:entry(operation, arguments)) end
+    local function over() journal:resolve(operation, "completed", 1, "null") end
+    if until_ms then
+      journal:arm_at(operation, until_ms, over)
+    else
+      journal:arm(operation, span_ms, over)
+    end
+  end
+  await(run, "sleep", operation)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Time and chance: the same on every replay, without entries
+
+---Seconds, with a fraction, of the last outcome delivered.
+---@return number
+function verbs.now(ctx)
+  local _, run = state_of(ctx, "now")
+  return run:now()
+end
+
+function context.random(ctx, ...)
+  local state = rawget(ctx, STATE)
+  return chance.random(function()
+    state.draws = state.draws + 1
+    return chance.bits(state.run.seed, "random:" .. state.prefix, state.draws)
+  end, ...)
+end
+
+---As math.random.
+---@param m integer?
+---@param n integer?
+---@return number
+function verbs.random(ctx, m, n)
+  state_of(ctx, "random")
+  return context.random(ctx, m, n)
+end
+
+---A version 4 UUID.
+---@return string
+function verbs.uuid(ctx)
+  local state = state_of(ctx, "uuid")
+  return chance.uuid(function()
+    state.uuids = state.uuids + 1
+    return chance.bits(state.run.seed, "uuid:" .. state.prefix, state.uuids)
+  end)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Said to people
+
+local TAGS, TAG_BYTES = 100, 1024 -- the whole of them goes with each change
+
+local function check_tag(key, value)
+  local fault = identifier.fault(key)
+  if fault then misuse("ctx:tag: key" .. fault) end
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
+    misuse(('ctx:tag: value of "%s" must be text, a number or a boolean, not a %s'):format(key, kind))
+  end
+  local text = tostring(value)
+  if not utf8.len(text) then misuse(('ctx:tag: value of "%s" is not valid UTF-8'):format(key)) end
+  if #text > TAG_BYTES then
+    misuse(('ctx:tag: value of "%s" has %d bytes; %d are allowed'):format(key, #text, TAG_BYTES))
+  end
+  return text
+end
+
+---Give the run a tag, by which people find it; one of the same key is replaced. Silent on replay.
+---@param key string
+---@param value string|number|boolean
+function verbs.tag(ctx, key, value)
+  local _, run = state_of(ctx, "tag")
+  local text = check_tag(key, value)
+  if run.journal:replaying() then return end
+  local tags = run.tags and json.decode(run.tags) or {}
+  if tags[key] == text then return end
+  tags[key] = text
+  local count = 0
+  for _ in pairs(tags) do count = count + 1 end
+  if count > TAGS then misuse(('ctx:tag: "%s" is one too many; a run has %d tags at most'):format(key, TAGS)) end
+  run.tags = json.encode(tags)
+  run.outbox:tell("tag", run.tags)
+end
+
+local RUN_FIELDS = { "attempt", "bundle", "created_at", "depth", "id", "parent", "root", "workflow" }
+
+local run_metatable = { __name = "weir.RunInfo", __metatable = "weir.RunInfo" }
+
+function run_metatable.__index(_, key)
+  if key == "parent" then return nil end -- of a root
+  local near = type(key) == "string" and nearest.find(key, RUN_FIELDS)
+  misuse(("ctx.run has no %s; %s"):format(tostring(key), near and ("did you mean %s?"):format(near)
+    or "it has " .. table.concat(RUN_FIELDS, ", ")))
+end
+
+function made.run(state)
+  local run = state.run
+  run.observed, run.journal.saw_attempt = true, true
+  local id = run.id
+  local _, depth = id:gsub("/", "")
+  return setmetatable({
+    id = id, workflow = run.workflow, attempt = run.attempt, parent = id:match("^(.*)/[^/]*$"),
+    root = id:match("^[^/]*"), depth = depth, bundle = run.bundle_hash, created_at = run.created_at,
+  }, run_metatable)
+end
+
+function made.deps(state) return deps.of_run(state.run) end
+
+local log_metatable = {
+  __name = "weir.Log", __metatable = "weir.Log",
+  __call = function() misuse('name the level: ctx.log:info("…"), or debug, warn, error') end,
+}
+
+function made.log(state)
+  local run = state.run
+  local log = setmetatable({}, log_metatable)
+  for _, level in ipairs { "debug", "info", "warn", "error" } do
+    log[level] = function(self, text, fields)
+      if self ~= log then misuse(("call ctx.log:%s with a colon"):format(level)) end
+      if sandbox.current() ~= run then misuse(("ctx.log:%s cannot be called from outside of its run"):format(level)) end
+      run:say(level, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
+    end
+  end
+  return log
+end
+
+return context

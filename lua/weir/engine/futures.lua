@@ -1,0 +1,262 @@
+-- Futures: operations and branches as an author holds them, and what waits for several of them.
+
+local failure = require "weir.base.failure"
+local identifier = require "weir.base.identifier"
+local json = require "weir.json"
+local order = require "weir.base.ordered_pairs"
+local returned = require "weir.engine.returned"
+local scope = require "weir.base.scope"
+local verb = require "weir.engine.call"
+
+local check_options, check_run, misuse = verb.check_options, verb.check_run, verb.misuse
+
+local futures = {}
+
+local future_methods = {}
+local OF = setmetatable({}, { __name = "weir.future" })
+local future_metatable = { __metatable = "weir.Future", __name = "weir.Future" }
+
+function future_metatable.__index(_, key)
+  return future_methods[key]
+    or misuse(("a future has no %s; future:await() waits for its result, future:settle() also for its failure")
+      :format(tostring(key)))
+end
+
+---@class weir.Future
+---@field await fun(self: weir.Future): any, weir.Info?
+---@field settle fun(self: weir.Future): weir.Settled
+
+local RUN = setmetatable({}, { __name = "weir.run" })
+
+---What an author is given of an operation or a branch.
+function futures.of(run, settles)
+  return setmetatable({ [OF] = settles, [RUN] = run }, future_metatable)
+end
+
+-- What the journal says of an operation, as Lua values: made once, as each await returns the same.
+local function read(run, operation)
+  if operation.ok ~= nil then return end
+  local outcome = operation.outcome
+  if outcome.state == "completed" then
+    if operation.decode then
+      local ok, value = pcall(operation.decode, outcome.value)
+      operation.ok, operation.value = ok, value
+      if not ok then
+        operation.value = failure.new {
+          code = "payload_invalid", retryable = false, run = run.id, operation = operation.id,
+          message = ('decode of "%s" failed: %s'):format(operation.id, tostring(value)),
+        }
+      end
+    else
+      operation.ok, operation.value = true, verb.result(outcome.value)
+    end
+    if operation.kind == "invoke" then
+      operation.info = setmetatable({
+        id = outcome.run or operation.child, attempts = outcome.attempts,
+        started_at = operation.asked_at, finished_at = outcome.finished_at,
+      }, returned.INFO)
+    end
+    return
+  end
+  local cause = failure.decode(outcome.value)
+  operation.ok = false
+  if operation.kind == "invoke" and (outcome.state == "failed" or outcome.state == "cancelled") then
+    operation.value = failure.new {
+      code = "child_failed", message = "Child execution failed: " .. cause.message, retryable = false,
+      run = run.id, operation = operation.id, workflow = operation.subject, cause = cause,
+    }
+  else
+    cause.run, cause.operation = run.id, operation.id
+    operation.value = cause
+  end
+end
+
+local function result_of(run, settles)
+  if settles.kind then read(run, settles) end
+  return settles.ok, settles.value, settles.info
+end
+
+---Wait for one; its result, or its failure raised.
+function futures.await(run, verb_name, settles)
+  if not settles.settled then run.branches:await_one(verb_name, settles) end
+  local ok, value, info = result_of(run, settles)
+  if not ok then error(value, 0) end
+  return value, info
+end
+
+local function inside_of(future, name)
+  local settles = type(future) == "table" and rawget(future, OF)
+  if not settles then misuse(("call future:%s with a colon"):format(name)) end
+  check_run(future[RUN], "future:" .. name)
+  return future[RUN], settles
+end
+
+---Wait for the outcome: what `ctx:invoke` would return, or raise.
+function future_methods:await()
+  local run, settles = inside_of(self, "await")
+  return futures.await(run, "await", settles)
+end
+
+---@class weir.Settled
+---@field ok boolean
+---@field value any
+---@field error weir.Failure?
+
+local function settled(run, settles)
+  local ok, value = result_of(run, settles)
+  if ok then return { ok = true, value = verb.member(value) } end
+  return { ok = false, error = value }
+end
+
+---Wait for the outcome, whatever it is.
+---@return weir.Settled
+function future_methods:settle()
+  local run, settles = inside_of(self, "settle")
+  if not settles.settled then run.branches:await_one("settle", settles) end
+  return settled(run, settles)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- ctx:all, ctx:settle, ctx:race
+
+-- The items of `t` in the order of their keys: futures as they are, functions begun as branches.
+local function begin_all(state, run, name, t)
+  if type(t) ~= "table" then misuse(("ctx:%s takes a table of futures and functions"):format(name)) end
+  if rawget(t, OF) then misuse(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(name, name)) end
+  local prefix = verb.numbered(state, name) .. ":"
+  local keys, items = {}, {}
+  for key, item in order.pairs(t) do
+    local settles
+    if type(item) == "function" then
+      local label = tostring(key)
+      local fault = identifier.fault(label)
+      if fault then misuse(("ctx:%s: the key%s"):format(name, fault)) end
+      local inner = scope.branch(state.scope, prefix .. label)
+      local ctx = require("weir.engine.context").new(run, inner)
+      settles = run.branches:spawn(inner, function() return item(ctx) end, ctx, "branch", label)
+    else
+      settles = type(item) == "table" and rawget(item, OF)
+      if not settles then
+        misuse(("ctx:%s: [%s] is a %s, not a future or a function (ctx:spawn makes one)"):format(name,
+          tostring(key), type(item)))
+      end
+    end
+    keys[#keys + 1], items[#items + 1] = key, settles
+  end
+  return keys, items
+end
+
+local function count_missing(items)
+  local missing = 0
+  for _, settles in ipairs(items) do
+    if not settles.settled then missing = missing + 1 end
+  end
+  return missing
+end
+
+-- One and the same future may stand under two keys: it settles once for both.
+local function in_items(items)
+  local times = {}
+  for _, settles in ipairs(items) do times[settles] = (times[settles] or 0) + 1 end
+  return times
+end
+
+-- What came of a list is a list; of none only where it is marked as one.
+local function listed(results, t, count)
+  local is_list = #results == count and (count > 0 or json.is_array(t))
+  return is_list and json.array(results) or results
+end
+
+---Every result under its key, or the first failure; the others go on.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
+---@return table<K, any>
+function futures.all(ctx, t)
+  local state, run = verb.state_of(ctx, "all")
+  local keys, items = begin_all(state, run, "all", t)
+  local failed
+  for _, settles in ipairs(items) do
+    if settles.settled and not result_of(run, settles) and (not failed or settles.settled < failed.settled) then
+      failed = settles
+    end
+  end
+  local missing, times = count_missing(items), in_items(items)
+  if not failed and missing > 0 then
+    run.branches:await("all", items, function(settles)
+      missing = missing - times[settles]
+      if not result_of(run, settles) then failed = settles end
+      return failed ~= nil or missing == 0
+    end)
+  end
+  if failed then
+    local _, raised = result_of(run, failed)
+    error(raised, 0)
+  end
+  local results = {}
+  for i, key in ipairs(keys) do
+    local _, value = result_of(run, items[i])
+    results[key] = verb.member(value)
+  end
+  return listed(results, t, #keys)
+end
+
+---How each ended, under its key.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
+---@return table<K, weir.Settled>
+function futures.settle(ctx, t)
+  local state, run = verb.state_of(ctx, "settle")
+  local keys, items = begin_all(state, run, "settle", t)
+  local missing, times = count_missing(items), in_items(items)
+  if missing > 0 then
+    run.branches:await("settle", items, function(settles)
+      missing = missing - times[settles]
+      return missing == 0
+    end)
+  end
+  local results = {}
+  for i, key in ipairs(keys) do results[key] = settled(run, items[i]) end
+  return listed(results, t, #keys)
+end
+
+local RACE_OPTIONS = { losers = true }
+
+---The first to finish: its result and its key, or its failure.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
+---@param options? { losers: "cancel"|"keep" } default "cancel"
+---@return any result
+---@return any key
+function futures.race(ctx, t, options)
+  local state, run = verb.state_of(ctx, "race")
+  options = options or {}
+  check_options("race", options, RACE_OPTIONS)
+  local losers = options.losers or "cancel"
+  if losers ~= "cancel" and losers ~= "keep" then misuse('ctx:race: losers is "cancel" or "keep"') end
+  local keys, items = begin_all(state, run, "race", t)
+  if #keys == 0 then misuse("ctx:race: nobody takes part") end
+  local first
+  for _, settles in ipairs(items) do
+    if settles.settled and (not first or settles.settled < first.settled) then first = settles end
+  end
+  if not first then
+    run.branches:await("race", items, function(settles)
+      first = settles
+      return true
+    end)
+  end
+  local winner
+  for i, settles in ipairs(items) do
+    if settles == first then
+      winner = winner or keys[i]
+    else
+      settles.raced = true
+      if losers == "cancel" then run:end_early(settles, "lost the race") end
+    end
+  end
+  local ok, value = result_of(run, first)
+  if not ok then error(value, 0) end
+  return value, winner
+end
+
+return futures

@@ -1,0 +1,163 @@
+-- deps: what became of the nodes that a graph's node depends on, as its code reads it. A result is fetched and decoded
+-- when it is asked for, once.
+--
+-- The graph itself reads what stands in its memory. A node is another run: each read is an operation of its own, whose
+-- outcome is what its parent's journal says, so that a replay reads the same.
+
+local failure = require "weir.base.failure"
+local futures = require "weir.engine.futures"
+local json = require "weir.json"
+local nearest = require "weir.base.suggest"
+local verb = require "weir.engine.call"
+
+local deps = {}
+
+-- What a face keeps stands under a key that authors cannot name:
+-- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, once
+-- they are asked for).
+local STATE = setmetatable({}, { __name = "weir.deps" })
+
+local SHOWN = 8 -- keys that a refusal names
+
+local function refuse(state, key)
+  local keys = state.keys
+  if #keys == 0 then verb.misuse(('deps has no "%s": this node depends on none'):format(tostring(key))) end
+  local near = type(key) == "string" and nearest.find(key, keys)
+  local more = #keys > SHOWN and (" and %d more"):format(#keys - SHOWN) or ""
+  verb.misuse(('deps has no "%s"; %s'):format(tostring(key), near and ('did you mean "%s"?'):format(near)
+    or ("there are %s%s"):format(table.concat(keys, ", ", 1, math.min(#keys, SHOWN)), more)))
+end
+
+local function look_up(face, key)
+  local state = rawget(face, STATE)
+  local positions = state.positions
+  if not positions then
+    positions = {}
+    for at, each in ipairs(state.keys) do positions[each] = at end
+    state.positions = positions
+  end
+  return state.read(positions[key] or refuse(state, key))
+end
+
+local metatable = { __metatable = "weir.Deps", __name = "weir.Deps" }
+
+function metatable.__index(face, key)
+  local dep = look_up(face, key)
+  if dep.ok and dep.value ~= json.null then return dep.value end
+end
+
+function metatable.__call(face, key)
+  local dep = look_up(face, key)
+  return { ok = dep.ok, value = dep.value, error = dep.error }
+end
+
+function metatable.__pairs(face)
+  local state, at = rawget(face, STATE), 0
+  return function()
+    while at < #state.keys do
+      at = at + 1
+      local dep = state.read(at, true)
+      if dep.ok then return state.keys[at], dep.value end
+    end
+  end, face
+end
+
+function metatable.__newindex(_, key)
+  verb.misuse(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)))
+end
+
+---@param keys string[]
+---@param read fun(position: integer, walking: boolean?): weir.Settled
+function deps.new(keys, read)
+  return setmetatable({ [STATE] = { keys = keys, read = read } }, metatable)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Out of memory
+
+local function not_ended(key)
+  return failure.new {
+    code = "pending", message = ('node "%s" has not ended, or cannot begin'):format(key), retryable = false,
+  }
+end
+
+---What became of a node, out of the texts of its outcome.
+---@param key string
+---@param ok boolean? nil: nothing yet
+---@param text string?
+---@return weir.Settled
+function deps.decode(key, ok, text)
+  if ok then return { ok = true, value = json.decode(text) } end
+  return { ok = false, error = text and failure.decode(text) or not_ended(key) }
+end
+
+---As `new`, over outcomes that are at hand.
+---@param keys string[]
+---@param outcome fun(key: string): boolean?, string?
+function deps.at_hand(keys, outcome)
+  local known = {}
+  return deps.new(keys, function(at)
+    known[at] = known[at] or deps.decode(keys[at], outcome(keys[at]))
+    return known[at]
+  end)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Out of the parent's journal
+
+local MOST_KEYS = 200 -- read in one operation
+
+-- One operation: what became of `count` keys from `first` on, or of as many of them as go in one.
+local function fetch(run, id, keys, first, count)
+  local journal, begun = run.journal, run.deps_begun
+  local operation, new = begun[id], false
+  if not operation then
+    operation, new = journal:begin("deps", id, "")
+    begun[id] = operation
+  end
+  if new then
+    run.outbox:tell("deps", id, journal:entry(operation), count, table.unpack(keys, first, first + count - 1))
+    run.outbox.uncertain = true
+  end
+  return futures.await(run, "deps", operation)
+end
+
+local function take_over(known, keys, first, list)
+  for i, dep in ipairs(list) do
+    local at = first + i - 1
+    if not known[at] then
+      if not dep.ok then dep.error = dep.error and failure.restore(dep.error) or not_ended(keys[at]) end
+      known[at] = dep
+    end
+  end
+end
+
+-- When walked, those after it are read along.
+local function reader(run, keys)
+  local known = {}
+  return function(at, walking)
+    verb.check_run(run, "ctx.deps")
+    if not known[at] then
+      local id, count = "deps#" .. keys[at], 1
+      if walking then id, count = "deps@" .. at, math.min(MOST_KEYS, #keys - at + 1) end
+      take_over(known, keys, at, fetch(run, id, keys, at, count))
+    end
+    return known[at]
+  end
+end
+
+---ctx.deps of a run.
+---@param run table
+function deps.of_run(run)
+  if not run.deps then
+    verb.misuse("ctx.deps is what a graph's node depends on, and this run is none; what it was given is its data")
+  end
+  if run.deps_face then return run.deps_face end
+  local keys = {}
+  for key in run.deps:gmatch("[^\t]+") do keys[#keys + 1] = key end
+  run.deps_begun = {}
+  run.deps_face = run.read_dep and deps.at_hand(keys, run.read_dep) or deps.new(keys, reader(run, keys))
+  return run.deps_face
+end
+
+return deps

@@ -1,0 +1,350 @@
+-- Runs a graph: begins each node when those it depends on have ended as it wants them to, until nothing is under way
+-- and nothing can begin. A node is an invoke like any other; what is told, recorded and replayed is the journal's.
+--
+-- One branch conducts all nodes. It begins what can begin, in the order in which it became able to, as many as go in
+-- a turn, then waits for one outcome. So what it does follows from the outcomes delivered alone: in a replay every
+-- node that is recorded is begun again no later than it was then. Of one that has ended only its outcome's text stays.
+
+local branches = require "weir.engine.branches"
+local context = require "weir.engine.context"
+local deps = require "weir.engine.graph_results"
+local entry = require "weir.record.entry"
+local failure = require "weir.base.failure"
+local forgetting = require "weir.reset.select"
+local graph = require "weir.define.graph_plan"
+local json = require "weir.json"
+local returned = require "weir.engine.returned"
+local verb = require "weir.engine.call"
+
+local conductor = {}
+
+-- Where a node is. What can never begin has its own state, so that what depends on it is told once.
+local WAITING, READY, RUNNING, COMPLETED, FAILED, NEVER = 0, 1, 2, 3, 4, 5
+
+local MOST_TOLD = 100 -- keys in the details of a failure
+local MOST_NAMED = 10 -- in its message
+
+---@class weir.Conductor
+---@field run table
+---@field plan weir.Plan
+---@field input any
+---@field line string of the graph, and so of its nodes
+---@field states integer[]
+---@field missing integer[] how many dependencies have to end before the node can begin, or never can
+---@field texts table<integer, string> node -> JSON of its result or failure
+---@field ready integer[] nodes that can begin, from `first` to `last`: in the order in which they became able to, those
+---  that did so together in the order in which they were given
+---@field first integer
+---@field last integer
+---@field under_way integer
+---@field failures integer[] nodes whose failure fails the graph, in the order in which it came
+local Conductor = {}
+Conductor.__index = Conductor
+
+-- ------------------------------------------------------------------------------------------------
+-- The nodes
+
+local function refuse_data(violations)
+  error(require("weir.engine.run").invalid_data(graph.WORKFLOW, violations), 0)
+end
+
+---What makes the nodes of a graph that is given as data.
+---@param data any
+---@return table[] nodes
+function conductor.nodes_of_data(data)
+  if type(data) ~= "table" or data == json.null or json.is_array(data) then
+    refuse_data { { path = "/", message = 'must be an object {"name": …, "nodes": [ … ]}' } }
+  end
+  for name in pairs(data) do
+    if name ~= "name" and name ~= "nodes" then
+      refuse_data { { path = "/" .. tostring(name), message = "is unknown; a graph has name and nodes" } }
+    end
+  end
+  if data.name ~= nil and type(data.name) ~= "string" then
+    refuse_data { { path = "/name", message = "must be text" } }
+  end
+  return data.nodes
+end
+
+-- The plan of this run. The one that a function makes is checked now.
+local function plan_of(definition, input)
+  if type(definition.graph) == "table" then return definition.graph end
+  local plan, fault, faults = graph.compile(definition.graph(input))
+  if plan then return plan end
+  if definition.id == graph.WORKFLOW then refuse_data(faults) end
+  error(failure.new {
+    message = ('%s:%d: graph "%s": %s'):format(definition.file, definition.line, definition.id, fault),
+    retryable = false,
+  }, 0)
+end
+
+local function new(run, definition, plan, input)
+  local self = setmetatable({
+    run = run, plan = plan, input = input, states = {}, missing = {}, texts = {}, ready = {}, first = 1, last = 0,
+    under_way = 0, failures = {},
+    line = definition.line > 0 and ("%s:%d"):format(definition.file, definition.line) or definition.file,
+  }, Conductor)
+  for i = 1, plan.count do
+    self.states[i], self.missing[i] = WAITING, plan.first_need[i + 1] - plan.first_need[i]
+  end
+  return self
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Begin
+
+function Conductor:make_ready(i)
+  self.states[i], self.last = READY, self.last + 1
+  self.ready[self.last] = i
+end
+
+local function keys_of_needs(plan, i)
+  local keys = {}
+  for at = plan.first_need[i], plan.first_need[i + 1] - 1 do keys[#keys + 1] = plan.keys[plan.needs[at]] end
+  return keys
+end
+
+-- What has come of a node so far: whether it completed, and the text.
+function Conductor:outcome(key)
+  local i = self.plan.index[key]
+  local text = self.texts[i]
+  if text then return self.states[i] == COMPLETED, text end
+end
+
+local function traced(raised) return failure.from(raised, branches.traceback()) end
+
+local function came_to(key, ok, value, ...)
+  local fault = ok and returned.surplus("data of node", key, ...)
+  if fault then return false, fault end
+  return ok, value
+end
+
+-- What the author's function gives, or why it gives nothing: then the node has failed. No other attempt is made, as the
+-- same function would be given the same.
+---@return string? text
+---@return weir.Failure? fault
+function Conductor:make_data(i, make, keys)
+  local key = self.plan.keys[i]
+  local given = deps.at_hand(keys, self.read_dep)
+  local ok, value = came_to(key, xpcall(make, traced, self.input, given))
+  local text
+  if ok then text, value = verb.encode(self.run, value == nil and {} or value, "it") end
+  if text then return text end
+  local made = failure.new(value)
+  made.message, made.retryable = ('data of node "%s": %s'):format(key, made.message), false
+  return nil, made
+end
+
+local NO_OPTIONS = {}
+
+function Conductor:begin(i)
+  local run, plan = self.run, self.plan
+  local key = plan.keys[i]
+  local options, keys = plan.options[i] or NO_OPTIONS, keys_of_needs(plan, i)
+  local data, fault = plan.data[i] or "{}", nil
+  if run.journal.recorded[key] then
+    data = "" -- the child has it
+  elseif type(data) == "function" then
+    data, fault = self:make_data(i, data, keys)
+  end
+  fault = fault or verb.too_large(run, data, ('data of node "%s"'):format(key))
+  local operation = context.begin_invoke(run, {
+    id = key, workflow = plan.workflows[i], line = self.line, data = data, timeout_ms = options.timeout_ms,
+    queue = options.queue, priority = options.priority, retry = options.retry, deps = table.concat(keys, "\t"),
+    read_dep = self.read_dep, refused = fault and failure.encode(fault),
+  })
+  operation.node = i
+  run.journal:await(operation, self.wait)
+  self.states[i] = RUNNING
+  self.under_way = self.under_way + 1
+end
+
+-- Begin what can begin. True when more could than should in this turn.
+function Conductor:begin_ready()
+  local run, ready, keys = self.run, self.ready, self.plan.keys
+  local journal = run.journal
+  while self.first <= self.last do
+    local i = ready[self.first]
+    if not journal.recorded[keys[i]] and (run:is_full() or journal:cancelling()) then return true end
+    ready[self.first] = nil
+    self.first = self.first + 1
+    self:begin(i)
+  end
+  return false
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- End
+
+-- What a node that waits makes of the end of one that it depends on: whether it is READY or can NEVER begin now.
+local DECIDE = {
+  all = function(completed, missing)
+    if not completed then return NEVER end
+    return missing == 0 and READY
+  end,
+  any = function(completed, missing)
+    if completed then return READY end
+    return missing == 0 and NEVER
+  end,
+  settled = function(_, missing) return missing == 0 and READY end,
+}
+
+-- Tell those that depend on a node that it has ended, or never can begin; and so on, without recursion.
+function Conductor:tell_users(first, completed)
+  local plan, states, missing = self.plan, self.states, self.missing
+  local list, at, ready = { first }, 0, {}
+  while at < #list do
+    at = at + 1
+    local i = list[at]
+    for edge = plan.first_user[i], plan.first_user[i + 1] - 1 do
+      local user = plan.users[edge]
+      missing[user] = missing[user] - 1
+      local decided = states[user] == WAITING and DECIDE[plan.when[user] or "all"](completed, missing[user])
+      if decided == READY then
+        states[user] = READY
+        ready[#ready + 1] = user
+      elseif decided == NEVER then
+        states[user] = NEVER
+        list[#list + 1] = user
+      end
+    end
+    completed = false -- the others never begin
+  end
+  if at > 1 then table.sort(ready) end -- of one node they are in order
+  for _, user in ipairs(ready) do self:make_ready(user) end
+end
+
+function Conductor:settle(operation)
+  local i, outcome = operation.node, operation.outcome
+  local completed = outcome.state == "completed"
+  self.under_way = self.under_way - 1
+  self.states[i], self.texts[i] = completed and COMPLETED or FAILED, outcome.value
+  if not completed and not self.plan.optional[i] then self.failures[#self.failures + 1] = i end
+  self:tell_users(i, completed)
+end
+
+local function first_keys(plan, nodes, most)
+  local keys = json.array {}
+  for at = 1, math.min(#nodes, most) do keys[at] = plan.keys[nodes[at]] end
+  return keys
+end
+
+function Conductor:failure()
+  local plan, failures, pending = self.plan, self.failures, {}
+  for i = 1, plan.count do
+    if self.states[i] == NEVER then pending[#pending + 1] = i end
+  end
+  local first = failures[1]
+  local cause = failure.decode(self.texts[first])
+  local message = ('node "%s" failed: %s'):format(plan.keys[first], cause.message)
+  if #failures > 1 then
+    message = ("%d of %d nodes failed: %s%s (%s: %s)"):format(#failures, plan.count,
+      table.concat(first_keys(plan, failures, MOST_NAMED), ", "), #failures > MOST_NAMED and ", …" or "",
+      plan.keys[first], cause.message)
+  end
+  if #pending > 0 then message = ("%s; %d not started"):format(message, #pending) end
+  return failure.new {
+    code = "child_failed", message = message, retryable = false, run = self.run.id, operation = plan.keys[first],
+    workflow = plan.workflows[first], cause = cause,
+    details = {
+      failed = first_keys(plan, failures, MOST_TOLD), failed_count = #failures,
+      pending = first_keys(plan, pending, MOST_TOLD), pending_count = #pending,
+    },
+  }
+end
+
+-- Nodes that a required one depends on, itself or through others.
+local function leading_on(plan)
+  local leads, list = {}, {}
+  local function add_needs(i)
+    for at = plan.first_need[i], plan.first_need[i + 1] - 1 do
+      local need = plan.needs[at]
+      if not leads[need] then
+        leads[need] = true
+        list[#list + 1] = need
+      end
+    end
+  end
+  for i = 1, plan.count do
+    if not plan.optional[i] then add_needs(i) end
+  end
+  while #list > 0 do add_needs(table.remove(list)) end
+  return leads
+end
+
+-- The results of the last nodes, as the text that they are: those that nothing depends on, and required ones that only
+-- optional ones depend on.
+function Conductor:result()
+  local plan, index, keys, leads = self.plan, self.plan.index, {}, leading_on(self.plan)
+  for i = 1, plan.count do
+    local is_last = plan.first_user[i] == plan.first_user[i + 1] or not plan.optional[i] and not leads[i]
+    if is_last and self.states[i] == COMPLETED then keys[#keys + 1] = plan.keys[i] end
+  end
+  table.sort(keys)
+  local bytes, parts = 1, {} -- a brace; each part brings its comma, or the other one
+  for at, key in ipairs(keys) do
+    parts[at] = json.encode(key) .. ":" .. self.texts[index[key]]
+    bytes = bytes + #parts[at] + 1
+  end
+  if bytes <= self.run.limits.payload_bytes then return "{" .. table.concat(parts, ",") .. "}" end
+  self.run:say("warn", ("the results of %d nodes have %d bytes, %d are allowed: the graph's own is null"):format(#keys,
+    bytes, self.run.limits.payload_bytes))
+  return "null"
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- All of it
+
+-- The graph may have been changed since its nodes ran: what depends now on a node that is forgotten, or new, is done
+-- again like what depended on it then.
+local function forget_outdated(journal, plan)
+  local kept = {}
+  for _, key in ipairs(plan.keys) do
+    local text, outcome = journal.recorded[key], journal.came[key]
+    if text and outcome then
+      kept[key] = {
+        number = outcome.number, after = entry.read(text).after, completed = outcome.state == "completed",
+      }
+    end
+  end
+  journal:forget_too(forgetting.outdated(plan, kept, journal.forgotten))
+end
+
+function Conductor:conduct()
+  local all = self.run.branches
+  self.wait = all:begin_watch()
+  self.read_dep = function(key) return self:outcome(key) end
+  for i = 1, self.plan.count do
+    if self.missing[i] == 0 then self:make_ready(i) end
+  end
+  while true do
+    local more = self:begin_ready()
+    if not more and self.under_way == 0 then break end
+    local operation = all:await_next("graph", self.wait, more)
+    if operation then self:settle(operation) end
+  end
+  if self.failures[1] then error(self:failure(), 0) end
+  self.run.result = self:result()
+end
+
+---The body of a graph's run.
+---@param ctx weir.Context
+---@param definition weir.Definition
+---@param input any
+function conductor.run(ctx, definition, input)
+  local _, run = verb.state_of(ctx, "graph")
+  local plan = plan_of(definition, input)
+  if run.journal.begins_again then forget_outdated(run.journal, plan) end
+  if definition.id == graph.WORKFLOW then
+    input = nil -- it is large, and no function is there that asks for it
+  else
+    local shape = graph.shape(plan)
+    if run.journal.fields.graph ~= shape then
+      run.outbox:tell("graph", shape)
+      run.outbox:weigh(#shape)
+    end
+  end
+  return new(run, definition, plan, input):conduct()
+end
+
+return conductor

@@ -1,0 +1,698 @@
+-- One attempt of one run, from its record to its end. Sans-IO: outcomes come in, effects go out; who
+-- drives it (the host on Redis, weir.testing in memory) only carries them.
+--
+--   begin    a record becomes a run, page by page; nothing of the author's runs yet
+--   turn     outcomes in; the author's code runs until every branch waits; effects out
+--   doom     the author's code is not to run any more (a limit was hit); the run ends with that failure
+--
+-- A run ends in two steps. Its body has ended: what it returned or raised is known. Then its other
+-- branches and its children end, and only then does it complete or fail.
+
+local branches = require "weir.engine.branches"
+local context = require "weir.engine.context"
+local duration = require "weir.base.duration"
+local failure = require "weir.base.failure"
+local journal = require "weir.replay.journal"
+local json = require "weir.json"
+local retry = require "weir.define.retry_policy"
+local returned = require "weir.engine.returned"
+local sandbox = require "weir.code.sandbox"
+local scopes = require "weir.base.scope"
+local step = require "weir.engine.step"
+local undo = require "weir.engine.undo"
+local verb = require "weir.engine.call"
+
+local executor = {}
+
+---Limits of every run, set by the driver.
+executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
+
+---What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C, which has progress, too: a
+---replay is long, and no loop; and report: a line for the log, written once this turn is recorded. weir.testing adds
+---mocked_step and advise, and separate: no child is run in its parent's turn.
+executor.host = package.preload["weir.native.host"] and require "weir.native.host"
+
+-- Failures of the run's own code that no attempt would cure.
+local FINAL = {
+  replay_mismatch = true, duplicate_id = true, payload_invalid = true, payload_too_large = true,
+  invalid_data = true, unknown_workflow = true, blocked = true, memory = true, lost = true,
+}
+
+local Run = {}
+Run.__index = Run
+
+
+---@param violations { path: string, message: string }[]
+---@return weir.Failure
+function executor.invalid_data(workflow, violations)
+  local lines = {}
+  for i, violation in ipairs(violations) do
+    lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
+  end
+  return failure.new {
+    code = "invalid_data", retryable = false, details = json.array(violations),
+    message = ('data of workflow "%s" is not valid: %s'):format(workflow, table.concat(lines, "; ")),
+  }
+end
+
+-- For a run whose code cannot be loaded: it can only fail.
+local NO_BUNDLE = { name = "", workflows = {} }
+
+-- A run whose record has not come whole.
+local Record = {}
+Record.__index = Record
+
+---@param bundle table? what the run's attempt is served by
+---@param id string
+---@param known integer the number of its last outcome
+---@param list string[] its record, or the first page: field, value, field, value …
+---@param last boolean whether that is all
+---@return table run to be asked for `more` until the last page has come
+function executor.begin(bundle, id, known, list, last)
+  local read = setmetatable({ bundle = bundle or NO_BUNDLE, id = id, known = known, fields = {} }, Record)
+  return read:more(list, last)
+end
+
+---A page of the record. It may show an outcome that came after the first page was read: that one is left out, for
+---others with lower numbers may be missing, and the first turn's reply brings them all.
+---@param list string[]
+---@param last boolean
+---@return table run
+function Record:more(list, last)
+  local fields, known = self.fields, self.known
+  for i = 1, #list, 2 do
+    local field = list[i]
+    local number = field:find("^%d+$") and tonumber(field)
+    if not number or number <= known then fields[field] = list[i + 1] end
+  end
+  if not last then return self end
+  fields.number = tostring(known)
+  local run = executor.from_fields(self.bundle, self.id, fields)
+  if self.bundle.fault then run:doom("error", self.bundle.fault) end
+  return run
+end
+
+-- It was doomed while its record was read.
+function Run:more() return self end
+
+---@param fields table<string, string>
+function executor.from_fields(bundle, id, fields)
+  local attempt = math.tointeger(tonumber(fields.attempt or 1))
+  local definition = bundle.workflows[fields.workflow]
+
+  local self = setmetatable({
+    id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
+    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.deaths or 0),
+    created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
+    queue = fields.queue or "default", -- which this worker serves
+    lingering = {}, -- children that were told to end and of which nothing is awaited any more
+    abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
+    data = fields.data,
+    tags = fields.tags, -- JSON
+    round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
+    deps = fields.deps, -- of a graph's node: the keys it depends on
+    undos = nil, -- how to take back what it did, once there is anything
+    foreseen = 0, -- outcomes foreseen in this turn
+  }, Run)
+  self.journal = journal.new(fields, attempt)
+  self.journal.progress = self.host and self.host.progress
+  self.outbox = self.journal.outbox
+  self.branches = branches.new(self.journal)
+  if fields.again then self.journal:forget(fields) end
+  if fields.started_at then self.journal:restore(fields) end
+  if fields.retry then
+    self.retry_policy = json.decode(fields.retry)
+  else
+    self.retry_policy = definition and definition.retry or retry.policy()
+  end
+  return self
+end
+
+---Seconds of the last outcome delivered.
+function Run:now()
+  self.observed = true
+  return self.journal.now_ms / 1000
+end
+
+---As math.random, from the run's seed.
+function Run:random(...)
+  local branch = self.branches.current
+  return context.random(branch and branch.ctx or self.ctx, ...)
+end
+
+---Said to people: once, not again when it is replayed.
+---@param level "debug"|"info"|"warn"|"error"
+---@param text string
+---@param fields string? JSON
+function Run:say(level, text, fields)
+  self.observed = true
+  if self.fused or not self.step and self.journal:replaying() then return end
+  if self.outbox.foreseen then -- what led to it is not recorded yet
+    self.unsaid = self.unsaid or {}
+    table.insert(self.unsaid, { level, text, fields })
+  else
+    self.host.log(level, self.id, text, fields)
+  end
+end
+
+-- What had to wait for the record of what led to it.
+function Run:say_rest()
+  local unsaid = self.unsaid
+  if not unsaid then return end
+  self.unsaid = nil
+  for _, line in ipairs(unsaid) do self.host.log(line[1], self.id, line[2], line[3]) end
+end
+
+local print_while_loading = sandbox.on_print
+function sandbox.on_print(run, text)
+  if not run then return print_while_loading(run, text) end
+  return run:say("info", text)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- The body
+
+-- What the author wrote, on data that is checked first.
+local function run_body(self, definition, text)
+  local fault = verb.too_large(self, text, ('data of workflow "%s"'):format(self.workflow))
+  if fault then error(fault, 0) end
+  local data, message = json.try_decode(text)
+  if message then
+    error(failure.new { code = "payload_invalid", message = "the data is no JSON: " .. message, retryable = false }, 0)
+  end
+  if definition.transform then
+    data = returned.only("the schema of workflow", self.workflow, definition.transform(data))
+  elseif definition.validate then
+    local violations = definition.validate(data)
+    if violations then error(executor.invalid_data(self.workflow, violations), 0) end
+  end
+  return definition.run(self.ctx, data) -- a tail call: errors of weir's own are told at the author's lines
+end
+
+function Run:start()
+  self.started = true
+  local definition = self.definition
+  if not definition then
+    return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
+  end
+  self.ctx = context.new(self, scopes.ROOT)
+  local function body() return run_body(self, definition, self.data) end
+  self.main = self.branches:spawn(scopes.ROOT, body, self.ctx, "workflow", self.workflow)
+end
+
+---No more of the author's code runs. What the last turn told may never have come to the store: it
+---knows which of those children live.
+---@param code string
+---@param message string
+function Run:doom(code, message)
+  local log, outbox = self.journal, self.outbox
+  for _, operation in ipairs(log:open_children()) do
+    if not operation.recorded and operation.told_in >= outbox.part_of and operation.told_in < outbox.takes then
+      log:close_child(operation)
+      log:cancel_child(operation, "cancelled: the run failed")
+      self:linger(operation)
+    end
+  end
+  self:give_up(code, message)
+end
+
+function Run:give_up(code, message)
+  self.branches:drop()
+  self.step, self.another = nil, nil
+  self.started, self.given_up = true, true
+  self:end_body(false, failure.new { code = code, message = message, retryable = false })
+end
+
+-- The body has ended: what the run will be. A failure may have another attempt, which takes up the
+-- journal as it is, children and all; an end ends them.
+function Run:end_body(ok, value)
+  self.ended = true
+  if ok then
+    local text, fault = self.result, nil -- a graph's is put together of texts
+    if not text then text, fault = verb.encode(self, value, "the result") end
+    if text then
+      self.result = text
+      return
+    end
+    value = fault
+  end
+  local made = failure.new(value)
+  made.run, made.workflow = made.run or self.id, made.workflow or self.workflow
+  self.failure = made
+  -- A cancel that is recorded but not delivered yet takes the attempt away again, live as in a replay.
+  if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
+    self.another = step.pause(self, self.retry_policy, "retry", self.attempt - self.spent, made)
+    if self.another then return end
+  end
+  self:end_others("the run failed")
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Ending others: losers of a race, the children and branches of a run that fails
+
+local function cancelled(self, message)
+  return failure.new { code = "cancelled", message = message, retryable = false, run = self.id }
+end
+
+---Cancel open children of operations in this scope.
+function Run:cancel_children(scope, message)
+  for _, operation in ipairs(self.journal:open_children()) do
+    if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.told_to_end then
+      operation.told_to_end = true
+      self.journal:cancel_child(operation, message)
+    end
+  end
+end
+
+---The child of this operation was told to end, whatever is known of the operation.
+function Run:linger(operation)
+  local lingering = self.lingering
+  for _, child in ipairs { operation.child, operation.other_child } do
+    if not lingering[child] then
+      lingering[child] = true
+      table.insert(lingering, child)
+    end
+  end
+end
+
+---End one future before its time.
+function Run:end_early(settles, why)
+  if settles.settled then return end
+  settles.dropped = true
+  if not settles.kind then
+    for _, operation in ipairs(self.branches:awaited_in(settles.scope)) do operation.lost = why end
+    self:cancel_children(settles.scope, "cancelled: it " .. why)
+    self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
+  elseif settles.open and not settles.told_to_end then
+    settles.told_to_end = true
+    self.journal:cancel_child(settles, "cancelled: it " .. why)
+  end
+end
+
+---End all children and all other branches: the run has failed.
+function Run:end_others(why)
+  self:cancel_children(scopes.ROOT, "cancelled: " .. why)
+  self.branches:raise(scopes.ROOT, cancelled(self, why))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Cancel
+
+-- Children end of what ended the run; what a cancel said is said once, however deep it goes.
+local function passed_on(message)
+  return message:find "^cancelled" and message or "cancelled: " .. message
+end
+
+-- A cancel is recorded: the children end first, then it is delivered. Those begun since it was told last are looked at,
+-- for this is asked with each child that ends.
+function Run:await_cancel()
+  local log = self.journal
+  if self.undoing then return end -- it ends already; what it takes back is to be taken back
+  if log.opened == self.ending and not self.abandoned[1] then return end
+  self.ending = log.opened
+  self:cancel_children(scopes.ROOT, passed_on(log.cancel.value))
+  self:cancel_abandoned()
+end
+
+-- A cancel of the tree takes along those, too, of which nothing is awaited.
+function Run:cancel_abandoned()
+  local log = self.journal
+  for _, operation in ipairs(self.abandoned) do
+    log:cancel_child(operation, passed_on(log.cancel.value))
+    self:linger(operation)
+  end
+  self.abandoned = {}
+end
+
+-- Children that were told to end, and take their time.
+function Run:hurry_lingering()
+  for _, child in ipairs(self.lingering) do
+    self.outbox:tell("cancel", child, passed_on(self.journal.at_once.value), "1")
+  end
+end
+
+-- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
+-- that works as ever, for as long as the grace lasts.
+function Run:deliver_cancel()
+  if self.cut then return end
+  local cancel, definition = self.journal.cancel, self.definition
+  local log = self.journal
+  self.grace_ms = definition and definition.cancel_grace_ms or 60000
+  log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
+  log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
+  if self.undoing then return end
+  self.branches:raise(scopes.ROOT,
+    failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
+end
+
+-- Clean-up has had its time: none of the author's code runs any more.
+function Run:end_grace()
+  if not self.journal.grace_ends_at then return end
+  self.journal.grace_ends_at = nil
+  self.given_up = true
+  self.branches:drop()
+  if self.ended then return self:end_others("the run was cancelled") end
+  self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
+end
+
+-- Nobody wants to wait for the clean-up: none of the author's code runs any more, and the children end so too.
+function Run:cut_short()
+  local log = self.journal
+  self.cut, self.started, self.given_up = true, true, true
+  self.step, self.another, log.grace_ends_at = nil, nil, nil
+  self.branches:drop()
+  for _, operation in pairs(log.open) do operation.told_to_end = false end
+  self:cancel_children(scopes.ROOT, passed_on(log.at_once.value))
+  self:hurry_lingering()
+  if not self.ended then self:end_body(false, cancelled(self, log.at_once.value)) end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Turns
+
+---@param now integer the store's clock, ms
+---@param outcomes string[] those that came since the last turn
+---@param recorded_at integer? when the store recorded what the last turn told
+---@return table effects flat
+function Run:turn(now, outcomes, recorded_at)
+  self.clock_ms = now
+  self.foreseen, self.turn_began_ms = 0, nil
+  self:say_rest()
+  local log = self.journal
+  log:recorded_at(recorded_at or now)
+  if recorded_at then self.deaths = 0 end -- so it is in the store
+  log:learn(outcomes)
+  if log.lost and not self.ended then self:give_up("lost", log.lost.value) end
+  if log.at_once and not self.cut then self:cut_short() end
+  if not self.started then self:start() end
+  if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
+    self:advance()
+  else
+    sandbox.enter(self.bundle, self)
+    self:advance()
+    sandbox.leave()
+  end
+  if self.fusable then self:fuse() end
+  return (self.outbox:take())
+end
+
+-- Whether the body has ended now.
+function Run:end_if_over()
+  local fault = self.journal.poisoned
+  if self.ended or not fault and not self.main.settled then return false end
+  if fault then
+    self:give_up(fault.code, fault.message)
+  else
+    self:end_body(self.main.ok, self.main.value)
+  end
+  return true
+end
+
+-- Run the branches, deliver what can be delivered, one at a time, until there is something to wait for.
+function Run:advance()
+  local log, outbox, all = self.journal, self.outbox, self.branches
+  while true do
+    repeat all:run() until not self:end_if_over() -- an end wakes the other branches
+    if outbox:overflows() then return end -- told in part; the reply brings us back
+
+    local cancelling = log:cancelling()
+    if cancelling then
+      self.another = nil
+      self:await_cancel()
+      if outbox:overflows() then return end
+    elseif self.another then
+      if self.unsaid then return end -- the reply to what was foreseen brings us back
+      self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
+        duration.text(self.another), tostring(self.failure.message)), self.failure.code)
+      return outbox:close("retry", self.another, failure.encode(self.failure))
+    end
+    local number = log.delivered
+    local following = log:next()
+    if self:is_misplaced(following and number) then
+      self:take_back()
+      self:give_up(log.poisoned.code, log.poisoned.message)
+    elseif following == "cancel" then
+      self:deliver_cancel()
+    elseif following == "too late" then
+      self:end_grace()
+    elseif following then
+      all:settle(following)
+    elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
+      self:adopt()
+    elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
+      self:warn_of_unawaited()
+      if self.unsaid then return end
+      if not undo.begin(self) then return self:finish() end
+    elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
+      local waiting = not cancelling and all:next_step()
+      if waiting and #outbox.effects == 0 then
+        all:wake(waiting) -- what led to its step is recorded
+      elseif waiting then
+        return table.insert(all.steps, 1, waiting)
+      elseif self.unsaid then
+        return
+      else
+        return outbox:close("suspend", log:wake())
+      end
+    end
+  end
+end
+
+-- Whether the code takes another way than its journal. A run that failed or was cancelled says why itself, and when it
+-- undoes, by its outcomes alone, is not always the same.
+function Run:is_misplaced(number)
+  if self.given_up or self.ended and (self.failure or self.journal.cancel) then return false end
+  return self.journal:is_misplaced(number)
+end
+
+-- Nothing that this turn has told leaves it. Children that it began are not there.
+function Run:take_back()
+  local log, outbox = self.journal, self.outbox
+  if not outbox:clear() then return end -- a part has gone already: those children are cancelled
+  for _, operation in ipairs(log:open_children()) do
+    if operation.recorded then
+      operation.told_to_end = false
+    else
+      log:close_child(operation)
+    end
+  end
+end
+
+-- The code has ended: what attempts before began, and this one did not, is seen to as well.
+function Run:adopt()
+  local cancel, at_once = self.journal.cancel, self.journal.at_once
+  self.left_over = self.journal:left_over_lines()
+  self.adopted = context.adopt(self)
+  for _, operation in ipairs(self.journal:open_children()) do
+    if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
+  end
+  local why = at_once and passed_on(at_once.value) or "cancelled: the run failed"
+  if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
+  if cancel then self:cancel_abandoned() end
+  if self.cut then self:hurry_lingering() end
+end
+
+local LONGEST = 1000 -- bytes of such a line
+
+---Notes a line for the host's log.
+---@param kind "failed"|"retrying"
+---@param text string
+---@param code string of the failure
+function Run:report(kind, text, code)
+  local report = self.host.report
+  if not report or self.dry then return end
+  if #text > LONGEST then text = text:sub(1, utf8.offset(text, 0, LONGEST) - 1) .. "…" end
+  report(kind, text, json.encode { code = code, workflow = self.workflow })
+end
+
+-- A child's failure is its parent's to deal with.
+local function report_failed(self, made)
+  if not self.id:find("/", 1, true) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
+end
+
+-- The failure of a child that the code did not await changes nothing, so that nothing else would tell of it.
+function Run:warn_of_unawaited()
+  local failures = self.journal.barren
+  if not failures or self.journal.cancel then return end
+  for _, operation in ipairs(failures:unawaited()) do
+    if not operation.said then
+      operation.said = true
+      self:say("warn", ('child "%s" (%s) failed and was not awaited: %s'):format(operation.id, operation.subject,
+        failure.decode(operation.outcome.value).message))
+    end
+  end
+end
+
+-- Everything below this run has ended, but for children that were told to end: the store waits for those.
+function Run:finish()
+  local log, outbox, cancel = self.journal, self.outbox, self.journal.cancel
+  local barren = self.main and log:barren_text() or "" -- nobody saw what its code did
+  if cancel then
+    local code, message = cancel.state, cancel.value
+    local made = failure.new {
+      code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
+    }
+    if self.failure and self.failure.code ~= code then made.cause = self.failure end
+    if code ~= "cancelled" then report_failed(self, made) end
+    outbox:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren)
+  elseif self.failure then
+    report_failed(self, self.failure)
+    outbox:close("fail", "failed", failure.encode(self.failure), barren)
+  else
+    self:warn_of_left_over()
+    outbox:close("complete", self.result)
+  end
+end
+
+local NAMED = 5 -- operations in a warning
+
+-- It completed without what earlier attempts had done: code that was changed, and nothing is done again in its place.
+function Run:warn_of_left_over()
+  local lines = self.left_over or {}
+  if not lines[1] or self.dry then return end
+  local more = #lines > NAMED and (" and %d more"):format(#lines - NAMED) or ""
+  self.host.log("warn", self.id, ("completed without asking again for what earlier attempts had done: %s%s"):format(
+    table.concat(lines, ", ", 1, math.min(NAMED, #lines)), more))
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Fused: a child that only computes is run at once, and is born completed in the turn that invokes it.
+--
+-- Until that turn is acknowledged nothing of it is outside: a child that wants anything of the store,
+-- the clock or the log, that fails or takes long, is forgotten and goes the long way. So does one that
+-- the store will not have fused (something older is ready, newer code is registered): it decides.
+
+local FUSED_A_TURN = 100
+local FUSED_MS = 2 -- one of them
+local PATIENT_MS = 2 -- about all of them
+local PATIENCE = 64 -- invocations of a workflow that went the long way before it is tried again
+
+local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
+
+---@param invoke weir.Invoke
+---@param first integer where the invoke begins in the effects
+function Run:may_fuse(operation, definition, invoke, seed, first)
+  if self.dry or self.host.separate or self.deaths > 0 or definition.timeout_ms or definition.graph then return end
+  if definition.queue ~= self.queue then return end
+  local spared = patience[definition]
+  if spared and spared > 0 then
+    patience[definition] = spared - 1
+    return
+  end
+  local fusable = self.fusable
+  if not fusable then
+    fusable = {}
+    self.fusable = fusable
+  end
+  if #fusable < FUSED_A_TURN then
+    fusable[#fusable + 1] = {
+      operation = operation, definition = definition, child = operation.child, data = invoke.data, seed = seed,
+      first = first, deps = invoke.deps, read_dep = invoke.read_dep,
+    }
+  end
+end
+
+---Whether this turn should tell no more: what is begun now would wait, or go the long way, for nothing.
+function Run:is_full()
+  local fusable = self.fusable
+  return self.outbox:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
+end
+
+-- What a fused child sees of itself. It has no journal: every verb that would need one gives it up.
+local function begin_fused(parent, one)
+  local child = setmetatable({
+    id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, fused = true,
+    bundle_hash = parent.bundle_hash, limits = parent.limits, created_at = parent.clock_ms,
+    deps = one.deps, read_dep = one.read_dep,
+    journal = { now_ms = parent.clock_ms }, branches = {},
+  }, Run)
+  child.ctx = context.new(child, scopes.ROOT)
+  return child
+end
+
+-- Its result as JSON, if that is all it came to.
+local function result_of(child, ok, value, ...)
+  if not ok or returned.surplus("workflow", child.workflow, ...) then return nil end
+  return (verb.encode(child, value, "the result"))
+end
+
+-- Run it. If it did nothing but return, its result goes with the invoke.
+local function compute(self, one)
+  local host, child = self.host, begin_fused(self, one)
+  sandbox.enter(self.bundle, child)
+  host.limit(FUSED_MS, true)
+  local result = result_of(child, pcall(run_body, child, one.definition, one.data))
+  local late = host.limit(nil)
+  sandbox.leave()
+  if not result or late or child.observed then
+    patience[one.definition] = PATIENCE
+    return nil
+  end
+  local effects = self.outbox.effects
+  effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, result
+  return result
+end
+
+-- Whether this turn may take the time for another one.
+local function has_time(self)
+  local now = self.host.elapsed_ms()
+  self.turn_began_ms = self.turn_began_ms or now
+  return now - self.turn_began_ms < PATIENT_MS
+end
+
+-- What is left to run when the turn ends.
+function Run:fuse()
+  local fusable = self.fusable
+  self.fusable = nil
+  for _, one in ipairs(fusable) do
+    if not has_time(self) or not compute(self, one) then return end
+  end
+end
+
+---What it foresaw once was wrong.
+function Run:be_cautious() self.cautious = true end
+
+-- When nothing else can come between, the outcome of a fused child is known before it is recorded: it takes the next
+-- number. So the parent goes on at once, and a sequence of such children is one turn. The store takes the turn as a
+-- whole or not at all. If not (a cancel came, or newer code), this coroutine is dropped, and the run goes on from its
+-- journal without foreseeing anything again.
+local FORESEEN_A_TURN = 32
+
+function Run:foresee()
+  local fusable, log = self.fusable, self.journal
+  local one = fusable and fusable[1]
+  if not one or self.cautious or self.outbox.uncertain or #fusable ~= log.open_count then return false end
+  if self.foreseen >= FORESEEN_A_TURN or not has_time(self) then return false end
+  table.remove(fusable, 1)
+  local result = compute(self, one)
+  sandbox.enter(self.bundle, self)
+  if not result then return false end
+  if not self.outbox.foreseen then
+    for _, other in ipairs(fusable) do other.first = other.first + 4 end
+  end
+  log:foresee(one.operation, result, self.clock_ms)
+  self.foreseen = self.foreseen + 1
+  return true
+end
+
+---One line about what the run does.
+---@return string
+function Run:describe()
+  local waits = {}
+  for _, branch in pairs(self.branches.live) do
+    local wait = branch.wait
+    if wait then
+      for _, future in ipairs(wait) do
+        if not future.settled then
+          waits[#waits + 1] = ('%s "%s" at %s'):format(future.kind or "branch",
+            future.id or scopes.prefix(future.scope), future.line or "?")
+        end
+      end
+    end
+  end
+  table.sort(waits)
+  return ("%s (%s, attempt %d) %s"):format(self.id, self.workflow, self.attempt,
+    #waits > 0 and "waits for " .. table.concat(waits, ", ", 1, math.min(#waits, 5)) or "is running")
+end
+
+return executor

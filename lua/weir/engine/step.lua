@@ -1,0 +1,170 @@
+-- ctx:step: run ordinary Lua once and remember what it returned.
+
+local branches = require "weir.engine.branches"
+local chance = require "weir.base.random"
+local coroutines = require "weir.code.coroutines"
+local duration = require "weir.base.duration"
+local failure = require "weir.base.failure"
+local files = require "weir.code.files"
+local futures = require "weir.engine.futures"
+local json = require "weir.json"
+local retry = require "weir.define.retry_policy"
+local returned = require "weir.engine.returned"
+local undo = require "weir.engine.undo"
+local verb = require "weir.engine.call"
+
+local check_options, misuse = verb.check_options, verb.misuse
+
+local step = {}
+
+local STEP_OPTIONS = { id = true, run = true, retry = true, timeout = true, at_most_once = true, undo = true }
+
+local function step_arguments(failures, pause_ms)
+  return json.encode { failures = failures, pause_ms = pause_ms }
+end
+
+---The pause before the next try of what failed; nil when there is none.
+---@return integer? ms
+function step.pause(run, policy, stream, failures, raised)
+  if raised.retryable == false then return nil end
+  local pause = retry.delay(policy, failures, chance.fraction(chance.bits(run.seed, stream, failures)))
+  local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
+  if pause and least and least > pause then return math.min(least, duration.LONGEST_MS) end
+  return pause
+end
+
+-- What a try came to: whether it went well, and the value or the failure.
+local function came_to(operation, ok, value, ...)
+  local fault = ok and returned.surplus("step", operation.id, ...)
+  if fault then return false, fault end
+  return ok, value
+end
+
+-- The outcome of a step. What was not recorded before began as long ago as its Lua took, on the worker's clock.
+local function resolve(run, operation, state, attempts, value, took_ms)
+  local outbox, entry = run.outbox, operation.recorded and "" or run.journal:entry(operation)
+  local timed = entry ~= "" and took_ms >= 1
+  if timed then
+    outbox:tell("took", took_ms)
+    outbox:join()
+  end
+  run.journal:resolve(operation, state, attempts, value, entry)
+  if timed then outbox:separate() end
+end
+
+-- One try. Returns whether it is over, and if not the pause before the next.
+local function try_step(run, operation, options, failures)
+  local journal, host = run.journal, run.host
+  local attempt = failures + 1
+  local about = { attempt = attempt, key = run.id .. ":" .. operation.id }
+  if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
+  local co = coroutines.begin_step()
+  run.step = operation
+  if operation.timeout_ms then host.limit(operation.timeout_ms) end
+  local body = host.mocked_step and host.mocked_step(run, operation) or options.run
+  local began_ms = host.elapsed_ms()
+  local ok, value = came_to(operation, xpcall(body, function(raised)
+    return failure.from(raised, branches.traceback())
+  end, about))
+  local took_ms = math.floor(host.elapsed_ms() - began_ms)
+  local late = operation.timeout_ms and host.limit(nil)
+  files.end_step(operation)
+  run.step = nil
+  coroutines.end_step(co)
+
+  if late then
+    ok, value = false, failure.new {
+      code = "timeout",
+      message = ('step "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms)),
+    }
+  end
+  local text
+  if ok then
+    local fault
+    text, fault = verb.encode(run, value, ('result of step "%s"'):format(operation.id))
+    if fault then ok, value = false, fault end
+  end
+  if ok then
+    resolve(run, operation, "completed", attempt, text, took_ms)
+    return true
+  end
+  local pause = step.pause(run, options.policy, "step:" .. operation.id, attempt, value)
+  if pause and not options.at_most_once then
+    run:report("retrying", ('try %d of step "%s" failed, the next begins in %s: %s'):format(attempt, operation.id,
+      duration.text(pause), tostring(value.message)), value.code)
+    run.outbox:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
+    operation.recorded, operation.started_at = true, nil
+    return false, pause
+  end
+  resolve(run, operation, "failed", attempt, failure.encode(value), took_ms)
+  return true
+end
+
+-- A step that failed waits here until its next try.
+local function back_off(run, operation, pause_ms)
+  local wait = run.branches:begin_pause()
+  run.journal:arm(operation, pause_ms, function() run.branches:wake(wait) end)
+  run.branches:pause()
+end
+
+---Run ordinary Lua once and remember what it returned.
+---@param id string|weir.StepOptions
+---@param body? fun(about: weir.StepAbout): any
+---@return any result
+function step.verb(ctx, id, body)
+  local state, run = verb.state_of(ctx, "step")
+  local given = type(id) == "table" and id or { id = id, run = body }
+  check_options("step", given, STEP_OPTIONS)
+  if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
+  if given.undo ~= nil and type(given.undo) ~= "function" then misuse("ctx:step: undo is a function of the result") end
+  local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
+  if given.retry ~= nil then
+    local message
+    options.policy, message = retry.policy(given.retry)
+    if not options.policy then misuse("ctx:step: " .. message) end
+  end
+
+  local journal = run.journal
+  local operation, new = journal:begin("step", verb.id_of(state, "step", given.id), "")
+  operation.scope = state.scope
+  operation.timeout_ms = verb.milliseconds("step", "timeout", given.timeout)
+  if not operation.outcome then
+    local failures = 0
+    if options.at_most_once then
+      if new then
+        journal:check_new(operation.id, operation.line)
+        run.outbox:tell("record", operation.id, journal:entry(operation))
+        operation.recorded = true
+      else
+        journal:resolve(operation, "failed", 1, failure.encode(failure.new {
+          code = "interrupted", retryable = false,
+          message = ('step "%s" was interrupted; it may run at most once and nobody knows how far it came')
+            :format(operation.id),
+        }))
+        return futures.await(run, "step", operation)
+      end
+    elseif not new and operation.arguments ~= "" then
+      local before = json.decode(operation.arguments)
+      failures = before.failures
+      back_off(run, operation, before.pause_ms)
+    end
+    local over, pause
+    repeat
+      run.branches:await_step(operation)
+      over, pause = try_step(run, operation, options, failures)
+      if not over then
+        failures = failures + 1
+        back_off(run, operation, pause)
+      end
+    until over
+  end
+  local result = futures.await(run, "step", operation)
+  if given.undo then
+    undo.add(run, operation.id, function(own)
+      own:step("step", function(about) given.undo(verb.result(operation.outcome.value), about) end)
+    end)
+  end
+  return result
+end
+
+return step

@@ -1,0 +1,106 @@
+-- How operations and outcomes are written down: the texts that stand in the journal, between the
+-- journal that writes them and everybody who reads a run, and in which order. Pure; knows no Redis.
+--
+-- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>[ <scope>]\t<line>\t<subject>\t<arguments>"
+-- An outcome "<number>\t<operation>[~<round>]\t<state>\t<finished_at>\t<attempts>[ <run>]\t<value>"
+--
+-- Redis writes number, round and times; the journal writes the rest. Ids, kinds and lines hold no tab, ids no "~".
+
+local scope = require "weir.base.scope"
+
+local entry = {}
+
+---@class weir.Entry
+---@field number integer? of its outcome
+---@field started_at integer ms
+---@field kind string invoke, step, sleep …
+---@field after integer number of the last outcome delivered before it began
+---@field attempt integer the run's attempt in which it began
+---@field scope string? when the id was given to `read`
+---@field line string where: "order.lua:11"
+---@field subject string the workflow of an invoke, else empty
+---@field arguments string JSON, or empty
+
+---@class weir.Outcome
+---@field number integer
+---@field operation string empty for what ends the run: cancelled, expired, now, lost
+---@field round integer? of the child that it is the end of, when that is not its first
+---@field state string completed, failed, cancelled …
+---@field finished_at integer ms
+---@field attempts integer
+---@field value string JSON: the result or the failure
+
+---What the journal says of an operation when it begins.
+---@param marks string? see `scope.marks`
+---@return string
+function entry.write(kind, after, attempt, line, subject, arguments, marks)
+  if marks and marks ~= "" then attempt = attempt .. " " .. marks end
+  return kind .. "\t" .. after .. "\t" .. attempt .. "\t" .. line .. "\t" .. subject .. "\t" .. arguments
+end
+
+---An entry, without a table for it: a replay reads one for each operation.
+---@param text string
+---@return integer? number
+---@return integer started_at
+---@return string kind
+---@return integer after
+---@return integer attempt
+---@return string line
+---@return string subject
+---@return string arguments
+---@return string marks
+function entry.split(text)
+  local number, started_at, kind, after, attempt, marks, line, subject, arguments =
+    text:match("^(%d*)\t(%d+)\t([^\t]*)\t(%d+)\t(%d+) ?([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+  return tonumber(number), tonumber(started_at), kind, tonumber(after), tonumber(attempt), line, subject, arguments,
+    marks
+end
+
+---@param text string
+---@param id string? of the operation, when its scope is asked for
+---@return weir.Entry
+function entry.read(text, id)
+  local number, started_at, kind, after, attempt, line, subject, arguments, marks = entry.split(text)
+  return {
+    number = number, started_at = started_at, kind = kind, after = after, attempt = attempt, line = line,
+    subject = subject, arguments = arguments, id = id, scope = id and scope.read(id, marks),
+  }
+end
+
+---@param number integer
+---@param text string what stands behind the number
+---@param from integer? where that begins in `text`
+---@return weir.Outcome
+function entry.read_outcome(number, text, from)
+  local operation, round, state, finished_at, attempts, run, value =
+    text:match("^([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$", from)
+  return {
+    number = number, operation = operation, state = state, finished_at = tonumber(finished_at),
+    attempts = tonumber(attempts), run = run ~= "" and run or nil, value = value, round = tonumber(round),
+  }
+end
+
+-- "item-9" before "item-10": runs of digits compare by number.
+local function natural(text)
+  return (text:gsub("%d+", function(digits) return ("0"):rep(18 - #digits) .. digits end))
+end
+
+---Operations in the order in which they began. None is recorded within a turn: what began in the same one goes by its
+---line, then by its id.
+---@param operations { id: string, after: integer, started_at: integer, line: string }[]
+function entry.sort(operations)
+  local lines, ids = {}, {}
+  for _, operation in ipairs(operations) do
+    lines[operation.line] = lines[operation.line] or natural(operation.line)
+    ids[operation.id] = natural(operation.id)
+  end
+  table.sort(operations, function(a, b)
+    if a.after ~= b.after then return a.after < b.after end
+    if a.started_at ~= b.started_at then return a.started_at < b.started_at end
+    if a.line ~= b.line then return lines[a.line] < lines[b.line] end
+    if ids[a.id] ~= ids[b.id] then return ids[a.id] < ids[b.id] end
+    return a.id < b.id
+  end)
+end
+
+return entry

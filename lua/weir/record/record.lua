@@ -1,0 +1,328 @@
+-- A run as Redis has it, read: the flat fields of its record become the run that people and other
+-- programs see. Payloads stay the text they are until somebody asks for JSON.
+-- Pure; knows no Redis.
+
+local entry = require "weir.record.entry"
+local graph = require "weir.define.graph_plan"
+local json = require "weir.json"
+local strings = require "weir.base.strings"
+
+local record = {}
+
+---@class weir.RecordedOperation
+---@field id string
+---@field kind string
+---@field state "pending"|"running"|"completed"|"failed"|"cancelled" pending: a graph's node that was not begun
+---@field number integer? of its outcome
+---@field after integer? nil of a pending one, as are line, bundle and times
+---@field run string? the child's
+---@field workflow string?
+---@field arguments string? JSON
+---@field line string?
+---@field bundle string?
+---@field result string? JSON
+---@field error table?
+---@field attempts integer 0 of a pending one
+---@field started_at integer?
+---@field finished_at integer?
+---@field refused boolean? it was never begun: there is no child
+---@field shared boolean? `run` is no child: it stands for one, and may be anywhere, above this run too
+---@field depends_on string[]? of a graph's node, as are the next two
+---@field when "any"|"settled"|nil "all" unless it is there
+---@field optional true?
+
+---@class weir.Record
+---@field id string
+---@field state string
+---@field workflow string
+---@field attempt integer
+---@field round integer
+---@field turn integer how many of its turns are recorded
+---@field barren string? what a retry forgets by the rule, as `forgetting` reads it
+---@field detached boolean its end is nobody's outcome
+---@field seed string
+---@field data string JSON
+---@field result string? JSON
+---@field error table? of a run that is not failed: that of its last attempt
+---@field parent string?
+---@field root string
+---@field queue string
+---@field priority integer
+---@field bundle string?
+---@field tags string? JSON
+---@field created_at integer
+---@field started_at integer?
+---@field finished_at integer?
+---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or lost
+---@field cleans boolean? that end was delivered, and the workflow has begun to clean up
+---@field holder string? the worker that has it: "<host>.<thread>"
+---@field deadline integer?
+---@field graph weir.Shape? of a graph
+---@field operations weir.RecordedOperation[] in the order in which they began; pending ones stand last
+
+---@class weir.Shape
+---@field nodes weir.ShapeNode[]
+
+---@class weir.ShapeNode
+---@field key string
+---@field workflow string
+---@field depends_on string[]?
+---@field when "any"|"settled"|nil
+---@field optional true?
+
+record.ENDED = { completed = true, failed = true, cancelled = true }
+
+local function integer(text)
+  return text and math.tointeger(tonumber(text))
+end
+
+-- A failure as it is stored; what is none is shown as the text that it is, so that its run can be looked at.
+local function failure_of(text)
+  local failure = json.try_decode(text)
+  if type(failure) == "table" and failure ~= json.null then return failure end
+  return { code = "error", message = strings.readable(text) }
+end
+
+-- What the operation failed with, as the workflow saw it: a child's own failure is the cause.
+local function error_of(operation, outcome)
+  local failure = failure_of(outcome.value)
+  if operation.kind == "invoke" and (outcome.state == "failed" or outcome.state == "cancelled") then
+    return {
+      code = "child_failed", message = "Child execution failed: " .. tostring(failure.message),
+      retryable = false, operation = operation.id, workflow = operation.workflow, cause = failure,
+    }
+  end
+  failure.operation = operation.id
+  return failure
+end
+
+local function read_outcome(operation, outcome)
+  operation.number, operation.finished_at = outcome.number, outcome.finished_at
+  operation.attempts = outcome.attempts
+  if outcome.state == "completed" then
+    operation.state, operation.result = "completed", outcome.value
+    return
+  end
+  operation.state = outcome.state == "cancelled" and "cancelled" or "failed"
+  operation.refused = outcome.state == "refused" or nil
+  operation.error = error_of(operation, outcome)
+end
+
+local function read_operation(run, id, text, outcome, bundles, round)
+  local held = entry.read(text, id)
+  local invoked = held.kind == "invoke"
+  local operation = {
+    id = id, kind = held.kind, scope = held.scope, after = held.after, line = held.line, started_at = held.started_at,
+    workflow = invoked and held.subject or nil, bundle = bundles[held.attempt] or run.bundle, attempts = 1,
+    arguments = held.arguments ~= "" and held.arguments or nil,
+  }
+  if outcome then
+    read_outcome(operation, outcome)
+    if operation.error then operation.error.run = operation.error.run or run.id end
+  else
+    -- What was under way when its run ended has ended with it.
+    operation.state = record.ENDED[run.state] and "cancelled" or "running"
+    local failures = held.kind == "step" and operation.arguments and json.decode(held.arguments).failures
+    if failures then operation.attempts = failures end
+  end
+  if invoked and not operation.refused then operation.run = run.id .. "/" .. id .. (round and "~" .. round or "") end
+  return operation
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Graphs
+
+local function is_keys(list)
+  if type(list) ~= "table" or list == json.null then return false end
+  for _, key in ipairs(list) do
+    if type(key) ~= "string" then return false end
+  end
+  return true
+end
+
+-- A node of a graph that was given as data: what is drawn of it, or nil when that cannot be.
+local function shape_of_node(node)
+  if type(node) ~= "table" or type(node.key) ~= "string" or type(node.workflow) ~= "string" then return nil end
+  local needs = node.depends_on ~= json.null and node.depends_on or nil
+  if needs and not is_keys(needs) then return nil end
+  return {
+    key = node.key, workflow = node.workflow, depends_on = needs and needs[1] and needs,
+    when = (node.when == "any" or node.when == "settled") and node.when or nil, optional = node.optional == true or nil,
+  }
+end
+
+-- The run of bad data has failed: then there is nothing to draw.
+local function shape_of_data(text)
+  local data = json.try_decode(text)
+  local nodes = type(data) == "table" and data.nodes
+  if type(nodes) ~= "table" then return nil end
+  local shape = { nodes = json.array {} }
+  for i, node in ipairs(nodes) do
+    shape.nodes[i] = shape_of_node(node)
+    if not shape.nodes[i] then return nil end
+  end
+  return shape
+end
+
+---What is drawn of a graph.
+---@param fields table<string, string> of its record
+---@return { nodes: table[] }? shape nil: it is no graph
+function record.shape(fields)
+  if fields.graph then return json.decode(fields.graph) end
+  if fields.workflow == graph.WORKFLOW then return shape_of_data(fields.data) end
+end
+
+-- Every node is an operation, also one that was not begun.
+---@return table<string, integer> places where each node stands in the graph
+local function add_nodes(run, by_id)
+  local places = {}
+  for i, node in ipairs(run.graph.nodes) do
+    local operation = by_id[node.key]
+    if not operation then
+      operation = {
+        id = node.key, kind = "invoke", state = "pending", workflow = node.workflow, run = run.id .. "/" .. node.key,
+        attempts = 0,
+      }
+      run.operations[#run.operations + 1] = operation
+    end
+    operation.depends_on, operation.when, operation.optional = node.depends_on or {}, node.when, node.optional
+    places[node.key] = i
+  end
+  return places
+end
+
+local LATER = math.maxinteger
+
+-- In the order in which they began; nodes of one turn, and those not begun, in that of the graph.
+local function sort_nodes(operations, places)
+  table.sort(operations, function(a, b)
+    local a_after, b_after = a.after or LATER, b.after or LATER
+    if a_after ~= b_after then return a_after < b_after end
+    local a_at, b_at = a.started_at or LATER, b.started_at or LATER
+    if a_at ~= b_at then return a_at < b_at end
+    local place, other = places[a.id] or 0, places[b.id] or 0
+    if place ~= other then return place < other end
+    return a.id < b.id
+  end)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Runs
+
+-- An end that was delivered has cut off what was under way by then; what began behind it is clean-up.
+local function cut_off(run)
+  local number = run.cancel.number
+  for _, operation in ipairs(run.operations) do
+    run.cleans = run.cleans or operation.after ~= nil and operation.after >= number or nil
+  end
+  if not run.cleans then return end
+  for _, operation in ipairs(run.operations) do
+    if operation.state == "running" and operation.after < number then operation.state = "cancelled" end
+  end
+end
+
+---@param id string
+---@param list string[] field, value, field, value … as stored
+---@return weir.Record
+function record.read(id, list)
+  local fields, entries, outcomes, bundles, rounds, shared, cancel = {}, {}, {}, {}, {}, {}, nil
+  for i = 1, #list, 2 do
+    local field, value = list[i], list[i + 1]
+    local operation, attempt = field:match("^o:(.+)$"), field:match("^bundle@(%d+)$")
+    if operation then
+      entries[operation] = value
+    elseif field:find("^c:") then
+      rounds[field:sub(3)] = value
+    elseif field:find("^w:") then
+      shared[field:sub(3)] = value
+    elseif field:find("^%d+$") then
+      local outcome = entry.read_outcome(math.tointeger(tonumber(field)), value)
+      if outcome.operation ~= "" then
+        outcomes[outcome.operation] = outcome
+      elseif outcome.state ~= "now" and (not cancel or outcome.number < cancel.number) then
+        cancel = outcome
+      end
+    elseif attempt then
+      bundles[integer(attempt)] = value
+    else
+      fields[field] = value
+    end
+  end
+
+  local run = {
+    id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
+    round = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
+    detached = fields.detached ~= nil,
+    seed = fields.seed, data = fields.data, result = fields.result,
+    error = fields.error and failure_of(fields.error), parent = id:match("^(.*)/[^/]*$"),
+    root = id:match("^[^/]*"), queue = (fields.queue or "default"):gsub("^%?.*", "default"),
+    priority = integer(fields.priority) or 0,
+    bundle = fields.bundle ~= "" and fields.bundle or nil, tags = fields.tags,
+    created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),
+    finished_at = integer(fields.finished_at), cancel = cancel,
+    holder = fields.holder ~= "" and fields.holder or nil, deadline = integer(fields.deadline), operations = {},
+  }
+  local by_id = {}
+  for operation, text in pairs(entries) do
+    by_id[operation] = read_operation(run, operation, text, outcomes[operation], bundles, rounds[operation])
+    if shared[operation] then by_id[operation].run, by_id[operation].shared = shared[operation], true end
+    run.operations[#run.operations + 1] = by_id[operation]
+  end
+  if cancel and not record.ENDED[run.state] then cut_off(run) end
+  run.graph = record.shape(fields)
+  if run.graph then
+    sort_nodes(run.operations, add_nodes(run, by_id))
+  else
+    entry.sort(run.operations)
+  end
+  return run
+end
+
+local function decoded(text, otherwise)
+  if text then return json.decode(text) end
+  return otherwise
+end
+
+local function or_null(value)
+  if value == nil then return json.null end
+  return value
+end
+
+local function operation_table(operation)
+  return {
+    id = operation.id, kind = operation.kind, state = operation.state, number = or_null(operation.number),
+    after = or_null(operation.after), run = or_null(operation.run), workflow = or_null(operation.workflow),
+    arguments = decoded(operation.arguments, {}), line = or_null(operation.line), bundle = or_null(operation.bundle),
+    result = decoded(operation.result, json.null), error = or_null(operation.error),
+    attempts = operation.attempts, started_at = or_null(operation.started_at),
+    finished_at = or_null(operation.finished_at),
+    depends_on = operation.depends_on and json.array(operation.depends_on),
+    when = operation.when, optional = operation.optional,
+  }
+end
+
+---@param operation weir.RecordedOperation
+---@return string
+function record.operation_json(operation) return json.encode(operation_table(operation)) end
+
+---The run as JSON, as it is printed with --json.
+---@param run weir.Record
+---@return string
+function record.json(run)
+  local operations = json.array {}
+  for i, operation in ipairs(run.operations) do operations[i] = operation_table(operation) end
+  local shown = {
+    id = run.id, workflow = run.workflow, state = run.state, attempt = run.attempt, round = run.round,
+    seed = run.seed, data = decoded(run.data, json.null), result = decoded(run.result, json.null),
+    error = or_null(run.error), parent = or_null(run.parent), root = run.root, queue = run.queue,
+    priority = run.priority, bundle = or_null(run.bundle), tags = decoded(run.tags, {}),
+    created_at = run.created_at, started_at = or_null(run.started_at),
+    finished_at = or_null(run.finished_at), operations = operations,
+    cancel = run.cancel and {
+      number = run.cancel.number, state = run.cancel.state, at = run.cancel.finished_at, message = run.cancel.value,
+    },
+  }
+  return json.encode(shown, json.DEEPEST) -- payloads may be as deep as JSON may be, and stand inside of it
+end
+
+return record

@@ -1,0 +1,653 @@
+-- The journal of one run in memory: the replay cursor. It knows which operations are recorded, which
+-- outcomes have come, which was delivered last, and what must be told to the store. The only place
+-- that knows about determinism.
+--
+--   begin    an operation the journal holds is compared; one it does not hold is new: an effect
+--   place    what the same attempt, or an automatic one before it, had begun by then must have been asked for again
+--   learn    outcomes come from the store, each with its number
+--   deliver  when every branch waits: the lowest-numbered outcome that somebody awaits, one at a time
+--
+-- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. A cancel
+-- counts as awaited by all, and holds back what has a higher number until the children have ended.
+
+local barren = require "weir.reset.redo_set"
+local branches = require "weir.engine.branches"
+local entry = require "weir.record.entry"
+local failure = require "weir.base.failure"
+local forgetting = require "weir.reset.select"
+local heap = require "weir.base.heap"
+local keys = require "weir.base.sorted_keys"
+local outbox = require "weir.replay.effects"
+local record = require "weir.record.record"
+local scope = require "weir.base.scope"
+
+local journal = {}
+journal.__index = journal
+
+---@class weir.Operation
+---@field id string full, scopes included
+---@field kind string
+---@field subject string
+---@field line string
+---@field asked_at integer the run's own time when its code began it: the same in each replay
+---@field started_at integer? nil until the store has told
+---@field scope string? which branches are around it; nil: none
+---@field outcome weir.Outcome? once known
+---@field settled boolean whether the outcome was delivered
+---@field waits table[] who awaits it
+---@field awaited integer how many of them wait now
+
+local ENDS_THE_RUN = { cancelled = true, expired = true }
+
+---@param fields table<string, string> the run's record
+---@param attempt integer
+function journal.new(fields, attempt)
+  local self = setmetatable({
+    fields = fields,
+    attempt = attempt,
+    recorded = {}, -- id -> text of the entry
+    rounds = {}, -- id -> which round of its child is meant, if not the first
+    forgotten = {}, -- id -> { round, anew } of an invoke that is to be done again
+    came = {}, -- id -> outcome that came before the code asked for the operation
+    begun = {}, -- id -> the line where this attempt began it
+    operations = {}, -- id -> operation begun whose outcome is not known
+    known = 0, -- the highest number known
+    restored = 0, -- the highest that its record told: what was delivered before, and what came since
+    progress = nil, -- the driver's, if it has one: the code has come past something that the record holds
+    delivered = 0, -- the number last delivered
+    replay_until = 0, -- the code had come this far before
+    deliverable = heap.new(), -- operations both known and awaited, by number
+    timers = heap.new(), -- operations with a time, by that time
+    young = {}, -- timers begun in this turn: when they began, the store will say
+    open = {}, -- children that have not ended: id of the operation -> operation
+    open_count = 0,
+    opened = 0, -- how many there ever were
+    outbox = outbox.new(), -- what must be told
+    furthest = 0, -- the highest number delivered
+    children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
+    replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
+    spent = math.tointeger(tonumber(fields.spent or 0)), -- attempts before the last retry by hand
+    owed = 0, -- recorded operations of this attempt that its code has not asked for yet
+    owed_before = 0, -- those of automatic attempts before
+    places = {}, -- number after which they began -> id -> attempt
+    fresh = {}, -- what began anew and is not compared with those yet
+    dry = false, -- whether a mere look is taken whether the code could go on
+    saw_attempt = false, -- whether the code may depend on which attempt it is
+    now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
+    scope = "", -- of the branch that runs
+    barren = nil, -- what led to nothing, once there is any
+    adopting = false, -- what begins is no doing of the code
+    begins_again = false, -- whether this is the first turn of an attempt that forgets what is to be done again
+  }, journal)
+  return self
+end
+
+local learn
+
+-- An operation of a run that ended, as `forgetting` wants it.
+local function read_ended(id, text, fields)
+  local held = entry.read(text, id)
+  if held.number then
+    local state = entry.read_outcome(held.number, fields[tostring(held.number)]).state
+    held.failed, held.ended_early = state ~= "completed", state == "cancelled" or state == "refused"
+  end
+  return held
+end
+
+---The run begins again: what it does anew goes out of its record, here and in the store, before anything else. So do
+---the cancel, expiry or loss that it had ended by; one that came since then holds.
+function journal:forget(fields)
+  local operations, ended = {}, tonumber(fields.ended or fields.number)
+  for field, value in pairs(fields) do
+    if field:find("^o:") then
+      operations[#operations + 1] = read_ended(field:sub(3), value, fields)
+    elseif field:find("^%d") and value:byte() == 9 and tonumber(field) <= ended then
+      self.outbox:tell("forget", "", field)
+      fields[field] = nil
+    end
+  end
+  entry.sort(operations)
+  local numbers = {}
+  for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
+
+  local marks, ids = forgetting.choose(
+    { operations = operations, barren = fields.barren, graph = record.shape(fields) }, fields.again)
+  for _, id in ipairs(ids) do
+    self.outbox:tell("forget", id, marks[id])
+    if marks[id] ~= "" then -- as the store does it
+      local round = fields["c:" .. id]
+      local before = not round and fields["x:" .. id] or ""
+      local anew = marks[id] == "anew" or before:find("+", 1, true)
+      fields["x:" .. id] = (round or before:match("^%d+") or "1") .. (anew and "+" or "")
+    end
+    fields["o:" .. id], fields["c:" .. id] = nil, nil
+    if numbers[id] then fields[tostring(numbers[id])] = nil end
+  end
+  self.outbox:tell("afresh")
+  self.begins_again = true
+end
+
+-- Recorded in this attempt, or in an automatic one before. What a retry by hand takes over may be asked for or not.
+local function note_place(self, id, after, attempt)
+  if attempt <= self.spent then return end
+  local place = self.places[after]
+  if not place then
+    place = {}
+    self.places[after] = place
+  end
+  place[id] = attempt
+  if attempt == self.attempt then self.owed = self.owed + 1 else self.owed_before = self.owed_before + 1 end
+end
+
+-- How far the code had come is where the last of what is recorded began.
+local function note_recorded(self, id, text)
+  local after, attempt = text:match("^%d*\t%d+\t[^\t]*\t(%d+)\t(%d+)")
+  after = math.tointeger(tonumber(after))
+  note_place(self, id, after, math.tointeger(tonumber(attempt)))
+  if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
+  if after == self.replay_until then self.replay_last = self.replay_last + 1 end
+end
+
+---A graph has changed: before anything begins, more is forgotten of what was taken over. That goes before the word that
+---all is forgotten, which was told last: an attempt that is cut off before that word is recorded begins here again.
+---@param ids string[]
+function journal:forget_too(ids)
+  if not ids[1] then return end
+  self.outbox:take_back("afresh")
+  for _, id in ipairs(ids) do
+    self.outbox:tell("forget", id, "anew")
+    local before = self.forgotten[id]
+    self.forgotten[id] = { round = self.rounds[id] or before and before.round or 1, anew = true }
+    self.recorded[id], self.came[id], self.rounds[id] = nil, nil, nil
+  end
+  self.outbox:tell("afresh")
+  self.replay_until, self.replay_last = 0, 0
+  self.owed, self.owed_before, self.places = 0, 0, {}
+  for id, text in next, self.recorded do note_recorded(self, id, text) end
+end
+
+---Take over what a cold run's record holds.
+function journal:restore(fields)
+  self.known = math.tointeger(tonumber(fields.number or 0)) -- those that are not there are forgotten
+  self.restored = self.known
+  for field, value in next, fields do
+    local first = field:byte()
+    if first <= 57 then -- a digit
+      learn(self, entry.read_outcome(math.tointeger(tonumber(field)), value))
+    elseif field:byte(2) == 58 then -- ":"
+      local id = field:sub(3)
+      if first == 111 then -- "o:"
+        self.recorded[id] = value
+        note_recorded(self, id, value)
+      elseif first == 99 then -- "c:"
+        self.rounds[id] = math.tointeger(tonumber(value))
+      elseif first == 120 then -- "x:"
+        local round, anew = value:match("^(%d+)(%+?)$")
+        self.forgotten[id] = { round = math.tointeger(tonumber(round)), anew = anew ~= "" }
+      end
+    end
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Begin
+
+local function described(kind, subject)
+  if kind == "invoke" then return ('%s of "%s"'):format(kind, subject) end
+  return kind
+end
+
+-- What an attempt is served by, for people.
+function journal:bundle_of(attempt)
+  local bundle = self.fields["bundle@" .. attempt] or self.fields.bundle
+  return bundle and (" (bundle %s)"):format(bundle:sub(1, 8)) or ""
+end
+
+-- The code asks for something else under this id than the journal holds: no attempt can go on.
+function journal:mismatch(id, held, kind, subject, line, detail)
+  local was = described(held.kind, held.subject) .. (detail and " " .. detail.was or "")
+  local now = described(kind, subject) .. (detail and " " .. detail.now or "")
+  local made = failure.new {
+    code = "replay_mismatch", operation = id, retryable = false,
+    message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
+      self:bundle_of(held.attempt), now, line or branches.line(), self:bundle_of(self.attempt)),
+  }
+  self.poisoned = self.poisoned or made
+  return made
+end
+
+-- Asked for by the code, no longer owed.
+local function note_asked(self, id, after, attempt)
+  local place = self.places[after]
+  if self.adopting or not place or not place[id] then return end
+  place[id] = nil
+  if attempt == self.attempt then self.owed = self.owed - 1 else self.owed_before = self.owed_before - 1 end
+end
+
+-- Of what is owed, at one place or at any, what began first; of this attempt, or of those before in a branch in which
+-- `asked` began: newer code has renamed it, or does something before it. To sleep there does nothing twice.
+local function first_owed(self, place, asked)
+  local list = {}
+  for _, owed in pairs(place and { place } or self.places) do
+    for id, attempt in pairs(owed) do
+      local held = self.recorded[id] and entry.read(self.recorded[id], id)
+      local is_meant = held and attempt == self.attempt
+      if held and asked and not is_meant and held.kind ~= "sleep" and scope.is_within(held.scope, asked.scope) then
+        is_meant = not self.saw_attempt or self:bundle_of(attempt) ~= self:bundle_of(self.attempt)
+      end
+      if is_meant then
+        held.id = id
+        list[#list + 1] = held
+      end
+    end
+  end
+  entry.sort(list)
+  return list[1]
+end
+
+-- The code has not asked again for what was recorded at this place, or before. No attempt can go on.
+local function misplaced(self, held, asked)
+  local text = ('the journal holds operation "%s", %s at %s%s, which was not asked for again'):format(held.id,
+    described(held.kind, held.subject), held.line, self:bundle_of(held.attempt))
+  if asked then
+    text = ('%s; the code asked for operation "%s" at %s%s'):format(text, asked.id, asked.line,
+      self:bundle_of(self.attempt))
+  end
+  self.poisoned = self.poisoned or failure.new {
+    code = "replay_mismatch", operation = held.id, retryable = false, message = text,
+  }
+  return self.poisoned
+end
+
+---What is told as it begins was recorded before all that began after it. So as long as something of this attempt is
+---recorded that was not asked for yet, its code takes another way than it did. Raises that.
+function journal:check_new(id, line)
+  if self.owed > 0 and not self.dry then
+    error(misplaced(self, first_owed(self), { id = id, line = line, scope = self.scope }), 0)
+  end
+end
+
+---Every branch waits. Poisons the journal if the code takes another way than it did.
+---@param number integer? of the outcome delivered before the next, which is there; nil: none is, the replay is over
+---@return boolean
+function journal:is_misplaced(number)
+  if self.owed == 0 and self.owed_before == 0 or self.dry or self.poisoned then return false end
+  local place = number and self.places[number]
+  if number and not place then return false end
+  local held, asked
+  for _, fresh in ipairs(self.fresh) do
+    asked = fresh
+    held = first_owed(self, place, asked)
+    if held then break end
+  end
+  held = held or first_owed(self, place)
+  if not number then self.fresh = {} end
+  if held then misplaced(self, held, asked) end
+  return held ~= nil
+end
+
+---Begin an operation: one that the journal holds is taken from it, any other is new.
+---@param kind string
+---@param id string
+---@param subject string
+---@param line string? where; nil: where the author's code stands, which is looked for only when it is new
+---@param arguments string? JSON; compared when `strict`
+---@param strict boolean? the id was not given by the author: the arguments must be the same too
+---@return weir.Operation operation
+---@return boolean new the caller tells the store
+function journal:begin(kind, id, subject, line, arguments, strict)
+  if self.begun[id] then
+    error(failure.new {
+      code = "duplicate_id", retryable = false, operation = id,
+      message = ('operation "%s" is there already, from %s; give each its own id'):format(id, self.begun[id]),
+    }, 0)
+  end
+  local text = self.recorded[id]
+  local after, attempt, started_at, held_arguments = self.delivered, self.attempt, nil, nil
+  if not text then
+    line = line or branches.line()
+    if kind ~= "step" then self:check_new(id, line) end -- a step is told when it has run
+    if kind ~= "sleep" and (self.owed_before > 0 or self.owed > 0) then
+      self.fresh[#self.fresh + 1] = { id = id, line = line, scope = self.scope }
+    end
+  else
+    local _, held_kind, held_line, held_subject
+    _, started_at, held_kind, after, attempt, held_line, held_subject, held_arguments = entry.split(text)
+    if held_kind ~= kind or held_subject ~= subject then
+      error(self:mismatch(id, entry.read(text), kind, subject, line), 0)
+    end
+    if strict and held_arguments ~= (arguments or "") then
+      error(self:mismatch(id, entry.read(text), kind, subject, line,
+        { was = held_arguments, now = arguments or "" }), 0)
+    end
+    line = held_line
+    note_asked(self, id, after, attempt)
+    self.recorded[id] = nil
+    if after == self.replay_until then self.replay_last = self.replay_last - 1 end
+    if self.progress then self.progress() end
+  end
+  local operation = {
+    id = id, kind = kind, subject = subject, line = line, after = after, attempt = attempt,
+    asked_at = self.now_ms, started_at = started_at, arguments = held_arguments, recorded = text ~= nil,
+    waits = {}, awaited = 0, settled = false,
+  }
+  self.begun[id] = line
+  if self.barren and not self.adopting then self.barren:lead_on(self.scope) end
+  if (self.cancel_delivered or self.undoing) and not self.adopting then self:failures():add_clean_up(id) end
+  local outcome = self.came[id]
+  if outcome then
+    self.came[id] = nil
+    operation.outcome = outcome
+    if outcome.state ~= "completed" then self:failures():add(operation) end
+    self:note_end(operation)
+  else
+    self.operations[id] = operation
+  end
+  return operation, not text
+end
+
+---What of this run led to nothing yet.
+---@return weir.Barren
+function journal:failures()
+  self.barren = self.barren or barren.new()
+  return self.barren
+end
+
+---The code has ended. Of what is recorded some was not asked for: attempts before came further than this one, and what
+---a failure led to then it has led to.
+---@return string[] ids in order
+function journal:left_over()
+  local ids, operations = {}, {}
+  for id, text in pairs(self.recorded) do
+    local held = entry.read(text, id)
+    ids[#ids + 1], operations[#operations + 1] = id, held
+  end
+  if operations[1] then self:failures().latest = forgetting.latest(operations) end
+  table.sort(ids)
+  return ids
+end
+
+---What is recorded and was not asked for, as people are told of it.
+---@return string[] lines
+function journal:left_over_lines()
+  local list = {}
+  for id, text in next, self.recorded do
+    local held = entry.read(text)
+    held.id = id
+    list[#list + 1] = held
+  end
+  entry.sort(list)
+  for i, held in ipairs(list) do list[i] = ('"%s" at %s'):format(held.id, held.line) end
+  return list
+end
+
+---What a retry forgets by the rule, now that the run ends: see `barren`.
+---@return string
+function journal:barren_text()
+  local came = {}
+  for id, outcome in pairs(self.came) do
+    came[id] = { outcome = outcome, scope = entry.read(self.recorded[id], id).scope }
+  end
+  return self:failures():text(came)
+end
+
+---What the store keeps of an operation that begins, or begins another try.
+function journal.entry(_, operation, arguments)
+  return entry.write(operation.kind, operation.after, operation.attempt, operation.line, operation.subject,
+    arguments or "", operation.scope and scope.marks(operation.scope))
+end
+
+function journal:note_end(operation)
+  local at = operation.outcome.finished_at
+  if operation.kind == "invoke" and at > self.children_ended_at then self.children_ended_at = at end
+end
+
+---A child is on its way and has to end before the run does.
+function journal:open_child(operation, child_id)
+  operation.child = child_id
+  if operation.outcome then return end
+  operation.open, operation.told_in, operation.mark = true, self.outbox.takes, #self.outbox.marks
+  self.open[operation.id] = operation
+  self.open_count, self.opened = self.open_count + 1, self.opened + 1
+end
+
+---The run does not wait for this child any more.
+function journal:close_child(operation)
+  if not operation.open then return end
+  operation.open = false
+  self.open[operation.id] = nil
+  self.open_count = self.open_count - 1
+end
+
+---Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
+function journal:cancel_child(operation, message)
+  local now = self.at_once and "1" or ""
+  self.outbox:tell("cancel", operation.child, message, now)
+  if operation.other_child then self.outbox:tell("cancel", operation.other_child, message, now) end
+end
+
+---Nothing is awaited any more of the child of an operation, and it goes on.
+function journal:abandon_child(operation)
+  self.outbox:tell("abandon", operation.child)
+  if operation.other_child then self.outbox:tell("abandon", operation.other_child) end
+end
+
+---The open children, in the order of their ids.
+function journal:open_children()
+  local children = {}
+  for i, id in ipairs(keys.sorted(self.open)) do children[i] = self.open[id] end
+  return children
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Learn
+
+-- One outcome has come.
+function learn(self, outcome)
+  local number, id = outcome.number, outcome.operation
+  if number > self.known then self.known = number end
+  if id == "" then
+    if ENDS_THE_RUN[outcome.state] then
+      self.cancel = self.cancel or outcome
+    elseif outcome.state == "now" then
+      self.at_once = outcome
+    else
+      self.lost = outcome
+    end
+  else
+    local operation = self.operations[id]
+    if operation then
+      self.operations[id] = nil
+      operation.outcome = outcome
+      self:note_end(operation)
+      self:close_child(operation)
+      if outcome.state ~= "completed" then
+        self:failures():add(operation)
+      elseif self.barren then
+        self.barren:remove(operation) -- this run thought that it had failed
+      end
+      if outcome.round and operation.child ~= nil then
+        operation.child = operation.child:gsub("~%d+$", "") .. "~" .. outcome.round
+      end
+      operation.other_child = nil
+      if operation.awaited > 0 then self.deliverable:push(number, operation) end
+    else
+      self.came[id] = outcome
+    end
+  end
+end
+
+---Outcomes have come from the store. Those that were foreseen come, too: they are known.
+---@param outcomes string[]
+function journal:learn(outcomes)
+  for i = 1, #outcomes do
+    local text = outcomes[i]
+    local number, from = text:match("^(%d+)\t()")
+    number = math.tointeger(tonumber(number))
+    if number > self.known then learn(self, entry.read_outcome(number, text, from)) end
+  end
+end
+
+---The outcome of a child that was run already takes the next number, if nothing else comes before it. The store is told
+---that this turn stands on that.
+---@param value string JSON
+---@param at integer when it is taken to have ended
+function journal:foresee(operation, value, at)
+  self.outbox:foresee(self.known, at, operation.mark)
+  self.outbox:weigh(#value)
+  local number = self.known + 1
+  self.known = number
+  self.operations[operation.id] = nil
+  operation.started_at = at
+  operation.outcome = {
+    number = number, operation = operation.id, state = "completed", finished_at = at, attempts = 1, value = value,
+  }
+  self:note_end(operation)
+  self:close_child(operation)
+  if operation.awaited > 0 then self.deliverable:push(number, operation) end
+end
+
+---Whether what the code does now was done before: it will still begin what is recorded.
+function journal:replaying()
+  return self.furthest < self.replay_until
+    or self.furthest == self.replay_until and self.replay_last > 0
+end
+
+---Whether a cancel is recorded and not yet delivered.
+function journal:cancelling()
+  return self.cancel ~= nil and not self.cancel_delivered
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Deliver
+
+---Somebody waits for this operation.
+function journal:await(operation, wait)
+  operation.waits[#operation.waits + 1] = wait
+  operation.awaited = operation.awaited + 1
+  if operation.outcome and operation.awaited == 1 then
+    self.deliverable:push(operation.outcome.number, operation)
+  end
+end
+
+---…and does so no longer.
+function journal.unawait(_, operation)
+  operation.awaited = operation.awaited - 1
+end
+
+---The next to deliver when every branch waits: an operation, "cancel", or nothing yet. What was recorded when
+---the grace of a cancel had ended is never delivered, so that a replay ends where the run ended.
+---@return weir.Operation|"cancel"|"too late"|nil
+function journal:next()
+  local deliverable = self.deliverable
+  local operation, number = deliverable:peek()
+  while operation and (operation.settled or operation.awaited == 0) do
+    deliverable:pop()
+    operation, number = deliverable:peek()
+  end
+  if self:cancelling() then
+    local cancel = self.cancel
+    if not operation or number > cancel.number then
+      if self.open_count > 0 then return nil end
+      self.cancel_delivered = true
+      self:deliver(cancel)
+      return "cancel"
+    end
+  end
+  if not operation then return nil end
+  if self.grace_ends_at and operation.outcome.finished_at >= self.grace_ends_at then return "too late" end
+  deliverable:pop()
+  operation.settled = true
+  if operation.outcome.state ~= "completed" then self.barren:deliver(operation) end
+  self:deliver(operation.outcome)
+  return operation
+end
+
+function journal:deliver(outcome)
+  self.delivered = outcome.number
+  if outcome.number <= self.restored and self.progress then self.progress() end
+  if outcome.number > self.furthest then self.furthest = outcome.number end
+  if outcome.finished_at > self.now_ms then self.now_ms = outcome.finished_at end
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Time
+
+---Something is due `span_ms` after this operation began (or, for a step that backs off, failed).
+---@param act fun(operation: weir.Operation)
+function journal:arm(operation, span_ms, act)
+  local timer = { operation = operation, span_ms = span_ms, act = act }
+  if operation.started_at then
+    self.timers:push(operation.started_at + span_ms, timer)
+  else
+    self.young[#self.young + 1] = timer
+  end
+end
+
+---As `arm`, at an instant.
+function journal:arm_at(operation, instant, act)
+  self.timers:push(instant, { operation = operation, act = act })
+end
+
+---The store recorded what was told in the last turn at this instant.
+function journal:recorded_at(instant)
+  if not self.young[1] then return end
+  for _, timer in ipairs(self.young) do
+    local operation = timer.operation
+    operation.started_at = operation.started_at or instant
+    self.timers:push(operation.started_at + timer.span_ms, timer)
+  end
+  self.young = {}
+end
+
+---Let everything act whose time has come. Asked when every branch waits, also by a run that has just
+---replayed: what was due meanwhile must not wait for a next turn, which may begin cold again.
+---@return boolean acted
+function journal:due(now)
+  local timers, acted = self.timers, false
+  local timer, at = timers:peek()
+  while timer and (at <= now or timer.operation.outcome or timer.operation.dropped) do
+    timers:pop()
+    if not timer.operation.outcome and not timer.operation.dropped then
+      timer.act(timer.operation)
+      acted = true
+    end
+    timer, at = timers:peek()
+  end
+  return acted
+end
+
+---When the run wants to be woken: an instant, and for what begins in this turn a span.
+---@return integer|"" wake_at
+---@return integer|"" wake_in
+function journal:wake()
+  local timers = self.timers
+  local timer, at = timers:peek()
+  while timer and (timer.operation.outcome or timer.operation.dropped) do
+    timers:pop()
+    timer, at = timers:peek()
+  end
+  local span
+  for _, young in ipairs(self.young) do
+    local operation = young.operation
+    if not operation.dropped and not operation.outcome and (not span or young.span_ms < span) then
+      span = young.span_ms
+    end
+  end
+  return at or "", span or ""
+end
+
+---An operation ends by what the run itself saw: a step that returned, a timer.
+---@param operation weir.Operation
+---@param state "completed"|"failed"
+---@param attempts integer
+---@param value string JSON
+---@param entry_text string? for one that was not recorded before
+function journal:resolve(operation, state, attempts, value, entry_text)
+  self.outbox:tell("resolve", operation.id, state, attempts, value, entry_text or "")
+  if state ~= "completed" then self:failures():add(operation) end -- the run may end in this turn
+  self.outbox:weigh(#value)
+  self.outbox.uncertain = true
+end
+
+return journal

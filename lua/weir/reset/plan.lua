@@ -1,0 +1,230 @@
+-- What begins again so that one ended run does: the run itself, and those above it that ended because of it, each with
+-- what it is to forget, as the runs themselves will find it (forgetting.lua). Or why it cannot. Pure; `weir retry` and
+-- weir.testing act on it.
+
+local forgetting = require "weir.reset.select"
+local graph = require "weir.define.graph_plan"
+local nearest = require "weir.base.suggest"
+local record = require "weir.record.record"
+
+local chain = {}
+
+local NAMED = 5 -- operations named in a sentence
+
+---@class weir.Link
+---@field run weir.Record
+---@field again string what it is to forget: rule, only, from, scratch
+---@field child string? what it is to ask for again: the operation, and behind tabs those for which that stands
+
+-- An ended run as `forgetting` wants it.
+local function ended(run)
+  local operations = {}
+  for _, operation in ipairs(run.operations) do
+    if operation.state ~= "pending" then
+      operations[#operations + 1] = {
+        id = operation.id, kind = operation.kind, number = operation.number, after = operation.after,
+        scope = operation.scope,
+        failed = operation.number ~= nil and operation.state ~= "completed",
+        ended_early = operation.state == "cancelled" or operation.refused,
+      }
+    end
+  end
+  return { operations = operations, barren = run.barren, graph = run.graph }
+end
+
+local function refused(format, ...) return nil, "refused", format:format(...) end
+
+-- What ended so is of no consequence any more: those above it went on.
+local function past(format, ...) return nil, "past", format:format(...) end
+
+local function operation_of(run, id)
+  for _, operation in ipairs(run.operations) do
+    if operation.id == id then return operation end
+  end
+end
+
+local function no_such_operation(run, id)
+  local names = {}
+  for i, operation in ipairs(run.operations) do names[i] = operation.id end
+  local near = nearest.find(id, names)
+  local advice = near and ('did you mean "%s"?'):format(near) or ("weir show %s lists them"):format(run.id)
+  return nil, "no_operation", ('run %s has no operation "%s"; %s'):format(run.id, id, advice)
+end
+
+-- What the run itself is to forget.
+local function mode_of(run, options)
+  if options.scratch then return "scratch" end
+  if not options.from then
+    if run.state ~= "completed" then return "rule" end
+    return refused("run %s has completed: there is nothing to retry; --from OPERATION or --scratch does it again",
+      run.id)
+  end
+  local operation = operation_of(run, options.from)
+  if not operation then return no_such_operation(run, options.from) end
+  if operation.state == "pending" then
+    return refused("%s/%s was not begun: there is nothing to do again; weir retry %s", run.id, options.from, run.id)
+  end
+  return "from\t" .. options.from
+end
+
+---The run that a parent asks for in the place of one of its children, since it was retried.
+---@param parent weir.Record
+---@param id string of the child
+---@return string? id of another round
+function chain.successor(parent, id)
+  local operation = operation_of(parent, id:match("([^/~]*)~?%d*$"))
+  return operation and operation.run ~= id and operation.run or nil
+end
+
+-- A child that its parent has done with: another round of it, or nothing, stands in its place.
+local function superseded(parent, id)
+  local other = chain.successor(parent, id)
+  if other then
+    return past("run %s is done with; %s is what %s asks for now: weir retry %s", id, other, parent.id, other)
+  end
+  return past("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
+end
+
+-- The operation whose child a run is; it may stand for others of its parent, too.
+local function operation_with(parent, child)
+  for _, one in ipairs(parent.operations) do
+    if one.run == child.id and not one.shared then return one end
+  end
+end
+
+-- What a parent is to ask for again so that a child of it goes on: that, and what the child stands for.
+local function asked_again(parent, child, operation)
+  local ids, marks = { operation.id }, nil
+  for _, one in ipairs(parent.operations) do
+    if one.run == child.id and one.shared then
+      marks = marks or forgetting.choose(ended(parent), "rule")
+      if marks[one.id] then ids[#ids + 1] = one.id end
+    end
+  end
+  return table.concat(ids, "\t")
+end
+
+-- Whether a run may be asked again for one of its children.
+local function check_parent(parent, child)
+  local operation = operation_with(parent, child)
+  if not operation then return superseded(parent, child.id) end
+  if not record.ENDED[parent.state] then
+    return refused("run %s is below %s, which is %s: retry it when that has ended", child.id, parent.id, parent.state)
+  end
+  if parent.graph then
+    if operation.depends_on then return operation end
+    return refused("graph %s has no node %s any more; once its code has it again: weir retry %s --from %s", parent.id,
+      operation.id, parent.id, operation.id)
+  end
+  if parent.state == "completed" then
+    return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
+      parent.id, parent.id, operation.id)
+  end
+  if not forgetting.choose(ended(parent), "rule")[operation.id] then
+    return past("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
+      parent.id, parent.id, operation.id)
+  end
+  return operation
+end
+
+-- A node of a graph that was never begun is no run yet: what kept it from that is named.
+local function missing(look, id)
+  local parent_id, key = id:match("^(.*)/([^/]*)$")
+  local parent = parent_id and look(parent_id)
+  local node = parent and parent.graph and operation_of(parent, key)
+  for _, need in ipairs(node and node.depends_on or {}) do
+    local operation = operation_of(parent, need)
+    if operation.state == "pending" then return missing(look, parent_id .. "/" .. need) end
+    if operation.state ~= "completed" then
+      local state = operation.state == "failed" and "has failed" or "is " .. operation.state
+      return refused("%s was not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,
+        operation.number and ("; weir retry %s/%s"):format(parent_id, need) or "")
+    end
+  end
+  if node and node.state == "pending" then
+    return refused("%s was not begun before %s ended; weir retry %s goes on with it", id, parent_id, parent_id)
+  end
+  return nil, "missing", ('there is no run "%s"; weir list shows those there are'):format(id)
+end
+
+---The runs that begin again so that one does, from the topmost down.
+---@param look fun(id: string): weir.Record?
+---@param id string
+---@param options { from: string?, scratch: boolean? }
+---@return weir.Link[]? links
+---@return "refused"|"past"|"live"|"missing"|"no_operation"|nil word why there are none
+---@return string? sentence the same, for people
+function chain.of(look, id, options)
+  local run = look(id)
+  if not run then return missing(look, id) end
+  if not record.ENDED[run.state] then
+    return nil, "live", ("run %s is %s: it can be retried when it has ended"):format(id, run.state)
+  end
+  local mode, word, sentence = mode_of(run, options)
+  if not mode then return nil, word, sentence end
+  local links, below = { { run = run, again = mode } }, run
+  while below.parent and not below.detached do
+    local parent = look(below.parent)
+    if not parent then break end
+    local operation
+    operation, word, sentence = check_parent(parent, below)
+    if not operation then return nil, word, sentence end
+    table.insert(links, 1, { run = parent, again = "only", child = asked_again(parent, below, operation) })
+    below = parent
+  end
+  return links
+end
+
+local function named(ids)
+  local text = table.concat(ids, ", ", 1, math.min(#ids, NAMED))
+  return #ids > NAMED and ("%s and %d more"):format(text, #ids - NAMED) or text
+end
+
+-- The graphs that begin again on other code than they ran on. What their edges are now is known when they begin.
+local function on_newer_code(links, newest)
+  local ids = {}
+  for _, link in ipairs(links) do
+    local run = link.run
+    local bundle = run.graph and run.workflow ~= graph.WORKFLOW and newest(run.workflow)
+    if bundle and bundle ~= run.bundle then ids[#ids + 1] = run.id end
+  end
+  return ids
+end
+
+---@class weir.Retried what a retry makes of a run
+---@field forgot string[] operations
+---@field kept string[] operations
+---@field above string[] runs that begin again for its sake, from its parent up
+---@field message string the same in a sentence, and whether it will end the same way
+
+---@param links weir.Link[]
+---@param newest fun(workflow: string): string? the bundle that serves new attempts
+---@return weir.Retried
+function chain.account(links, newest)
+  local run, again = links[#links].run, links[#links].again
+  local marks = forgetting.choose(ended(run), again)
+  local forgot, kept, above = {}, {}, {}
+  for _, operation in ipairs(run.operations) do
+    local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept
+    if into then into[#into + 1] = operation.id end
+  end
+  for i = #links - 1, 1, -1 do above[#above + 1] = links[i].run.id end
+
+  local text = ("run %s begins again: %s; %s"):format(run.id,
+    #forgot > 0 and "forgot " .. named(forgot) or "nothing is forgotten",
+    #kept > 0 and "kept " .. named(kept) or "nothing is kept")
+  if #above > 0 then text = text .. "; so does " .. named(above) .. ", for its sake" end
+  local graphs = on_newer_code(links, newest)
+  if graphs[1] then
+    text = ("%s; %s on newer code: what depends there on those, or on a new node, is forgotten, too"):format(text,
+      named(graphs) .. (#graphs == 1 and " runs" or " run"))
+  end
+  local culprit = run.error and run.error.operation
+  if culprit and not marks[culprit] and operation_of(run, culprit) then
+    text = text .. ('; it will end the same way, as the failure of "%s" led to more: weir retry %s --from %s'):format(
+      culprit, run.id, culprit)
+  end
+  return { forgot = forgot, kept = kept, above = above, message = text }
+end
+
+return chain

@@ -1,0 +1,99 @@
+-- What of a run led to nothing, so that a retry by the rule does it anew: failures after whose delivery no operation
+-- began in the branch that got them, nor in one that waited for that branch; and what cleaned up after a cancel.
+-- Only who ran the code knows it exactly, so the run says it when it ends. What a retry makes of it: see `forgetting`.
+
+local forgetting = require "weir.reset.select"
+local keys = require "weir.base.sorted_keys"
+local scopes = require "weir.base.scope"
+
+---@class weir.Barren
+---@field received table<weir.Operation, string[]> failures delivered -> scopes of the branches that got them
+---@field unseen table<string, weir.Operation> id -> one that failed and was not delivered; it may not even be known
+---whether it did
+---@field latest table<string, integer> scope -> the number after which attempts before began there what this one did
+---not ask for
+---@field clean_up string[] ids begun since a cancel was delivered, and what was undone
+local barren = {}
+barren.__index = barren
+
+---@return weir.Barren
+function barren.new()
+  return setmetatable({ received = {}, unseen = {}, latest = {}, clean_up = {} }, barren)
+end
+
+---It failed, or will have.
+---@param operation weir.Operation
+function barren:add(operation) self.unseen[operation.id] = operation end
+
+---It did not fail after all.
+---@param operation weir.Operation
+function barren:remove(operation) self.unseen[operation.id] = nil end
+
+---@param id string of an operation
+function barren:add_clean_up(id) table.insert(self.clean_up, id) end
+
+---Its failure is delivered. What that leads to is not known yet.
+---@param operation weir.Operation
+function barren:deliver(operation)
+  local receivers = {}
+  for _, wait in ipairs(operation.waits) do
+    if wait.branch.wait == wait then receivers[#receivers + 1] = wait.branch.scope end
+  end
+  self.unseen[operation.id] = nil
+  self.received[operation] = receivers
+end
+
+---Something begins: the failures that its branch got, or one that it waited for, led to this.
+---@param scope string of the branch
+function barren:lead_on(scope)
+  for operation, receivers in pairs(self.received) do
+    for _, receiver in ipairs(receivers) do
+      if scopes.is_within(receiver, scope) then self.received[operation] = nil end
+    end
+  end
+end
+
+---Children that failed and were not awaited, but for those that lost a race.
+---@return weir.Operation[] in the order of their ids
+function barren:unawaited()
+  local list = {}
+  for _, id in ipairs(keys.sorted(self.unseen)) do
+    local operation = self.unseen[id]
+    local failed = operation.kind == "invoke" and operation.outcome and operation.outcome.state ~= "cancelled"
+    if failed and not operation.raced and not operation.dropped then list[#list + 1] = operation end
+  end
+  return list
+end
+
+---How the store keeps it, now that the run ends.
+---@param came table<string, { outcome: weir.Outcome, scope: string }> what came and was never asked for
+---@return string text each id behind a tab, those to be done anew with a "~"
+function barren:text(came)
+  local ids, listed, latest = {}, {}, self.latest
+  local function add(id)
+    if not listed[id] then
+      listed[id] = true
+      ids[#ids + 1] = id
+    end
+  end
+  local function add_failed(id, number, receivers)
+    for _, scope in ipairs(receivers) do
+      if forgetting.led_on(latest, scope, number) then return end
+    end
+    add(id)
+  end
+  for operation, receivers in pairs(self.received) do add_failed(operation.id, operation.outcome.number, receivers) end
+  for id, operation in pairs(self.unseen) do
+    if not operation.raced and not operation.dropped then
+      add_failed(id, operation.outcome and operation.outcome.number or math.huge, { operation.scope or scopes.ROOT })
+    end
+  end
+  for id, one in pairs(came) do
+    if one.outcome.state ~= "completed" then add_failed(id, one.outcome.number, { one.scope }) end
+  end
+  for _, id in ipairs(self.clean_up) do add("~" .. id) end
+  table.sort(ids)
+  return "\t" .. table.concat(ids, "\t")
+end
+
+return barren

@@ -1,0 +1,248 @@
+-- What a retry forgets: which operations of an ended run are to be done again. The run that begins again forgets them,
+-- before any of its code runs; the command line says so beforehand. Pure.
+--
+--   rule       what failed and led to nothing; what the run left unfinished
+--   only⇥ID…   as the rule, but of what failed by itself only those, each behind a tab
+--   from⇥ID    that one, and all that began after it
+--   scratch    everything
+--
+-- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it, in the graph as
+-- it ran (`choose`) or as it is now (`outdated`).
+
+local scope = require "weir.base.scope"
+
+local forgetting = {}
+
+---@alias weir.Mark ""|"again"|"anew" of an invoke: its child goes on if it is asked the same, or a new round begins
+
+---@class weir.Remembered
+---@field id string
+---@field kind string
+---@field scope string? nil: no branch is around it
+---@field number integer? of its outcome
+---@field after integer number of the last outcome delivered before it began
+---@field failed boolean? its outcome is a failure
+---@field ended_early boolean? it failed for no fault of its own: it was cancelled, or never started
+
+---@class weir.Ended
+---@field operations weir.Remembered[] in the order in which they began
+---@field barren string? each behind a tab: those that a retry forgets by the rule, "~" before what was undone or
+---cleaned up, which is done anew; nil: nobody saw how it ended
+---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
+
+---In which scopes something began last, and after which outcome.
+---@param operations { scope: string?, after: integer }[]
+---@return table<string, integer> latest by scope
+function forgetting.latest(operations)
+  local latest = {}
+  for _, operation in ipairs(operations) do
+    local inner = operation.scope or scope.ROOT
+    latest[inner] = math.max(latest[inner] or 0, operation.after)
+  end
+  return latest
+end
+
+---Whether something began after an outcome, in the branch that got it or one around that.
+---@param latest table<string, integer>
+---@param inner string scope of the branch
+---@param number integer of the outcome
+function forgetting.led_on(latest, inner, number)
+  if (latest[scope.ROOT] or 0) >= number then return true end
+  for outer in scope.around(inner) do
+    if (latest[outer] or 0) >= number then return true end
+  end
+  return false
+end
+
+-- What a run that told of its end says itself: id -> how it is forgotten.
+local function read_barren(barren)
+  local listed = {}
+  for anew, id in barren:gmatch("\t(~?)([^\t]+)") do
+    listed[id] = anew ~= "" and "anew" or listed[id] or "again"
+  end
+  return listed
+end
+
+-- Undos began: they are done anew, and what they may have taken back.
+local function list_undone(operations, listed)
+  for _, operation in ipairs(operations) do
+    local undone = operation.scope and scope.undone(operation.scope)
+    if undone then listed[operation.id], listed[undone] = "anew", "anew" end
+  end
+end
+
+-- Nobody saw how the run ended.
+local function guess(operations)
+  local listed, latest = {}, forgetting.latest(operations)
+  for _, operation in ipairs(operations) do
+    if operation.failed and not forgetting.led_on(latest, operation.scope or scope.ROOT, operation.number) then
+      listed[operation.id] = "again"
+    end
+  end
+  list_undone(operations, listed)
+  return listed
+end
+
+-- `only`: what failed by itself is kept.
+local function by_the_rule(ended, marks, only)
+  local listed = ended.barren and read_barren(ended.barren) or guess(ended.operations)
+  for _, operation in ipairs(ended.operations) do
+    local mark = listed[operation.id]
+    local again = mark and operation.failed and (operation.ended_early or not only)
+    if mark == "anew" or again then marks[operation.id] = mark end
+  end
+end
+
+-- What depends on something that is forgotten is done anew: what it was given may be different now.
+local function spread(graph, marks)
+  local dependents, queue = {}, {}
+  for _, node in ipairs(graph.nodes) do
+    for _, key in ipairs(node.depends_on or {}) do
+      dependents[key] = dependents[key] or {}
+      table.insert(dependents[key], node.key)
+    end
+    if marks[node.key] then queue[#queue + 1] = node.key end
+  end
+  local reached = {}
+  while #queue > 0 do
+    for _, key in ipairs(dependents[table.remove(queue)] or {}) do
+      if not reached[key] then
+        reached[key] = true
+        queue[#queue + 1] = key
+      end
+    end
+  end
+  for key in pairs(reached) do marks[key] = "anew" end
+end
+
+local function choose_from(ended, first, marks)
+  local after = false
+  for _, operation in ipairs(ended.operations) do
+    after = after or operation.id == first
+    if after then marks[operation.id] = "anew" end
+  end
+end
+
+---@param ended weir.Ended
+---@param again string rule, only, from, scratch
+---@return table<string, weir.Mark> marks those that are forgotten
+---@return string[] ids the same, those that began last first
+function forgetting.choose(ended, again)
+  local marks = {}
+  local mode, named = again:match("^(%a+)\t?(.*)$")
+  for _, operation in ipairs(ended.operations) do
+    local node_failed = ended.graph and mode == "rule" and operation.failed
+    if not operation.number or node_failed then marks[operation.id] = "again" end
+    if mode == "scratch" then marks[operation.id] = "anew" end
+  end
+  if not ended.graph and (mode == "rule" or mode == "only") then by_the_rule(ended, marks, mode == "only") end
+  if mode == "only" then
+    for id in named:gmatch("[^\t]+") do marks[id] = "again" end
+  elseif mode == "from" and ended.graph then
+    marks[named] = "anew"
+  elseif mode == "from" then
+    choose_from(ended, named, marks)
+  end
+  if ended.graph then spread(ended.graph, marks) end
+
+  local ids, forgotten = {}, {}
+  for i = #ended.operations, 1, -1 do
+    local operation = ended.operations[i]
+    local mark = marks[operation.id]
+    if mark then
+      ids[#ids + 1] = operation.id
+      forgotten[operation.id] = operation.kind == "invoke" and mark or ""
+    end
+  end
+  return forgotten, ids
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- A graph that was changed
+
+---@class weir.KeptNode
+---@field number integer of its outcome
+---@field after integer as it began
+---@field completed boolean
+
+-- When each node's fate was known, as far as it is: `ended` has the number, `completed` whether it is good; `lost` are
+-- those that were there and are forgotten.
+local function new_fates(plan)
+  local fates = { ended = {}, completed = {}, lost = {}, order = {}, missing = {} }
+  for i = 1, plan.count do
+    fates.missing[i] = plan.first_need[i + 1] - plan.first_need[i]
+    if fates.missing[i] == 0 then table.insert(fates.order, i) end
+  end
+  return fates
+end
+
+-- What a node depends on, in short: whether some is open still, or lost; the numbers at which the first failed, the
+-- first completed and the last ended.
+local function needs_of(plan, fates, i)
+  local open, lost, failed, first, last = false, false, nil, nil, 0
+  for at = plan.first_need[i], plan.first_need[i + 1] - 1 do
+    local need = plan.needs[at]
+    local number = fates.ended[need]
+    lost = lost or fates.lost[need]
+    if not number then
+      open = true
+    elseif fates.completed[need] then
+      first, last = math.min(first or number, number), math.max(last, number)
+    else
+      failed, last = math.min(failed or number, number), math.max(last, number)
+    end
+  end
+  return open, lost, failed, first, last
+end
+
+-- When a node could begin, or was never to begin; neither when that is not known yet.
+---@return integer? able
+---@return integer? never
+local function begins(when, open, failed, first, last)
+  if when == "any" and (first or not open and not failed) then return first or 0 end
+  if when == "all" and failed then return nil, failed end
+  if open then return nil end
+  if when == "any" then return nil, last end
+  return last
+end
+
+-- Whether a node is to be done anew that is kept, or whose child is to go on.
+local function judge(plan, fates, i, kept, forgotten)
+  local open, lost, failed, first, last = needs_of(plan, fates, i)
+  local able, never = begins(plan.when[i] or "all", open, failed, first, last)
+  if not kept then
+    fates.ended[i] = never
+    if never then fates.lost[i] = false end -- nothing of it is to come: what can do without it keeps what it did
+    return forgotten and not forgotten.anew and (lost or not able and not never)
+  elseif able and able <= kept.after and not lost then
+    fates.ended[i], fates.completed[i] = kept.number, kept.completed
+  else
+    fates.lost[i] = true
+    return true
+  end
+end
+
+---Nodes that are kept, or whose child is to go on, although they depend, as the graph is now, on something that is
+---forgotten or was never there.
+---@param plan weir.Plan
+---@param kept table<string, weir.KeptNode> by key
+---@param forgotten table<string, { anew: boolean }> by key
+---@return string[] keys
+function forgetting.outdated(plan, kept, forgotten)
+  local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which none stands before those it depends on
+  for i = 1, plan.count do fates.lost[i] = forgotten[plan.keys[i]] ~= nil end
+  while at < plan.count do
+    at = at + 1
+    local i = fates.order[at]
+    local key = plan.keys[i]
+    if judge(plan, fates, i, kept[key], forgotten[key]) then keys[#keys + 1] = key end
+    for edge = plan.first_user[i], plan.first_user[i + 1] - 1 do
+      local user = plan.users[edge]
+      fates.missing[user] = fates.missing[user] - 1
+      if fates.missing[user] == 0 then table.insert(fates.order, user) end
+    end
+  end
+  return keys
+end
+
+return forgetting
