@@ -33,11 +33,11 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(HARDEN) $(SANITIZE) $(CFLAGS) -Ihost $(LIBRARY_FLAGS)
 LINK = $(CC) $(SANITIZE) $(CFLAGS) $(RELRO) $(LDFLAGS)
 
-sources := $(wildcard host/*.c)
+sources := $(wildcard host/*.c host/*/*.c)
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/assets_table.o
 units := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 faults := $(wildcard tests/fault.c)
-natives := $(patsubst host/%.c,build/native/weir/native/%.so,$(wildcard host/json.c host/order.c)) \
+natives := $(patsubst host/lua/%.c,build/native/weir/native/%.so,$(wildcard host/lua/json.c host/lua/order.c)) \
            build/native/resp.so build/native/clock.so
 assets := $(shell find lua redis-scripts -name '*.lua' 2>/dev/null | LC_ALL=C sort)
 
@@ -92,14 +92,14 @@ bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured
 
 lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
 	luacheck -q lua redis-scripts spec tests workflows host .busted .luacheckrc
-	clang-format --dry-run -Werror $(wildcard host/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	clang-format --dry-run -Werror $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
 	@for file in $(sources); do \
 	    $(COMPILE) -Werror -fsyntax-only $$file && \
 	    clang -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -Werror -fsyntax-only -Ihost $(LIBRARY_FLAGS) $$file || exit 1; \
 	done
 
 format: ## lay out the C sources
-	clang-format -i $(wildcard host/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
 
 install: build ## install the binary to $(PREFIX)/bin, and its Lua for editors and plain busted to $(PREFIX)/share/lua/5.4
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
@@ -132,10 +132,10 @@ $(BUILD)/host/%.o: host/%.c $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) -MMD -MP -c $< -o $@
 
-$(BUILD)/assets_table.c: host/assets.lua $(assets) $(BUILD)/libraries
-	$(call say,LUA,$@)lua5.4 host/assets.lua $(assets) > $@
+$(BUILD)/assets_table.c: host/assets/assets.lua $(assets) $(BUILD)/libraries
+	$(call say,LUA,$@)lua5.4 host/assets/assets.lua $(assets) > $@
 
-$(BUILD)/assets_table.o: $(BUILD)/assets_table.c host/assets.h
+$(BUILD)/assets_table.o: $(BUILD)/assets_table.c host/assets/assets.h
 	$(call say,CC,$@)$(COMPILE) -c $< -o $@
 
 # All but main: a unit test that includes the file under test takes the rest from here.
@@ -155,7 +155,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host.a
 $(BUILD)/bench: $(wildcard tests/bench/*.[ch]) $(BUILD)/host.a
 	$(call say,LD,$@)$(COMPILE) $(filter %.c %.a,$^) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
 
-build/native/weir/native/%.so: host/%.c $(wildcard host/*.h) $(BUILD)/libraries
+build/native/weir/native/%.so: host/lua/%.c $(wildcard host/*/*.h) $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< -o $@
 

@@ -2,19 +2,19 @@
 //
 // A host runs on the main thread. `run` puts everything into one process: a redis-server, a host,
 // and a client thread that starts the run and, when it has shown how it ended, stops the host.
-#include "bundle.h"
-#include "changes.h"
-#include "client.h"
-#include "config.h"
-#include "embedded.h"
-#include "host.h"
-#include "log.h"
-#include "report.h"
-#include "supervisor.h"
-#include "tester.h"
-#include "text.h"
-#include "vm.h"
-#include "xmalloc.h"
+#include "assets/bundle.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/text.h"
+#include "base/xmalloc.h"
+#include "cli/client.h"
+#include "cli/tester.h"
+#include "config/config.h"
+#include "lua/vm.h"
+#include "serve/changes.h"
+#include "serve/embedded.h"
+#include "serve/host.h"
+#include "serve/supervisor.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -8,7 +8,7 @@
 //   abort          …right after it was sent: Redis carries it out, nobody hears the reply
 //   cut-before     the connection dies after the call was carried out, before its reply is read
 //   cut-after      …after its reply was acted on
-#include "store.h"
+#include "redis/store.h"
 
 #include <signal.h>
 #include <stdatomic.h>

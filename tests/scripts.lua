@@ -1,5 +1,5 @@
--- scripts: the Redis scripts of this source tree, as the host joins them (host/script.c), for what speaks to a Redis
--- without the binary.
+-- scripts: the Redis scripts of this source tree, as the host joins them (host/redis/script.c), for what speaks to
+-- a Redis without the binary.
 
 local support = require "tests.support"
 

@@ -1,6 +1,6 @@
 -- Exact JSON: what goes in comes out the same, or is refused with the place and the reason.
 -- Integers stay int64, floats floats, [] an array, {} an object; keys are written sorted.
--- host/json.c is the same codec in C, message for message; it takes over where the host offers it.
+-- host/lua/json.c is the same codec in C, message for message; it takes over where the host offers it.
 -- Metatables other than the array mark are not looked at: raw fields are what is written.
 
 local json = {
@@ -8,7 +8,7 @@ local json = {
   DEEPEST = 544,
 }
 
-local NESTING = 512 -- host/json.c has the same limits
+local NESTING = 512 -- host/lua/json.c has the same limits
 local PATH_BYTES = 120
 
 -- Authors get json without debug, so they can neither forge nor change the mark or null.

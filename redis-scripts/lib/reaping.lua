@@ -53,7 +53,7 @@ end
 -- was told so. Of a worker that told nothing, any of its runs may have been it. So all of them become suspects after a
 -- while, and a suspect is only blamed for the end of a process that tried it.
 
-local SUSPECT = 2 -- deaths; as host/run.c has it
+local SUSPECT = 2 -- deaths; as host/serve/run.c has it
 
 --- The run that is in a long turn in a worker, or was when its process ended, and since when; or nil. `report` is what
 --- its host told of the turn; it is over when the run has come to another turn.

@@ -17,8 +17,8 @@
 // of a root, which also gets its place among the roots.
 #include "floor.h"
 
+#include "base/xmalloc.h"
 #include "measure.h"
-#include "xmalloc.h"
 
 #include <stdio.h>
 

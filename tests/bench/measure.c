@@ -4,9 +4,9 @@
 // those turns: a machine that is slow for a while is slow for both.
 #include "measure.h"
 
+#include "base/xmalloc.h"
 #include "floor.h"
 #include "rig.h"
-#include "xmalloc.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #include "rig.h"
 
-#include "embedded.h"
-#include "script.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
+#include "redis/script.h"
+#include "serve/embedded.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #ifndef WEIR_BENCH_RIG_H
 #define WEIR_BENCH_RIG_H
 
-#include "batch.h"
+#include "redis/batch.h"
 
 #include <hiredis.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 // What goes to Redis is RESP, byte for byte, and each group hears its reply exactly once.
-#include "batch.h"
+#include "redis/batch.h"
 
 #include "unit.h"
 

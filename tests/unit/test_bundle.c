@@ -1,5 +1,5 @@
 // Which files of a folder are a bundle, in which order, and what is said when it cannot be read.
-#include "bundle.h"
+#include "assets/bundle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

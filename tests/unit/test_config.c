@@ -1,6 +1,6 @@
 // What the command line, the variables and the config file come to, and what is said when they are
 // wrong.
-#include "config.h"
+#include "config/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

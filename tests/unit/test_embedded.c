@@ -1,7 +1,7 @@
 // The private redis-server: it answers when it was started, keeps what it should, and never stays
 // behind.
-#include "embedded.h"
-#include "supervisor.h"
+#include "serve/embedded.h"
+#include "serve/supervisor.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 // Blocks do not overlap, come back, and keep their bytes when they change size.
-#include "pool.h"
+#include "lua/pool.h"
 
 #include "unit.h"
 

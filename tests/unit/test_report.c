@@ -1,6 +1,6 @@
 // What many failing runs leave in the log.
-#include "log.h"
-#include "report.h"
+#include "base/log.h"
+#include "base/report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

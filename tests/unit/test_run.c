@@ -1,9 +1,9 @@
 // One run in flight, from claim to settled, against a Redis and a Lua that only exist on paper:
 // replies in, groups out. vm.c is replaced by the few functions below, which write down what they
 // are asked.
-#include "run.c"
+#include "serve/run.c"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
 static char said[1024]; // what vm was asked, one word after the other

@@ -1,7 +1,7 @@
 // One connection that mends itself: each batch is answered exactly once, whatever happens to it.
-#include "store.h"
+#include "redis/store.h"
 
-#include "embedded.h"
+#include "serve/embedded.h"
 #include "unit.h"
 
 #include <hiredis/hiredis.h>

@@ -1,5 +1,5 @@
 // What others wrote, as people and programs read it.
-#include "text.h"
+#include "base/text.h"
 
 #include "unit.h"
 

@@ -1,8 +1,8 @@
 // Runs in Lua: what one of them does wrong ends that one, and only that one.
-#include "vm.h"
+#include "lua/vm.h"
 
+#include "base/xmalloc.h"
 #include "unit.h"
-#include "xmalloc.h"
 
 #include <lauxlib.h>
 #include <lua.h>

@@ -2,7 +2,7 @@
 #ifndef WEIR_UNIT_H
 #define WEIR_UNIT_H
 
-#include "batch.h"
+#include "redis/batch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

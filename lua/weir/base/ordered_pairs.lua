@@ -1,7 +1,7 @@
 -- `pairs` and `next` in an order that is the same in every process: integers ascending, then
 -- strings by bytes. Lua's own order differs from process to process, a replay must not.
 -- Keys of other types have no such order: refused, except where `setup` says that any will do.
--- host/order.c is the same in C and takes over where the host offers it.
+-- host/lua/order.c is the same in C and takes over where the host offers it.
 
 local pure = {}
 

@@ -1,4 +1,4 @@
--- Reads a folder of workflows in plain Lua, as the host does (host/bundle.c): what weir.testing loads.
+-- Reads a folder of workflows in plain Lua, as the host does (host/assets/bundle.c): what weir.testing loads.
 
 local folder = {}
 

@@ -1,5 +1,5 @@
 ---@meta weir.native.client
--- What the command line tool gets from C (host/client.c). What fails raises a weir.Fault.
+-- What the command line tool gets from C (host/cli/client.c). What fails raises a weir.Fault.
 
 ---@class weir.Fault what ends a command: one line for people, and the exit status
 ---@field status integer

@@ -1,0 +1,177 @@
+// bundle: walks a folder and keeps the text of each workflow file.
+//
+// Everything is bounded (depth, files, bytes), so that a folder given by mistake, a home say, is a
+// clear error and not a host without memory. Links are followed; one that leads back up ends at the
+// bound on depth.
+#include "assets/bundle.h"
+#include "base/text.h"
+#include "base/xmalloc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sha2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+enum { DEPTH_MAX = 16, FILES_MAX = 10000, BYTES_MAX = 16 << 20 };
+
+typedef struct {
+    Bundle *bundle;
+    char *fault;
+    size_t bytes;
+} Walk;
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length > tail && strcmp(text + length - tail, end) == 0;
+}
+
+static int fail(Walk *walk, int status, const char *what, const char *path) {
+    snprintf(walk->fault, BUNDLE_FAULT_SIZE, "%s %s: %s", what, path, uv_strerror(status));
+    return status;
+}
+
+static int no_folder(Walk *walk, const char *path) {
+    snprintf(walk->fault, BUNDLE_FAULT_SIZE,
+             "there is no folder %s; name the one that has the workflow files", path);
+    return UV_ENOENT;
+}
+
+static int too_large(Walk *walk, const char *path, const char *bound) {
+    snprintf(walk->fault, BUNDLE_FAULT_SIZE, "%s: a workflow folder may have %s", path, bound);
+    return UV_E2BIG;
+}
+
+// Reads to the end rather than to the size stat told: the file may be growing.
+static int read_file(Walk *walk, const char *whole, Source *source) {
+    FILE *file = fopen(whole, "rbe");
+    if (!file) return fail(walk, -errno, "cannot read", whole);
+
+    size_t capacity = 0, got;
+    do {
+        capacity = capacity ? 2 * capacity : 8192;
+        source->text = xrealloc(source->text, capacity + 1);
+        got = fread(source->text + source->size, 1, capacity - source->size, file);
+        source->size += got;
+    } while (source->size == capacity && capacity <= BYTES_MAX);
+    source->text[source->size] = '\0';
+
+    int status = ferror(file) ? fail(walk, UV_EIO, "cannot read", whole) : 0;
+    fclose(file);
+    return status;
+}
+
+static int add_file(Walk *walk, const char *whole, const char *path) {
+    Bundle *bundle = walk->bundle;
+    if (bundle->count == FILES_MAX) return too_large(walk, whole, "10,000 files");
+    // grown by doubling, at the powers of two
+    if ((bundle->count & (bundle->count - 1)) == 0) {
+        size_t capacity = bundle->count ? 2 * bundle->count : 1;
+        bundle->sources = xrealloc(bundle->sources, capacity * sizeof(Source));
+    }
+    Source *source = &bundle->sources[bundle->count++];
+    *source = (Source){.path = xstrdup(path)};
+
+    int status = read_file(walk, whole, source);
+    if (status < 0) return status;
+    walk->bytes += source->size;
+    return walk->bytes > BYTES_MAX ? too_large(walk, whole, "16 MiB in all") : 0;
+}
+
+static int add_folder(Walk *walk, const char *whole, const char *path, int depth);
+
+// Only a link to a workflow file: editors leave others that lead nowhere.
+static void note_link(Walk *walk, const char *whole, const char *name) {
+    struct stat entry;
+    if (!ends_with(name, ".lua") || lstat(whole, &entry) < 0 || !S_ISLNK(entry.st_mode)) return;
+    char *before = walk->bundle->notes;
+    char *plain = text_plain(whole, strlen(whole), TEXT_LINE);
+    walk->bundle->notes = xformat("%s%s%s is a link to a file that is not there",
+                                  before ? before : "", before ? "\n" : "", plain);
+    free(plain);
+    free(before);
+}
+
+static int add_entry(Walk *walk, const char *whole, const char *path, const char *name, int depth) {
+    struct stat entry;
+    if (stat(whole, &entry) < 0) {
+        if (errno != ENOENT) return fail(walk, -errno, "cannot read", whole);
+        note_link(walk, whole, name); // or it is gone since it was listed
+        return 0;
+    }
+    if (S_ISDIR(entry.st_mode))
+        return strcmp(name, "spec") == 0 ? 0 : add_folder(walk, whole, path, depth + 1);
+    bool wanted =
+        S_ISREG(entry.st_mode) && ends_with(name, ".lua") && !ends_with(name, "_spec.lua");
+    return wanted ? add_file(walk, whole, path) : 0;
+}
+
+static int add_folder(Walk *walk, const char *whole, const char *path, int depth) {
+    if (depth > DEPTH_MAX) return too_large(walk, whole, "16 levels");
+    DIR *folder = opendir(whole);
+    if (!folder && depth == 1 && errno == ENOENT) return no_folder(walk, whole);
+    if (!folder) return fail(walk, -errno, "cannot read", whole);
+
+    int status = 0;
+    for (struct dirent *entry; status == 0 && (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.') continue;
+        char *entry_whole = xformat("%s/%s", whole, entry->d_name);
+        char *entry_path = xformat("%s%s%s", path, *path ? "/" : "", entry->d_name);
+        status = add_entry(walk, entry_whole, entry_path, entry->d_name, depth);
+        free(entry_whole);
+        free(entry_path);
+    }
+    closedir(folder);
+    return status;
+}
+
+static int by_path(const void *left, const void *right) {
+    return strcmp(((const Source *)left)->path, ((const Source *)right)->path);
+}
+
+int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE]) {
+    *bundle = (Bundle){0};
+    Walk walk = {.bundle = bundle, .fault = fault};
+    int status = add_folder(&walk, folder, "", 1);
+    if (status == 0 && bundle->count > 1)
+        qsort(bundle->sources, bundle->count, sizeof(Source), by_path);
+    return status;
+}
+
+// By its size and its bytes: no text can look like the end of one and the beginning of another.
+static void add_text(SHA2_CTX *hash, const char *bytes, size_t size) {
+    char measure[24];
+    int length = snprintf(measure, sizeof measure, "%zu:", size);
+    SHA256Update(hash, (const uint8_t *)measure, (size_t)length);
+    SHA256Update(hash, (const uint8_t *)bytes, size);
+}
+
+void bundle_name(Source *sources, size_t count, char name[BUNDLE_NAME_SIZE]) {
+    SHA2_CTX hash;
+    SHA256Init(&hash);
+    if (count > 1) qsort(sources, count, sizeof *sources, by_path);
+    for (size_t i = 0; i < count; i++) {
+        add_text(&hash, sources[i].path, strlen(sources[i].path));
+        add_text(&hash, sources[i].text, sources[i].size);
+    }
+    SHA256End(&hash, name);
+}
+
+uint64_t bundle_digest(const Bundle *bundle) {
+    char name[BUNDLE_NAME_SIZE];
+    bundle_name(bundle->sources, bundle->count, name);
+    name[16] = '\0';
+    return strtoull(name, NULL, 16);
+}
+
+void bundle_free(Bundle *bundle) {
+    for (size_t i = 0; i < bundle->count; i++) {
+        free(bundle->sources[i].path);
+        free(bundle->sources[i].text);
+    }
+    free(bundle->sources);
+    free(bundle->notes);
+    *bundle = (Bundle){0};
+}

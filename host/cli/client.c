@@ -1,0 +1,83 @@
+// client: puts together what the command line tool cannot do in Lua: calls, messages, the console.
+//
+// Everything C owns is in the Client, never in a local across a call that may raise.
+#include "cli/client.h"
+
+#include "cli/calls.h"
+#include "cli/console.h"
+#include "cli/fault.h"
+#include "cli/messages.h"
+#include "cli/wait.h"
+#include "lua/vm.h"
+
+#include <signal.h>
+#include <sysexits.h>
+
+typedef struct {
+    const Config *config;
+    Calls calls;
+    Messages messages;
+    Console console;
+} Client;
+
+void client_interrupt(void) {
+    wait_interrupt();
+}
+
+static void add(lua_State *L, const luaL_Reg *functions, void *upvalue) {
+    lua_pushlightuserdata(L, upvalue);
+    luaL_setfuncs(L, functions, 1);
+}
+
+static int open_module(lua_State *L) {
+    Client *client = lua_touserdata(L, lua_upvalueindex(1));
+    lua_newtable(L);
+    add(L, calls_functions, &client->calls);
+    add(L, messages_functions, &client->messages);
+    add(L, console_functions, &client->console);
+    luaL_setfuncs(L, wait_functions, 0);
+    return 1;
+}
+
+// cli.main(command, options) -> exit status
+static int run_command(lua_State *L) {
+    const Client *client = lua_touserdata(L, 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, open_module, 1);
+    lua_setfield(L, -2, "weir.native.client");
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "weir.cli");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    lua_pushstring(L, config_command(client->config));
+    config_push(L, client->config);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+int client_run(const Config *config) {
+    Client client = {
+        .config = config,
+        .calls.link.config = config,
+        .messages.link.config = config,
+    };
+    console_open(&client.console, &config->redis);
+    signal(SIGPIPE, SIG_IGN); // a connection that died is an error to look at
+    Vm *vm = vm_open(config);
+    if (!vm) return EX_SOFTWARE;
+    lua_State *L = vm_lua(vm);
+
+    lua_pushcfunction(L, fault_explain);
+    lua_pushcfunction(L, run_command);
+    lua_pushlightuserdata(L, &client);
+    bool raised = lua_pcall(L, 1, 1, -3) != LUA_OK;
+    int status = raised ? fault_report(L) : (int)lua_tointeger(L, -1);
+
+    vm_close(vm);
+    calls_close(&client.calls);
+    messages_close(&client.messages);
+    console_close(&client.console);
+    return status;
+}

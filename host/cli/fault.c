@@ -1,0 +1,57 @@
+#include "cli/fault.h"
+
+#include "base/address.h"
+#include "base/text.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+int fault_raise(lua_State *L, int status, const char *format, ...) {
+    char message[2048];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(message, sizeof message, format, values);
+    va_end(values);
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, status);
+    lua_setfield(L, -2, "status");
+    lua_pushstring(L, message);
+    lua_setfield(L, -2, "message");
+    return lua_error(L);
+}
+
+static bool is_fault(lua_State *L, int index) {
+    if (!lua_istable(L, index)) return false;
+    bool fault = lua_getfield(L, index, "status") == LUA_TNUMBER;
+    lua_pop(L, 1);
+    return fault;
+}
+
+// Where it came from is of interest only for a fault of weir's own.
+int fault_explain(lua_State *L) {
+    if (is_fault(L, 1)) return 1;
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+static void report(const char *message, size_t size) {
+    char *plain = text_plain(message, size, TEXT_LINES);
+    address_hide_logins(plain);
+    fprintf(stderr, "weir: %s\n", plain);
+    free(plain);
+}
+
+int fault_report(lua_State *L) {
+    bool fault = is_fault(L, -1);
+    if (fault) lua_getfield(L, -1, "message");
+    size_t size;
+    const char *message = lua_tolstring(L, -1, &size);
+    report(message ? message : "", message ? size : 0);
+    if (!fault) return EX_SOFTWARE;
+    lua_getfield(L, -2, "status");
+    return (int)lua_tointeger(L, -1);
+}

@@ -1,0 +1,202 @@
+// rerun: see rerun.h. All that is owned is in `rerun`, so nothing leaks when Lua raises.
+#include "cli/rerun.h"
+#include "base/xmalloc.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <uv.h>
+
+enum { QUIET_MS = 50 }; // editors save in several moves
+
+typedef struct Folder Folder;
+struct Folder {
+    uv_fs_event_t event;
+    Folder *next;
+    char *path;
+};
+
+static struct {
+    char **words;
+    const char *variable;
+    char cwd[4096]; // where the program is run: Lua may have gone elsewhere
+    bool open;
+    uv_loop_t loop;
+    uv_timer_t quiet;
+    uv_signal_t interrupts[2];
+    uv_process_t child;
+    bool child_runs, interrupted;
+    int child_status;
+    Folder *folders;
+    char **changes; // paths
+    size_t count;
+    bool settled; // nothing changed for a while
+} rerun;
+
+// ---- files --------------------------------------------------------------------------------------
+
+static void on_quiet(uv_timer_t *timer) {
+    (void)timer;
+    rerun.settled = true;
+}
+
+static void add_change(char *path) {
+    for (size_t i = 0; i < rerun.count; i++) {
+        if (strcmp(rerun.changes[i], path) != 0) continue;
+        free(path);
+        return;
+    }
+    rerun.changes = xrealloc(rerun.changes, (rerun.count + 1) * sizeof *rerun.changes);
+    rerun.changes[rerun.count++] = path;
+}
+
+static void forget_changes(void) {
+    for (size_t i = 0; i < rerun.count; i++) free(rerun.changes[i]);
+    free(rerun.changes);
+    rerun.changes = NULL;
+    rerun.count = 0;
+    rerun.settled = false;
+}
+
+static void on_changed(uv_fs_event_t *event, const char *name, int events, int status) {
+    const Folder *folder = event->data;
+    (void)events;
+    if (status < 0 || !name) return;
+    bool here = strcmp(folder->path, ".") == 0;
+    add_change(here ? xstrdup(name) : xformat("%s/%s", folder->path, name));
+    rerun.settled = false;
+    uv_timer_start(&rerun.quiet, on_quiet, QUIET_MS, 0);
+}
+
+static void on_folder_closed(uv_handle_t *handle) {
+    Folder *folder = handle->data;
+    free(folder->path);
+    free(folder);
+}
+
+static void close_folders(Folder *folder) {
+    for (Folder *next; folder; folder = next) {
+        next = folder->next;
+        uv_close((uv_handle_t *)&folder->event, on_folder_closed);
+    }
+}
+
+static int watch_folder(const char *path) {
+    Folder *folder = xcalloc(1, sizeof *folder);
+    folder->path = xstrdup(path);
+    folder->next = rerun.folders;
+    rerun.folders = folder;
+    uv_fs_event_init(&rerun.loop, &folder->event);
+    folder->event.data = folder;
+    return uv_fs_event_start(&folder->event, on_changed, path, 0);
+}
+
+// ---- interruption -------------------------------------------------------------------------------
+
+// The terminal has told the child of Ctrl-C already; a second one ends it, too, if it hangs.
+static void on_interrupted(uv_signal_t *handle, int number) {
+    (void)handle;
+    if (rerun.child_runs) uv_process_kill(&rerun.child, rerun.interrupted ? SIGKILL : number);
+    rerun.interrupted = true;
+}
+
+static void open_loop(void) {
+    static const int signals[] = {SIGINT, SIGTERM};
+    if (rerun.open) return;
+    rerun.open = true;
+    if (uv_loop_init(&rerun.loop) < 0) abort();
+    uv_timer_init(&rerun.loop, &rerun.quiet);
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&rerun.loop, &rerun.interrupts[i]);
+        uv_signal_start(&rerun.interrupts[i], on_interrupted, signals[i]);
+    }
+}
+
+// ---- what Lua calls -----------------------------------------------------------------------------
+
+int rerun_watch(lua_State *L) {
+    open_loop();
+    luaL_checktype(L, 1, LUA_TTABLE);
+    Folder *before = rerun.folders;
+    rerun.folders = NULL;
+    // new ones first: what changes meanwhile is seen by one or the other
+    const char *full = NULL;
+    for (lua_Integer i = 1; lua_rawgeti(L, 1, i) == LUA_TSTRING; i++) {
+        int status = watch_folder(lua_tostring(L, -1));
+        if (status == UV_ENOSPC || status == UV_EMFILE) full = uv_strerror(status);
+        lua_pop(L, 1);
+    }
+    close_folders(before);
+    if (!full) return 0;
+    return luaL_error(L,
+                      "cannot watch so many folders: %s; raise fs.inotify.max_user_watches and "
+                      "max_user_instances",
+                      full);
+}
+
+int rerun_changes(lua_State *L) {
+    open_loop();
+    while (!rerun.interrupted && !(rerun.count && rerun.settled)) uv_run(&rerun.loop, UV_RUN_ONCE);
+    if (rerun.interrupted) return 0;
+    lua_createtable(L, (int)rerun.count, 0);
+    for (size_t i = 0; i < rerun.count; i++) {
+        lua_pushstring(L, rerun.changes[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    forget_changes();
+    return 1;
+}
+
+static void on_exited(uv_process_t *child, int64_t status, int number) {
+    rerun.child_status = number ? 128 + number : (int)status;
+    rerun.child_runs = false;
+    uv_close((uv_handle_t *)child, NULL);
+}
+
+int rerun_spawn(lua_State *L) {
+    open_loop();
+    uv_stdio_container_t stdio[3];
+    for (int i = 0; i < 3; i++)
+        stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = i};
+    uv_process_options_t options = {.exit_cb = on_exited,
+                                    .file = "/proc/self/exe",
+                                    .args = rerun.words,
+                                    .cwd = rerun.cwd,
+                                    .stdio = stdio,
+                                    .stdio_count = 3};
+    setenv(rerun.variable, luaL_checkstring(L, 1), 1);
+    if (rerun.interrupted) return 0;
+    int status = uv_spawn(&rerun.loop, &rerun.child, &options);
+    if (status < 0) {
+        uv_close((uv_handle_t *)&rerun.child, NULL);
+        return luaL_error(L, "cannot run the specs: %s", uv_strerror(status));
+    }
+    rerun.child_runs = true;
+    while (rerun.child_runs) uv_run(&rerun.loop, UV_RUN_ONCE);
+    if (rerun.interrupted) return 0;
+    lua_pushinteger(L, rerun.child_status);
+    return 1;
+}
+
+// ---- open and close -----------------------------------------------------------------------------
+
+void rerun_open(char **words, const char *variable) {
+    size_t size = sizeof rerun.cwd;
+    rerun.words = words;
+    rerun.variable = variable;
+    if (uv_cwd(rerun.cwd, &size) < 0) strcpy(rerun.cwd, ".");
+}
+
+void rerun_close(void) {
+    if (!rerun.open) return;
+    close_folders(rerun.folders);
+    rerun.folders = NULL;
+    uv_close((uv_handle_t *)&rerun.quiet, NULL);
+    for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&rerun.interrupts[i], NULL);
+    uv_run(&rerun.loop, UV_RUN_DEFAULT); // the handles close
+    uv_loop_close(&rerun.loop);
+    forget_changes();
+    rerun.open = false;
+}

@@ -1,0 +1,70 @@
+// tester: see tester.h. Everything C owns is in coverage.c and rerun.c, never in a local across a
+// call that may raise.
+#include "cli/tester.h"
+#include "base/xmalloc.h"
+#include "cli/coverage.h"
+#include "cli/rerun.h"
+#include "lua/vm.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <sysexits.h>
+
+#define LEDGER "WEIR_TEST_LEDGER" // see lua/weir/cli/test/manifest.lua
+
+static int open_module(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"cover", coverage_begin},  {"covered", coverage_lines}, {"watch", rerun_watch},
+        {"changes", rerun_changes}, {"spawn", rerun_spawn},      {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+// The ledger is for this process alone: a spec may run `weir test`, too.
+static void push_options(lua_State *L, const Config *config) {
+    config_push(L, config);
+    lua_pushstring(L, getenv(LEDGER));
+    lua_setfield(L, -2, "ledger");
+    unsetenv(LEDGER);
+}
+
+// main(options) -> exit status
+static int run_in_lua(lua_State *L) {
+    const Config *config = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    vm_furnish(L, config);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, open_module);
+    lua_setfield(L, -2, "weir.native.tester");
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "weir.cli.test");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    push_options(L, config);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int explain(lua_State *L) {
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+int tester_run(const Config *config) {
+    lua_State *L = luaL_newstate();
+    if (!L) abort();
+    rerun_open(config->words, LEDGER);
+    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, run_in_lua);
+    lua_pushlightuserdata(L, (void *)config);
+    bool raised = lua_pcall(L, 1, 1, -3) != LUA_OK;
+    if (raised) fprintf(stderr, "weir: %s\n", lua_tostring(L, -1));
+    int status = raised ? EX_SOFTWARE : (int)lua_tointeger(L, -1);
+    lua_close(L);
+    rerun_close();
+    coverage_end();
+    return status;
+}

@@ -1,0 +1,82 @@
+#include "cli/wait.h"
+
+#include "cli/fault.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <uv.h>
+
+enum { STATUS_INTERRUPTED = 130 };
+
+static int interruption; // an eventfd, readable from wait_interrupt on
+
+static void open_interruption(void) {
+    interruption = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (interruption < 0) abort();
+}
+
+static int interruption_descriptor(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, open_interruption);
+    return interruption;
+}
+
+void wait_interrupt(void) {
+    eventfd_write(interruption_descriptor(), 1);
+}
+
+static void on_signal(int number) {
+    (void)number;
+    eventfd_write(interruption, 1);
+}
+
+// Ctrl-C and SIGTERM no longer end the process at once: `pause` tells of them, any other wait ends
+// with a fault. A second one does.
+static int heed_interrupts(lua_State *L) {
+    (void)L;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
+    interruption_descriptor();
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return 0;
+}
+
+// Waits for so many milliseconds; true as soon as, or when before, the process was interrupted.
+static int pause_for(lua_State *L) {
+    struct pollfd wait = {.fd = interruption_descriptor(), .events = POLLIN};
+    int ready, timeout_ms = (int)luaL_checkinteger(L, 1);
+    do ready = poll(&wait, 1, timeout_ms);
+    while (ready < 0 && errno == EINTR);
+    lua_pushboolean(L, ready > 0);
+    return 1;
+}
+
+bool wait_readable(lua_State *L, int descriptor, int64_t timeout_ms) {
+    struct pollfd waits[] = {{.fd = interruption_descriptor(), .events = POLLIN},
+                             {.fd = descriptor, .events = POLLIN}};
+    int ready;
+    do ready = poll(waits, 2, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
+    while (ready < 0 && errno == EINTR);
+    if (waits[0].revents) fault_raise(L, STATUS_INTERRUPTED, "interrupted");
+    return ready > 0;
+}
+
+int64_t wait_clock_ms(void) {
+    return (int64_t)(uv_hrtime() / 1000000);
+}
+
+static int monotonic_ms(lua_State *L) {
+    lua_pushinteger(L, wait_clock_ms());
+    return 1;
+}
+
+const luaL_Reg wait_functions[] = {
+    {"pause", pause_for},
+    {"heed_interrupts", heed_interrupts},
+    {"now_ms", monotonic_ms},
+    {NULL, NULL},
+};

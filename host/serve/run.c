@@ -1,0 +1,569 @@
+// run: the heart. One run in flight, from claim to settled; see run.h for what the file promises.
+//
+//            claim cold                             claim warm
+//                |                                      |
+//                +---- its bundle is not here           +---- its coroutine is not here
+//                |          |                           |          |
+//                |      FETCHING -- sources came --> LOADING <-----+-- a page came, not the last
+//                |                                   |  |
+//                |  +------ all of it has come ------+  |
+//                v  v                                   v
+//              READY <------------------------------ WAITING
+//               |  ^                                    ^
+//          turn |  | running: more has come             | suspended: it stays warm
+//               v  |                                    |
+//           RUNNING -- effects are in the batch --> CALLING -- done, lost --> forgotten
+//                                                     | stale: its record is asked for
+//                                                     v
+//                                                  LOADING
+//
+// In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
+// on. In READY, FETCHING and WAITING none does. A run that waits for its turn (LOADING, FETCHING,
+// READY) may be taken away by the main thread, which then speaks for it (watch.h).
+#include "serve/run.h"
+
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "redis/store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <uthash.h>
+#include <utlist.h>
+#include <uv.h>
+
+typedef enum {
+    RUN_LOADING,  // its record is asked for
+    RUN_FETCHING, // the sources of its bundle are
+    RUN_READY,    // its turn is next
+    RUN_RUNNING,  // in Lua
+    RUN_CALLING,  // what its turn said is on the way to Redis
+    RUN_WAITING,  // warm: Redis has it as waiting, its coroutine is kept
+} RunState;
+
+static const char *const state_names[] = {"loading", "fetching", "ready",
+                                          "running", "calling",  "waiting"}; // ORDER RunState
+
+struct Run {
+    Waiting place; // in the watch, when READY; first, so that the watch's is the run's
+    UT_hash_handle hh;
+    Run *prev, *next; // in `waiting`
+    Runs *runs;
+    VmRun *lua;   // when LOADING: the pages that came, NULL: none; NULL when FETCHING
+    Fetch *fetch; // when FETCHING
+    RunState state;
+    int64_t known;       // highest number of the outcomes told here
+    int64_t deaths;      // processes that died while they ran it, in a row
+    int64_t recorded_ms; // when Redis recorded its last turn here
+    size_t warm_bytes;   // when WAITING: the memory it is counted with
+    bool cautious;       // it foresaw wrongly once
+    bool refused;        // Redis refused what its last turn said
+    bool in_line;        // it has a place in the watch
+    bool asked;          // a group under way asks for its record
+    bool disowned;       // forgotten meanwhile: the reply to that group frees it
+    Reports reports;     // of its last turn, which Redis has not recorded yet
+    char id[];
+};
+
+// The sources of a bundle, asked for once for all runs that need them.
+struct Fetch {
+    Fetch *prev, *next;
+    Runs *runs;
+    char hash[];
+};
+
+static const char FIRST_PAGE[] = "0";
+
+// ---- bookkeeping --------------------------------------------------------------------------------
+
+static Run *find(Runs *runs, const char *id) {
+    Run *run;
+    HASH_FIND_STR(runs->by_id, id, run);
+    return run;
+}
+
+static Run *add(Runs *runs, const char *id) {
+    size_t length = strlen(id);
+    Run *run = xcalloc(1, sizeof *run + length + 1);
+    memcpy(run->id, id, length + 1);
+    run->place.id = run->id;
+    run->runs = runs;
+    run->state = RUN_LOADING;
+    HASH_ADD_KEYPTR(hh, runs->by_id, run->id, length, run);
+    runs->active++;
+    return run;
+}
+
+enum { SUSPECT_DEATHS = 2 };
+
+static bool is_suspect(const Run *run) {
+    return run->deaths >= SUSPECT_DEATHS;
+}
+
+static void count_ready(Run *run, size_t change) {
+    run->runs->ready += change;
+    if (run->place.last) run->runs->suspects += change;
+}
+
+// From here on the main thread may take it away. Its turn is known.
+static void enter_line(Run *run) {
+    if (run->in_line) return;
+    run->in_line = true;
+    watch_add(&run->runs->watch, &run->place);
+}
+
+static void make_ready(Run *run) {
+    run->state = RUN_READY;
+    enter_line(run);
+    watch_ready(&run->runs->watch, &run->place, is_suspect(run));
+    count_ready(run, 1);
+}
+
+// It does not wait for its turn any more.
+static void leave_line(Run *run) {
+    if (!run->in_line) return;
+    if (run->state == RUN_READY) count_ready(run, (size_t)-1);
+    run->in_line = false;
+    watch_remove(&run->runs->watch, &run->place);
+}
+
+static void count_warm(Run *run, size_t bytes) {
+    run->runs->warm_bytes += bytes - run->warm_bytes;
+    run->warm_bytes = bytes;
+}
+
+static void leave_warm(Run *run) {
+    DL_DELETE(run->runs->waiting, run);
+    run->runs->warm--;
+    count_warm(run, 0);
+}
+
+static void forget(Run *run) {
+    Runs *runs = run->runs;
+    leave_line(run);
+    if (run->state == RUN_WAITING) {
+        leave_warm(run);
+    } else {
+        runs->active--;
+    }
+    if (run->lua) vm_forget(runs->vm, run->lua);
+    reports_clear(&run->reports);
+    HASH_DEL(runs->by_id, run);
+    run->disowned = run->asked;
+    if (!run->asked) free(run);
+}
+
+static void know(Run *run, int64_t number) {
+    if (number > run->known) run->known = number;
+}
+
+// ---- claim --------------------------------------------------------------------------------------
+// {"cold", id, turn, deaths, bundle, number, cursor, field, value, …}
+// {"warm", id, turn, outcome, …}
+
+enum {
+    CLAIM_WORD,
+    CLAIM_ID,
+    CLAIM_TURN,
+    WARM_OUTCOMES,
+    COLD_DEATHS = 3,
+    COLD_BUNDLE,
+    COLD_NUMBER,
+    COLD_CURSOR,
+    COLD_FIELDS
+};
+
+static void fetch(Run *run, const char *hash);
+static void load(Run *run, const char *cursor);
+
+// A page of a run's record came: the next one is asked for, or it begins. Outcomes that came after
+// the first page are not known, though a later page may show some: the first turn is told them.
+static void begin(Run *run, const Reply *claim) {
+    Runs *runs = run->runs;
+    const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
+    const char *cursor = reply_text(reply_at(claim, COLD_CURSOR));
+    run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
+    run->deaths = reply_integer(reply_at(claim, COLD_DEATHS));
+    enter_line(run);
+    if (!vm_has_bundle(runs->vm, hash)) {
+        fetch(run, hash);
+        return;
+    }
+    const VmPage page = {.reply = claim, .skip = COLD_FIELDS, .last = !*cursor};
+    if (run->lua) {
+        vm_more(runs->vm, run->lua, run->id, &page);
+    } else {
+        run->known = reply_integer(reply_at(claim, COLD_NUMBER));
+        run->lua = vm_begin(runs->vm, run->id, hash, run->known, &page);
+    }
+    if (!page.last) {
+        load(run, cursor);
+        return;
+    }
+    if (run->cautious) vm_caution(runs->vm, run->lua);
+    make_ready(run);
+}
+
+static void deliver(Run *run, const Reply *outcomes, size_t skip) {
+    for (size_t i = skip; i < reply_count(outcomes); i++)
+        know(run, reply_integer(reply_at(outcomes, i))); // "<number>\t…"
+    vm_deliver(run->runs->vm, run->lua, outcomes, skip);
+}
+
+// Its coroutine goes on. A coroutine that is at another turn than Redis, which may have forgotten
+// some in a failover, is of no use: its run is loaded from its journal.
+static bool go_on(Run *run, const Reply *claim) {
+    Runs *runs = run->runs;
+    if (run->place.turn != reply_integer(reply_at(claim, CLAIM_TURN))) return false;
+    leave_warm(run);
+    runs->active++;
+    deliver(run, claim, WARM_OUTCOMES);
+    make_ready(run);
+    return true;
+}
+
+void runs_claim(Runs *runs, const Reply *claim) {
+    const char *id = reply_text(reply_at(claim, CLAIM_ID));
+    bool warm = reply_is(reply_at(claim, CLAIM_WORD), "warm");
+    Run *run = find(runs, id);
+    if (run && run->state != RUN_WAITING && !run->place.taken) {
+        log_warn("run %s was given to this worker, where it is %s", id, state_names[run->state]);
+        return;
+    }
+    if (run && !run->place.taken && warm && go_on(run, claim)) return;
+    if (run) forget(run); // Redis had given up that this worker holds it
+    run = add(runs, id);
+    if (warm) {
+        run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
+        enter_line(run);
+        load(run, FIRST_PAGE);
+    } else {
+        begin(run, claim);
+    }
+}
+
+void runs_adopt(Runs *runs, const char *id) {
+    Run *run = find(runs, id);
+    if (run && run->state != RUN_WAITING) return;
+    if (run) forget(run); // its outcomes went with the reply that was lost
+    load(add(runs, id), FIRST_PAGE);
+}
+
+// ---- load: its record, when the coroutine is not here -------------------------------------------
+
+static void on_loaded(void *about, const Reply *reply) {
+    Run *run = about;
+    run->asked = false;
+    if (run->disowned) {
+        free(run);
+        return;
+    }
+    assert(run->state == RUN_LOADING);
+    if (reply_is(reply_at(reply, CLAIM_WORD), "cold"))
+        begin(run, reply);
+    else
+        forget(run); // it is somebody else's
+}
+
+static void load(Run *run, const char *cursor) {
+    Batch *batch = run->runs->batch;
+    run->state = RUN_LOADING;
+    run->asked = true;
+    batch_group(batch, "load", 2, on_loaded, run);
+    batch_text(batch, run->id);
+    batch_text(batch, cursor);
+}
+
+// ---- fetch: the sources of its bundle -----------------------------------------------------------
+
+// Whoever can write to Redis can change sources there: under this name they are no longer those
+// that a host announced.
+static void load_sources(Runs *runs, const char *hash, Source *sources, size_t count) {
+    char name[BUNDLE_NAME_SIZE], *faults = NULL;
+    bundle_name(sources, count, name);
+    if (strcmp(name, hash) != 0) {
+        log_error(
+            "bundle %.*s was changed in Redis: its sources are not loaded; restart a host that "
+            "has them, which announces them again",
+            BUNDLE_SHOWN, hash);
+        vm_refuse_bundle(runs->vm, hash, "its sources in Redis are not those that were announced");
+    } else if (vm_load_bundle(runs->vm, hash, sources, count, &faults) < 0) {
+        log_error("bundle %.*s does not load: %s", BUNDLE_SHOWN, hash, faults);
+    }
+    free(faults);
+}
+
+static void load_bundle(Runs *runs, const char *hash, const Reply *reply) {
+    if (!reply_is(reply_at(reply, 0), "sources")) {
+        log_error("bundle %.*s is gone from Redis", BUNDLE_SHOWN, hash);
+        vm_refuse_bundle(runs->vm, hash, "its sources are gone from Redis");
+        return;
+    }
+    size_t count = (reply_count(reply) - 1) / 2;
+    Source *sources = xcalloc(count, sizeof *sources);
+    for (size_t i = 0; i < count; i++) {
+        sources[i].path = (char *)reply_text(reply_at(reply, 1 + 2 * i));
+        sources[i].text = (char *)reply_bytes(reply_at(reply, 2 + 2 * i), &sources[i].size);
+    }
+    load_sources(runs, hash, sources, count);
+    free(sources);
+}
+
+// Loaded or refused, the bundle is there now. The records that asked for it went with their reply.
+static void on_fetched(void *about, const Reply *reply) {
+    Fetch *done = about;
+    Runs *runs = done->runs;
+    Run *run, *next;
+    if (reply) load_bundle(runs, done->hash, reply);
+    HASH_ITER(hh, runs->by_id, run, next) {
+        if (run->fetch != done) continue;
+        run->fetch = NULL;
+        if (reply)
+            load(run, FIRST_PAGE);
+        else
+            forget(run);
+    }
+    DL_DELETE(runs->fetches, done);
+    free(done);
+}
+
+static void fetch(Run *run, const char *hash) {
+    Runs *runs = run->runs;
+    run->state = RUN_FETCHING;
+    DL_FOREACH(runs->fetches, run->fetch) {
+        if (strcmp(run->fetch->hash, hash) == 0) return;
+    }
+    size_t size = strlen(hash) + 1;
+    run->fetch = xcalloc(1, sizeof *run->fetch + size);
+    run->fetch->runs = runs;
+    memcpy(run->fetch->hash, hash, size);
+    DL_APPEND(runs->fetches, run->fetch);
+    batch_group(runs->batch, "sources", 1, on_fetched, run->fetch);
+    batch_text(runs->batch, hash);
+}
+
+// ---- turn ---------------------------------------------------------------------------------------
+
+static void end_alone(Run *run) {
+    if (run->runs->alone != run) return;
+    run->runs->alone = NULL;
+    quarantine_leave(&run->runs->seat);
+}
+
+enum { LATELY = 8 }; // turns
+
+// 0 and the number of effects, or a negative code.
+static int let_run(Run *run, size_t *effects) {
+    Runs *runs = run->runs;
+    uint64_t began = uv_hrtime();
+    watch_begin(&runs->watch, &run->place, runs->batch->group_count ? runs->batch : NULL);
+    int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
+    watch_end(&runs->watch);
+    runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / LATELY;
+    return code;
+}
+
+static void on_turned(void *about, const Reply *reply);
+
+static void give_turn(Run *run) {
+    Runs *runs = run->runs;
+    Batch *batch = runs->batch;
+    size_t effects = 0;
+    run->state = RUN_RUNNING;
+    if (let_run(run, &effects) < 0) {
+        log_error("run %s is left where it stands: its end cannot be told", run->id);
+        end_alone(run);
+        forget(run);
+        return;
+    }
+    run->state = RUN_CALLING;
+    batch_group(batch, "turn", 3 + effects, on_turned, run);
+    batch_text(batch, run->id);
+    batch_integer(batch, run->place.turn);
+    batch_integer(batch, run->known);
+    vm_take_effects(runs->vm, batch);
+    reports_clear(&run->reports);
+    run->reports = vm_take_reports(runs->vm);
+}
+
+static void on_alone(void *about, const Reply *reply) {
+    Run *run = about;
+    if (reply) {
+        give_turn(run);
+    } else {
+        end_alone(run);
+        forget(run);
+    }
+}
+
+// Redis is told which suspect this process tries: if it dies now, that counts for this run.
+static void try_alone(Run *run) {
+    Batch *batch = run->runs->batch;
+    run->runs->alone = run;
+    run->state = RUN_CALLING;
+    batch_group(batch, "alone", 1, on_alone, run);
+    batch_text(batch, run->id);
+}
+
+static bool may_try_suspect(const Runs *runs) {
+    return runs->suspects > 0 && !runs->alone && !runs->seat.waits;
+}
+
+bool runs_have_turn(const Runs *runs) {
+    return runs->ready > runs->suspects || may_try_suspect(runs);
+}
+
+// Suspects come last: what is recorded for the others until then clears them.
+void runs_turn(Runs *runs) {
+    bool plain = runs->ready > runs->suspects;
+    if (!plain && !(may_try_suspect(runs) && quarantine_enter(&runs->seat))) return;
+    Run *run = (Run *)watch_next(&runs->watch, !plain);
+    if (!run) { // the main thread was first
+        if (!plain) quarantine_leave(&runs->seat);
+        runs_drop_taken(runs);
+        return;
+    }
+    count_ready(run, (size_t)-1);
+    run->in_line = false;
+    if (plain)
+        give_turn(run);
+    else
+        try_alone(run);
+}
+
+void runs_drop_taken(Runs *runs) {
+    Waiting *taken;
+    while ((taken = watch_taken(&runs->watch))) forget((Run *)taken);
+}
+
+void runs_give_back(Runs *runs) {
+    Waiting *next;
+    runs_drop_taken(runs);
+    while ((next = watch_next(&runs->watch, true))) {
+        Run *run = (Run *)next;
+        count_ready(run, (size_t)-1);
+        run->in_line = false;
+        batch_group(runs->batch, "give_back", 2, NULL, NULL);
+        batch_text(runs->batch, run->id);
+        batch_integer(runs->batch, run->place.turn);
+        forget(run);
+    }
+}
+
+static void suspend(Run *run, int64_t wake_ms);
+static void refuse(Run *run, const char *message);
+static void reload(Run *run);
+
+static void on_turned(void *about, const Reply *reply) {
+    Run *run = about;
+    assert(run->state == RUN_CALLING);
+    end_alone(run);
+    const Reply *word = reply_at(reply, 0), *value = reply_at(reply, 1);
+    if (reply_is(word, "error")) {
+        refuse(run, reply_text(value));
+        return;
+    }
+    if (reply_is(word, "stale")) {
+        reload(run);
+        return;
+    }
+    run->place.turn++;
+    run->recorded_ms = run->runs->now_ms;
+    run->deaths = 0;
+    run->refused = false;
+    if (!reply_is(word, "lost")) reports_tell(&run->reports, run->id);
+    if (reply_is(word, "running")) {
+        deliver(run, reply, 1);
+        make_ready(run);
+    } else if (reply_is(word, "suspended")) {
+        suspend(run, reply_integer(value));
+    } else { // done; or lost, and the worker that has it goes on from the journal
+        forget(run);
+    }
+}
+
+// A script raised and wrote nothing of this turn. Its end is all that can be tried.
+static void refuse(Run *run, const char *message) {
+    log_error("run %s: Redis refused a turn: %s", run->id, message);
+    if (run->refused) {
+        forget(run);
+        return;
+    }
+    run->refused = true;
+    vm_doom(run->runs->vm, run->lua, "error", message);
+    make_ready(run);
+}
+
+// Its coroutine went on by what it foresaw, and that is not what came: it goes back to its journal.
+static void reload(Run *run) {
+    run->cautious = true;
+    vm_forget(run->runs->vm, run->lua);
+    run->lua = NULL;
+    load(run, FIRST_PAGE);
+}
+
+// ---- suspended ----------------------------------------------------------------------------------
+
+static bool too_warm(const Runs *runs) {
+    return runs->warm > (size_t)runs->config->warm ||
+           runs->warm_bytes > (size_t)(runs->config->warm_bytes / runs->config->workers);
+}
+
+// The least recently used coroutine goes: its run will be claimed cold, by anybody. It may hold
+// less by now than when it was suspended, as garbage was collected.
+static void evict(Runs *runs) {
+    while (runs->waiting && too_warm(runs)) {
+        Run *run = runs->waiting;
+        count_warm(run, vm_memory(run->lua));
+        if (!too_warm(runs)) return;
+        batch_group(runs->batch, "release", 1, NULL, NULL);
+        batch_text(runs->batch, run->id);
+        forget(run);
+    }
+}
+
+static void suspend(Run *run, int64_t wake_ms) {
+    Runs *runs = run->runs;
+    run->state = RUN_WAITING;
+    DL_APPEND(runs->waiting, run);
+    runs->active--;
+    runs->warm++;
+    if (wake_ms && (!runs->wake_ms || wake_ms < runs->wake_ms)) runs->wake_ms = wake_ms;
+    count_warm(run, vm_memory(run->lua));
+    evict(runs);
+}
+
+// ---- all of them --------------------------------------------------------------------------------
+
+enum { FIRST_TURN_NS = 1000000 }; // a guess, until there are turns
+
+void runs_open(Runs *runs, const Config *config) {
+    *runs = (Runs){.config = config, .turn_ns = FIRST_TURN_NS};
+    watch_open(&runs->watch);
+}
+
+void runs_close(Runs *runs) {
+    watch_close(&runs->watch);
+}
+
+void runs_clear(Runs *runs) {
+    Run *run, *next;
+    HASH_ITER(hh, runs->by_id, run, next) {
+        assert(run->state == RUN_READY || run->state == RUN_WAITING);
+        forget(run);
+    }
+    runs->wake_ms = 0;
+    runs->alone = NULL;
+    quarantine_leave(&runs->seat);
+}
+
+void runs_describe(Runs *runs) {
+    Run *run, *next;
+    HASH_ITER(hh, runs->by_id, run, next) {
+        if (run->state == RUN_WAITING) continue;
+        bool begun = run->lua && run->state != RUN_LOADING;
+        char *text = begun ? vm_describe(runs->vm, run->lua) : xstrdup("");
+        log_info("run %s %s%s%s", run->id, state_names[run->state], *text ? ": " : "", text);
+        free(text);
+    }
+}

@@ -1,0 +1,139 @@
+// supervisor: signals arrive on the loop as events; messages leave as datagrams.
+//
+// The second signal to stop does not come through here: the first one gives it back its default,
+// which the kernel carries out also when the loop no longer turns.
+#include "serve/supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static SupervisorEvents listener;
+static uv_signal_t handles[4];
+static bool is_open;
+static bool started_on_terminal;
+static bool outlives_terminal; // as nohup wants it
+
+static void on_stop(uv_signal_t *handle, int number) {
+    (void)handle, (void)number;
+    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
+        if (handles[i].signum == SIGTERM || handles[i].signum == SIGINT)
+            uv_signal_stop(&handles[i]);
+    listener.on_stop(listener.owner);
+}
+
+static bool has_terminal(void) {
+    int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (terminal >= 0) close(terminal);
+    return terminal >= 0;
+}
+
+// Both a person who wants a reload and the kernel, for a terminal that was closed, send it. The
+// process has no terminal any more then. The kernel and the shell may each send one.
+static void on_hangup(uv_signal_t *handle, int number) {
+    static bool told;
+    if (started_on_terminal && !has_terminal()) {
+        if (!told && !outlives_terminal) on_stop(handle, number);
+        told = true;
+    } else {
+        listener.on_reload(listener.owner);
+    }
+}
+
+static void on_describe(uv_signal_t *handle, int number) {
+    (void)handle, (void)number;
+    listener.on_describe(listener.owner);
+}
+
+void supervisor_open(uv_loop_t *loop, SupervisorEvents events) {
+    static const struct {
+        int number;
+        uv_signal_cb on_signal;
+    } rows[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGUSR1, on_describe}, {SIGHUP, on_hangup}};
+    assert(!is_open);
+    listener = events;
+    is_open = true;
+    signal(SIGPIPE, SIG_IGN);
+    started_on_terminal = has_terminal();
+    outlives_terminal = signal(SIGHUP, SIG_IGN) == SIG_IGN;
+    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
+        uv_signal_init(loop, &handles[i]);
+        uv_signal_start(&handles[i], rows[i].on_signal, rows[i].number);
+        uv_unref((uv_handle_t *)&handles[i]);
+    }
+}
+
+void supervisor_close(void) {
+    if (!is_open) return;
+    is_open = false;
+    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
+        uv_close((uv_handle_t *)&handles[i], NULL);
+}
+
+void supervisor_notify(const char *format, ...) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = getenv("NOTIFY_SOCKET");
+    size_t length = path ? strlen(path) : 0;
+    if (length == 0 || length >= sizeof address.sun_path) return;
+    memcpy(address.sun_path, path, length);
+    if (*path == '@') address.sun_path[0] = '\0'; // the abstract namespace
+
+    char text[512];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+
+    int connection = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (connection < 0) return;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    sendto(connection, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+    close(connection);
+}
+
+// The start time stands behind the process' name, which may itself have spaces and parentheses.
+static bool start_time(int64_t pid, uint64_t *started) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *at = strrchr(text, ')');
+    char state;
+    unsigned long long ticks;
+    bool found =
+        at && sscanf(at,
+                     ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                     "%*s %*s %llu",
+                     &state, &ticks) == 2;
+    if (found) *started = ticks;
+    return found && state != 'Z' && state != 'X';
+}
+
+bool supervisor_alive(int64_t pid, uint64_t started) {
+    uint64_t now;
+    return start_time(pid, &now) && now == started;
+}
+
+Identity supervisor_identity(void) {
+    Identity self = {.boot = "unknown", .pidns = "unknown", .pid = getpid()};
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
+    if (file) {
+        if (fscanf(file, "%39s", self.boot) != 1) strcpy(self.boot, "unknown");
+        fclose(file);
+    }
+    ssize_t length = readlink("/proc/self/ns/pid", self.pidns, sizeof self.pidns - 1);
+    if (length > 0) self.pidns[length] = '\0';
+    start_time(self.pid, &self.started);
+    return self;
+}

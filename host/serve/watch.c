@@ -1,0 +1,152 @@
+// watch: see watch.h for what it promises.
+#include "serve/watch.h"
+
+#include "base/clock.h"
+
+#include <unistd.h>
+#include <utlist.h>
+
+void watch_open(Watch *watch) {
+    *watch = (Watch){.unwatched = true};
+    pthread_mutex_init(&watch->lock, NULL);
+}
+
+void watch_close(Watch *watch) {
+    pthread_mutex_destroy(&watch->lock);
+}
+
+// ---- the worker's thread ------------------------------------------------------------------------
+
+void watch_add(Watch *watch, Waiting *run) {
+    pthread_mutex_lock(&watch->lock);
+    DL_APPEND(watch->waiting, run);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_ready(Watch *watch, Waiting *run, bool last) {
+    pthread_mutex_lock(&watch->lock);
+    run->ready = true;
+    run->last = last;
+    if (!run->taken) {
+        DL_DELETE(watch->waiting, run);
+        DL_APPEND(watch->waiting, run);
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_remove(Watch *watch, Waiting *run) {
+    pthread_mutex_lock(&watch->lock);
+    if (run->taken)
+        DL_DELETE(watch->taken, run);
+    else
+        DL_DELETE(watch->waiting, run);
+    run->taken = run->ready = false;
+    pthread_mutex_unlock(&watch->lock);
+}
+
+Waiting *watch_next(Watch *watch, bool suspects) {
+    Waiting *run, *suspect = NULL;
+    pthread_mutex_lock(&watch->lock);
+    DL_FOREACH(watch->waiting, run) {
+        if (run->ready && !run->last) break;
+        if (run->ready && !suspect) suspect = run;
+    }
+    if (!run && suspects) run = suspect;
+    if (run) {
+        DL_DELETE(watch->waiting, run);
+        run->ready = false;
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return run;
+}
+
+Waiting *watch_taken(Watch *watch) {
+    pthread_mutex_lock(&watch->lock);
+    Waiting *run = watch->taken;
+    pthread_mutex_unlock(&watch->lock);
+    return run;
+}
+
+void watch_begin(Watch *watch, const Waiting *run, const struct Batch *gathered) {
+    pthread_mutex_lock(&watch->lock);
+    bool first = watch->unwatched;
+    watch->unwatched = watch->reported = watch->flushed = false;
+    watch->gathered = gathered;
+    watch->turns++;
+    watch->id = run->id;
+    watch->turn = run->turn;
+    watch->entered_ms = clock_ms();
+    atomic_store(&watch->since_ms, watch->entered_ms);
+    pthread_mutex_unlock(&watch->lock);
+    if (first && watch->on_first) watch->on_first(watch->about);
+}
+
+void watch_end(Watch *watch) {
+    pthread_mutex_lock(&watch->lock);
+    watch->id = NULL;
+    bool condemned = watch->condemned;
+    pthread_mutex_unlock(&watch->lock);
+    while (condemned) pause(); // the main thread is about to abort, with this run to blame
+}
+
+void watch_progress(void *watch) {
+    atomic_store(&((Watch *)watch)->since_ms, clock_ms());
+}
+
+// ---- the main thread ----------------------------------------------------------------------------
+
+bool watch_has_turn(Watch *watch) {
+    pthread_mutex_lock(&watch->lock);
+    bool has_turn = watch->id;
+    pthread_mutex_unlock(&watch->lock);
+    return has_turn;
+}
+
+bool watch_look(Watch *watch) {
+    pthread_mutex_lock(&watch->lock);
+    bool active = watch->id || watch->turns != watch->turns_seen;
+    watch->turns_seen = watch->turns;
+    watch->unwatched = !active;
+    pthread_mutex_unlock(&watch->lock);
+    return active;
+}
+
+void watch_flush(Watch *watch, int64_t now_ms, int64_t limit_ms,
+                 void (*send)(void *about, const struct Batch *gathered), void *about) {
+    pthread_mutex_lock(&watch->lock);
+    bool over = watch->id && !watch->flushed && now_ms - watch->entered_ms >= limit_ms;
+    if (over) {
+        watch->flushed = true;
+        if (watch->gathered) send(about, watch->gathered);
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+bool watch_take(Watch *watch, int64_t now_ms, int64_t limit_ms, const WatchTaker *taker) {
+    Waiting *run, *next;
+    pthread_mutex_lock(&watch->lock);
+    int64_t turn_ms = now_ms - watch->entered_ms;
+    bool over = watch->id && !watch->reported && turn_ms >= limit_ms;
+    if (over) {
+        watch->reported = true;
+        taker->see(taker->about, watch->id, watch->turn, turn_ms);
+        DL_FOREACH_SAFE(watch->waiting, run, next) {
+            taker->take(taker->about, run->id, run->turn);
+            DL_DELETE(watch->waiting, run);
+            DL_APPEND(watch->taken, run);
+            run->taken = true;
+        }
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return over;
+}
+
+const char *watch_condemn(Watch *watch, int64_t now_ms, int64_t limit_ms) {
+    pthread_mutex_lock(&watch->lock);
+    bool over =
+        watch->id && !watch->condemned && now_ms - atomic_load(&watch->since_ms) >= limit_ms;
+    if (over) watch->condemned = true;
+    const char *id = over ? watch->id : NULL;
+    pthread_mutex_unlock(&watch->lock);
+    return id;
+}

@@ -1,0 +1,420 @@
+// worker: see worker.h for what it promises.
+//
+// Each iteration of the loop: replies are read and mark runs ready; right before the loop would
+// sleep, `pump` gives ready runs their turns and sends what they said as one batch. While two
+// batches are under way the next one gathers, for a few milliseconds at most: then no turn begins
+// before it is sent, so that an outcome waits for no other run's Lua. A worker asks for as many
+// runs as it can give their turn in a few milliseconds. One that has nothing to say and room for
+// runs asks once; then Redis knows that it is idle and wakes it.
+#include "serve/worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "redis/store.h"
+#include "serve/run.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum {
+    UNDER_WAY = 2,       // batches
+    CLAIMED = 50,        // runs that one of them may bring
+    FULL_COST = 1000,    // of a batch: about 3 ms of Redis, which answers nobody else then
+    GROUP_COST = 8,      // in arguments
+    GATHER_NS = 4000000, // how long a batch gathers before turns wait for it
+    AHEAD_NS = 4000000,  // the turns that may be claimed ahead
+    FULL_BYTES = 4 * 1024 * 1024,
+    SWEEP_MS = 1000, // between two looks whether the host keeps up with what is to be deleted
+    BEHIND_MS = 2,   // so short a rest between two steps means that it does not
+    STACK_BYTES = 8 * 1024 * 1024
+};
+
+struct Worker {
+    const Config *config;
+    Troubles *troubles;
+    WorkerEvents events;
+    int number;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t message;
+    uv_timer_t due;       // the earliest wake-up of a run suspended here
+    uv_prepare_t pump;    // before the loop sleeps
+    uv_idle_t unfinished; // keeps it from sleeping
+    Store *store;
+    Runs runs;
+
+    // messages of the main thread
+    _Atomic int64_t enlisted;
+    _Atomic int64_t lease_until_ms; // by clock_awake_ms: no turn begins later
+    atomic_bool woken_by_main, stop_asked, describe_asked;
+    atomic_bool held_up; // turns wait for the lease: its renewal is news
+
+    int64_t seen;      // the last of `enlisted`
+    int64_t host;      // 0: no lease
+    size_t under_way;  // batches sent and not answered
+    int64_t asked_for; // runs that they may bring
+    bool idle;         // Redis knows that there is room here
+    bool woken;        // there may be runs: ask again
+    bool connected;    // once, at least
+    bool asking;       // what it holds: a question not answered is sent again by the store
+    bool stopping;
+    bool behind;            // more is to be deleted than the host keeps up with
+    uint64_t sweep_at;      // when to look next whether it does, by the loop's clock
+    uint64_t gathers_since; // by uv_hrtime: when the batch got its first group, 0: it has none
+};
+
+// ---- room for runs ------------------------------------------------------------------------------
+
+// What this worker may run at once: its part of --concurrency.
+static int64_t share(const Worker *worker) {
+    int64_t workers = worker->config->workers, all = worker->config->concurrency;
+    int64_t rest = worker->number <= all % workers;
+    return all / workers + rest > 0 ? all / workers + rest : 1;
+}
+
+// How many runs should wait for their turn here: as many as will have it soon. With slow turns that
+// is one, and then what the batches under way may bring counts, too.
+static int64_t wanted(const Worker *worker) {
+    int64_t ahead = worker->runs.turn_ns > 0 ? AHEAD_NS / worker->runs.turn_ns : CLAIMED;
+    int64_t ready = (int64_t)worker->runs.ready;
+    if (ahead >= CLAIMED) return CLAIMED - ready;
+    return (ahead > 1 ? ahead : 1) - ready - worker->asked_for;
+}
+
+// Half of the room goes with each batch, so that the one gathered meanwhile has some, too.
+static int64_t room(const Worker *worker) {
+    if (worker->stopping) return 0;
+    int64_t left = share(worker) - (int64_t)worker->runs.active - worker->asked_for;
+    int64_t half = left > 0 ? (left + 1) / 2 : 0, want = wanted(worker);
+    if (want > half) want = half;
+    return want > 0 ? want : 0;
+}
+
+static bool must_ask(const Worker *worker) {
+    return worker->under_way == 0 && (worker->woken || !worker->idle) && room(worker) > 0;
+}
+
+// ---- batches ------------------------------------------------------------------------------------
+
+static void lose(Worker *worker);
+static void on_replied(void *owner, Batch *batch, const Answer *answer);
+
+static void on_swept(void *about, const Reply *reply) {
+    ((Worker *)about)->behind = reply_integer(reply_at(reply, 2)) == BEHIND_MS;
+}
+
+// The host sweeps beside its heartbeat. While that does not keep up with the runs that workers end,
+// for Redis has more of their batches to do, each of these does a step of its own.
+static void sweep(Worker *worker, Batch *batch) {
+    uint64_t now = uv_now(&worker->loop);
+    if (!batch->group_count || (!worker->behind && now < worker->sweep_at)) return;
+    worker->sweep_at = now + SWEEP_MS;
+    batch_group(batch, "sweep", 0, on_swept, worker);
+}
+
+static void send_batch(Worker *worker) {
+    Batch *batch = worker->runs.batch;
+    sweep(worker, batch);
+    int64_t capacity = room(worker);
+    worker->runs.batch = store_batch(worker->store);
+    worker->gathers_since = 0;
+    worker->under_way++;
+    worker->asked_for += capacity;
+    if (capacity > 0) worker->woken = false;
+    store_call(worker->store, batch, capacity, on_replied, worker);
+}
+
+static void on_due(uv_timer_t *timer);
+
+// The timer alone keeps the earliest wake-up: it runs in the loop's time. Redis' clock may be put
+// back, and an instant of before would be earlier than all that come after it.
+static void set_timer(Worker *worker, int64_t wake_ms) {
+    if (!wake_ms || worker->stopping) return;
+    int64_t left = wake_ms - worker->runs.now_ms;
+    uint64_t delay = left > 1 ? (uint64_t)left : 1;
+    bool sooner =
+        uv_is_active((uv_handle_t *)&worker->due) && uv_timer_get_due_in(&worker->due) <= delay;
+    if (!sooner) uv_timer_start(&worker->due, on_due, delay, 0);
+}
+
+static void on_due(uv_timer_t *timer) {
+    Worker *worker = timer->data; // the answer brings the next one
+    batch_group(worker->runs.batch, "promote", 0, NULL, NULL);
+}
+
+static void on_replied(void *owner, Batch *batch, const Answer *answer) {
+    Worker *worker = owner;
+    Runs *runs = &worker->runs;
+    worker->under_way--;
+    worker->asked_for -= batch->capacity;
+    if (!answer || answer->lost) {
+        batch_settle(batch, NULL);
+        if (answer) lose(worker);
+        return;
+    }
+
+    runs->now_ms = answer->now_ms;
+    batch_settle(batch, answer->groups);
+    size_t claims = reply_count(answer->claims);
+    for (size_t i = 0; i < claims; i++) runs_claim(runs, reply_at(answer->claims, i));
+
+    if (batch->unknown)
+        worker->idle = false; // it asked for none this time
+    else if (batch->capacity > 0)
+        worker->idle = claims == 0;
+    set_timer(worker, runs->wake_ms);
+    set_timer(worker, answer->next_due_ms);
+    runs->wake_ms = 0;
+}
+
+// ---- turns --------------------------------------------------------------------------------------
+
+// A batch stays below 4 MiB, but for one turn that is larger than that: it goes alone.
+static void keep_light(Worker *worker) {
+    Runs *runs = &worker->runs;
+    if (batch_weight(runs->batch) <= FULL_BYTES || runs->batch->group_count < 2) return;
+    Batch *alone = batch_split(runs->batch);
+    send_batch(worker);
+    batch_free(runs->batch);
+    runs->batch = alone;
+}
+
+static bool full(const Worker *worker) {
+    const Batch *batch = worker->runs.batch;
+    size_t cost = batch->arguments + GROUP_COST * batch->group_count;
+    return cost >= FULL_COST || batch_weight(batch) > FULL_BYTES;
+}
+
+// A host that stood still may have lost its lease without knowing it yet: its runs go on elsewhere.
+static bool has_lease(Worker *worker) {
+    if (clock_awake_ms() < atomic_load(&worker->lease_until_ms)) return true;
+    atomic_store(&worker->held_up, true);
+    return clock_awake_ms() < atomic_load(&worker->lease_until_ms); // renewed meanwhile
+}
+
+static bool overdue(Worker *worker) {
+    if (!worker->runs.batch->group_count) return false;
+    if (!worker->gathers_since) worker->gathers_since = uv_hrtime();
+    return uv_hrtime() - worker->gathers_since >= GATHER_NS;
+}
+
+static bool has_turns(Worker *worker) {
+    return runs_have_turn(&worker->runs) && !worker->stopping && !full(worker) &&
+           !overdue(worker) && has_lease(worker);
+}
+
+static void finish(Worker *worker);
+
+static void on_idled(uv_idle_t *idle) {
+    (void)idle;
+}
+
+static void send_gathered(Worker *worker) {
+    Runs *runs = &worker->runs;
+    if (worker->host && worker->under_way < UNDER_WAY &&
+        (runs->batch->group_count > 0 || must_ask(worker)))
+        send_batch(worker);
+}
+
+static void give_turns(Worker *worker) {
+    Runs *runs = &worker->runs;
+    runs_drop_taken(runs);
+    if (overdue(worker)) send_gathered(worker);
+    while (has_turns(worker)) {
+        // The time of the first turn counts, too: when that lasted, its outcome is sent at once.
+        if (!runs->batch->group_count) worker->gathers_since = uv_hrtime();
+        runs_turn(runs);
+        keep_light(worker);
+    }
+    if (worker->stopping && worker->host) runs_give_back(runs);
+}
+
+static void on_prepared(uv_prepare_t *prepare) {
+    Worker *worker = prepare->data;
+    give_turns(worker);
+    send_gathered(worker);
+
+    bool collects = vm_collect(worker->runs.vm);
+    if (has_turns(worker) || collects)
+        uv_idle_start(&worker->unfinished, on_idled);
+    else
+        uv_idle_stop(&worker->unfinished);
+    if (worker->stopping && !worker->under_way && !worker->runs.batch->group_count) finish(worker);
+}
+
+// ---- the connection -----------------------------------------------------------------------------
+
+static void ask_held(Worker *worker, const char *cursor);
+
+// {"held", cursor, run…}: those not in flight here were given by a reply that was lost.
+static void on_held(void *about, const Reply *reply) {
+    Worker *worker = about;
+    worker->asking = false;
+    if (!reply_is(reply_at(reply, 0), "held")) return;
+    for (size_t i = 2; i < reply_count(reply); i++)
+        runs_adopt(&worker->runs, reply_text(reply_at(reply, i)));
+    const char *cursor = reply_text(reply_at(reply, 1));
+    if (strcmp(cursor, "0") != 0) ask_held(worker, cursor);
+}
+
+static void ask_held(Worker *worker, const char *cursor) {
+    batch_group(worker->runs.batch, "held", 1, on_held, worker);
+    batch_text(worker->runs.batch, cursor);
+}
+
+static void on_connected(void *owner) {
+    Worker *worker = owner;
+    if (worker->connected && worker->host && !worker->asking) {
+        worker->asking = true;
+        ask_held(worker, "0");
+    }
+    worker->connected = true;
+    worker->idle = false;
+}
+
+static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
+    troubles_change(((Worker *)owner)->troubles, before, now, why);
+}
+
+// ---- the lease ----------------------------------------------------------------------------------
+
+// What was under way is of no interest any more, and what is held may be somebody else's by now.
+// The host ends for that; until then nothing more is said.
+static void lose(Worker *worker) {
+    Runs *runs = &worker->runs;
+    int64_t host = worker->host;
+    worker->host = 0;
+    store_abandon(worker->store);
+    batch_settle(runs->batch, NULL);
+    batch_free(runs->batch);
+    runs->batch = store_batch(worker->store);
+    runs_clear(runs);
+    uv_timer_stop(&worker->due);
+    worker->events.on_lost(worker->events.owner, host);
+}
+
+// Once: a host that loses its lease ends, it gets no other number.
+static void enlist(Worker *worker, int64_t host) {
+    char name[2 * INTEGER_TEXT];
+    assert(!worker->host);
+    snprintf(name, sizeof name, "%lld.%d", (long long)host, worker->number);
+    store_name(worker->store, name);
+    worker->host = worker->seen = host;
+}
+
+// ---- messages -----------------------------------------------------------------------------------
+
+static void describe(Worker *worker) {
+    log_info("worker %d: %zu runs in flight, %zu waiting, %zu batches under way", worker->number,
+             worker->runs.active, worker->runs.warm, worker->under_way);
+    runs_describe(&worker->runs);
+}
+
+static void on_message(uv_async_t *async) {
+    Worker *worker = async->data;
+    int64_t enlisted = atomic_load(&worker->enlisted);
+    if (enlisted != worker->seen) enlist(worker, enlisted);
+    if (atomic_exchange(&worker->woken_by_main, false)) worker->woken = true;
+    if (atomic_exchange(&worker->describe_asked, false)) describe(worker);
+    if (atomic_load(&worker->stop_asked)) worker->stopping = true;
+}
+
+void worker_enlist(Worker *worker, int64_t host) {
+    atomic_store(&worker->enlisted, host);
+    uv_async_send(&worker->message);
+}
+
+void worker_wake(Worker *worker) {
+    atomic_store(&worker->woken_by_main, true);
+    uv_async_send(&worker->message);
+}
+
+void worker_stop(Worker *worker) {
+    atomic_store(&worker->stop_asked, true);
+    uv_async_send(&worker->message);
+}
+
+void worker_describe(Worker *worker) {
+    atomic_store(&worker->describe_asked, true);
+    uv_async_send(&worker->message);
+}
+
+void worker_renew(Worker *worker, int64_t until_ms) {
+    atomic_store(&worker->lease_until_ms, until_ms);
+    if (atomic_exchange(&worker->held_up, false)) uv_async_send(&worker->message);
+}
+
+Watch *worker_watch(Worker *worker) {
+    return &worker->runs.watch;
+}
+
+// ---- the thread ---------------------------------------------------------------------------------
+
+static void finish(Worker *worker) {
+    store_close(worker->store);
+    uv_close((uv_handle_t *)&worker->due, NULL);
+    uv_close((uv_handle_t *)&worker->pump, NULL);
+    uv_close((uv_handle_t *)&worker->unfinished, NULL);
+    uv_close((uv_handle_t *)&worker->message, NULL);
+}
+
+static void run_thread(void *data) {
+    Worker *worker = data;
+    Runs *runs = &worker->runs;
+    runs->vm = vm_open(worker->config);
+    if (!runs->vm) abort(); // it could be opened in the main thread
+    vm_on_progress(runs->vm, watch_progress, &runs->watch);
+    worker->store = store_open(
+        &worker->loop, worker->config,
+        (StoreEvents){.owner = worker, .on_connected = on_connected, .on_trouble = on_trouble});
+    runs->batch = store_batch(worker->store);
+    uv_prepare_start(&worker->pump, on_prepared);
+
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    runs_clear(runs);
+    batch_free(runs->batch);
+    vm_close(runs->vm);
+    worker->events.on_stopped(worker->events.owner);
+}
+
+// On the thread of another worker, which has left the quarantine.
+static void on_free(void *about) {
+    uv_async_send(&((Worker *)about)->message);
+}
+
+Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events) {
+    Worker *worker = xcalloc(1, sizeof *worker);
+    worker->config = config;
+    worker->number = number;
+    worker->troubles = troubles;
+    worker->events = events;
+    runs_open(&worker->runs, config);
+    worker->runs.seat.on_free = on_free;
+    worker->runs.seat.about = worker;
+    worker->runs.watch.on_first = events.on_turn;
+    worker->runs.watch.about = events.owner;
+    uv_loop_init(&worker->loop);
+    uv_async_init(&worker->loop, &worker->message, on_message);
+    uv_timer_init(&worker->loop, &worker->due);
+    uv_prepare_init(&worker->loop, &worker->pump);
+    uv_idle_init(&worker->loop, &worker->unfinished);
+    worker->message.data = worker->due.data = worker->pump.data = worker;
+    uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = STACK_BYTES};
+    int code = uv_thread_create_ex(&worker->thread, &options, run_thread, worker);
+    if (code < 0) {
+        log_error("cannot start a thread: %s", uv_strerror(code));
+        log_flush();
+        abort();
+    }
+    return worker;
+}
+
+void worker_join(Worker *worker) {
+    uv_thread_join(&worker->thread);
+    int code = uv_loop_close(&worker->loop);
+    assert(code == 0);
+    (void)code;
+    runs_close(&worker->runs);
+    free(worker);
+}
