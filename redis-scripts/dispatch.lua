@@ -6,9 +6,9 @@
 -- The first write is one that Redis refuses when it may not write (-OOM, -READONLY, -MISCONF), before anything is
 -- half done; those that follow cannot fail. A batch that frees memory is not refused for want of it.
 
-define "runs" -- nearly every batch needs these
-define "ends"
-define "claims"
+define "lib/runs" -- nearly every batch needs these
+define "lib/ends"
+define "lib/claims"
 
 local call, key = redis.call, lib.key
 local worker, now = lib.worker, lib.now()

@@ -4,21 +4,26 @@
 -- Lua tables. Then dispatch.lua *writes*, each run's hash once, and *replies*. So a verb that raises, or refuses, has
 -- written nothing, and what ten verbs change of one run costs one HSET.
 --
--- Redis runs the whole text for each call, so a verb, an effect and a room of lib are defined when they are asked for.
+-- Redis runs the whole text for each call, so verbs, effects and modules of lib are defined when they are asked for.
 -- This file owns the arguments, the clock and the plan. README.md beside it describes keys, fields and states.
 
 local define -- joined behind this: runs the file of that name, which adds to verbs, effects or lib
-local defined = {}
 
-local on_demand = {
-  __index = function(of, name)
-    if defined[name] then return nil end
-    defined[name] = true
-    define(name)
-    return rawget(of, name)
-  end,
-}
-local lib, verbs, effects = setmetatable({}, on_demand), setmetatable({}, on_demand), setmetatable({}, on_demand)
+-- A table whose members are defined when they are first asked for, each by the file of its name in one of the folders.
+local function defined_in(...)
+  local folders, tried = { ... }, {}
+  return setmetatable({}, { __index = function(members, name)
+    if tried[name] then return nil end
+    tried[name] = true
+    for _, folder in ipairs(folders) do
+      define(folder .. name)
+      local member = rawget(members, name)
+      if member ~= nil then return member end
+    end
+  end })
+end
+local lib, effects = defined_in "lib/", defined_in "effects/"
+local verbs = defined_in("worker/", "client/", "read/")
 
 local call, unpack = redis.call, unpack
 local PREFIX = KEYS[1]

@@ -17,7 +17,7 @@ function scripts.joined(edit)
   local listing <close> = assert(io.popen(("cd %s && find * -name '*.lua' | LC_ALL=C sort"):format(FOLDER)))
   for path in listing:lines() do
     if path ~= "lib.lua" and path ~= "dispatch.lua" then
-      parts[#parts + 1] = ('%s name == "%s" then %s\n'):format(word, path:match "([%w_]+)%.lua$", read(path))
+      parts[#parts + 1] = ('%s name == "%s" then %s\n'):format(word, path:match "^(.+)%.lua$", read(path))
       word = "elseif"
     end
   end

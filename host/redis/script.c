@@ -35,11 +35,11 @@ static void append_asset(const char *path) {
 static void append_branch(const char *path, void *data) {
     const char **word = data;
     if (strcmp(path, LIBRARY) == 0 || strcmp(path, DISPATCHER) == 0) return;
-    const char *slash = strrchr(path, '/'), *end = strrchr(path, '.');
+    const char *name = path + strlen(FOLDER), *end = strrchr(name, '.');
     if (!end || strcmp(end, ".lua") != 0) return;
     append_text(*word);
     append_text(" name == \"");
-    append(slash + 1, (size_t)(end - slash - 1));
+    append(name, (size_t)(end - name));
     append_text("\" then ");
     append_asset(path);
     *word = "elseif";

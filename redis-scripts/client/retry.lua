@@ -1,24 +1,10 @@
--- retry: another attempt. The effect is a run's own: its code failed and it has attempts left. The verb is for people:
--- an ended run begins again.
--- args   the effect: delay_ms  error
---        the verb: n  (run  turn  again)×n      the topmost run first, then runs below it; `turn` as it was looked at;
+-- retry: people have an ended run begin again, and runs below it with it.
+-- args   n  (run  turn  again)×n      the topmost run first, then runs below it; `turn` as it was looked at;
 --        `again`: what it is to forget, see README.md
--- moves  the effect: running -> retrying         the verb: completed | failed | cancelled -> ready, the first of them
--- reply  the verb: retried       the others begin again when the run above asks for them
---                  changed run   it is not what was looked at, nothing was written
---                  missing run
-
--- A cancel that the worker has not been told comes first: the run stays running and is told.
-function effects.retry(run)
-  local delay, failure = tonumber(lib.take()), lib.take()
-  if run.cancel and run.cancel > run.told then return end
-  lib.move(run, "retrying")
-  lib.set(run, "error", failure)
-  lib.hold(run, "")
-  lib.delay(run, lib.now() + delay)
-  lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
-  lib.push(lib.plan.published, lib.plan.delayed[run.id])
-end
+-- moves  completed | failed | cancelled -> ready, the first of them
+-- reply  retried       the others begin again when the run above asks for them
+--        changed run   it is not what was looked at, nothing was written
+--        missing run
 
 -- Each begins a new round that forgets all, or from some operation on.
 local function begins_a_round(again)

@@ -1,0 +1,15 @@
+-- retry: the code of a run failed, and it has attempts left.
+-- args   delay_ms  error
+-- moves  running -> retrying
+-- A cancel that the worker has not been told comes first: the run stays running and is told.
+
+function effects.retry(run)
+  local delay, failure = tonumber(lib.take()), lib.take()
+  if run.cancel and run.cancel > run.told then return end
+  lib.move(run, "retrying")
+  lib.set(run, "error", failure)
+  lib.hold(run, "")
+  lib.delay(run, lib.now() + delay)
+  lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
+  lib.push(lib.plan.published, lib.plan.delayed[run.id])
+end
