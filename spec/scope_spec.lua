@@ -30,6 +30,15 @@ describe("a scope", function()
     assert.is_nil(scope.undone(scope.branch(scope.ROOT, "undo:x")))
   end)
 
+  it("is made again of its names and of what it undoes", function()
+    assert.same({ "race#1:eu", "all#1:a" }, scope.names(deep))
+    assert.same({ "all#1:b" }, scope.names(undo))
+    assert.same({}, scope.names(scope.ROOT))
+    for _, inner in ipairs { scope.ROOT, eu, west, deep, undo } do
+      assert.equal(inner, scope.of(scope.names(inner), scope.undone(inner)))
+    end
+  end)
+
   it("comes back from the entry of an operation, whatever the ids hold", function()
     for _, inner in ipairs { scope.ROOT, eu, west, deep, undo } do
       for _, name in ipairs { "s", "charge:7", "undo:s", ":" } do

@@ -714,6 +714,29 @@ describe("golden journals", function()
     assert.matches('"n5" at [^,]+ and 3 more$', message)
   end)
 
+  it("hold the branches and the undo around an operation", function()
+    local body = [[
+      ctx:undo("book:1", function(ctx) ctx:invoke { id = "refund", workflow = "payment" } end)
+      ctx:all { ["a:b"] = function(ctx)
+        ctx:undo("hold", function(ctx) ctx:invoke { id = "free", workflow = "payment" } end)
+      end, c = function(ctx) ctx:invoke { id = "pay", workflow = "payment" } end }
+      error(require "weir".fatal "sold out")]]
+    local runner = runner_of(body)
+    assert.equal("failed", runner:run("order").state)
+    runner:record(path)
+    assert.equal(1, runner:replays(path))
+    raises('the journal holds operation "all#1:c:pay"', function()
+      runner_of((body:gsub("ctx:invoke { id = \"pay\"", "ctx:invoke { id = \"other\""))):replays(path)
+    end)
+
+    local seen = {}
+    local shown = require("weir.json").decode(require("weir.record.record").json(runner.memory:read("order-1")))
+    for _, operation in ipairs(shown.operations) do seen[operation.id] = operation end
+    assert.same({ "all#1:c" }, seen["all#1:c:pay"].scope)
+    assert.same({ nil, "book:1" }, { seen["undo:book:1:refund"].scope, seen["undo:book:1:refund"].undoes })
+    assert.equal("all#1:a:b:hold", seen["undo:all#1:a:b:hold:free"].undoes)
+  end)
+
   it("are also what weir show --json prints of one run", function()
     local runner = runner_of(BODY)
     runner:run("order")

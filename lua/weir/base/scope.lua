@@ -46,6 +46,25 @@ function scope.around(inner)
   end
 end
 
+---The names of the branches in a scope, the outermost first, without the undo around them.
+---@param inner string
+---@return string[]
+function scope.names(inner)
+  local names = {}
+  for name in inner:gmatch("([^\t\n]*)\t") do names[#names + 1] = name end
+  return names
+end
+
+---The scope with these branches.
+---@param names string[] the outermost first
+---@param undone string? the id of the operation that is undone in it
+---@return string
+function scope.of(names, undone)
+  local inner = undone and scope.undo(undone) or scope.ROOT
+  for _, name in ipairs(names) do inner = scope.branch(inner, name) end
+  return inner
+end
+
 ---A scope as an entry says it: where in the id each branch ends, with a "u" behind an undo.
 ---@param inner string
 ---@return string marks empty at the root

@@ -5,6 +5,7 @@
 local entry = require "weir.record.entry"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
+local scopes = require "weir.base.scope"
 local strings = require "weir.base.strings"
 
 local record = {}
@@ -12,6 +13,7 @@ local record = {}
 ---@class weir.RecordedOperation
 ---@field id string
 ---@field kind string
+---@field scope string? nil of a pending one
 ---@field state "pending"|"running"|"completed"|"failed"|"cancelled" pending: a graph's node that was not begun
 ---@field number integer? of its outcome
 ---@field after integer? nil of a pending one, as are line, bundle and times
@@ -288,8 +290,11 @@ local function or_null(value)
   return value
 end
 
+-- The branches around an operation, and the operation that it undoes: a replay needs both, and ids do not tell them.
 local function operation_table(operation)
+  local names = scopes.names(operation.scope or scopes.ROOT)
   return {
+    scope = names[1] and json.array(names), undoes = operation.scope and scopes.undone(operation.scope),
     id = operation.id, kind = operation.kind, state = operation.state, number = or_null(operation.number),
     after = or_null(operation.after), run = or_null(operation.run), workflow = or_null(operation.workflow),
     arguments = decoded(operation.arguments, {}), line = or_null(operation.line), bundle = or_null(operation.bundle),

@@ -6,6 +6,7 @@ local json = require "weir.json"
 local order = require "weir.base.ordered_pairs"
 local recorded = require "weir.record.record"
 local replay = require "weir.engine.check"
+local scopes = require "weir.base.scope"
 
 local golden = {}
 
@@ -133,7 +134,8 @@ local function add_operation(fields, run, operation)
   local arguments = operation.arguments
   fields["o:" .. id] = (number or "") .. "\t" .. operation.started_at .. "\t" .. entry.write(operation.kind,
     operation.after, BEFORE, present(operation.line) or "?", operation.kind == "invoke" and operation.workflow or "",
-    next(arguments) and json.encode(arguments) or "")
+    next(arguments) and json.encode(arguments) or "",
+    scopes.marks(scopes.of(operation.scope or {}, operation.undoes)))
   local round, shared = "", ""
   local child = present(operation.run)
   if child then
