@@ -8,12 +8,12 @@
 #include "base/text.h"
 #include "base/xmalloc.h"
 #include "cli/client.h"
-#include "cli/tester.h"
+#include "cli/test_command.h"
 #include "config/config.h"
 #include "lua/vm.h"
 #include "serve/changes.h"
-#include "serve/embedded.h"
 #include "serve/host.h"
+#include "serve/private_redis.h"
 #include "serve/supervisor.h"
 
 #include <fcntl.h>
@@ -124,12 +124,13 @@ static int run_host(Process *process, const Bundle *bundles) {
     return status;
 }
 
-// What this host has read, for the commands in this folder: see console.c. Without it they say
+// What this host has read, for the commands in this folder: see command_io.c. Without it they say
 // nothing of what has changed since.
 static void write_folders(const char *path, const TextList *folders, const Bundle *bundles) {
-    char fault[FOLDER_FAULT_SIZE];
-    int kept = folder_open(path, fault);
-    int next = kept < 0 ? kept : folder_file(kept, "folders.new", O_WRONLY | O_CREAT | O_TRUNC);
+    char fault[PRIVATE_FOLDER_FAULT_SIZE];
+    int kept = private_folder_open(path, fault);
+    int next =
+        kept < 0 ? kept : private_folder_file(kept, "folders.new", O_WRONLY | O_CREAT | O_TRUNC);
     FILE *file = next < 0 ? NULL : fdopen(next, "w");
     for (int64_t i = 0; file && i < folders->count; i++) {
         char *whole = realpath(folders->items[i], NULL);
@@ -146,15 +147,15 @@ static void write_folders(const char *path, const TextList *folders, const Bundl
 }
 
 // A host with a redis-server of its own. The data of one with a `folder` outlives it.
-static int run_embedded(Process *process, const Bundle *bundles, const char *folder) {
+static int run_with_private_redis(Process *process, const Bundle *bundles, const char *folder) {
     Config *config = process->config;
-    char fault[EMBEDDED_FAULT_SIZE];
-    Embedded *embedded;
-    int started = embedded_start(&embedded, folder, config->durability, &config->redis, fault);
+    char fault[PRIVATE_REDIS_FAULT_SIZE];
+    PrivateRedis *server;
+    int started = private_redis_start(&server, folder, config->durability, &config->redis, fault);
     if (started < 0) return complain(started == UV_EBUSY ? EX_CONFIG : EX_UNAVAILABLE, fault);
     if (folder) write_folders(folder, &config->folders, bundles);
     int status = run_host(process, bundles);
-    embedded_stop(embedded);
+    private_redis_stop(server);
     return status;
 }
 
@@ -191,7 +192,7 @@ static void on_developing(Process *process) {
 }
 
 static int run_kept(Process *process, const Bundle *bundles) {
-    return run_embedded(process, bundles, ".weir");
+    return run_with_private_redis(process, bundles, ".weir");
 }
 
 static int dev(Config *config) {
@@ -214,7 +215,7 @@ static void on_running(Process *process) {
 }
 
 static int run_temporary(Process *process, const Bundle *bundles) {
-    return run_embedded(process, bundles, NULL);
+    return run_with_private_redis(process, bundles, NULL);
 }
 
 // A file to run is looked for before all that stands beside it is loaded.
@@ -322,7 +323,7 @@ static int help(Config *config) {
 }
 
 static int test(Config *config) {
-    return tester_run(config);
+    return test_command_run(config);
 }
 
 static int client(Config *config) {

@@ -19,7 +19,7 @@
 
 typedef struct {
     const char *name;
-    const char *moment; // of store_fault
+    const char *moment; // of store_inject_fault
     bool kills;
 } Kind;
 
@@ -57,5 +57,5 @@ static __attribute__((constructor)) void plan(void) {
         fprintf(stderr, "fault: WEIR_FAULT=%s is no fault\n", text);
         abort();
     }
-    store_fault = inject;
+    store_inject_fault = inject;
 }

@@ -115,14 +115,14 @@ void address_hide_logins(char *text) {
     }
 }
 
-int address_kept(char fault[FOLDER_FAULT_SIZE]) {
+int address_kept(char fault[PRIVATE_FOLDER_FAULT_SIZE]) {
     char above[PATH_MAX];
     if (!getcwd(above, sizeof above)) return UV_ENOENT;
     for (char *end = above + strlen(above); end; end = strrchr(above, '/')) {
         *end = '\0';
         char path[PATH_MAX + sizeof "/.weir"];
         snprintf(path, sizeof path, "%s/.weir", above);
-        int folder = folder_open(path, fault);
+        int folder = private_folder_open(path, fault);
         if (folder >= 0 && faccessat(folder, "url", R_OK, AT_SYMLINK_NOFOLLOW) == 0) return folder;
         if (folder >= 0)
             close(folder);
@@ -135,7 +135,7 @@ int address_kept(char fault[FOLDER_FAULT_SIZE]) {
 // The first line of the file, NULL: there is none.
 static char *read_line(int folder, const char *name) {
     char line[PATH_MAX];
-    int descriptor = folder_file(folder, name, O_RDONLY);
+    int descriptor = private_folder_file(folder, name, O_RDONLY);
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r");
     bool found = file && fgets(line, sizeof line, file);
     if (file) fclose(file);
@@ -152,7 +152,7 @@ static bool is_own_socket(const RedisAddress *address) {
     return S_ISSOCK(about.st_mode) && about.st_uid == geteuid();
 }
 
-int address_find(RedisAddress *address, char fault[FOLDER_FAULT_SIZE]) {
+int address_find(RedisAddress *address, char fault[PRIVATE_FOLDER_FAULT_SIZE]) {
     int folder = address_kept(fault);
     if (folder < 0) return folder;
     char *url = read_line(folder, "url");
@@ -160,7 +160,7 @@ int address_find(RedisAddress *address, char fault[FOLDER_FAULT_SIZE]) {
     close(folder);
     free(url);
     if (valid) return 0;
-    snprintf(fault, FOLDER_FAULT_SIZE,
+    snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE,
              ".weir/url names no Redis that weir dev of this user started");
     return UV_EACCES;
 }

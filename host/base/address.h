@@ -2,7 +2,7 @@
 #ifndef WEIR_ADDRESS_H
 #define WEIR_ADDRESS_H
 
-#include "base/folder.h"
+#include "base/private_folder.h"
 
 // `socket` is the path of a unix socket, or NULL: then host and port say where.
 typedef struct {
@@ -23,9 +23,9 @@ void address_hide_logins(char *text);
 
 // A descriptor of the .weir folder of a `weir dev`, here or above. UV_ENOENT when there is none;
 // another negative code when there is one that cannot be trusted, and why in `fault`.
-int address_kept(char fault[FOLDER_FAULT_SIZE]);
+int address_kept(char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
 // 0 and the address of that `weir dev`, or such a code.
-int address_find(RedisAddress *address, char fault[FOLDER_FAULT_SIZE]);
+int address_find(RedisAddress *address, char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
 #endif

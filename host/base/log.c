@@ -1,10 +1,10 @@
-// log: formats a line in memory of its own; writer.c writes it.
+// log: formats a line in memory of its own; log_writer.c writes it.
 //
 // Under journald (JOURNAL_STREAM is stderr's) a line begins with its priority instead of the time,
 // which the journal has itself. Nothing here fails: a line that cannot be written is gone.
 #include "base/log.h"
+#include "base/log_writer.h"
 #include "base/text.h"
-#include "base/writer.h"
 #include "base/xmalloc.h"
 
 #include <stdarg.h>
@@ -111,15 +111,15 @@ static void put_text_line(Line *line, LogLevel level, const char *run_id, const 
 }
 
 void log_foot(const char *text) {
-    writer_foot(text);
+    log_writer_foot(text);
 }
 
 void log_flush(void) {
-    writer_flush();
+    log_writer_flush();
 }
 
 void log_plain(const char *text) {
-    writer_put(text, strlen(text));
+    log_writer_put(text, strlen(text));
 }
 
 static void put_line(Line *line, LogLevel level, const char *run_id, const char *text,
@@ -145,7 +145,7 @@ void log_run(LogLevel level, const char *run_id, const char *text, const char *f
     if (level < (run_id ? threshold_of_runs : threshold)) return;
     Line line = {0};
     put_line(&line, level, run_id, text, fields_json);
-    writer_put(line.bytes, line.size);
+    log_writer_put(line.bytes, line.size);
     free(line.bytes);
 }
 
@@ -183,7 +183,7 @@ void log_open(LogFormat format, LogLevel least, LogLevel least_of_runs) {
     threshold = least;
     threshold_of_runs = least_of_runs;
     journal = stderr_is_journal();
-    writer_open(tell_left_out);
+    log_writer_open(tell_left_out);
 }
 
 int log_level(const char *name, LogLevel *level) {

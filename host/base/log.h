@@ -1,7 +1,7 @@
 // log: one line to stderr for everything that people or their log collector should know.
 //
 // Works from any thread once log_open has run, and never waits for whoever reads stderr: see
-// writer.h. Before that lines of info and above go out as text, at once.
+// log_writer.h. Before that lines of info and above go out as text, at once.
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 

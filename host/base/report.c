@@ -1,11 +1,12 @@
 // report: see report.h. Windows of time are those of the process, whatever worker tells.
 #include "base/report.h"
+
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <uv.h>
 
 enum { WINDOW_MS = 10000, TOLD = 20 }; // lines of a kind in a window
 
@@ -52,7 +53,7 @@ static void turn_window(ReportKind kind, int64_t now_ms) {
 
 static bool is_told(ReportKind kind) {
     pthread_mutex_lock(&lock);
-    turn_window(kind, (int64_t)(uv_hrtime() / 1000000));
+    turn_window(kind, clock_ms());
     bool told = ++windows[kind].count <= TOLD;
     pthread_mutex_unlock(&lock);
     return told;

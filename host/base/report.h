@@ -35,7 +35,7 @@ void reports_tell(Reports *reports, const char *run_id);
 // Leaves out runs that failed: someone else tells of them. Call before the first thread starts.
 void reports_leave_out_failed(void);
 
-// Says how many were left out, once their time is over: `now_ms` is that of uv_hrtime.
+// Says how many were left out, once their time is over: `now_ms` is that of clock_ms.
 void reports_tick(int64_t now_ms);
 
 #endif

@@ -1,7 +1,8 @@
 #include "cli/calls.h"
 
+#include "base/clock.h"
 #include "base/xmalloc.h"
-#include "cli/wait.h"
+#include "cli/interrupts.h"
 #include "redis/script.h"
 
 static Calls *calls_of(lua_State *L) {
@@ -35,7 +36,7 @@ static void give_groups(lua_State *L, Calls *calls, int groups) {
     give(calls, "EVALSHA", strlen("EVALSHA"));
     give(calls, calls->sha, strlen(calls->sha));
     give(calls, "1", 1);
-    lua_pushfstring(L, "%s:{0}:", calls->link.config->prefix);
+    lua_pushfstring(L, "%s:{0}:", calls->connection.config->prefix);
     give_value(L, calls, owner);
     give(calls, "", 0);  // no worker
     give(calls, "0", 1); // takes no runs
@@ -59,21 +60,23 @@ static bool load_script(Calls *calls) {
     const char *text = script_text(&size);
     const char *words[] = {"SCRIPT", "LOAD", text};
     const size_t sizes[] = {strlen("SCRIPT"), strlen("LOAD"), size};
-    if (!link_ask(&calls->link, 3, words, sizes)) return false;
-    if (calls->link.reply->type != REDIS_REPLY_STRING) return true; // the caller looks at the error
+    if (!connection_ask(&calls->connection, 3, words, sizes)) return false;
+    if (calls->connection.reply->type != REDIS_REPLY_STRING)
+        return true; // the caller looks at the error
     free(calls->sha);
-    calls->sha = xstrdup(calls->link.reply->str);
+    calls->sha = xstrdup(calls->connection.reply->str);
     return true;
 }
 
-// One try. True: there is an answer in calls->link.reply, perhaps an error.
+// One try. True: there is an answer in calls->connection.reply, perhaps an error.
 static bool try_call(lua_State *L, Calls *calls, int groups) {
-    link_connect(L, &calls->link);
-    if (!calls->sha && (!load_script(calls) || !calls->sha)) return calls->link.reply;
+    connection_ensure(L, &calls->connection);
+    if (!calls->sha && (!load_script(calls) || !calls->sha)) return calls->connection.reply;
     give_groups(L, calls, groups);
-    bool answered = link_ask(&calls->link, (int)calls->count, calls->arguments, calls->sizes);
+    bool answered =
+        connection_ask(&calls->connection, (int)calls->count, calls->arguments, calls->sizes);
     lua_settop(L, groups);
-    if (!answered || !link_is_error(&calls->link, "NOSCRIPT")) return answered;
+    if (!answered || !connection_is_error(&calls->connection, "NOSCRIPT")) return answered;
     free(calls->sha);
     calls->sha = NULL;
     return false;
@@ -83,16 +86,16 @@ static int call(lua_State *L) {
     Calls *calls = calls_of(L);
     int groups = lua_gettop(L);
     if (calls->under_way) return luaL_error(L, "call: replies are due; receive them first");
-    int64_t end = wait_clock_ms() + LINK_PATIENCE_MS;
+    int64_t end = clock_ms() + CONNECTION_PATIENCE_MS;
     for (;;) {
         bool answered = try_call(L, calls, groups);
-        if (answered && calls->link.reply->type == REDIS_REPLY_ARRAY) break;
-        if (answered) link_face(L, &calls->link);
-        if (wait_clock_ms() > end) return link_give_up(L, &calls->link);
-        wait_readable(L, -1, LINK_PAUSE_MS);
+        if (answered && calls->connection.reply->type == REDIS_REPLY_ARRAY) break;
+        if (answered) connection_check_reply(L, &calls->connection);
+        if (clock_ms() > end) return connection_raise(L, &calls->connection);
+        interrupts_wait_readable(L, -1, CONNECTION_PAUSE_MS);
     }
-    link_push_reply(L, calls->link.reply);
-    link_forget_reply(&calls->link);
+    connection_push_reply(L, calls->connection.reply);
+    connection_drop_reply(&calls->connection);
     return 1;
 }
 
@@ -110,15 +113,15 @@ static void forget_oldest(Calls *calls) {
 // A connection that dies is noticed when its replies are wanted.
 static void put_on_wire(Calls *calls, const Sent *sent) {
     int done = 0;
-    if (calls->link.connection->err) return;
-    redisAppendFormattedCommand(calls->link.connection, sent->bytes, sent->size);
-    while (!done && redisBufferWrite(calls->link.connection, &done) == REDIS_OK) {
+    if (calls->connection.context->err) return;
+    redisAppendFormattedCommand(calls->connection.context, sent->bytes, sent->size);
+    while (!done && redisBufferWrite(calls->connection.context, &done) == REDIS_OK) {
     }
 }
 
 // The script is there, as far as anybody knows. False: that could not be found out.
 static bool make_ready(lua_State *L, Calls *calls) {
-    link_connect(L, &calls->link);
+    connection_ensure(L, &calls->connection);
     return calls->sha || (load_script(calls) && calls->sha);
 }
 
@@ -127,11 +130,11 @@ static int send_call(lua_State *L) {
     int groups = lua_gettop(L);
     if (calls->under_way == CALLS_UNDER_WAY)
         return luaL_error(L, "send: %d calls are under way; receive first", CALLS_UNDER_WAY);
-    int64_t end = wait_clock_ms() + LINK_PATIENCE_MS;
+    int64_t end = clock_ms() + CONNECTION_PATIENCE_MS;
     while (!calls->under_way && !make_ready(L, calls)) {
-        if (calls->link.reply) link_face(L, &calls->link);
-        if (wait_clock_ms() > end) return link_give_up(L, &calls->link);
-        wait_readable(L, -1, LINK_PAUSE_MS);
+        if (calls->connection.reply) connection_check_reply(L, &calls->connection);
+        if (clock_ms() > end) return connection_raise(L, &calls->connection);
+        interrupts_wait_readable(L, -1, CONNECTION_PAUSE_MS);
     }
     give_groups(L, calls, groups);
     Sent *sent = &calls->sent[calls->under_way];
@@ -146,14 +149,14 @@ static int send_call(lua_State *L) {
 
 // The next reply on the wire. False: the connection is gone.
 static bool take_reply(lua_State *L, Calls *calls) {
-    Link *link = &calls->link;
-    redisContext *connection = link->connection;
-    link_forget_reply(link);
-    if (connection->err || redisGetReplyFromReader(connection, (void **)&link->reply) != REDIS_OK)
+    Connection *connection = &calls->connection;
+    redisContext *context = connection->context;
+    connection_drop_reply(connection);
+    if (context->err || redisGetReplyFromReader(context, (void **)&connection->reply) != REDIS_OK)
         return false;
-    if (link->reply) return true;
-    wait_readable(L, connection->fd, LINK_PATIENCE_MS);
-    return redisGetReply(connection, (void **)&link->reply) == REDIS_OK;
+    if (connection->reply) return true;
+    interrupts_wait_readable(L, context->fd, CONNECTION_PATIENCE_MS);
+    return redisGetReply(context, (void **)&connection->reply) == REDIS_OK;
 }
 
 // All that is under way, once what is said to the calls behind a refused one was heard: it does not
@@ -167,25 +170,25 @@ static bool send_again(lua_State *L, Calls *calls, bool refused) {
 
 static int receive_reply(lua_State *L) {
     Calls *calls = calls_of(L);
-    int64_t end = wait_clock_ms() + LINK_PATIENCE_MS;
+    int64_t end = clock_ms() + CONNECTION_PATIENCE_MS;
     if (!calls->under_way) return luaL_error(L, "receive: nothing was sent");
     for (bool sent = true;;) {
-        bool answered = sent ? take_reply(L, calls) : calls->link.reply != NULL;
-        if (answered && calls->link.reply->type == REDIS_REPLY_ARRAY) break;
-        bool forgotten = answered && link_is_error(&calls->link, "NOSCRIPT");
-        if (answered && !forgotten) link_face(L, &calls->link);
-        if (wait_clock_ms() > end) return link_give_up(L, &calls->link);
+        bool answered = sent ? take_reply(L, calls) : calls->connection.reply != NULL;
+        if (answered && calls->connection.reply->type == REDIS_REPLY_ARRAY) break;
+        bool forgotten = answered && connection_is_error(&calls->connection, "NOSCRIPT");
+        if (answered && !forgotten) connection_check_reply(L, &calls->connection);
+        if (clock_ms() > end) return connection_raise(L, &calls->connection);
         if (forgotten) {
             free(calls->sha);
             calls->sha = NULL;
         } else {
-            wait_readable(L, -1, LINK_PAUSE_MS);
+            interrupts_wait_readable(L, -1, CONNECTION_PAUSE_MS);
         }
         sent = send_again(L, calls, sent && answered);
     }
     forget_oldest(calls);
-    link_push_reply(L, calls->link.reply);
-    link_forget_reply(&calls->link);
+    connection_push_reply(L, calls->connection.reply);
+    connection_drop_reply(&calls->connection);
     return 1;
 }
 
@@ -193,7 +196,7 @@ static int receive_reply(lua_State *L) {
 static int ask_redis(lua_State *L) {
     Calls *calls = calls_of(L);
     int count = lua_gettop(L);
-    link_connect(L, &calls->link);
+    connection_ensure(L, &calls->connection);
     lua_newtable(L);
     int owner = lua_gettop(L);
     calls->count = 0;
@@ -201,13 +204,13 @@ static int ask_redis(lua_State *L) {
         lua_pushvalue(L, i);
         give_value(L, calls, owner);
     }
-    if (!link_ask(&calls->link, count, calls->arguments, calls->sizes))
-        return link_give_up(L, &calls->link);
-    if (calls->link.reply->type == REDIS_REPLY_ERROR)
+    if (!connection_ask(&calls->connection, count, calls->arguments, calls->sizes))
+        return connection_raise(L, &calls->connection);
+    if (calls->connection.reply->type == REDIS_REPLY_ERROR)
         lua_pushnil(L);
     else
-        link_push_reply(L, calls->link.reply);
-    link_forget_reply(&calls->link);
+        connection_push_reply(L, calls->connection.reply);
+    connection_drop_reply(&calls->connection);
     return 1;
 }
 
@@ -217,7 +220,7 @@ const luaL_Reg calls_functions[] = {
 };
 
 void calls_close(Calls *calls) {
-    link_close(&calls->link);
+    connection_close(&calls->connection);
     while (calls->under_way) forget_oldest(calls);
     free(calls->arguments);
     free(calls->sizes);

@@ -5,7 +5,7 @@
 #ifndef WEIR_CALLS_H
 #define WEIR_CALLS_H
 
-#include "cli/link.h"
+#include "cli/connection.h"
 
 #include <lauxlib.h>
 
@@ -18,7 +18,7 @@ typedef struct {
 } Sent;
 
 typedef struct {
-    Link link;              // its config is set by the owner
+    Connection connection;  // its config is set by the owner
     char *sha;              // of the script, once it was loaded
     const char **arguments; // of the command being sent
     size_t *sizes;

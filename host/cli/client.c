@@ -4,10 +4,10 @@
 #include "cli/client.h"
 
 #include "cli/calls.h"
-#include "cli/console.h"
-#include "cli/fault.h"
-#include "cli/messages.h"
-#include "cli/wait.h"
+#include "cli/cli_error.h"
+#include "cli/command_io.h"
+#include "cli/interrupts.h"
+#include "cli/subscription.h"
 #include "lua/vm.h"
 
 #include <signal.h>
@@ -16,12 +16,12 @@
 typedef struct {
     const Config *config;
     Calls calls;
-    Messages messages;
-    Console console;
+    Subscription subscription;
+    CommandIo io;
 } Client;
 
 void client_interrupt(void) {
-    wait_interrupt();
+    interrupts_trigger();
 }
 
 static void add(lua_State *L, const luaL_Reg *functions, void *upvalue) {
@@ -33,9 +33,9 @@ static int open_module(lua_State *L) {
     Client *client = lua_touserdata(L, lua_upvalueindex(1));
     lua_newtable(L);
     add(L, calls_functions, &client->calls);
-    add(L, messages_functions, &client->messages);
-    add(L, console_functions, &client->console);
-    luaL_setfuncs(L, wait_functions, 0);
+    add(L, subscription_functions, &client->subscription);
+    add(L, command_io_functions, &client->io);
+    luaL_setfuncs(L, interrupts_functions, 0);
     return 1;
 }
 
@@ -60,24 +60,24 @@ static int run_command(lua_State *L) {
 int client_run(const Config *config) {
     Client client = {
         .config = config,
-        .calls.link.config = config,
-        .messages.link.config = config,
+        .calls.connection.config = config,
+        .subscription.connection.config = config,
     };
-    console_open(&client.console, &config->redis);
+    command_io_open(&client.io, &config->redis);
     signal(SIGPIPE, SIG_IGN); // a connection that died is an error to look at
     Vm *vm = vm_open(config);
     if (!vm) return EX_SOFTWARE;
     lua_State *L = vm_lua(vm);
 
-    lua_pushcfunction(L, fault_explain);
+    lua_pushcfunction(L, cli_error_explain);
     lua_pushcfunction(L, run_command);
     lua_pushlightuserdata(L, &client);
     bool raised = lua_pcall(L, 1, 1, -3) != LUA_OK;
-    int status = raised ? fault_report(L) : (int)lua_tointeger(L, -1);
+    int status = raised ? cli_error_report(L) : (int)lua_tointeger(L, -1);
 
     vm_close(vm);
     calls_close(&client.calls);
-    messages_close(&client.messages);
-    console_close(&client.console);
+    subscription_close(&client.subscription);
+    command_io_close(&client.io);
     return status;
 }

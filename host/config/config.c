@@ -433,7 +433,7 @@ static const char *run_folder(const Config *config) {
 // Production names its Redis: `serve` takes none that it happens to stand beside.
 static int find_redis(Load *load) {
     Config *config = load->config;
-    char fault[FOLDER_FAULT_SIZE];
+    char fault[PRIVATE_FOLDER_FAULT_SIZE];
     int code = config->command == COMMAND_SERVE ? UV_ENOENT : address_find(&config->redis, fault);
     if (code != 0 && code != UV_ENOENT)
         return fail(load->fault, EX_CONFIG, "%s; name the Redis: --redis URL", fault);

@@ -73,7 +73,7 @@ typedef struct {
     int64_t cpu_ms;     // Lua without a yield
     int64_t stuck_ms;   // a turn that Lua cannot interrupt
     int64_t depth;
-    int64_t deaths;
+    int64_t crashes;
 
     // clients
     const char *data;

@@ -167,8 +167,8 @@ const Flag flag_rows[] = {
      AT(stuck_ms), .kind = FLAG_DURATION, .commands = HOSTS},
     {"max-depth", "N", "64", "runs below each other",
      AT(depth), 1, 10000, .kind = FLAG_NUMBER, .commands = HOSTS},
-    {"max-deaths", "N", "5", "dying workers that one run may cost",
-     AT(deaths), 1, 1000, .kind = FLAG_NUMBER, .commands = HOSTS},
+    {"max-crashes", "N", "5", "dying workers that one run may cost",
+     AT(crashes), 1, 1000, .kind = FLAG_NUMBER, .commands = HOSTS},
 
     {"redis", "URL", NULL, "redis://[user:password@]host:port/db or unix:///path" MORE
      "(default the .weir/ here or above, else redis://127.0.0.1:6379/0)",

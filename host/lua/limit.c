@@ -35,7 +35,7 @@ enum { HOOK_COUNT = 0 };
 
 #define NS_PER_MS INT64_C(1000000)
 
-static const char *const doom_codes[] = {"none", "memory", "blocked"}; // ORDER Doom
+static const char *const kill_codes[] = {"none", "memory", "blocked"}; // ORDER KillReason
 
 static void watch(Limits *limits);
 static void on_counted(lua_State *L, lua_Debug *where);
@@ -62,12 +62,12 @@ void account_close(Account *account) {
 }
 
 void account_lift(Account *account) {
-    account->doom = DOOM_NONE;
+    account->killed = KILL_NONE;
     account->limit = SIZE_MAX;
 }
 
 const char *account_code(const Account *account) {
-    return doom_codes[account->doom];
+    return kill_codes[account->killed];
 }
 
 void account_drop(Limits *limits, Account *account) {
@@ -92,10 +92,10 @@ static bool fits(const Account *account, size_t size) {
     return size <= account->limit && account->used <= account->limit - size;
 }
 
-static void doom_hungry(Limits *limits, Account *account) {
-    if (account->doom) return;
-    account->doom = DOOM_MEMORY;
-    snprintf(account->message, DOOM_MESSAGE, "the run needs more than %zu MiB of Lua memory",
+static void kill_for_memory(Limits *limits, Account *account) {
+    if (account->killed) return;
+    account->killed = KILL_MEMORY;
+    snprintf(account->message, KILL_MESSAGE, "the run needs more than %zu MiB of Lua memory",
              account->limit >> 20);
     watch(limits);
 }
@@ -105,7 +105,7 @@ static void doom_hungry(Limits *limits, Account *account) {
 // not fit, the run is over.
 static bool affords(Limits *limits, Account *account, size_t size) {
     if (account->refused && !limits->trial && !fits(account, account->refused))
-        doom_hungry(limits, account);
+        kill_for_memory(limits, account);
     bool affordable = fits(account, size);
     account->refused = affordable ? 0 : size;
     if (!affordable && limits->trial) limits->step_over = true;
@@ -165,9 +165,9 @@ static bool look(Stopwatch *stopwatch, clockid_t clock) {
     return stopwatch->spent_ns > stopwatch->limit_ns;
 }
 
-static void doom_blocked(const Limits *limits, Account *account, const lua_Debug *where) {
-    account->doom = DOOM_BLOCKED;
-    snprintf(account->message, DOOM_MESSAGE,
+static void kill_for_cpu(const Limits *limits, Account *account, const lua_Debug *where) {
+    account->killed = KILL_CPU;
+    snprintf(account->message, KILL_MESSAGE,
              "%s:%d: Lua ran for %.3gs without waiting for anything", where->short_src,
              where->currentline, (double)limits->turn.limit_ns / 1e9);
 }
@@ -188,7 +188,7 @@ static bool is_interruptible(const char *source) {
 }
 
 static bool is_over(const Limits *limits) {
-    return limits->charged->doom || limits->step_over;
+    return limits->charged->killed || limits->step_over;
 }
 
 // To set a hook walks the whole stack, which may be deep; to end it does not.
@@ -215,17 +215,17 @@ static void on_counted(lua_State *L, lua_Debug *where) {
         return;
     }
     lua_getinfo(L, "Sl", where);
-    if (!account->doom && look(&limits->turn, CLOCK_THREAD_CPUTIME_ID))
-        doom_blocked(limits, account, where);
+    if (!account->killed && look(&limits->turn, CLOCK_THREAD_CPUTIME_ID))
+        kill_for_cpu(limits, account, where);
     if (!limits->step_over) limits->step_over = look(&limits->step, CLOCK_MONOTONIC);
 
     hook(limits, L);
     if (!is_over(limits) || !is_interruptible(where->source)) return;
-    if (account->doom && lua_isyieldable(L)) {
+    if (account->killed && lua_isyieldable(L)) {
         lua_yield(L, 0);
         return;
     }
-    lua_pushstring(L, account->doom ? account->message : "the step is past its timeout");
+    lua_pushstring(L, account->killed ? account->message : "the step is past its timeout");
     lua_error(L);
 }
 

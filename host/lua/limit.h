@@ -17,20 +17,20 @@
 #include <time.h>
 
 // What stops a run for good.
-typedef enum { DOOM_NONE, DOOM_MEMORY, DOOM_BLOCKED } Doom;
+typedef enum { KILL_NONE, KILL_MEMORY, KILL_CPU } KillReason;
 
-enum { DOOM_MESSAGE = 256 };
+enum { KILL_MESSAGE = 256 };
 
 // One for each run, and one for what belongs to none. It outlives its run until the collector has
 // freed the last block that it paid for.
 typedef struct {
     size_t used; // bytes of Lua memory
     size_t limit;
-    Doom doom;
+    KillReason killed;
     size_t refused; // bytes that it asked for last and did not get
     bool closed;
     bool dropped;               // nothing of what it paid for is needed any more
-    char message[DOOM_MESSAGE]; // says what the doom is
+    char message[KILL_MESSAGE]; // says what the doom is
 } Account;
 
 // Time spent between looks at a clock.

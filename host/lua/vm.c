@@ -5,6 +5,7 @@
 #include "lua/vm.h"
 
 #include "assets/assets.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xmalloc.h"
@@ -230,7 +231,7 @@ static VmRun *new_account(const Vm *vm) {
 static int enter_sources(Vm *vm, lua_CFunction body, BundleCall *call) {
     VmRun *account = new_account(vm);
     int status = enter(vm, account, body, call, 1);
-    if (account->doom) {
+    if (account->killed) {
         lua_pushstring(vm->L, account->message);
         lua_replace(vm->L, -2);
         status = LUA_ERRRUN;
@@ -359,7 +360,7 @@ static int more_in_lua(lua_State *L) {
     return 0;
 }
 
-static int doom_in_lua(lua_State *L) {
+static int kill_in_lua(lua_State *L) {
     RunCall *call = lua_touserdata(L, 1);
     push_method(L, call, "doom");
     lua_pushstring(L, call->code);
@@ -399,7 +400,7 @@ static int turn_in_lua(lua_State *L) {
     return 1;
 }
 
-static int caution_in_lua(lua_State *L) {
+static int disable_speculation_in_lua(lua_State *L) {
     push_method(L, lua_touserdata(L, 1), "be_cautious");
     lua_call(L, 1, 0);
     return 0;
@@ -428,9 +429,9 @@ static bool go(RunCall *call, lua_CFunction body, int results) {
     lua_State *L = call->vm->L;
     VmRun *run = call->run;
     int status = enter(call->vm, run, body, call, results);
-    if (status == LUA_OK && !run->doom) return true;
+    if (status == LUA_OK && !run->killed) return true;
     call->code = "error";
-    if (run->doom) {
+    if (run->killed) {
         call->code = account_code(run);
     } else { // a fault of weir's own
         snprintf(run->message, sizeof run->message, "%s", error_text(L));
@@ -441,16 +442,16 @@ static bool go(RunCall *call, lua_CFunction body, int results) {
     return false;
 }
 
-static bool doom(RunCall *call) {
+static bool kill_run(RunCall *call) {
     account_lift(call->run);
-    return go(call, doom_in_lua, 0);
+    return go(call, kill_in_lua, 0);
 }
 
 // It cannot be begun: without its record, it can only fail.
 static void begin_bare(RunCall *call) {
     RunCall bare = {.vm = call->vm, .run = call->run, .id = call->id, .hash = ""};
     account_lift(call->run);
-    if (go(&bare, begin_in_lua, 0)) doom(call);
+    if (go(&bare, begin_in_lua, 0)) kill_run(call);
 }
 
 VmRun *vm_begin(Vm *vm, const char *id, const char *hash, int64_t known, const VmPage *page) {
@@ -467,7 +468,7 @@ void vm_more(Vm *vm, VmRun *run, const char *id, const VmPage *page) {
 
 void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip) {
     RunCall call = {.vm = vm, .run = run, .list = outcomes, .skip = skip};
-    if (reply_count(outcomes) > skip && !go(&call, deliver_in_lua, 0)) doom(&call);
+    if (reply_count(outcomes) > skip && !go(&call, deliver_in_lua, 0)) kill_run(&call);
 }
 
 Reports vm_take_reports(Vm *vm) {
@@ -479,7 +480,7 @@ Reports vm_take_reports(Vm *vm) {
 int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects) {
     reports_clear(&vm->reports); // of one that failed
     RunCall call = {.vm = vm, .run = run, .now_ms = now_ms, .recorded_ms = recorded_ms};
-    if (go(&call, turn_in_lua, 1) || (doom(&call) && go(&call, turn_in_lua, 1))) {
+    if (go(&call, turn_in_lua, 1) || (kill_run(&call) && go(&call, turn_in_lua, 1))) {
         *effects = lua_rawlen(vm->L, -1);
         return 0;
     }
@@ -503,14 +504,15 @@ void vm_take_effects(Vm *vm, Batch *batch) {
     lua_pop(L, 1);
 }
 
-void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
+void vm_kill(Vm *vm, VmRun *run, const char *code, const char *message) {
     RunCall call = {.vm = vm, .run = run, .code = code, .message = message};
-    doom(&call);
+    kill_run(&call);
 }
 
-void vm_caution(Vm *vm, VmRun *run) {
+void vm_disable_speculation(Vm *vm, VmRun *run) {
     RunCall call = {.vm = vm, .run = run};
-    if (enter(vm, &vm->limits.own, caution_in_lua, &call, 0) != LUA_OK) lua_pop(vm->L, 1);
+    if (enter(vm, &vm->limits.own, disable_speculation_in_lua, &call, 0) != LUA_OK)
+        lua_pop(vm->L, 1);
 }
 
 void vm_forget(Vm *vm, VmRun *run) {
@@ -588,7 +590,7 @@ static int host_progress(lua_State *L) {
 }
 
 static int host_elapsed_ms(lua_State *L) {
-    lua_pushinteger(L, (lua_Integer)(uv_hrtime() / 1000000));
+    lua_pushinteger(L, (lua_Integer)clock_ms());
     return 1;
 }
 
@@ -671,7 +673,7 @@ static void require(lua_State *L, const char *module) {
     lua_call(L, 1, 1);
 }
 
-void vm_furnish(lua_State *L, const Config *config) {
+void vm_install_modules(lua_State *L, const Config *config) {
     preload(L, "weir.native.json", luaopen_weir_native_json);
     preload(L, "weir.native.order", luaopen_weir_native_order);
     preload(L, "cjson", luaopen_cjson);
@@ -679,7 +681,7 @@ void vm_furnish(lua_State *L, const Config *config) {
 }
 
 // Stack: the executor. What runs may ask for, and their limits.
-static void lend(lua_State *L, const Config *config) {
+static void set_limits(lua_State *L, const Config *config) {
     require(L, "weir.native.host");
     lua_setfield(L, -2, "host");
     lua_createtable(L, 0, 2);
@@ -694,7 +696,7 @@ static int open_in_lua(lua_State *L) {
     Vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
     limit_install(L);
-    vm_furnish(L, vm->config);
+    vm_install_modules(L, vm->config);
     preload(L, "weir.native.host", open_host);
     int *const tables[] = {&vm->runs, &vm->inboxes, &vm->bundles};
     for (size_t i = 0; i < 3; i++) {
@@ -704,7 +706,7 @@ static int open_in_lua(lua_State *L) {
     require(L, "weir.code.bundle");
     require(L, "weir.code.announcement");
     require(L, "weir.engine.run");
-    lend(L, vm->config);
+    set_limits(L, vm->config);
     lua_pop(L, 3);
     return 0;
 }

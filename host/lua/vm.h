@@ -23,7 +23,7 @@ void vm_close(Vm *vm);
 struct lua_State *vm_lua(Vm *vm);
 
 // Gives another state weir's own modules, those in C too, and the paths that flags name.
-void vm_furnish(struct lua_State *L, const Config *config);
+void vm_install_modules(struct lua_State *L, const Config *config);
 
 // 0, or UV_EINVAL with one fault on each line of `faults` (to be freed). Runs of a bundle that
 // could not be loaded can be begun all the same: they are doomed.
@@ -61,10 +61,10 @@ void vm_take_effects(Vm *vm, Batch *batch);
 Reports vm_take_reports(Vm *vm);
 
 // The next turn ends it with this failure, without any more of its code.
-void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message);
+void vm_kill(Vm *vm, VmRun *run, const char *code, const char *message);
 
 // What it foresaw once was wrong: it does not go on by that again.
-void vm_caution(Vm *vm, VmRun *run);
+void vm_disable_speculation(Vm *vm, VmRun *run);
 
 // The run is dropped where it stands; nothing of it runs any more.
 void vm_forget(Vm *vm, VmRun *run);

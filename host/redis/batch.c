@@ -121,15 +121,15 @@ Batch *batch_split(Batch *batch) {
     assert(batch->owed == 0 && batch->group_count > 0 && !batch->sent);
     Group last = batch->groups[--batch->group_count];
     size_t weight = batch->end - last.offset;
-    Batch *alone = batch_new(batch->room);
-    memcpy(reserve(alone, weight), batch->bytes + last.offset, weight);
-    alone->end += weight;
-    alone->arguments = batch->arguments - last.arguments;
+    Batch *split = batch_new(batch->room);
+    memcpy(reserve(split, weight), batch->bytes + last.offset, weight);
+    split->end += weight;
+    split->arguments = batch->arguments - last.arguments;
     batch->end = last.offset;
     batch->arguments = last.arguments;
-    alone->groups[alone->group_count++] =
-        (Group){.on_replied = last.on_replied, .about = last.about, .offset = alone->room};
-    return alone;
+    split->groups[split->group_count++] =
+        (Group){.on_replied = last.on_replied, .about = last.about, .offset = split->room};
+    return split;
 }
 
 void batch_settle(Batch *batch, const Reply *replies) {

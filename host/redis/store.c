@@ -27,7 +27,8 @@ enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
     SILENCE_MS = 10000, // a peer that acknowledges nothing for so long is gone
-    REPLY_MS = 5000,  // as is a Redis that replies to nothing, unless store_patience says otherwise
+    REPLY_MS = 5000,  // as is a Redis that replies to nothing, unless store_set_reply_timeout says
+                      // otherwise
     PROBE_MS = 10000, // between two looks at whether a listener still hears
     SHA_LENGTH = 40,
     NAME_SIZE = 48,   // "<host>.<thread>"
@@ -59,15 +60,15 @@ struct Store {
     size_t room;
     int64_t pause_ms;
     int64_t reply_ms;
-    const Trouble *trouble; // that the owner was told of, NULL: none
-    bool refused_runs;      // Redis refused a batch that asked for runs, and took none since
-    bool polling;           // hiredis is on the stack and must not be entered again
+    const RedisError *error; // that the owner was told of, NULL: none
+    bool refused_runs;       // Redis refused a batch that asked for runs, and took none since
+    bool polling;            // hiredis is on the stack and must not be entered again
 };
 
-bool (*store_fault)(const char *moment, const char *worker);
+bool (*store_inject_fault)(const char *moment, const char *worker);
 
-static bool fault(const Store *store, const char *moment) {
-    return store_fault && store_fault(moment, store->worker);
+static bool inject_fault(const Store *store, const char *moment) {
+    return store_inject_fault && store_inject_fault(moment, store->worker);
 }
 
 // ---- replies ------------------------------------------------------------------------------------
@@ -116,82 +117,82 @@ typedef struct {
     redisAsyncContext *connection; // NULL once hiredis has let go
     int wanted;
     int armed;
-} Link;
+} Adapter;
 
-static void want_read(void *link) {
-    ((Link *)link)->wanted |= UV_READABLE;
+static void want_read(void *adapter) {
+    ((Adapter *)adapter)->wanted |= UV_READABLE;
 }
-static void want_write(void *link) {
-    ((Link *)link)->wanted |= UV_WRITABLE;
+static void want_write(void *adapter) {
+    ((Adapter *)adapter)->wanted |= UV_WRITABLE;
 }
-static void leave_read(void *link) {
-    ((Link *)link)->wanted &= ~UV_READABLE;
+static void drop_read(void *adapter) {
+    ((Adapter *)adapter)->wanted &= ~UV_READABLE;
 }
-static void leave_write(void *link) {
-    ((Link *)link)->wanted &= ~UV_WRITABLE;
+static void drop_write(void *adapter) {
+    ((Adapter *)adapter)->wanted &= ~UV_WRITABLE;
 }
 
-static void let_go(void *data);
-static void on_let_go(uv_handle_t *handle) {
+static void release(void *data);
+static void on_released(uv_handle_t *handle) {
     free(handle->data);
 }
-static void let_go(void *data) {
-    Link *link = data;
-    link->connection = NULL;
-    uv_close((uv_handle_t *)&link->poll, on_let_go);
+static void release(void *data) {
+    Adapter *adapter = data;
+    adapter->connection = NULL;
+    uv_close((uv_handle_t *)&adapter->poll, on_released);
 }
 
 static void on_polled(uv_poll_t *poll, int status, int events);
 
-static void arm(Link *link) {
-    if (link->wanted == link->armed) return;
-    link->armed = link->wanted;
-    if (link->wanted)
-        uv_poll_start(&link->poll, link->wanted, on_polled);
+static void arm(Adapter *adapter) {
+    if (adapter->wanted == adapter->armed) return;
+    adapter->armed = adapter->wanted;
+    if (adapter->wanted)
+        uv_poll_start(&adapter->poll, adapter->wanted, on_polled);
     else
-        uv_poll_stop(&link->poll);
+        uv_poll_stop(&adapter->poll);
 }
 
 static void on_polled(uv_poll_t *poll, int status, int events) {
-    Link *link = poll->data;
-    Store *store = link->store;
+    Adapter *adapter = poll->data;
+    Store *store = adapter->store;
     if (status < 0) { // libuv has stopped the poll; hiredis asks the socket what is wrong
-        link->armed = 0;
+        adapter->armed = 0;
         events = UV_READABLE | UV_WRITABLE;
     }
     store->polling = true;
-    if (link->connection && events & UV_READABLE) redisAsyncHandleRead(link->connection);
-    if (link->connection && events & UV_WRITABLE) redisAsyncHandleWrite(link->connection);
+    if (adapter->connection && events & UV_READABLE) redisAsyncHandleRead(adapter->connection);
+    if (adapter->connection && events & UV_WRITABLE) redisAsyncHandleWrite(adapter->connection);
     store->polling = false;
-    if (link->connection) arm(link);
+    if (adapter->connection) arm(adapter);
 }
 
 static int attach(Store *store, redisAsyncContext *connection) {
-    Link *link = xcalloc(1, sizeof *link);
-    int code = uv_poll_init(store->loop, &link->poll, connection->c.fd);
+    Adapter *adapter = xcalloc(1, sizeof *adapter);
+    int code = uv_poll_init(store->loop, &adapter->poll, connection->c.fd);
     if (code < 0) {
-        free(link);
+        free(adapter);
         return code;
     }
-    link->poll.data = link;
-    link->store = store;
-    link->connection = connection;
+    adapter->poll.data = adapter;
+    adapter->store = store;
+    adapter->connection = connection;
     connection->data = store;
-    connection->ev.data = link;
+    connection->ev.data = adapter;
     connection->ev.addRead = want_read;
-    connection->ev.delRead = leave_read;
+    connection->ev.delRead = drop_read;
     connection->ev.addWrite = want_write;
-    connection->ev.delWrite = leave_write;
-    connection->ev.cleanup = let_go;
+    connection->ev.delWrite = drop_write;
+    connection->ev.cleanup = release;
     return 0;
 }
 
 // Writes what was appended at once, not after another turn of the loop.
 static void flush(Store *store) {
     if (store->polling) return;
-    Link *link = store->connection->ev.data;
-    redisAsyncHandleWrite(link->connection);
-    if (link->connection) arm(link);
+    Adapter *adapter = store->connection->ev.data;
+    redisAsyncHandleWrite(adapter->connection);
+    if (adapter->connection) arm(adapter);
 }
 
 // ---- the time limit of a reply ------------------------------------------------------------------
@@ -199,7 +200,7 @@ static void flush(Store *store) {
 // a Redis that owes a reply and is silent for `reply_ms` is taken for gone: every batch may be sent
 // again.
 
-static void fail(Store *store, const Trouble *trouble, const char *why);
+static void fail(Store *store, const RedisError *error, const char *why);
 
 static void expect_reply(Store *store);
 
@@ -218,7 +219,7 @@ static void on_overdue(uv_timer_t *timer) {
         return;
     }
     snprintf(why, sizeof why, "no reply for %lld ms", (long long)store->reply_ms);
-    fail(store, trouble_unreachable, why);
+    fail(store, redis_error_unreachable, why);
 }
 
 static void expect_reply(Store *store) {
@@ -227,7 +228,7 @@ static void expect_reply(Store *store) {
 }
 
 // Redis said something: the time of what it still owes counts anew.
-static void heard(Store *store, bool owes_more) {
+static void reply_came(Store *store, bool owes_more) {
     uv_timer_stop(&store->deadline);
     if (owes_more) expect_reply(store);
 }
@@ -276,8 +277,8 @@ static char *write_header(const Store *store, Batch *batch) {
 }
 
 static void send_batch(Store *store, Batch *batch) {
-    if (fault(store, "call")) {
-        fail(store, trouble_unreachable, "fault injected before a call");
+    if (inject_fault(store, "call")) {
+        fail(store, redis_error_unreachable, "fault injected before a call");
         return;
     }
     char *start = write_header(store, batch);
@@ -286,7 +287,8 @@ static void send_batch(Store *store, Batch *batch) {
     redisAsyncFormattedCommand(store->connection, on_replied, batch, start, size);
     expect_reply(store);
     flush(store);
-    if (fault(store, "sent")) fail(store, trouble_unreachable, "fault injected after a call");
+    if (inject_fault(store, "sent"))
+        fail(store, redis_error_unreachable, "fault injected after a call");
 }
 
 void store_call(Store *store, Batch *batch, int64_t capacity,
@@ -320,17 +322,17 @@ static bool read_answer(const Reply *reply, Answer *answer) {
     return answer->lost || (reply_is(word, "ok") && reply_count(reply) >= COUNT);
 }
 
-static void tell(Store *store, const Trouble *now, const char *why) {
-    const Trouble *before = store->trouble;
-    store->trouble = now;
-    bool news = now != before || (now && now->kind == TROUBLE_OTHER); // that may last
-    if (news && store->events.on_trouble)
-        store->events.on_trouble(store->events.owner, before, now, why);
+static void report(Store *store, const RedisError *now, const char *why) {
+    const RedisError *before = store->error;
+    store->error = now;
+    bool news = now != before || (now && now->kind == REDIS_ERROR_OTHER); // that may last
+    if (news && store->events.on_error)
+        store->events.on_error(store->events.owner, before, now, why);
 }
 
 // Redis does what it is asked again: also the next fault is news.
-static void be_back(Store *store) {
-    tell(store, NULL, "");
+static void recovered(Store *store) {
+    report(store, NULL, "");
     store->pause_ms = FIRST_PAUSE_MS;
 }
 
@@ -342,8 +344,8 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     Batch *batch = about;
     if (!store || !reply)
         return; // the connection died: the batch is kept, and sent on the next one
-    if (fault(store, "reply")) {
-        fail(store, trouble_unreachable, "fault injected before a reply");
+    if (inject_fault(store, "reply")) {
+        fail(store, redis_error_unreachable, "fault injected before a reply");
         return;
     }
     Answer answer;
@@ -358,12 +360,13 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     // A batch that asks for no runs, as one that is sent again, says nothing of one that does.
     bool asked = batch->capacity > 0 && !batch->refused;
     if (asked) store->refused_runs = false;
-    if (!batch->refused && !store->refused_runs) be_back(store);
+    if (!batch->refused && !store->refused_runs) recovered(store);
     DL_DELETE(store->batches, batch);
-    heard(store, store->batches != NULL);
+    reply_came(store, store->batches != NULL);
     batch->on_replied(batch->owner, batch, &answer);
     batch_free(batch);
-    if (fault(store, "handled")) fail(store, trouble_unreachable, "fault injected after a reply");
+    if (inject_fault(store, "handled"))
+        fail(store, redis_error_unreachable, "fault injected after a reply");
 }
 
 // ---- connect, greet, resend ---------------------------------------------------------------------
@@ -382,7 +385,7 @@ static void drop(Store *store) {
 static void on_paused(uv_timer_t *timer);
 
 // The only way into DOWN, but for the beginning and the end.
-static void fail(Store *store, const Trouble *trouble, const char *why) {
+static void fail(Store *store, const RedisError *error, const char *why) {
     Batch *batch;
     char line[WHY_SIZE]; // `why` may be a reply that goes with its connection
     snprintf(line, sizeof line, "%.*s", (int)strcspn(why, "\r\n"), why);
@@ -393,7 +396,7 @@ static void fail(Store *store, const Trouble *trouble, const char *why) {
     }
     uv_timer_start(&store->pause, on_paused, (uint64_t)store->pause_ms, 0);
     bool over_soon = strncmp(line, "NOSCRIPT", 8) == 0 || store->pause_ms == FIRST_PAUSE_MS;
-    if (!over_soon) tell(store, trouble, line);
+    if (!over_soon) report(store, error, line);
     store->pause_ms =
         store->pause_ms * 2 < LONGEST_PAUSE_MS ? store->pause_ms * 2 : LONGEST_PAUSE_MS;
 }
@@ -406,21 +409,21 @@ static void refuse(Store *store, const char *error) {
         batch->refused = true;
         if (batch->capacity > 0) store->refused_runs = true;
     }
-    fail(store, trouble_of(error), error);
+    fail(store, redis_error_of(error), error);
 }
 
 static void probe_later(Store *store);
 
 static void become_ready(Store *store) {
     store->state = STORE_READY;
-    heard(store, false);
+    reply_came(store, false);
     if (store->channels) probe_later(store);
     Batch *batch, *next;
     DL_FOREACH_SAFE(store->batches, batch, next) {
         send_batch(store, batch);
         if (store->state != STORE_READY) return;
     }
-    if (store->channels) be_back(store);
+    if (store->channels) recovered(store);
     if (store->events.on_connected) store->events.on_connected(store->events.owner);
 }
 
@@ -451,7 +454,7 @@ static void on_heard(redisAsyncContext *connection, void *data, void *about) {
         store->events.on_message(store->events.owner, reply_text(reply_at(reply, 1)),
                                  reply_text(reply_at(reply, 2)));
     } else if (store->state == STORE_READY) { // the answer to a probe
-        heard(store, false);
+        reply_came(store, false);
         probe_later(store);
     } else if (--store->greetings == 0) {
         become_ready(store);
@@ -472,8 +475,9 @@ static void subscribe(Store *store) {
     say(store, on_heard, (int)store->channel_count + 1, words, NULL);
 }
 
-// A listener that hears nothing cannot tell silence from a connection that died without a word. To
-// subscribe again to the first channel changes nothing and is answered on the way of all messages.
+// A listener that hears nothing cannot report silence from a connection that died without a word.
+// To subscribe again to the first channel changes nothing and is answered on the way of all
+// messages.
 static void on_probe(uv_timer_t *timer) {
     Store *store = timer->data;
     const char *words[] = {"SUBSCRIBE", store->channels[0]};
@@ -527,7 +531,7 @@ static void on_connected(const redisAsyncContext *connection, int status) {
         return;
     }
     store->connection = NULL; // hiredis frees it itself
-    fail(store, trouble_unreachable, connection->errstr);
+    fail(store, redis_error_unreachable, connection->errstr);
 }
 
 static void on_disconnected(const redisAsyncContext *connection, int status) {
@@ -535,12 +539,13 @@ static void on_disconnected(const redisAsyncContext *connection, int status) {
     if (!store) return;
     store->connection = NULL; // likewise
     if (status == REDIS_OK) {
-        fail(store, trouble_unreachable, "connection closed");
+        fail(store, redis_error_unreachable, "connection closed");
         return;
     }
     // hiredis takes a SUBSCRIBE that is refused for the connection's fault
-    const Trouble *trouble = trouble_of(connection->errstr);
-    fail(store, trouble->kind == TROUBLE_OTHER ? trouble_unreachable : trouble, connection->errstr);
+    const RedisError *error = redis_error_of(connection->errstr);
+    fail(store, error->kind == REDIS_ERROR_OTHER ? redis_error_unreachable : error,
+         connection->errstr);
 }
 
 static void connect_now(Store *store) {
@@ -550,7 +555,8 @@ static void connect_now(Store *store) {
                                         : redisAsyncConnect(address->host, address->port);
     if (!connection) abort();
     if (connection->err || attach(store, connection) < 0) {
-        fail(store, trouble_unreachable, connection->err ? connection->errstr : "cannot watch it");
+        fail(store, redis_error_unreachable,
+             connection->err ? connection->errstr : "cannot watch it");
         redisAsyncFree(connection);
         return;
     }
@@ -608,8 +614,8 @@ Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events) {
     return store;
 }
 
-Store *store_listen(uv_loop_t *loop, const Config *config, StoreEvents events,
-                    const char *const *channels, size_t channel_count) {
+Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events,
+                       const char *const *channels, size_t channel_count) {
     Store *store = store_open(loop, config, events);
     store->channels = xcalloc(channel_count, sizeof *store->channels);
     store->channel_count = channel_count;
@@ -617,11 +623,11 @@ Store *store_listen(uv_loop_t *loop, const Config *config, StoreEvents events,
     return store;
 }
 
-void store_patience(Store *store, int64_t reply_ms) {
+void store_set_reply_timeout(Store *store, int64_t reply_ms) {
     store->reply_ms = reply_ms;
 }
 
-void store_name(Store *store, const char *worker) {
+void store_set_worker(Store *store, const char *worker) {
     int length = snprintf(store->worker, sizeof store->worker, "%s", worker);
     assert(length < NAME_SIZE);
     (void)length;

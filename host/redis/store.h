@@ -10,7 +10,7 @@
 
 #include "config/config.h"
 #include "redis/batch.h"
-#include "redis/trouble.h"
+#include "redis/redis_error.h"
 
 #include <uv.h>
 
@@ -33,7 +33,7 @@ typedef struct {
     void (*on_connected)(void *owner);
     // What keeps it from Redis is another thing now than `before` (NULL: nothing); `why` is one
     // line. It goes on trying. Not told of what is over at once.
-    void (*on_trouble)(void *owner, const Trouble *before, const Trouble *now, const char *why);
+    void (*on_error)(void *owner, const RedisError *before, const RedisError *now, const char *why);
     // A listener's: a message came.
     void (*on_message)(void *owner, const char *channel, const char *text);
 } StoreEvents;
@@ -42,15 +42,15 @@ typedef struct {
 Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events);
 
 // A store that only listens; the channels' names follow "<prefix>:{0}:".
-Store *store_listen(uv_loop_t *loop, const Config *config, StoreEvents events,
-                    const char *const *channels, size_t channel_count);
+Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events,
+                       const char *const *channels, size_t channel_count);
 
 // How long Redis may leave everything that it was sent without a reply before the connection is
 // given up and a new one is made: a connection can die without a word. Before the loop runs.
-void store_patience(Store *store, int64_t reply_ms);
+void store_set_reply_timeout(Store *store, int64_t reply_ms);
 
 // In whose name batches are sent from now on: "<host>.<thread>".
-void store_name(Store *store, const char *worker);
+void store_set_worker(Store *store, const char *worker);
 
 // A batch with room for this store's header.
 Batch *store_batch(const Store *store);
@@ -73,7 +73,7 @@ void store_close(Store *store);
 
 // A fault point, NULL in production: called at the moments "call", "sent", "reply", "handled" of
 // each batch. True: the connection dies here.
-extern bool (*store_fault)(const char *moment, const char *worker);
+extern bool (*store_inject_fault)(const char *moment, const char *worker);
 
 // Reading replies. They take NULL, and any other shape than the one asked for, as empty.
 size_t reply_count(const Reply *reply);

@@ -35,7 +35,7 @@ struct Host {
     HostEvents events;
     HostState state;
     int status; // to exit with, as far as it is known
-    Troubles troubles;
+    Outage outage;
     Upkeep *upkeep;
     Worker **workers;
     int worker_count;
@@ -84,7 +84,7 @@ static void start_workers(Host *host) {
     host->workers = xcalloc((size_t)host->config->workers, sizeof(Worker *));
     for (; host->worker_count < (int)host->config->workers; host->worker_count++)
         host->workers[host->worker_count] =
-            worker_start(host->config, host->worker_count + 1, &host->troubles, events);
+            worker_start(host->config, host->worker_count + 1, &host->outage, events);
 }
 
 // ---- from time to time --------------------------------------------------------------------------
@@ -95,15 +95,15 @@ static void stop(Host *host);
 static void give_up(Host *host) {
     if (host->state != HOST_SERVING) return;
     log_error("redis at %s: a script of weir has failed for %d s: this host ends",
-              host->config->redis.url, TROUBLE_LASTS_MS / 1000);
+              host->config->redis.url, OUTAGE_LASTS_MS / 1000);
     host->status = EX_SOFTWARE;
     stop(host);
 }
 
 static void on_tick(uv_timer_t *timer) {
     Host *host = timer->data;
-    reports_tick((int64_t)(uv_hrtime() / 1000000));
-    if (troubles_last(&host->troubles)) give_up(host);
+    reports_tick(clock_ms());
+    if (outage_lasts(&host->outage)) give_up(host);
 }
 
 // ---- long turns ---------------------------------------------------------------------------------
@@ -127,8 +127,8 @@ static void send_gathered(void *about, const Batch *gathered) {
     upkeep_send_for(stall->upkeep, stall->worker, gathered);
 }
 
-static void condemn(Host *host, int number, Watch *watch) {
-    const char *id = watch_condemn(watch, clock_ms(), host->config->stuck_ms);
+static void condemn(Host *host, int number, TurnWatch *watch) {
+    const char *id = turn_watch_condemn(watch, clock_ms(), host->config->stuck_ms);
     if (!id) return;
     log_error("run %s has kept worker %d for more than %lld s: giving up this process", id, number,
               (long long)host->config->stuck_ms / 1000);
@@ -142,13 +142,13 @@ static void on_watch(uv_timer_t *timer) {
     Host *host = timer->data;
     bool active = false;
     for (int i = 0; i < host->worker_count; i++) {
-        Watch *watch = worker_watch(host->workers[i]);
+        TurnWatch *watch = worker_watch(host->workers[i]);
         Stall stall = {host->upkeep, i + 1};
-        WatchTaker taker = {&stall, see_turn, take_waiting};
-        watch_flush(watch, clock_ms(), FLUSH_MS, send_gathered, &stall);
-        if (watch_take(watch, clock_ms(), LONG_MS, &taker)) upkeep_relieve(host->upkeep);
+        TurnTaker taker = {&stall, see_turn, take_waiting};
+        turn_watch_flush(watch, clock_ms(), FLUSH_MS, send_gathered, &stall);
+        if (turn_watch_take(watch, clock_ms(), LONG_MS, &taker)) upkeep_relieve(host->upkeep);
         condemn(host, i + 1, watch);
-        active = watch_look(watch) || active;
+        active = turn_watch_look(watch) || active;
     }
     if (!active) uv_timer_stop(&host->watch);
 }
@@ -165,7 +165,7 @@ static void on_enlisted(void *owner, int64_t number) {
     if (host->state != HOST_STARTING) return;
     host->state = HOST_SERVING;
     start_workers(host);
-    for (int i = 0; i < host->worker_count; i++) worker_enlist(host->workers[i], number);
+    for (int i = 0; i < host->worker_count; i++) worker_set_host(host->workers[i], number);
     uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
     if (host->events.on_ready) host->events.on_ready(host->events.owner);
 }
@@ -202,7 +202,7 @@ static void on_drain_over(uv_timer_t *timer) {
 
 static bool in_lua(const Host *host) {
     for (int i = 0; i < host->worker_count; i++)
-        if (watch_has_turn(worker_watch(host->workers[i]))) return true;
+        if (turn_watch_has_turn(worker_watch(host->workers[i]))) return true;
     return false;
 }
 
@@ -265,9 +265,9 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     uv_timer_init(loop, &host->listen);
     host->message.data = host->watch.data = host->drain.data = host->listen.data = host;
     host->open_handles = 5;
-    troubles_open(&host->troubles, &config->redis, config->prefix);
+    outage_open(&host->outage, &config->redis, config->prefix);
     host->upkeep =
-        upkeep_open(loop, config, &host->troubles,
+        upkeep_open(loop, config, &host->outage,
                     (UpkeepEvents){host, on_enlisted, on_renewed, on_wake, on_failed, on_retired});
     return host;
 }
@@ -366,7 +366,7 @@ int host_run(Host *host, const Bundle *bundles, size_t bundle_count) {
 static void on_closed(uv_handle_t *handle) {
     Host *host = handle->data;
     if (--host->open_handles > 0) return;
-    troubles_close(&host->troubles);
+    outage_close(&host->outage);
     free(host);
 }
 

@@ -19,7 +19,7 @@
 //
 // In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
 // on. In READY, FETCHING and WAITING none does. A run that waits for its turn (LOADING, FETCHING,
-// READY) may be taken away by the main thread, which then speaks for it (watch.h).
+// READY) may be taken away by the main thread, which then speaks for it (turn_watch.h).
 #include "serve/run.h"
 
 #include "base/log.h"
@@ -45,23 +45,23 @@ static const char *const state_names[] = {"loading", "fetching", "ready",
                                           "running", "calling",  "waiting"}; // ORDER RunState
 
 struct Run {
-    Waiting place; // in the watch, when READY; first, so that the watch's is the run's
+    WaitingRun place; // in the watch, when READY; first, so that the watch's is the run's
     UT_hash_handle hh;
     Run *prev, *next; // in `waiting`
     Runs *runs;
     VmRun *lua;   // when LOADING: the pages that came, NULL: none; NULL when FETCHING
     Fetch *fetch; // when FETCHING
     RunState state;
-    int64_t known;       // highest number of the outcomes told here
-    int64_t deaths;      // processes that died while they ran it, in a row
-    int64_t recorded_ms; // when Redis recorded its last turn here
-    size_t warm_bytes;   // when WAITING: the memory it is counted with
-    bool cautious;       // it foresaw wrongly once
-    bool refused;        // Redis refused what its last turn said
-    bool in_line;        // it has a place in the watch
-    bool asked;          // a group under way asks for its record
-    bool disowned;       // forgotten meanwhile: the reply to that group frees it
-    Reports reports;     // of its last turn, which Redis has not recorded yet
+    int64_t known;           // highest number of the outcomes told here
+    int64_t crashes;         // processes that died while they ran it, in a row
+    int64_t recorded_ms;     // when Redis recorded its last turn here
+    size_t warm_bytes;       // when WAITING: the memory it is counted with
+    bool speculates_no_more; // it foresaw wrongly once
+    bool refused;            // Redis refused what its last turn said
+    bool in_line;            // it has a place in the watch
+    bool asked;              // a group under way asks for its record
+    bool disowned;           // forgotten meanwhile: the reply to that group frees it
+    Reports reports;         // of its last turn, which Redis has not recorded yet
     char id[];
 };
 
@@ -94,10 +94,10 @@ static Run *add(Runs *runs, const char *id) {
     return run;
 }
 
-enum { SUSPECT_DEATHS = 2 };
+enum { SUSPECT_CRASHES = 2 };
 
 static bool is_suspect(const Run *run) {
-    return run->deaths >= SUSPECT_DEATHS;
+    return run->crashes >= SUSPECT_CRASHES;
 }
 
 static void count_ready(Run *run, size_t change) {
@@ -109,13 +109,13 @@ static void count_ready(Run *run, size_t change) {
 static void enter_line(Run *run) {
     if (run->in_line) return;
     run->in_line = true;
-    watch_add(&run->runs->watch, &run->place);
+    turn_watch_add(&run->runs->watch, &run->place);
 }
 
 static void make_ready(Run *run) {
     run->state = RUN_READY;
     enter_line(run);
-    watch_ready(&run->runs->watch, &run->place, is_suspect(run));
+    turn_watch_ready(&run->runs->watch, &run->place, is_suspect(run));
     count_ready(run, 1);
 }
 
@@ -124,7 +124,7 @@ static void leave_line(Run *run) {
     if (!run->in_line) return;
     if (run->state == RUN_READY) count_ready(run, (size_t)-1);
     run->in_line = false;
-    watch_remove(&run->runs->watch, &run->place);
+    turn_watch_remove(&run->runs->watch, &run->place);
 }
 
 static void count_warm(Run *run, size_t bytes) {
@@ -158,7 +158,7 @@ static void know(Run *run, int64_t number) {
 }
 
 // ---- claim --------------------------------------------------------------------------------------
-// {"cold", id, turn, deaths, bundle, number, cursor, field, value, …}
+// {"cold", id, turn, crashes, bundle, number, cursor, field, value, …}
 // {"warm", id, turn, outcome, …}
 
 enum {
@@ -166,7 +166,7 @@ enum {
     CLAIM_ID,
     CLAIM_TURN,
     WARM_OUTCOMES,
-    COLD_DEATHS = 3,
+    COLD_CRASHES = 3,
     COLD_BUNDLE,
     COLD_NUMBER,
     COLD_CURSOR,
@@ -183,7 +183,7 @@ static void begin(Run *run, const Reply *claim) {
     const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
     const char *cursor = reply_text(reply_at(claim, COLD_CURSOR));
     run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
-    run->deaths = reply_integer(reply_at(claim, COLD_DEATHS));
+    run->crashes = reply_integer(reply_at(claim, COLD_CRASHES));
     enter_line(run);
     if (!vm_has_bundle(runs->vm, hash)) {
         fetch(run, hash);
@@ -200,7 +200,7 @@ static void begin(Run *run, const Reply *claim) {
         load(run, cursor);
         return;
     }
-    if (run->cautious) vm_caution(runs->vm, run->lua);
+    if (run->speculates_no_more) vm_disable_speculation(runs->vm, run->lua);
     make_ready(run);
 }
 
@@ -212,7 +212,7 @@ static void deliver(Run *run, const Reply *outcomes, size_t skip) {
 
 // Its coroutine goes on. A coroutine that is at another turn than Redis, which may have forgotten
 // some in a failover, is of no use: its run is loaded from its journal.
-static bool go_on(Run *run, const Reply *claim) {
+static bool resume(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     if (run->place.turn != reply_integer(reply_at(claim, CLAIM_TURN))) return false;
     leave_warm(run);
@@ -230,7 +230,7 @@ void runs_claim(Runs *runs, const Reply *claim) {
         log_warn("run %s was given to this worker, where it is %s", id, state_names[run->state]);
         return;
     }
-    if (run && !run->place.taken && warm && go_on(run, claim)) return;
+    if (run && !run->place.taken && warm && resume(run, claim)) return;
     if (run) forget(run); // Redis had given up that this worker holds it
     run = add(runs, id);
     if (warm) {
@@ -242,7 +242,7 @@ void runs_claim(Runs *runs, const Reply *claim) {
     }
 }
 
-void runs_adopt(Runs *runs, const char *id) {
+void runs_recover(Runs *runs, const char *id) {
     Run *run = find(runs, id);
     if (run && run->state != RUN_WAITING) return;
     if (run) forget(run); // its outcomes went with the reply that was lost
@@ -344,21 +344,21 @@ static void fetch(Run *run, const char *hash) {
 
 // ---- turn ---------------------------------------------------------------------------------------
 
-static void end_alone(Run *run) {
-    if (run->runs->alone != run) return;
-    run->runs->alone = NULL;
+static void end_isolation(Run *run) {
+    if (run->runs->isolated != run) return;
+    run->runs->isolated = NULL;
     quarantine_leave(&run->runs->seat);
 }
 
 enum { LATELY = 8 }; // turns
 
 // 0 and the number of effects, or a negative code.
-static int let_run(Run *run, size_t *effects) {
+static int enter_lua(Run *run, size_t *effects) {
     Runs *runs = run->runs;
     uint64_t began = uv_hrtime();
-    watch_begin(&runs->watch, &run->place, runs->batch->group_count ? runs->batch : NULL);
+    turn_watch_begin(&runs->watch, &run->place, runs->batch->group_count ? runs->batch : NULL);
     int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
-    watch_end(&runs->watch);
+    turn_watch_end(&runs->watch);
     runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / LATELY;
     return code;
 }
@@ -370,9 +370,9 @@ static void give_turn(Run *run) {
     Batch *batch = runs->batch;
     size_t effects = 0;
     run->state = RUN_RUNNING;
-    if (let_run(run, &effects) < 0) {
+    if (enter_lua(run, &effects) < 0) {
         log_error("run %s is left where it stands: its end cannot be told", run->id);
-        end_alone(run);
+        end_isolation(run);
         forget(run);
         return;
     }
@@ -386,27 +386,27 @@ static void give_turn(Run *run) {
     run->reports = vm_take_reports(runs->vm);
 }
 
-static void on_alone(void *about, const Reply *reply) {
+static void on_isolated(void *about, const Reply *reply) {
     Run *run = about;
     if (reply) {
         give_turn(run);
     } else {
-        end_alone(run);
+        end_isolation(run);
         forget(run);
     }
 }
 
 // Redis is told which suspect this process tries: if it dies now, that counts for this run.
-static void try_alone(Run *run) {
+static void isolate(Run *run) {
     Batch *batch = run->runs->batch;
-    run->runs->alone = run;
+    run->runs->isolated = run;
     run->state = RUN_CALLING;
-    batch_group(batch, "alone", 1, on_alone, run);
+    batch_group(batch, "alone", 1, on_isolated, run);
     batch_text(batch, run->id);
 }
 
 static bool may_try_suspect(const Runs *runs) {
-    return runs->suspects > 0 && !runs->alone && !runs->seat.waits;
+    return runs->suspects > 0 && !runs->isolated && !runs->seat.waits;
 }
 
 bool runs_have_turn(const Runs *runs) {
@@ -417,7 +417,7 @@ bool runs_have_turn(const Runs *runs) {
 void runs_turn(Runs *runs) {
     bool plain = runs->ready > runs->suspects;
     if (!plain && !(may_try_suspect(runs) && quarantine_enter(&runs->seat))) return;
-    Run *run = (Run *)watch_next(&runs->watch, !plain);
+    Run *run = (Run *)turn_watch_next(&runs->watch, !plain);
     if (!run) { // the main thread was first
         if (!plain) quarantine_leave(&runs->seat);
         runs_drop_taken(runs);
@@ -428,18 +428,18 @@ void runs_turn(Runs *runs) {
     if (plain)
         give_turn(run);
     else
-        try_alone(run);
+        isolate(run);
 }
 
 void runs_drop_taken(Runs *runs) {
-    Waiting *taken;
-    while ((taken = watch_taken(&runs->watch))) forget((Run *)taken);
+    WaitingRun *taken;
+    while ((taken = turn_watch_taken(&runs->watch))) forget((Run *)taken);
 }
 
 void runs_give_back(Runs *runs) {
-    Waiting *next;
+    WaitingRun *next;
     runs_drop_taken(runs);
-    while ((next = watch_next(&runs->watch, true))) {
+    while ((next = turn_watch_next(&runs->watch, true))) {
         Run *run = (Run *)next;
         count_ready(run, (size_t)-1);
         run->in_line = false;
@@ -457,7 +457,7 @@ static void reload(Run *run);
 static void on_turned(void *about, const Reply *reply) {
     Run *run = about;
     assert(run->state == RUN_CALLING);
-    end_alone(run);
+    end_isolation(run);
     const Reply *word = reply_at(reply, 0), *value = reply_at(reply, 1);
     if (reply_is(word, "error")) {
         refuse(run, reply_text(value));
@@ -469,7 +469,7 @@ static void on_turned(void *about, const Reply *reply) {
     }
     run->place.turn++;
     run->recorded_ms = run->runs->now_ms;
-    run->deaths = 0;
+    run->crashes = 0;
     run->refused = false;
     if (!reply_is(word, "lost")) reports_tell(&run->reports, run->id);
     if (reply_is(word, "running")) {
@@ -490,13 +490,13 @@ static void refuse(Run *run, const char *message) {
         return;
     }
     run->refused = true;
-    vm_doom(run->runs->vm, run->lua, "error", message);
+    vm_kill(run->runs->vm, run->lua, "error", message);
     make_ready(run);
 }
 
 // Its coroutine went on by what it foresaw, and that is not what came: it goes back to its journal.
 static void reload(Run *run) {
-    run->cautious = true;
+    run->speculates_no_more = true;
     vm_forget(run->runs->vm, run->lua);
     run->lua = NULL;
     load(run, FIRST_PAGE);
@@ -539,11 +539,11 @@ enum { FIRST_TURN_NS = 1000000 }; // a guess, until there are turns
 
 void runs_open(Runs *runs, const Config *config) {
     *runs = (Runs){.config = config, .turn_ns = FIRST_TURN_NS};
-    watch_open(&runs->watch);
+    turn_watch_open(&runs->watch);
 }
 
 void runs_close(Runs *runs) {
-    watch_close(&runs->watch);
+    turn_watch_close(&runs->watch);
 }
 
 void runs_clear(Runs *runs) {
@@ -553,7 +553,7 @@ void runs_clear(Runs *runs) {
         forget(run);
     }
     runs->wake_ms = 0;
-    runs->alone = NULL;
+    runs->isolated = NULL;
     quarantine_leave(&runs->seat);
 }
 

@@ -10,7 +10,7 @@
 #include "lua/vm.h"
 #include "redis/batch.h"
 #include "serve/quarantine.h"
-#include "serve/watch.h"
+#include "serve/turn_watch.h"
 
 typedef struct Run Run;
 typedef struct Fetch Fetch;
@@ -27,12 +27,12 @@ typedef struct {
     size_t ready;      // runs that wait for their turn
     size_t suspects;   // of these, those that must have it alone
     int64_t turn_ns;   // how long a turn takes, by what the last ones took
-    Watch watch;       // has those that are ready, in order
+    TurnWatch watch;   // has those that are ready, in order
     Seat seat;         // in the quarantine of suspects
 
     Run *by_id;
-    Run *waiting; // least recently used first
-    Run *alone;   // the suspect that is inside the quarantine
+    Run *waiting;  // least recently used first
+    Run *isolated; // the suspect that is inside the quarantine
     Fetch *fetches;
 } Runs;
 
@@ -47,7 +47,7 @@ void runs_close(Runs *runs);
 void runs_claim(Runs *runs, const Reply *claim);
 
 // Redis counts this run as running here. If it is not in flight, the reply that gave it was lost.
-void runs_adopt(Runs *runs, const char *id);
+void runs_recover(Runs *runs, const char *id);
 
 // Whether a run may have its turn now.
 bool runs_have_turn(const Runs *runs);

@@ -36,7 +36,7 @@ typedef enum {
 struct Upkeep {
     uv_loop_t *loop;
     const Config *config;
-    Troubles *troubles;
+    Outage *outage;
     UpkeepEvents events;
     UpkeepState state;
     Identity identity;
@@ -65,7 +65,7 @@ struct Upkeep {
 
 static void enlist(Upkeep *upkeep, int64_t takeover);
 static void sweep(Upkeep *upkeep, Batch *batch);
-static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why);
+static void on_error(void *owner, const RedisError *before, const RedisError *now, const char *why);
 
 static void fail(Upkeep *upkeep, int status) {
     upkeep->events.on_failed(upkeep->events.owner, status);
@@ -125,7 +125,7 @@ static void wait_for_lease(Upkeep *upkeep, int64_t rival, int64_t until) {
     uv_timer_start(&upkeep->wait, on_waited, left > 0 ? (uint64_t)left + 1 : 1, 0);
 }
 
-static void face_rival(Upkeep *upkeep, const Reply *reply) {
+static void resolve_name_conflict(Upkeep *upkeep, const Reply *reply) {
     int64_t rival = reply_integer(reply_at(reply, RIVAL_HOST));
     int64_t pid = reply_integer(reply_at(reply, RIVAL_PID));
     uint64_t started = (uint64_t)reply_integer(reply_at(reply, RIVAL_STARTED));
@@ -151,7 +151,7 @@ static void on_enlisted(void *about, const Reply *reply) {
         upkeep->host = reply_integer(reply_at(reply, 1));
         subscribe(upkeep);
     } else if (reply_is(reply_at(reply, 0), "alive")) {
-        face_rival(upkeep, reply);
+        resolve_name_conflict(upkeep, reply);
     } else {
         log_error("cannot enlist: %s", reply_text(reply_at(reply, 1)));
         fail(upkeep, EX_SOFTWARE);
@@ -163,7 +163,7 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
     const Identity *self = &upkeep->identity;
     Batch *batch = store_batch(upkeep->store);
     upkeep->state = UPKEEP_ENLISTING;
-    store_name(upkeep->store, "");
+    store_set_worker(upkeep->store, "");
     sweep(upkeep, batch);
     upkeep->asked_ms = clock_awake_ms();
     batch_group(batch, "enlist", 8, on_enlisted, upkeep);
@@ -230,10 +230,10 @@ static void subscribe(Upkeep *upkeep) {
     const char *channels[] = {wake, "due"};
     StoreEvents events = {.owner = upkeep,
                           .on_connected = on_listening,
-                          .on_trouble = on_trouble,
+                          .on_error = on_error,
                           .on_message = on_heard};
     upkeep->state = UPKEEP_LISTENING;
-    upkeep->listener = store_listen(upkeep->loop, upkeep->config, events, channels, 2);
+    upkeep->listener = store_subscribe(upkeep->loop, upkeep->config, events, channels, 2);
 }
 
 // ---- beat, sweep and promote --------------------------------------------------------------------
@@ -299,7 +299,7 @@ static void send_beat(Upkeep *upkeep) {
     batch_group(batch, "beat", 3, on_beaten, upkeep);
     batch_integer(batch, upkeep->host);
     batch_integer(batch, LEASE_MS);
-    batch_integer(batch, upkeep->config->deaths);
+    batch_integer(batch, upkeep->config->crashes);
     if (upkeep->state == UPKEEP_SERVING) sweep(upkeep, batch);
     call(upkeep, batch);
 }
@@ -382,7 +382,7 @@ static void ask_safety(Upkeep *upkeep, Batch *batch) {
 static void announce(Upkeep *upkeep) {
     char name[2 * INTEGER_TEXT];
     snprintf(name, sizeof name, "%lld.0", (long long)upkeep->host); // 0: no worker's
-    store_name(upkeep->store, name);
+    store_set_worker(upkeep->store, name);
     upkeep->state = UPKEEP_ANNOUNCING;
     send_beat(upkeep);
     if (!upkeep->announcement) {
@@ -498,44 +498,43 @@ void upkeep_abort(Upkeep *upkeep, const char *run_id) {
 // A Redis that is away is waited for: after a power failure everything starts at once, and in any
 // order. Before the host serves, it does not wait for what only a person can change. One that
 // started its Redis itself has seen it answer.
-static bool keeps_from_starting(const Upkeep *upkeep, const Trouble *trouble) {
-    if (trouble->kind == TROUBLE_UNREACHABLE)
+static bool keeps_from_starting(const Upkeep *upkeep, const RedisError *error) {
+    if (error->kind == REDIS_ERROR_UNREACHABLE)
         return !upkeep->answered_ms && upkeep->config->command != COMMAND_SERVE;
-    bool passes = trouble->kind == TROUBLE_STARTING || trouble->kind == TROUBLE_PRESSURE;
+    bool passes = error->kind == REDIS_ERROR_STARTING || error->kind == REDIS_ERROR_BACKPRESSURE;
     return !passes && upkeep->state < UPKEEP_SERVING;
 }
 
-static int status_of(const Trouble *trouble) {
-    if (trouble->kind == TROUBLE_UNREACHABLE) return EX_UNAVAILABLE;
-    return trouble->kind == TROUBLE_OTHER ? EX_SOFTWARE : EX_NOPERM;
+static int status_of(const RedisError *error) {
+    if (error->kind == REDIS_ERROR_UNREACHABLE) return EX_UNAVAILABLE;
+    return error->kind == REDIS_ERROR_OTHER ? EX_SOFTWARE : EX_NOPERM;
 }
 
-static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
+static void on_error(void *owner, const RedisError *before, const RedisError *now,
+                     const char *why) {
     Upkeep *upkeep = owner;
     if (!now || !keeps_from_starting(upkeep, now)) {
-        troubles_change(upkeep->troubles, before, now, why);
+        outage_change(upkeep->outage, before, now, why);
         if (now && !upkeep->answered_ms)
             supervisor_notify("STATUS=waiting for Redis at %s", upkeep->config->redis.url);
         return;
     }
-    char text[TROUBLE_TEXT];
+    char text[REDIS_ERROR_TEXT];
     const Config *config = upkeep->config;
-    trouble_text(now, why, &config->redis, config->prefix, text);
+    redis_error_text(now, why, &config->redis, config->prefix, text);
     log_error("redis at %s: %s", config->redis.url, text);
     fail(upkeep, status_of(now));
 }
 
-Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles,
-                    UpkeepEvents events) {
+Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Outage *outage, UpkeepEvents events) {
     Upkeep *upkeep = xcalloc(1, sizeof *upkeep);
     upkeep->loop = loop;
     upkeep->config = config;
-    upkeep->troubles = troubles;
+    upkeep->outage = outage;
     upkeep->events = events;
     upkeep->identity = supervisor_identity();
-    upkeep->store =
-        store_open(loop, config, (StoreEvents){.owner = upkeep, .on_trouble = on_trouble});
-    store_patience(upkeep->store, PATIENCE_MS);
+    upkeep->store = store_open(loop, config, (StoreEvents){.owner = upkeep, .on_error = on_error});
+    store_set_reply_timeout(upkeep->store, PATIENCE_MS);
     uv_timer_t *timers[] = {&upkeep->beat, &upkeep->sweep, &upkeep->due, &upkeep->wait};
     upkeep->open_timers = sizeof timers / sizeof *timers;
     for (size_t i = 0; i < upkeep->open_timers; i++) {

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "redis/batch.h"
-#include "redis/trouble.h"
+#include "redis/redis_error.h"
 
 #include <uv.h>
 
@@ -27,7 +27,7 @@ typedef struct {
     void (*on_retired)(void *owner);
 } UpkeepEvents;
 
-Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Troubles *troubles, UpkeepEvents events);
+Upkeep *upkeep_open(uv_loop_t *loop, const Config *config, Outage *outage, UpkeepEvents events);
 
 // A batch with the groups to send once, before the host is enlisted for the first time.
 Batch *upkeep_batch(const Upkeep *upkeep);

@@ -32,7 +32,7 @@ enum {
 
 struct Worker {
     const Config *config;
-    Troubles *troubles;
+    Outage *outage;
     WorkerEvents events;
     int number;
     uv_thread_t thread;
@@ -174,10 +174,10 @@ static void on_replied(void *owner, Batch *batch, const Answer *answer) {
 static void keep_light(Worker *worker) {
     Runs *runs = &worker->runs;
     if (batch_weight(runs->batch) <= FULL_BYTES || runs->batch->group_count < 2) return;
-    Batch *alone = batch_split(runs->batch);
+    Batch *large = batch_split(runs->batch);
     send_batch(worker);
     batch_free(runs->batch);
-    runs->batch = alone;
+    runs->batch = large;
 }
 
 static bool full(const Worker *worker) {
@@ -253,7 +253,7 @@ static void on_held(void *about, const Reply *reply) {
     worker->asking = false;
     if (!reply_is(reply_at(reply, 0), "held")) return;
     for (size_t i = 2; i < reply_count(reply); i++)
-        runs_adopt(&worker->runs, reply_text(reply_at(reply, i)));
+        runs_recover(&worker->runs, reply_text(reply_at(reply, i)));
     const char *cursor = reply_text(reply_at(reply, 1));
     if (strcmp(cursor, "0") != 0) ask_held(worker, cursor);
 }
@@ -273,8 +273,9 @@ static void on_connected(void *owner) {
     worker->idle = false;
 }
 
-static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
-    troubles_change(((Worker *)owner)->troubles, before, now, why);
+static void on_error(void *owner, const RedisError *before, const RedisError *now,
+                     const char *why) {
+    outage_change(((Worker *)owner)->outage, before, now, why);
 }
 
 // ---- the lease ----------------------------------------------------------------------------------
@@ -299,7 +300,7 @@ static void enlist(Worker *worker, int64_t host) {
     char name[2 * INTEGER_TEXT];
     assert(!worker->host);
     snprintf(name, sizeof name, "%lld.%d", (long long)host, worker->number);
-    store_name(worker->store, name);
+    store_set_worker(worker->store, name);
     worker->host = worker->seen = host;
 }
 
@@ -320,7 +321,7 @@ static void on_message(uv_async_t *async) {
     if (atomic_load(&worker->stop_asked)) worker->stopping = true;
 }
 
-void worker_enlist(Worker *worker, int64_t host) {
+void worker_set_host(Worker *worker, int64_t host) {
     atomic_store(&worker->enlisted, host);
     uv_async_send(&worker->message);
 }
@@ -345,7 +346,7 @@ void worker_renew(Worker *worker, int64_t until_ms) {
     if (atomic_exchange(&worker->held_up, false)) uv_async_send(&worker->message);
 }
 
-Watch *worker_watch(Worker *worker) {
+TurnWatch *worker_watch(Worker *worker) {
     return &worker->runs.watch;
 }
 
@@ -364,10 +365,10 @@ static void run_thread(void *data) {
     Runs *runs = &worker->runs;
     runs->vm = vm_open(worker->config);
     if (!runs->vm) abort(); // it could be opened in the main thread
-    vm_on_progress(runs->vm, watch_progress, &runs->watch);
+    vm_on_progress(runs->vm, turn_watch_progress, &runs->watch);
     worker->store = store_open(
         &worker->loop, worker->config,
-        (StoreEvents){.owner = worker, .on_connected = on_connected, .on_trouble = on_trouble});
+        (StoreEvents){.owner = worker, .on_connected = on_connected, .on_error = on_error});
     runs->batch = store_batch(worker->store);
     uv_prepare_start(&worker->pump, on_prepared);
 
@@ -383,11 +384,11 @@ static void on_free(void *about) {
     uv_async_send(&((Worker *)about)->message);
 }
 
-Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events) {
+Worker *worker_start(const Config *config, int number, Outage *outage, WorkerEvents events) {
     Worker *worker = xcalloc(1, sizeof *worker);
     worker->config = config;
     worker->number = number;
-    worker->troubles = troubles;
+    worker->outage = outage;
     worker->events = events;
     runs_open(&worker->runs, config);
     worker->runs.seat.on_free = on_free;

@@ -8,8 +8,8 @@
 #define WEIR_WORKER_H
 
 #include "config/config.h"
-#include "redis/trouble.h"
-#include "serve/watch.h"
+#include "redis/redis_error.h"
+#include "serve/turn_watch.h"
 
 #include <stdint.h>
 
@@ -27,10 +27,10 @@ typedef struct {
 } WorkerEvents;
 
 // `number` counts from 1; in Redis it is "<host>.<number>".
-Worker *worker_start(const Config *config, int number, Troubles *troubles, WorkerEvents events);
+Worker *worker_start(const Config *config, int number, Outage *outage, WorkerEvents events);
 
 // The host has its lease, under this number. Once.
-void worker_enlist(Worker *worker, int64_t host);
+void worker_set_host(Worker *worker, int64_t host);
 
 // There may be runs for it.
 void worker_wake(Worker *worker);
@@ -46,7 +46,7 @@ void worker_describe(Worker *worker);
 void worker_renew(Worker *worker, int64_t until_ms);
 
 // Its turns, for the main thread to watch.
-Watch *worker_watch(Worker *worker);
+TurnWatch *worker_watch(Worker *worker);
 
 // Waits for its thread, which must have been told to stop, and frees it.
 void worker_join(Worker *worker);

@@ -2,7 +2,7 @@
 
 #include "base/xmalloc.h"
 #include "redis/script.h"
-#include "serve/embedded.h"
+#include "serve/private_redis.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ enum { READY_MS = 10000, POLL_MS = 5, RUN_PATIENCE_S = 60 };
 
 static const char *weir;
 static Rig rig_;
-static Embedded *embedded;
+static PrivateRedis *server;
 static RedisAddress address;
 static char log_path[] = "/tmp/weir-bench-XXXXXX";
 static volatile sig_atomic_t interrupted;
@@ -47,7 +47,7 @@ static void end_host(int number) {
 static void tear_down(void) {
     end_host(SIGKILL);
     if (rig_.redis) redisFree(rig_.redis);
-    embedded_stop(embedded);
+    private_redis_stop(server);
     embedded = NULL;
     rig_ = (Rig){0};
 }
@@ -174,8 +174,8 @@ int64_t info_integer(Rig *rig, const char *field) {
 }
 
 Rig *rig_open(const char *fsync) {
-    char fault[EMBEDDED_FAULT_SIZE];
-    if (embedded_start(&embedded, NULL, fsync, &address, fault) < 0) give_up("%s", fault);
+    char fault[PRIVATE_REDIS_FAULT_SIZE];
+    if (private_redis_start(&server, NULL, fsync, &address, fault) < 0) give_up("%s", fault);
     rig_.redis = redisConnectUnix(address.socket);
     if (!rig_.redis || rig_.redis->err) give_up("cannot connect to %s", address.url);
     redisSetTimeout(rig_.redis, (struct timeval){.tv_sec = 30});

@@ -81,12 +81,12 @@ void vm_take_effects(Vm *vm, Batch *batch) {
     batch_integer(batch, 7);
 }
 
-void vm_caution(Vm *vm, VmRun *run) {
+void vm_disable_speculation(Vm *vm, VmRun *run) {
     (void)vm, (void)run;
     say("caution:%s:%lld", "", 0);
 }
 
-void vm_doom(Vm *vm, VmRun *run, const char *code, const char *message) {
+void vm_kill(Vm *vm, VmRun *run, const char *code, const char *message) {
     (void)vm, (void)run, (void)message;
     say("doom:%s:%lld", code, 0);
 }
@@ -357,9 +357,9 @@ static void test_a_run_given_by_a_lost_reply_is_adopted(void **state) {
     runs_turn(&runs);
     runs_turn(&runs);
     answer("((suspended ) (running ))");
-    runs_adopt(&runs, "a"); // waits here, runs there: the claim was lost
-    runs_adopt(&runs, "b"); // in flight
-    runs_adopt(&runs, "c"); // never heard of
+    runs_recover(&runs, "a"); // waits here, runs there: the claim was lost
+    runs_recover(&runs, "b"); // in flight
+    runs_recover(&runs, "c"); // never heard of
     expect_groups("load 2 a 0 load 2 c 0");
 }
 
@@ -414,23 +414,23 @@ static void copy(void *about, const Batch *gathered) {
     *(Batch **)about = batch_copy(gathered);
 }
 
-static const WatchTaker taker = {NULL, see, take};
+static const TurnTaker taker = {NULL, see, take};
 
 static void test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten(void **state) {
     (void)state;
     claim("(cold a 1 0 b1 0 '')");
     claim("(cold b 2 0 b1 0 '')");
     claim("(cold c 3 0 b1 0 '')");
-    Waiting *a = watch_next(&runs.watch, false);
+    WaitingRun *a = turn_watch_next(&runs.watch, false);
     runs.ready--;
     ((Run *)a)->in_line = false;
-    watch_begin(&runs.watch, a, NULL);
+    turn_watch_begin(&runs.watch, a, NULL);
     int64_t now = clock_ms();
-    assert_false(watch_take(&runs.watch, now, 1000, &taker));
-    assert_true(watch_take(&runs.watch, now + 1000, 1000, &taker));
+    assert_false(turn_watch_take(&runs.watch, now, 1000, &taker));
+    assert_true(turn_watch_take(&runs.watch, now + 1000, 1000, &taker));
     assert_string_equal(taken, "a@1: b@2 c@3");
-    assert_false(watch_take(&runs.watch, now + 2000, 1000, &taker)); // it was told
-    watch_end(&runs.watch);
+    assert_false(turn_watch_take(&runs.watch, now + 2000, 1000, &taker)); // it was told
+    turn_watch_end(&runs.watch);
     assert_true(runs_have_turn(&runs)); // by what this thread knows
     runs_turn(&runs);
     expect_said("begin:a:0 begin:b:0 begin:c:0 forget:0 forget:0");
@@ -446,9 +446,9 @@ static void test_a_run_that_was_taken_away_may_come_again(void **state) {
     claim("(cold a 1 0 b1 0 '')");
     claim("(cold b 2 0 b1 0 '')");
     runs_turn(&runs);
-    watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
-    assert_true(watch_take(&runs.watch, clock_ms(), 0, &taker));
-    watch_end(&runs.watch);
+    turn_watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
+    assert_true(turn_watch_take(&runs.watch, clock_ms(), 0, &taker));
+    turn_watch_end(&runs.watch);
     claim("(cold b 2 0 b1 0 '')");
     assert_int_equal(runs.ready, 1);
     runs_drop_taken(&runs);
@@ -464,10 +464,10 @@ static void test_a_run_that_is_taken_away_while_it_is_loaded_may_come_again(void
     Batch *asked = runs.batch;
     runs.batch = batch_new(0);
     runs_turn(&runs);
-    watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
-    assert_true(watch_take(&runs.watch, clock_ms(), 0, &taker));
+    turn_watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
+    assert_true(turn_watch_take(&runs.watch, clock_ms(), 0, &taker));
     assert_string_equal(taken, "a@1: b@2");
-    watch_end(&runs.watch);
+    turn_watch_end(&runs.watch);
     runs_drop_taken(&runs);
     assert_null(find(&runs, "b"));
     claim("(cold b 2 0 b1 0 '')");
@@ -483,17 +483,17 @@ static void test_what_gathered_before_a_long_turn_is_sent(void **state) {
     (void)state;
     claim("(cold a 1 0 b1 0 '')");
     runs_turn(&runs);
-    watch_begin(&runs.watch, &find(&runs, "a")->place, runs.batch);
+    turn_watch_begin(&runs.watch, &find(&runs, "a")->place, runs.batch);
     Batch *sent = NULL;
-    watch_flush(&runs.watch, clock_ms(), 1000, copy, &sent);
+    turn_watch_flush(&runs.watch, clock_ms(), 1000, copy, &sent);
     assert_null(sent);
-    watch_flush(&runs.watch, clock_ms(), 0, copy, &sent);
+    turn_watch_flush(&runs.watch, clock_ms(), 0, copy, &sent);
     assert_string_equal(unit_groups(sent), "turn 5 a 1 0 effect 7");
     batch_free(sent);
     sent = NULL;
-    watch_flush(&runs.watch, clock_ms(), 0, copy, &sent); // once a turn
+    turn_watch_flush(&runs.watch, clock_ms(), 0, copy, &sent); // once a turn
     assert_null(sent);
-    watch_end(&runs.watch);
+    turn_watch_end(&runs.watch);
     answer("((done))");
 }
 
@@ -538,26 +538,26 @@ static void test_suspects_come_last_and_one_at_a_time(void **state) {
 
 static void test_the_watchdog_condemns_only_what_takes_too_long(void **state) {
     (void)state;
-    Watch *watch = &runs.watch;
-    Waiting run = {.id = "r"};
-    assert_null(watch_condemn(watch, clock_ms(), 0));
-    watch_begin(watch, &run, NULL);
-    assert_null(watch_condemn(watch, clock_ms(), 60000));
-    assert_string_equal(watch_condemn(watch, clock_ms() + 60000, 60000), "r");
-    assert_null(watch_condemn(watch, clock_ms() + 60000, 60000)); // once
+    TurnWatch *watch = &runs.watch;
+    WaitingRun run = {.id = "r"};
+    assert_null(turn_watch_condemn(watch, clock_ms(), 0));
+    turn_watch_begin(watch, &run, NULL);
+    assert_null(turn_watch_condemn(watch, clock_ms(), 60000));
+    assert_string_equal(turn_watch_condemn(watch, clock_ms() + 60000, 60000), "r");
+    assert_null(turn_watch_condemn(watch, clock_ms() + 60000, 60000)); // once
     watch->condemned = false;
-    watch_end(watch);
-    assert_null(watch_condemn(watch, clock_ms() + 60000, 60000));
+    turn_watch_end(watch);
+    assert_null(turn_watch_condemn(watch, clock_ms() + 60000, 60000));
 }
 
 static void test_a_turn_that_comes_on_is_not_condemned(void **state) {
     (void)state;
-    Waiting run = {.id = "r"};
-    watch_begin(&runs.watch, &run, NULL);
+    WaitingRun run = {.id = "r"};
+    turn_watch_begin(&runs.watch, &run, NULL);
     runs.watch.since_ms -= 50000;
-    watch_progress(&runs.watch);
-    assert_null(watch_condemn(&runs.watch, clock_ms(), 50000));
-    watch_end(&runs.watch);
+    turn_watch_progress(&runs.watch);
+    assert_null(turn_watch_condemn(&runs.watch, clock_ms(), 50000));
+    turn_watch_end(&runs.watch);
 }
 
 static int firsts;
@@ -569,19 +569,19 @@ static void on_first(void *about) {
 
 static void test_the_first_turn_after_a_quiet_time_is_told(void **state) {
     (void)state;
-    Waiting run = {.id = "r"};
+    WaitingRun run = {.id = "r"};
     firsts = 0;
     runs.watch.on_first = on_first;
     for (int i = 0; i < 3; i++) {
-        watch_begin(&runs.watch, &run, NULL);
-        watch_end(&runs.watch);
+        turn_watch_begin(&runs.watch, &run, NULL);
+        turn_watch_end(&runs.watch);
     }
     assert_int_equal(firsts, 1);
-    assert_true(watch_look(&runs.watch));  // there were turns
-    assert_false(watch_look(&runs.watch)); // since then there was none
-    watch_begin(&runs.watch, &run, NULL);
-    assert_true(watch_look(&runs.watch));
-    watch_end(&runs.watch);
+    assert_true(turn_watch_look(&runs.watch));  // there were turns
+    assert_false(turn_watch_look(&runs.watch)); // since then there was none
+    turn_watch_begin(&runs.watch, &run, NULL);
+    assert_true(turn_watch_look(&runs.watch));
+    turn_watch_end(&runs.watch);
     assert_int_equal(firsts, 2);
 }
 

@@ -1,29 +1,29 @@
 // One connection that mends itself: each batch is answered exactly once, whatever happens to it.
 #include "redis/store.h"
 
-#include "serve/embedded.h"
+#include "serve/private_redis.h"
 #include "unit.h"
 
 #include <hiredis/hiredis.h>
 
-static Embedded *embedded;
+static PrivateRedis *server;
 static Config config = {.prefix = "unit"};
 static uv_loop_t loop;
 static Store *store;
 
 static int answers, abandoned, connections, losses;
 static char last[512]; // the last answer's first reply, its first words
-static TroubleKind last_trouble;
+static RedisErrorKind last_trouble;
 
 static int start_redis(void **state) {
     (void)state;
-    char fault[EMBEDDED_FAULT_SIZE];
-    return embedded_start(&embedded, NULL, "everysec", &config.redis, fault);
+    char fault[PRIVATE_REDIS_FAULT_SIZE];
+    return private_redis_start(&server, NULL, "everysec", &config.redis, fault);
 }
 
 static int stop_redis(void **state) {
     (void)state;
-    embedded_stop(embedded);
+    private_redis_stop(server);
     return 0;
 }
 
@@ -32,7 +32,8 @@ static void on_connected(void *owner) {
     connections++;
 }
 
-static void on_trouble(void *owner, const Trouble *before, const Trouble *now, const char *why) {
+static void on_error(void *owner, const RedisError *before, const RedisError *now,
+                     const char *why) {
     (void)owner, (void)before, (void)why;
     if (!now) return;
     losses++;
@@ -56,13 +57,13 @@ static int open_store(void **state) {
     answers = abandoned = connections = losses = 0;
     uv_loop_init(&loop);
     store = store_open(&loop, &config,
-                       (StoreEvents){.on_connected = on_connected, .on_trouble = on_trouble});
+                       (StoreEvents){.on_connected = on_connected, .on_error = on_error});
     return 0;
 }
 
 static int close_store(void **state) {
     (void)state;
-    store_fault = NULL;
+    store_inject_fault = NULL;
     store_close(store);
     uv_run(&loop, UV_RUN_DEFAULT);
     return uv_loop_close(&loop);
@@ -114,7 +115,7 @@ static bool cut_once(const char *moment, const char *worker) {
 static void test_a_cut_connection_loses_no_batch_and_answers_none_twice(void **state) {
     (void)state;
     const char *moments[] = {"call", "sent", "reply", "handled"};
-    store_fault = cut_once;
+    store_inject_fault = cut_once;
     for (int i = 0; i < 4; i++) {
         wanted_moment = moments[i];
         for (int k = 0; k < 3; k++) call("registry");
@@ -159,7 +160,7 @@ static void test_where_no_redis_is_that_is_told_once(void **state) {
     run_until(&losses, 1);
     for (int i = 0; i < 6; i++) uv_run(&loop, UV_RUN_ONCE);
     assert_int_equal(losses, 1);
-    assert_int_equal(last_trouble, TROUBLE_UNREACHABLE);
+    assert_int_equal(last_trouble, REDIS_ERROR_UNREACHABLE);
     config.redis.socket = socket;
     run_until(&answers, 1);
 }
@@ -169,7 +170,7 @@ static void test_a_refused_login_is_told_as_such(void **state) {
     redisContext *other = redisConnectUnix(config.redis.socket);
     freeReplyObject(redisCommand(other, "CONFIG SET requirepass sesame"));
     run_until(&losses, 1);
-    assert_int_equal(last_trouble, TROUBLE_LOGIN);
+    assert_int_equal(last_trouble, REDIS_ERROR_LOGIN);
     config.redis.password = "sesame";
     call("registry");
     run_until(&answers, 1);
@@ -182,17 +183,17 @@ static void test_a_database_that_is_not_there_is_told_as_a_refused_login(void **
     (void)state;
     config.redis.db = 99;
     run_until(&losses, 1);
-    assert_int_equal(last_trouble, TROUBLE_LOGIN);
+    assert_int_equal(last_trouble, REDIS_ERROR_LOGIN);
     config.redis.db = 0;
     call("registry");
     run_until(&answers, 1);
 }
 
-static void assert_told(const char *why, TroubleKind kind, const char *wanted) {
-    char text[TROUBLE_TEXT];
-    const Trouble *trouble = trouble_of(why);
+static void assert_told(const char *why, RedisErrorKind kind, const char *wanted) {
+    char text[REDIS_ERROR_TEXT];
+    const RedisError *trouble = redis_error_of(why);
     assert_int_equal(trouble->kind, kind);
-    trouble_text(trouble, why, &config.redis, "weir", text);
+    redis_error_text(trouble, why, &config.redis, "weir", text);
     assert_string_equal(text, wanted);
 }
 
@@ -203,13 +204,13 @@ static void test_what_redis_says_at_the_door_is_told_with_what_to_do(void **stat
         "password is set for the default user. In this mode connections are only accepted "
         "from the loopback interface. If you want to connect from external computers to "
         "Redis you may adopt one of the following solutions: 1) Just disable protected ...",
-        TROUBLE_LOGIN,
+        REDIS_ERROR_LOGIN,
         "DENIED Redis is running in protected mode because protected mode is enabled and no "
         "password is set for the default user; set one (requirepass), and give it to "
         "--redis");
-    assert_told("ERR DB index is out of range", TROUBLE_LOGIN,
+    assert_told("ERR DB index is out of range", REDIS_ERROR_LOGIN,
                 "ERR DB index is out of range; give --redis a database that it has");
-    assert_told("ERR max number of clients reached", TROUBLE_PRESSURE,
+    assert_told("ERR max number of clients reached", REDIS_ERROR_BACKPRESSURE,
                 "ERR max number of clients reached; raise its maxclients");
 }
 
@@ -228,7 +229,7 @@ static void test_a_listener_hears_its_channels_also_after_a_cut(void **state) {
     (void)state;
     const char *channels[] = {"wake:1", "due"};
     StoreEvents events = {.on_connected = on_connected, .on_message = on_message};
-    Store *listener = store_listen(&loop, &config, events, channels, 2);
+    Store *listener = store_subscribe(&loop, &config, events, channels, 2);
     redisContext *other = redisConnectUnix(config.redis.socket);
     run_until(&connections, 2); // the store's and the listener's
     freeReplyObject(redisCommand(other, "PUBLISH unit:{0}:due 17"));

@@ -328,8 +328,8 @@ static void test_a_long_call_of_c_does_not_fail_its_run(void **state) {
 static void test_a_doomed_run_ends_so(void **state) {
     (void)state;
     VmRun *run = begin("return 1");
-    vm_doom(vm, run, "lost", "too many deaths");
-    assert_turn_says(run, "too many deaths");
+    vm_kill(vm, run, "lost", "too many crashes");
+    assert_turn_says(run, "too many crashes");
     vm_forget(vm, run);
 }
 

@@ -1,5 +1,5 @@
 ---@meta weir.native.tester
--- What `weir test` gets from C (host/cli/tester.c).
+-- What `weir test` gets from C (host/cli/test_command.c).
 
 local tester = {}
 

@@ -1,4 +1,4 @@
-#include "cli/fault.h"
+#include "cli/cli_error.h"
 
 #include "base/address.h"
 #include "base/text.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-int fault_raise(lua_State *L, int status, const char *format, ...) {
+int cli_error_raise(lua_State *L, int status, const char *format, ...) {
     char message[2048];
     va_list values;
     va_start(values, format);
@@ -32,7 +32,7 @@ static bool is_fault(lua_State *L, int index) {
 }
 
 // Where it came from is of interest only for a fault of weir's own.
-int fault_explain(lua_State *L) {
+int cli_error_explain(lua_State *L) {
     if (is_fault(L, 1)) return 1;
     luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
     return 1;
@@ -45,7 +45,7 @@ static void report(const char *message, size_t size) {
     free(plain);
 }
 
-int fault_report(lua_State *L) {
+int cli_error_report(lua_State *L) {
     bool fault = is_fault(L, -1);
     if (fault) lua_getfield(L, -1, "message");
     size_t size;

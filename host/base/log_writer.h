@@ -1,25 +1,25 @@
-// writer: writes to stderr from a thread of its own, so that a pipe whose reader sleeps, or a
+// log_writer: writes to stderr from a thread of its own, so that a pipe whose reader sleeps, or a
 // terminal that stands still, stops no worker and no heartbeat.
 //
 // A line is written with a single write(2), so lines never mix with those of other processes.
-#ifndef WEIR_WRITER_H
-#define WEIR_WRITER_H
+#ifndef WEIR_LOG_WRITER_H
+#define WEIR_LOG_WRITER_H
 
 #include <stddef.h>
 
 // From here on the thread writes; it is started by the first line. Until then, and where it cannot
 // be started, the caller writes. What does not fit in the queue, 1 MiB, is left out and counted;
 // once there is room, `tell` makes a line that says so, to be freed.
-void writer_open(char *(*tell)(size_t left_out));
+void log_writer_open(char *(*tell)(size_t left_out));
 
 // Whole lines.
-void writer_put(const char *lines, size_t size);
+void log_writer_put(const char *lines, size_t size);
 
 // The block at the foot of the terminal: see log_foot. Returns once it is drawn, or when nothing
 // could be written for a second.
-void writer_foot(const char *text);
+void log_writer_foot(const char *text);
 
 // Returns once all is written, or when nothing could be written for a second.
-void writer_flush(void);
+void log_writer_flush(void);
 
 #endif

@@ -1,9 +1,9 @@
-// tester: see tester.h. Everything C owns is in coverage.c and rerun.c, never in a local across a
-// call that may raise.
-#include "cli/tester.h"
+// test_command: see test_command.h. Everything C owns is in coverage.c and test_watch.c, never in a
+// local across a call that may raise.
+#include "cli/test_command.h"
 #include "base/xmalloc.h"
 #include "cli/coverage.h"
-#include "cli/rerun.h"
+#include "cli/test_watch.h"
 #include "lua/vm.h"
 
 #include <lauxlib.h>
@@ -15,8 +15,8 @@
 
 static int open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"cover", coverage_begin},  {"covered", coverage_lines}, {"watch", rerun_watch},
-        {"changes", rerun_changes}, {"spawn", rerun_spawn},      {NULL, NULL},
+        {"cover", coverage_begin},       {"covered", coverage_lines}, {"watch", test_watch_folders},
+        {"changes", test_watch_changes}, {"spawn", test_watch_spawn}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
@@ -34,7 +34,7 @@ static void push_options(lua_State *L, const Config *config) {
 static int run_in_lua(lua_State *L) {
     const Config *config = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    vm_furnish(L, config);
+    vm_install_modules(L, config);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, open_module);
     lua_setfield(L, -2, "weir.native.tester");
@@ -53,10 +53,10 @@ static int explain(lua_State *L) {
     return 1;
 }
 
-int tester_run(const Config *config) {
+int test_command_run(const Config *config) {
     lua_State *L = luaL_newstate();
     if (!L) abort();
-    rerun_open(config->words, LEDGER);
+    test_watch_open(config->words, LEDGER);
     lua_pushcfunction(L, explain);
     lua_pushcfunction(L, run_in_lua);
     lua_pushlightuserdata(L, (void *)config);
@@ -64,7 +64,7 @@ int tester_run(const Config *config) {
     if (raised) fprintf(stderr, "weir: %s\n", lua_tostring(L, -1));
     int status = raised ? EX_SOFTWARE : (int)lua_tointeger(L, -1);
     lua_close(L);
-    rerun_close();
+    test_watch_close();
     coverage_end();
     return status;
 }

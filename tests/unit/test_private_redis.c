@@ -1,6 +1,6 @@
 // The private redis-server: it answers when it was started, keeps what it should, and never stays
 // behind.
-#include "serve/embedded.h"
+#include "serve/private_redis.h"
 #include "serve/supervisor.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 static char folder[64], kept[80];
-static char fault[EMBEDDED_FAULT_SIZE];
+static char fault[PRIVATE_REDIS_FAULT_SIZE];
 
 static int make_folder(void **state) {
     (void)state;
@@ -64,13 +64,13 @@ static void forget(RedisAddress *address) {
 
 static void test_a_temporary_server_leaves_nothing(void **state) {
     (void)state;
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
     struct stat status;
-    assert_int_equal(embedded_start(&embedded, NULL, "everysec", &address, fault), 0);
+    assert_int_equal(private_redis_start(&server, NULL, "everysec", &address, fault), 0);
     assert_answers(&address, "CONFIG GET appendfsync\r\n",
                    "*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec");
-    embedded_stop(embedded);
+    private_redis_stop(server);
     assert_int_equal(stat(address.socket, &status), -1);
     *strrchr((char *)address.socket, '/') = '\0';
     assert_int_equal(stat(address.socket, &status), -1);
@@ -79,29 +79,29 @@ static void test_a_temporary_server_leaves_nothing(void **state) {
 
 static void test_a_folder_keeps_its_data(void **state) {
     (void)state;
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
-    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), 0);
+    assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), 0);
     assert_answers(&address, "SET a 5\r\n", "+OK");
-    embedded_stop(embedded);
+    private_redis_stop(server);
     forget(&address);
-    assert_int_equal(embedded_start(&embedded, kept, "always", &address, fault), 0);
+    assert_int_equal(private_redis_start(&server, kept, "always", &address, fault), 0);
     assert_answers(&address, "GET a\r\n", "$1\r\n5");
-    embedded_stop(embedded);
+    private_redis_stop(server);
     forget(&address);
 }
 
 static void test_a_folder_has_one_server(void **state) {
     (void)state;
-    Embedded *first, *second;
+    PrivateRedis *first, *second;
     RedisAddress address, none;
-    assert_int_equal(embedded_start(&first, kept, "everysec", &address, fault), 0);
-    assert_int_equal(embedded_start(&second, kept, "everysec", &none, fault), UV_EBUSY);
+    assert_int_equal(private_redis_start(&first, kept, "everysec", &address, fault), 0);
+    assert_int_equal(private_redis_start(&second, kept, "everysec", &none, fault), UV_EBUSY);
     char said[256];
     snprintf(said, sizeof said, "weir dev is running here already (pid %d, %s)", getpid(), kept);
     assert_string_equal(fault, said);
     assert_null(second);
-    embedded_stop(first);
+    private_redis_stop(first);
     forget(&address);
 }
 
@@ -111,25 +111,25 @@ static void test_a_long_path_has_its_socket_elsewhere(void **state) {
     int length = snprintf(path, sizeof path, "%s/", folder);
     memset(path + length, 'x', 100);
     path[length + 100] = '\0';
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
-    assert_int_equal(embedded_start(&embedded, path, "everysec", &address, fault), 0);
+    assert_int_equal(private_redis_start(&server, path, "everysec", &address, fault), 0);
     assert_true(strlen(address.socket) < 108);
     assert_answers(&address, "PING\r\n", "+PONG");
-    embedded_stop(embedded);
+    private_redis_stop(server);
     forget(&address);
 }
 
 // Killed as it cannot catch: the server goes all the same, and the folder can be had again.
 static void test_it_dies_with_its_parent(void **state) {
     (void)state;
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
     int ready[2];
     assert_int_equal(pipe(ready), 0);
     pid_t parent = fork();
     if (parent == 0) {
-        bool started = embedded_start(&embedded, kept, "everysec", &address, fault) == 0;
+        bool started = private_redis_start(&server, kept, "everysec", &address, fault) == 0;
         if (write(ready[1], &started, sizeof started) < 0) _exit(1);
         for (;;) pause();
     }
@@ -138,8 +138,8 @@ static void test_it_dies_with_its_parent(void **state) {
     assert_true(started);
     kill(parent, SIGKILL);
     waitpid(parent, NULL, 0);
-    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), 0);
-    embedded_stop(embedded);
+    assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), 0);
+    private_redis_stop(server);
     forget(&address);
     close(ready[0]);
     close(ready[1]);
@@ -150,22 +150,22 @@ static void test_a_missing_server_is_named(void **state) {
     char path[4096];
     snprintf(path, sizeof path, "%s", getenv("PATH"));
     setenv("PATH", folder, 1);
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
-    assert_int_equal(embedded_start(&embedded, NULL, "everysec", &address, fault), UV_ENOENT);
+    assert_int_equal(private_redis_start(&server, NULL, "everysec", &address, fault), UV_ENOENT);
     assert_string_equal(fault, "there is no redis-server: apt-get install redis-server");
     setenv("PATH", path, 1);
 }
 
 // As another user may have put it there.
 static void assert_refuses(const char *why) {
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
     char said[256];
     snprintf(said, sizeof said, why, kept);
-    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), UV_EACCES);
+    assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), UV_EACCES);
     assert_string_equal(fault, said);
-    assert_null(embedded);
+    assert_null(server);
 }
 
 static void test_a_folder_of_others_is_refused(void **state) {
@@ -186,7 +186,7 @@ static void test_a_file_that_is_a_link_is_refused(void **state) {
     char victim[128], path[128], text[16] = "";
     snprintf(victim, sizeof victim, "%s/victim", folder);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        Embedded *embedded;
+        PrivateRedis *server;
         RedisAddress address;
         FILE *file = fopen(victim, "w+");
         assert_non_null(file);
@@ -194,7 +194,7 @@ static void test_a_file_that_is_a_link_is_refused(void **state) {
         snprintf(path, sizeof path, "%s/%s", kept, names[i]);
         mkdir(kept, 0700);
         assert_int_equal(symlink(victim, path), 0);
-        assert_true(embedded_start(&embedded, kept, "everysec", &address, fault) < 0);
+        assert_true(private_redis_start(&server, kept, "everysec", &address, fault) < 0);
         rewind(file);
         assert_non_null(fgets(text, sizeof text, file));
         assert_string_equal(text, "precious");
@@ -206,13 +206,13 @@ static void test_a_file_that_is_a_link_is_refused(void **state) {
 // Also where the folder was there, copied or unpacked, with another mode.
 static void test_nobody_else_may_read_the_data(void **state) {
     (void)state;
-    Embedded *embedded;
+    PrivateRedis *server;
     RedisAddress address;
     struct stat about;
     char path[128];
     mode_t before = umask(0);
     assert_int_equal(mkdir(kept, 0755), 0);
-    assert_int_equal(embedded_start(&embedded, kept, "everysec", &address, fault), 0);
+    assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), 0);
     umask(before);
     const char *const names[] = {"", "lock", "url", "redis.log", "appendonlydir"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -220,7 +220,7 @@ static void test_nobody_else_may_read_the_data(void **state) {
         assert_int_equal(stat(path, &about), 0);
         assert_int_equal(about.st_mode & 077, 0);
     }
-    embedded_stop(embedded);
+    private_redis_stop(server);
     forget(&address);
 }
 

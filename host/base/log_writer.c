@@ -1,7 +1,7 @@
-// writer: see writer.h for what it promises.
+// log_writer: see log_writer.h for what it promises.
 //
 // The lock is held only to copy, never during a write.
-#include "base/writer.h"
+#include "base/log_writer.h"
 
 #include "base/xmalloc.h"
 
@@ -190,12 +190,12 @@ static void wait_written(void) {
 
 // ---- its callers --------------------------------------------------------------------------------
 
-void writer_open(char *(*tell)(size_t left_out)) {
+void log_writer_open(char *(*tell)(size_t left_out)) {
     tell_left_out = tell;
     mode = THREAD_WANTED;
 }
 
-void writer_put(const char *lines, size_t size) {
+void log_writer_put(const char *lines, size_t size) {
     pthread_mutex_lock(&lock);
     size_t waiting = queue.size + writing;
     if (waiting > 0 && waiting + size > QUEUE_BYTES) {
@@ -207,7 +207,7 @@ void writer_put(const char *lines, size_t size) {
     pthread_mutex_unlock(&lock);
 }
 
-void writer_foot(const char *text) {
+void log_writer_foot(const char *text) {
     pthread_mutex_lock(&lock);
     if (text) {
         free(foot);
@@ -222,7 +222,7 @@ void writer_foot(const char *text) {
     pthread_mutex_unlock(&lock);
 }
 
-void writer_flush(void) {
+void log_writer_flush(void) {
     pthread_mutex_lock(&lock);
     wait_written();
     pthread_mutex_unlock(&lock);

@@ -1,24 +1,24 @@
-// embedded: a redis-server of this process' own, on a unix socket.
+// private_redis: a redis-server of this process' own, on a unix socket.
 //
 // It dies with its parent, whatever kills that. Without a folder its data is in a temporary one and
 // goes with it; with one (`weir dev`) the data stays, and one folder has one such server at a time.
-#ifndef WEIR_EMBEDDED_H
-#define WEIR_EMBEDDED_H
+#ifndef WEIR_PRIVATE_REDIS_H
+#define WEIR_PRIVATE_REDIS_H
 
 #include "base/address.h"
 
-typedef struct Embedded Embedded;
+typedef struct PrivateRedis PrivateRedis;
 
-enum { EMBEDDED_FAULT_SIZE = 512 };
+enum { PRIVATE_REDIS_FAULT_SIZE = 512 };
 
 // Returns when the server answers: 0 and its address, or a negative libuv code with one sentence in
 // `fault` (UV_EBUSY: another process has the folder). `durability` is always, everysec or none.
 // Call it from the main thread, before any other starts: the server dies with the thread that
 // called.
-int embedded_start(Embedded **embedded, const char *folder, const char *durability,
-                   RedisAddress *address, char fault[EMBEDDED_FAULT_SIZE]);
+int private_redis_start(PrivateRedis **embedded, const char *folder, const char *durability,
+                        RedisAddress *address, char fault[PRIVATE_REDIS_FAULT_SIZE]);
 
 // Stops the server and waits for its end. NULL is nothing to stop.
-void embedded_stop(Embedded *embedded);
+void private_redis_stop(PrivateRedis *embedded);
 
 #endif

@@ -1,5 +1,6 @@
-// folder: looks at the folder that was opened, not at its name, which may stand for another soon.
-#include "base/folder.h"
+// private_folder: looks at the folder that was opened, not at its name, which may stand for another
+// soon.
+#include "base/private_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,18 +11,18 @@
 #include <unistd.h>
 #include <uv.h>
 
-static void say_owner(const char *path, uid_t owner, char fault[FOLDER_FAULT_SIZE]) {
+static void say_owner(const char *path, uid_t owner, char fault[PRIVATE_FOLDER_FAULT_SIZE]) {
     const struct passwd *user = getpwuid(owner);
     if (user)
-        snprintf(fault, FOLDER_FAULT_SIZE, "%s belongs to user %s", path, user->pw_name);
+        snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE, "%s belongs to user %s", path, user->pw_name);
     else
-        snprintf(fault, FOLDER_FAULT_SIZE, "%s belongs to user %u", path, owner);
+        snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE, "%s belongs to user %u", path, owner);
 }
 
-static bool is_trusted(int folder, const char *path, char fault[FOLDER_FAULT_SIZE]) {
+static bool is_trusted(int folder, const char *path, char fault[PRIVATE_FOLDER_FAULT_SIZE]) {
     struct stat about;
     if (fstat(folder, &about) < 0) {
-        snprintf(fault, FOLDER_FAULT_SIZE, "cannot read %s: %s", path, uv_strerror(-errno));
+        snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE, "cannot read %s: %s", path, uv_strerror(-errno));
         return false;
     }
     if (about.st_uid != geteuid()) {
@@ -29,20 +30,20 @@ static bool is_trusted(int folder, const char *path, char fault[FOLDER_FAULT_SIZ
         return false;
     }
     if (about.st_mode & (S_IWGRP | S_IWOTH)) {
-        snprintf(fault, FOLDER_FAULT_SIZE,
+        snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE,
                  "others may write to %s: look at what it holds, then chmod 700 it", path);
         return false;
     }
     return true;
 }
 
-int folder_open(const char *path, char fault[FOLDER_FAULT_SIZE]) {
+int private_folder_open(const char *path, char fault[PRIVATE_FOLDER_FAULT_SIZE]) {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) {
         int status = -errno;
         bool other = status == UV_ENOTDIR || status == UV_ELOOP; // so the kernel calls a link
-        snprintf(fault, FOLDER_FAULT_SIZE, other ? "%s is no folder, or a link to one" : "%s: %s",
-                 path, uv_strerror(status));
+        snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE,
+                 other ? "%s is no folder, or a link to one" : "%s: %s", path, uv_strerror(status));
         return other ? UV_EACCES : status;
     }
     if (is_trusted(folder, path, fault)) return folder;
@@ -50,7 +51,7 @@ int folder_open(const char *path, char fault[FOLDER_FAULT_SIZE]) {
     return UV_EACCES;
 }
 
-int folder_file(int folder, const char *name, int flags) {
+int private_folder_file(int folder, const char *name, int flags) {
     int file = openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
     return file < 0 ? -errno : file;
 }

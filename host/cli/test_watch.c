@@ -1,5 +1,5 @@
-// rerun: see rerun.h. All that is owned is in `rerun`, so nothing leaks when Lua raises.
-#include "cli/rerun.h"
+// test_watch: see test_watch.h. All that is owned is in `rerun`, so nothing leaks when Lua raises.
+#include "cli/test_watch.h"
 #include "base/xmalloc.h"
 
 #include <lauxlib.h>
@@ -116,7 +116,7 @@ static void open_loop(void) {
 
 // ---- what Lua calls -----------------------------------------------------------------------------
 
-int rerun_watch(lua_State *L) {
+int test_watch_folders(lua_State *L) {
     open_loop();
     luaL_checktype(L, 1, LUA_TTABLE);
     Folder *before = rerun.folders;
@@ -136,7 +136,7 @@ int rerun_watch(lua_State *L) {
                       full);
 }
 
-int rerun_changes(lua_State *L) {
+int test_watch_changes(lua_State *L) {
     open_loop();
     while (!rerun.interrupted && !(rerun.count && rerun.settled)) uv_run(&rerun.loop, UV_RUN_ONCE);
     if (rerun.interrupted) return 0;
@@ -155,7 +155,7 @@ static void on_exited(uv_process_t *child, int64_t status, int number) {
     uv_close((uv_handle_t *)child, NULL);
 }
 
-int rerun_spawn(lua_State *L) {
+int test_watch_spawn(lua_State *L) {
     open_loop();
     uv_stdio_container_t stdio[3];
     for (int i = 0; i < 3; i++)
@@ -182,14 +182,14 @@ int rerun_spawn(lua_State *L) {
 
 // ---- open and close -----------------------------------------------------------------------------
 
-void rerun_open(char **words, const char *variable) {
+void test_watch_open(char **words, const char *variable) {
     size_t size = sizeof rerun.cwd;
     rerun.words = words;
     rerun.variable = variable;
     if (uv_cwd(rerun.cwd, &size) < 0) strcpy(rerun.cwd, ".");
 }
 
-void rerun_close(void) {
+void test_watch_close(void) {
     if (!rerun.open) return;
     close_folders(rerun.folders);
     rerun.folders = NULL;

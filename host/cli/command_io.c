@@ -1,9 +1,9 @@
-#include "cli/console.h"
+#include "cli/command_io.h"
 
 #include "base/log.h"
 #include "base/xmalloc.h"
-#include "cli/fault.h"
-#include "cli/wait.h"
+#include "cli/cli_error.h"
+#include "cli/interrupts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,104 +18,104 @@
 
 enum { STATUS_UNREAD = 141, INPUT_BYTES = 64 * 1024 };
 
-static Console *console_of(lua_State *L) {
+static CommandIo *io_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
 // ---- files --------------------------------------------------------------------------------------
 
 static int read_bundle(lua_State *L) {
-    Console *console = console_of(L);
+    CommandIo *io = io_of(L);
     char fault[BUNDLE_FAULT_SIZE];
-    if (bundle_read(luaL_checkstring(L, 1), &console->bundle, fault) < 0) {
-        bundle_free(&console->bundle);
-        return fault_raise(L, EX_NOINPUT, "%s", fault);
+    if (bundle_read(luaL_checkstring(L, 1), &io->bundle, fault) < 0) {
+        bundle_free(&io->bundle);
+        return cli_error_raise(L, EX_NOINPUT, "%s", fault);
     }
-    lua_createtable(L, 0, (int)console->bundle.count);
-    for (size_t i = 0; i < console->bundle.count; i++) {
-        const Source *source = &console->bundle.sources[i];
+    lua_createtable(L, 0, (int)io->bundle.count);
+    for (size_t i = 0; i < io->bundle.count; i++) {
+        const Source *source = &io->bundle.sources[i];
         lua_pushlstring(L, source->text, source->size);
         lua_setfield(L, -2, source->path);
     }
-    bundle_free(&console->bundle);
+    bundle_free(&io->bundle);
     return 1;
 }
 
-static void close_file(Console *console) {
-    if (console->file && console->file != stdin) fclose(console->file);
-    console->file = NULL;
+static void close_file(CommandIo *io) {
+    if (io->file && io->file != stdin) fclose(io->file);
+    io->file = NULL;
 }
 
 // What the `weir dev` of this Redis has read, a line for each folder: see main.c.
-static FILE *open_folders(const Console *console) {
+static FILE *open_folders(const CommandIo *io) {
     RedisAddress address = {0};
-    char fault[FOLDER_FAULT_SIZE];
-    if (address_find(&address, fault) < 0 || strcmp(address.url, console->redis->url) != 0)
-        return NULL;
-    int kept = address_kept(fault), file = kept < 0 ? kept : folder_file(kept, "folders", O_RDONLY);
+    char fault[PRIVATE_FOLDER_FAULT_SIZE];
+    if (address_find(&address, fault) < 0 || strcmp(address.url, io->redis->url) != 0) return NULL;
+    int kept = address_kept(fault),
+        file = kept < 0 ? kept : private_folder_file(kept, "folders", O_RDONLY);
     if (kept >= 0) close(kept);
     return file < 0 ? NULL : fdopen(file, "r");
 }
 
 // The folders that have changed since: a list of their paths.
 static int changed_folders(lua_State *L) {
-    Console *console = console_of(L);
+    CommandIo *io = io_of(L);
     char line[PATH_MAX + 32], fault[BUNDLE_FAULT_SIZE];
     lua_newtable(L);
-    console->file = open_folders(console);
-    while (console->file && fgets(line, sizeof line, console->file)) {
+    io->file = open_folders(io);
+    while (io->file && fgets(line, sizeof line, io->file)) {
         char *folder;
         uint64_t digest = strtoull(line, &folder, 16);
         if (*folder++ != ' ') continue;
         folder[strcspn(folder, "\n")] = '\0';
-        bool same = bundle_read(folder, &console->bundle, fault) == 0 &&
-                    bundle_digest(&console->bundle) == digest;
-        bundle_free(&console->bundle);
+        bool same =
+            bundle_read(folder, &io->bundle, fault) == 0 && bundle_digest(&io->bundle) == digest;
+        bundle_free(&io->bundle);
         if (same) continue;
         lua_pushstring(L, folder);
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     }
-    close_file(console);
+    close_file(io);
     return 1;
 }
 
 static int read_text(lua_State *L) {
-    Console *console = console_of(L);
+    CommandIo *io = io_of(L);
     const char *path = luaL_checkstring(L, 1);
-    console->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (!console->file)
-        return fault_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+    io->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (!io->file)
+        return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
     luaL_Buffer text;
     luaL_buffinit(L, &text);
     size_t size;
     do {
-        size = fread(luaL_prepbuffer(&text), 1, LUAL_BUFFERSIZE, console->file);
+        size = fread(luaL_prepbuffer(&text), 1, LUAL_BUFFERSIZE, io->file);
         luaL_addsize(&text, size);
     } while (size == LUAL_BUFFERSIZE);
-    int fault = ferror(console->file) ? errno : 0;
-    close_file(console);
-    if (fault) return fault_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(fault));
+    int fault = ferror(io->file) ? errno : 0;
+    close_file(io);
+    if (fault) return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(fault));
     luaL_pushresult(&text);
     return 1;
 }
 
-static void close_input(Console *console) {
-    if (console->input > STDERR_FILENO) close(console->input);
-    console->input = -1;
+static void close_input(CommandIo *io) {
+    if (io->input > STDERR_FILENO) close(io->input);
+    io->input = -1;
 }
 
 // Opens what `more` reads. Its size, when it is a file that can be read a second time.
 static int open_input(lua_State *L) {
-    Console *console = console_of(L);
+    CommandIo *io = io_of(L);
     const char *path = luaL_checkstring(L, 1);
     bool is_stdin = strcmp(path, "-") == 0;
-    close_input(console);
-    console->input = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    close_input(io);
+    io->input = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
-    if (console->input < 0 || fstat(console->input, &about) < 0)
-        return fault_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+    if (io->input < 0 || fstat(io->input, &about) < 0)
+        return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
     if (S_ISDIR(about.st_mode))
-        return fault_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(EISDIR));
+        return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(EISDIR));
     if (is_stdin || !S_ISREG(about.st_mode)) return 0;
     lua_pushinteger(L, about.st_size);
     return 1;
@@ -123,14 +123,14 @@ static int open_input(lua_State *L) {
 
 // What there is to read, some of it; nothing at its end.
 static int read_more(lua_State *L) {
-    Console *console = console_of(L);
+    CommandIo *io = io_of(L);
     char bytes[INPUT_BYTES];
     ssize_t size;
     do {
-        wait_readable(L, console->input, -1);
-        size = read(console->input, bytes, sizeof bytes);
+        interrupts_wait_readable(L, io->input, -1);
+        size = read(io->input, bytes, sizeof bytes);
     } while (size < 0 && (errno == EINTR || errno == EAGAIN));
-    if (size < 0) return fault_raise(L, EX_NOINPUT, "cannot read on: %s", strerror(errno));
+    if (size < 0) return cli_error_raise(L, EX_NOINPUT, "cannot read on: %s", strerror(errno));
     if (size == 0) return 0;
     lua_pushlstring(L, bytes, (size_t)size);
     return 1;
@@ -150,8 +150,8 @@ static int write_text(lua_State *L) {
             continue;
         }
         // whoever reads has had enough (weir show RUN | head): nothing to tell anybody
-        if (written < 0 && errno == EPIPE) return fault_raise(L, STATUS_UNREAD, "%s", "");
-        if (written < 0) return fault_raise(L, EX_IOERR, "cannot write: %s", strerror(errno));
+        if (written < 0 && errno == EPIPE) return cli_error_raise(L, STATUS_UNREAD, "%s", "");
+        if (written < 0) return cli_error_raise(L, EX_IOERR, "cannot write: %s", strerror(errno));
         text += written;
         size -= (size_t)written;
     }
@@ -187,7 +187,7 @@ static int show(lua_State *L) {
     return 0;
 }
 
-const luaL_Reg console_functions[] = {
+const luaL_Reg command_io_functions[] = {
     {"bundle", read_bundle},
     {"read", read_text},
     {"open", open_input},
@@ -201,12 +201,12 @@ const luaL_Reg console_functions[] = {
     {NULL, NULL},
 };
 
-void console_open(Console *console, const RedisAddress *redis) {
-    *console = (Console){.redis = redis, .input = -1};
+void command_io_open(CommandIo *io, const RedisAddress *redis) {
+    *io = (CommandIo){.redis = redis, .input = -1};
 }
 
-void console_close(Console *console) {
-    bundle_free(&console->bundle);
-    close_file(console);
-    close_input(console);
+void command_io_close(CommandIo *io) {
+    bundle_free(&io->bundle);
+    close_file(io);
+    close_input(io);
 }

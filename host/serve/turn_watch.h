@@ -1,11 +1,12 @@
-// watch: which runs wait for their turn on a worker and which one has it, for other threads to see.
+// turn_watch: which runs wait for their turn on a worker and which one has it, for other threads to
+// see.
 //
 // A worker's thread cannot speak for itself while it is in Lua. So the main thread looks here: it
 // takes away runs that wait behind a long turn, tells Redis which run has the turn, and condemns a
 // turn that does not end. The worker's thread owns the runs; it adds, takes and frees them under
 // the lock of the watch.
-#ifndef WEIR_WATCH_H
-#define WEIR_WATCH_H
+#ifndef WEIR_TURN_WATCH_H
+#define WEIR_TURN_WATCH_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,9 +14,9 @@
 #include <stdint.h>
 
 // The part of a run that other threads may read. Its owner embeds it.
-typedef struct Waiting Waiting;
-struct Waiting {
-    Waiting *prev, *next;
+typedef struct WaitingRun WaitingRun;
+struct WaitingRun {
+    WaitingRun *prev, *next;
     const char *id;
     int64_t turn; // the number of the turn that it waits for
     bool ready;   // it may have it now
@@ -25,8 +26,8 @@ struct Waiting {
 
 typedef struct {
     pthread_mutex_t lock;
-    Waiting *waiting;             // for their turn, first come first
-    Waiting *taken;               // taken away, until the worker forgets them
+    WaitingRun *waiting;          // for their turn, first come first
+    WaitingRun *taken;            // taken away, until the worker forgets them
     const struct Batch *gathered; // what other runs have said and was not sent yet, or NULL
     const char *id;               // the run whose turn it is, NULL: none
     int64_t turn;                 // its number
@@ -40,41 +41,41 @@ typedef struct {
     bool condemned;           // it never ends its turn
     void (*on_first)(void *about); // a turn begins that the main thread does not watch; may be NULL
     void *about;
-} Watch;
+} TurnWatch;
 
-void watch_open(Watch *watch);
-void watch_close(Watch *watch);
+void turn_watch_open(TurnWatch *watch);
+void turn_watch_close(TurnWatch *watch);
 
 // ---- for the worker's thread
 
 // The run waits for its turn; it may have it now, behind all others; it does not wait any more,
 // also when it was taken.
-void watch_add(Watch *watch, Waiting *run);
-void watch_ready(Watch *watch, Waiting *run, bool last);
-void watch_remove(Watch *watch, Waiting *run);
+void turn_watch_add(TurnWatch *watch, WaitingRun *run);
+void turn_watch_ready(TurnWatch *watch, WaitingRun *run, bool last);
+void turn_watch_remove(TurnWatch *watch, WaitingRun *run);
 // Takes out the ready run that is next; with `suspects`, also one of those that come last. Or NULL.
-Waiting *watch_next(Watch *watch, bool suspects);
+WaitingRun *turn_watch_next(TurnWatch *watch, bool suspects);
 // A run that the main thread has taken away, or NULL.
-Waiting *watch_taken(Watch *watch);
+WaitingRun *turn_watch_taken(TurnWatch *watch);
 // Until the turn ends nothing is added to `gathered`.
-void watch_begin(Watch *watch, const Waiting *run, const struct Batch *gathered);
+void turn_watch_begin(TurnWatch *watch, const WaitingRun *run, const struct Batch *gathered);
 // Does not return when the turn was condemned: the process is about to abort.
-void watch_end(Watch *watch);
-// The turn has come on: the time that it may take counts anew. `watch` is a Watch.
-void watch_progress(void *watch);
+void turn_watch_end(TurnWatch *watch);
+// The turn has come on: the time that it may take counts anew. `watch` is a TurnWatch.
+void turn_watch_progress(void *watch);
 
 // ---- for the main thread
 
 // Whether Lua runs.
-bool watch_has_turn(Watch *watch);
+bool turn_watch_has_turn(TurnWatch *watch);
 
 // Whether a turn was under way since the last look. If not, `on_first` tells of the next one.
-bool watch_look(Watch *watch);
+bool turn_watch_look(TurnWatch *watch);
 
 // When the turn has lasted for `limit_ms`: calls `send`, once, with what has gathered before it, if
 // anything has. Under the lock. The worker will send it, too.
-void watch_flush(Watch *watch, int64_t now_ms, int64_t limit_ms,
-                 void (*send)(void *about, const struct Batch *gathered), void *about);
+void turn_watch_flush(TurnWatch *watch, int64_t now_ms, int64_t limit_ms,
+                      void (*send)(void *about, const struct Batch *gathered), void *about);
 
 // When the turn has lasted for `limit_ms`, and this was not told yet: calls `see` with the run that
 // has it and for how long, then `take` for each run that waits, which is thereby taken away. Both
@@ -83,11 +84,11 @@ typedef struct {
     void *about;
     void (*see)(void *about, const char *id, int64_t turn, int64_t turn_ms);
     void (*take)(void *about, const char *id, int64_t turn);
-} WatchTaker;
-bool watch_take(Watch *watch, int64_t now_ms, int64_t limit_ms, const WatchTaker *taker);
+} TurnTaker;
+bool turn_watch_take(TurnWatch *watch, int64_t now_ms, int64_t limit_ms, const TurnTaker *taker);
 
 // The run whose turn has taken longer than `limit_ms` without coming on, or NULL. Its worker stops
 // for good at the end of that turn, so the id stays valid: the caller must abort.
-const char *watch_condemn(Watch *watch, int64_t now_ms, int64_t limit_ms);
+const char *turn_watch_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms);
 
 #endif

@@ -1,6 +1,7 @@
-#include "cli/wait.h"
+#include "cli/interrupts.h"
 
-#include "cli/fault.h"
+#include "base/clock.h"
+#include "cli/cli_error.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,11 +9,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <uv.h>
 
 enum { STATUS_INTERRUPTED = 130 };
 
-static int interruption; // an eventfd, readable from wait_interrupt on
+static int interruption; // an eventfd, readable from interrupts_trigger on
 
 static void open_interruption(void) {
     interruption = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -25,7 +25,7 @@ static int interruption_descriptor(void) {
     return interruption;
 }
 
-void wait_interrupt(void) {
+void interrupts_trigger(void) {
     eventfd_write(interruption_descriptor(), 1);
 }
 
@@ -55,26 +55,22 @@ static int pause_for(lua_State *L) {
     return 1;
 }
 
-bool wait_readable(lua_State *L, int descriptor, int64_t timeout_ms) {
+bool interrupts_wait_readable(lua_State *L, int descriptor, int64_t timeout_ms) {
     struct pollfd waits[] = {{.fd = interruption_descriptor(), .events = POLLIN},
                              {.fd = descriptor, .events = POLLIN}};
     int ready;
     do ready = poll(waits, 2, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
     while (ready < 0 && errno == EINTR);
-    if (waits[0].revents) fault_raise(L, STATUS_INTERRUPTED, "interrupted");
+    if (waits[0].revents) cli_error_raise(L, STATUS_INTERRUPTED, "interrupted");
     return ready > 0;
 }
 
-int64_t wait_clock_ms(void) {
-    return (int64_t)(uv_hrtime() / 1000000);
-}
-
 static int monotonic_ms(lua_State *L) {
-    lua_pushinteger(L, wait_clock_ms());
+    lua_pushinteger(L, clock_ms());
     return 1;
 }
 
-const luaL_Reg wait_functions[] = {
+const luaL_Reg interrupts_functions[] = {
     {"pause", pause_for},
     {"heed_interrupts", heed_interrupts},
     {"now_ms", monotonic_ms},

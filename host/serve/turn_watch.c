@@ -1,29 +1,29 @@
-// watch: see watch.h for what it promises.
-#include "serve/watch.h"
+// turn_watch: see turn_watch.h for what it promises.
+#include "serve/turn_watch.h"
 
 #include "base/clock.h"
 
 #include <unistd.h>
 #include <utlist.h>
 
-void watch_open(Watch *watch) {
-    *watch = (Watch){.unwatched = true};
+void turn_watch_open(TurnWatch *watch) {
+    *watch = (TurnWatch){.unwatched = true};
     pthread_mutex_init(&watch->lock, NULL);
 }
 
-void watch_close(Watch *watch) {
+void turn_watch_close(TurnWatch *watch) {
     pthread_mutex_destroy(&watch->lock);
 }
 
 // ---- the worker's thread ------------------------------------------------------------------------
 
-void watch_add(Watch *watch, Waiting *run) {
+void turn_watch_add(TurnWatch *watch, WaitingRun *run) {
     pthread_mutex_lock(&watch->lock);
     DL_APPEND(watch->waiting, run);
     pthread_mutex_unlock(&watch->lock);
 }
 
-void watch_ready(Watch *watch, Waiting *run, bool last) {
+void turn_watch_ready(TurnWatch *watch, WaitingRun *run, bool last) {
     pthread_mutex_lock(&watch->lock);
     run->ready = true;
     run->last = last;
@@ -34,7 +34,7 @@ void watch_ready(Watch *watch, Waiting *run, bool last) {
     pthread_mutex_unlock(&watch->lock);
 }
 
-void watch_remove(Watch *watch, Waiting *run) {
+void turn_watch_remove(TurnWatch *watch, WaitingRun *run) {
     pthread_mutex_lock(&watch->lock);
     if (run->taken)
         DL_DELETE(watch->taken, run);
@@ -44,8 +44,8 @@ void watch_remove(Watch *watch, Waiting *run) {
     pthread_mutex_unlock(&watch->lock);
 }
 
-Waiting *watch_next(Watch *watch, bool suspects) {
-    Waiting *run, *suspect = NULL;
+WaitingRun *turn_watch_next(TurnWatch *watch, bool suspects) {
+    WaitingRun *run, *suspect = NULL;
     pthread_mutex_lock(&watch->lock);
     DL_FOREACH(watch->waiting, run) {
         if (run->ready && !run->last) break;
@@ -60,14 +60,14 @@ Waiting *watch_next(Watch *watch, bool suspects) {
     return run;
 }
 
-Waiting *watch_taken(Watch *watch) {
+WaitingRun *turn_watch_taken(TurnWatch *watch) {
     pthread_mutex_lock(&watch->lock);
-    Waiting *run = watch->taken;
+    WaitingRun *run = watch->taken;
     pthread_mutex_unlock(&watch->lock);
     return run;
 }
 
-void watch_begin(Watch *watch, const Waiting *run, const struct Batch *gathered) {
+void turn_watch_begin(TurnWatch *watch, const WaitingRun *run, const struct Batch *gathered) {
     pthread_mutex_lock(&watch->lock);
     bool first = watch->unwatched;
     watch->unwatched = watch->reported = watch->flushed = false;
@@ -81,7 +81,7 @@ void watch_begin(Watch *watch, const Waiting *run, const struct Batch *gathered)
     if (first && watch->on_first) watch->on_first(watch->about);
 }
 
-void watch_end(Watch *watch) {
+void turn_watch_end(TurnWatch *watch) {
     pthread_mutex_lock(&watch->lock);
     watch->id = NULL;
     bool condemned = watch->condemned;
@@ -89,20 +89,20 @@ void watch_end(Watch *watch) {
     while (condemned) pause(); // the main thread is about to abort, with this run to blame
 }
 
-void watch_progress(void *watch) {
-    atomic_store(&((Watch *)watch)->since_ms, clock_ms());
+void turn_watch_progress(void *watch) {
+    atomic_store(&((TurnWatch *)watch)->since_ms, clock_ms());
 }
 
 // ---- the main thread ----------------------------------------------------------------------------
 
-bool watch_has_turn(Watch *watch) {
+bool turn_watch_has_turn(TurnWatch *watch) {
     pthread_mutex_lock(&watch->lock);
     bool has_turn = watch->id;
     pthread_mutex_unlock(&watch->lock);
     return has_turn;
 }
 
-bool watch_look(Watch *watch) {
+bool turn_watch_look(TurnWatch *watch) {
     pthread_mutex_lock(&watch->lock);
     bool active = watch->id || watch->turns != watch->turns_seen;
     watch->turns_seen = watch->turns;
@@ -111,8 +111,8 @@ bool watch_look(Watch *watch) {
     return active;
 }
 
-void watch_flush(Watch *watch, int64_t now_ms, int64_t limit_ms,
-                 void (*send)(void *about, const struct Batch *gathered), void *about) {
+void turn_watch_flush(TurnWatch *watch, int64_t now_ms, int64_t limit_ms,
+                      void (*send)(void *about, const struct Batch *gathered), void *about) {
     pthread_mutex_lock(&watch->lock);
     bool over = watch->id && !watch->flushed && now_ms - watch->entered_ms >= limit_ms;
     if (over) {
@@ -122,8 +122,8 @@ void watch_flush(Watch *watch, int64_t now_ms, int64_t limit_ms,
     pthread_mutex_unlock(&watch->lock);
 }
 
-bool watch_take(Watch *watch, int64_t now_ms, int64_t limit_ms, const WatchTaker *taker) {
-    Waiting *run, *next;
+bool turn_watch_take(TurnWatch *watch, int64_t now_ms, int64_t limit_ms, const TurnTaker *taker) {
+    WaitingRun *run, *next;
     pthread_mutex_lock(&watch->lock);
     int64_t turn_ms = now_ms - watch->entered_ms;
     bool over = watch->id && !watch->reported && turn_ms >= limit_ms;
@@ -141,7 +141,7 @@ bool watch_take(Watch *watch, int64_t now_ms, int64_t limit_ms, const WatchTaker
     return over;
 }
 
-const char *watch_condemn(Watch *watch, int64_t now_ms, int64_t limit_ms) {
+const char *turn_watch_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms) {
     pthread_mutex_lock(&watch->lock);
     bool over =
         watch->id && !watch->condemned && now_ms - atomic_load(&watch->since_ms) >= limit_ms;

@@ -1,0 +1,146 @@
+// redis_error: see redis_error.h for what it promises.
+#include "redis/redis_error.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char LOG_IN[] = "give --redis the user and password of one who may log in";
+static const char PRIMARY[] = "give --redis its primary";
+
+// All that weir asks of Redis: see "Operating it" in the README. A host does not need the last
+// three.
+static const char RIGHTS[] =
+    "+@hash +@list +@set +@sortedset +del +exists +rename +unlink +evalsha +script|load +publish "
+    "+subscribe +ping +select +time +info +scan +config|get";
+
+// The first that an error begins with, so what begins with anything is last.
+static const RedisError table[] = {
+    {REDIS_ERROR_UNREACHABLE, "\n", NULL},
+    {REDIS_ERROR_STARTING, "LOADING", "it has just been started"},
+    {REDIS_ERROR_LOGIN, "NOAUTH", LOG_IN},
+    {REDIS_ERROR_LOGIN, "WRONGPASS", LOG_IN},
+    {REDIS_ERROR_LOGIN, "ERR AUTH", LOG_IN},
+    {REDIS_ERROR_LOGIN, "ERR invalid password", LOG_IN},
+    {REDIS_ERROR_LOGIN, "ERR Client sent AUTH", LOG_IN},
+    {REDIS_ERROR_LOGIN, "ERR Protocol error: unauthenticated", LOG_IN}, // to what is long
+    {REDIS_ERROR_LOGIN, "DENIED", "set one (requirepass), and give it to --redis"},
+    {REDIS_ERROR_LOGIN, "ERR DB index", "give --redis a database that it has"},
+    {REDIS_ERROR_LOGIN, "ERR SELECT is not allowed", "give --redis no database"}, // of a cluster
+    {REDIS_ERROR_PERMISSION, "NOPERM", NULL},
+    {REDIS_ERROR_PERMISSION, "ERR The user executing the script", NULL},
+    {REDIS_ERROR_PERMISSION, "ERR ACL failure in script", NULL}, // the same, of Redis 7.2
+    {REDIS_ERROR_BACKPRESSURE, "OOM",
+     "raise its maxmemory, or let ended runs go sooner (weir delete)"},
+    {REDIS_ERROR_BACKPRESSURE, "MISCONF", "it cannot save: its log says why"},
+    {REDIS_ERROR_BACKPRESSURE, "READONLY", PRIMARY},
+    {REDIS_ERROR_BACKPRESSURE, "NOREPLICAS",
+     "start its replicas, or lower its min-replicas-to-write"},
+    {REDIS_ERROR_BACKPRESSURE, "BUSY ",
+     "a script of somebody else keeps it: SCRIPT KILL ends that"},
+    {REDIS_ERROR_BACKPRESSURE, "MASTERDOWN", PRIMARY},
+    {REDIS_ERROR_BACKPRESSURE, "ERR max number of clients", "raise its maxclients"},
+    {REDIS_ERROR_BACKPRESSURE, "TRYAGAIN", "it is about to be changed"},
+    {REDIS_ERROR_OTHER, "",
+     "weir needs Redis 7.0 to 8 or Valkey 8, and its keys as it left them: see weir doctor"},
+};
+
+_Static_assert(sizeof table / sizeof *table <= 32, "each has a bit");
+
+const RedisError *const redis_error_unreachable = &table[0];
+
+const RedisError *redis_error_of(const char *words) {
+    const RedisError *error = table;
+    while (strncmp(words, error->begins, strlen(error->begins)) != 0) error++;
+    return error;
+}
+
+// Redis says in which script and line it happened: that is of interest in a fault of weir's own.
+// Its own advice is left out where it is given here.
+static size_t length_of_words(const RedisError *error, const char *why) {
+    const char *script = strstr(why, " script: "), *rest = strstr(why, ". ");
+    size_t length = strlen(why);
+    if (script && error->kind != REDIS_ERROR_OTHER) length = (size_t)(script - why);
+    if (rest && error->kind == REDIS_ERROR_LOGIN) length = (size_t)(rest - why);
+    return length && why[length - 1] == '.' ? length - 1 : length;
+}
+
+void redis_error_text(const RedisError *error, const char *why, const RedisAddress *redis,
+                      const char *prefix, char text[REDIS_ERROR_TEXT]) {
+    int length = (int)length_of_words(error, why);
+    if (error->kind == REDIS_ERROR_PERMISSION)
+        snprintf(text, REDIS_ERROR_TEXT, "%.*s; grant it: ACL SETUSER %s ~%s:* &%s:* %s", length,
+                 why, redis->user ? redis->user : "default", prefix, prefix, RIGHTS);
+    else if (error->advice)
+        snprintf(text, REDIS_ERROR_TEXT, "%.*s; %s", length, why, error->advice);
+    else
+        snprintf(text, REDIS_ERROR_TEXT, "%.*s", length, why);
+}
+
+// ---- what a host has met ------------------------------------------------------------------------
+
+void outage_open(Outage *outage, const RedisAddress *redis, const char *prefix) {
+    *outage = (Outage){.redis = redis, .prefix = prefix};
+    pthread_mutex_init(&outage->lock, NULL);
+}
+
+void outage_close(Outage *outage) {
+    pthread_mutex_destroy(&outage->lock);
+}
+
+// A right that is missing comes in several words, and is one thing to tell.
+static uint32_t bit_of(const RedisError *error) {
+    while (error->kind == REDIS_ERROR_PERMISSION && error[-1].kind == REDIS_ERROR_PERMISSION)
+        error--;
+    return UINT32_C(1) << (error - table);
+}
+
+// A Redis that was away comes back with its data to read: that is no news.
+static bool is_news(const Outage *outage, const RedisError *error) {
+    if (error->kind == REDIS_ERROR_STARTING) return !outage->said;
+    return !(outage->said & bit_of(error));
+}
+
+static void log_once(Outage *outage, const RedisError *error, const char *why) {
+    char text[REDIS_ERROR_TEXT];
+    if (!is_news(outage, error)) return;
+    outage->said |= bit_of(error);
+    redis_error_text(error, why, outage->redis, outage->prefix, text);
+    log_warn("redis at %s: %s; trying again", outage->redis->url, text);
+}
+
+static bool is_raised(const RedisError *error) {
+    return error && error->kind == REDIS_ERROR_OTHER;
+}
+
+// Tells what passes from what lasts: only a failure that comes again, late enough, lasts.
+static void count_raising(Outage *outage, const RedisError *before, const RedisError *now) {
+    int64_t now_ms = clock_ms();
+    if (!outage->raising) outage->raising_since = now_ms;
+    outage->raising += is_raised(now) - is_raised(before);
+    int64_t lasted = now_ms - outage->raising_since;
+    outage->lasting =
+        outage->raising && (outage->lasting || (is_raised(now) && lasted >= OUTAGE_LASTS_MS));
+}
+
+bool outage_lasts(Outage *outage) {
+    pthread_mutex_lock(&outage->lock);
+    bool lasting = outage->lasting;
+    pthread_mutex_unlock(&outage->lock);
+    return lasting;
+}
+
+void outage_change(Outage *outage, const RedisError *before, const RedisError *now,
+                   const char *why) {
+    pthread_mutex_lock(&outage->lock);
+    outage->affected += (now != NULL) - (before != NULL);
+    count_raising(outage, before, now);
+    if (now) log_once(outage, now, why);
+    if (!outage->affected) {
+        log_info("redis at %s is back", outage->redis->url);
+        outage->said = 0;
+    }
+    pthread_mutex_unlock(&outage->lock);
+}
