@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define LOGIN_FORM "[user:password@]" // as people are shown where it stands
+
 static bool parse_number(const char *text, long most, long *number) {
     char *end;
     *number = strtol(text, &end, 10);
@@ -104,12 +106,13 @@ const char *address_parse(RedisAddress *address, const char *url) {
         return "rediss:// is not there, this hiredis has no TLS: put stunnel in front of that "
                "Redis";
     if (strncmp(url, "redis://", 8) == 0 && parse_tcp(address, url + 8)) return NULL;
-    return "not a Redis URL; write redis://[user:password@]host:port/db or unix:///path";
+    return "not a Redis URL; write redis://" LOGIN_FORM "host:port/db or unix:///path";
 }
 
 void address_hide_logins(char *text) {
     for (char *at = text; (at = strstr(at, "://"));) {
         at += strlen("://");
+        if (strncmp(at, LOGIN_FORM, strlen(LOGIN_FORM)) == 0) continue;
         const char *login_end = memrchr(at, '@', strcspn(at, " \t\r\n\"'"));
         while (login_end && at < login_end) *at++ = '*';
     }

@@ -215,6 +215,7 @@ static void test_redis_urls(void **state) {
         assert_int_equal(load(line), EX_USAGE);
     }
     assert_int_equal(load("stats --redis redis://me:secret@a:x"), EX_USAGE);
+    assert_non_null(strstr(fault, "write redis://[user:password@]host:port/db or unix:///path"));
     assert_null(strstr(fault, "secret"));
 }
 
