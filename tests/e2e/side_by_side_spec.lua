@@ -218,6 +218,21 @@ describe("a wake-up that is lost", function()
   end)
 end)
 
+describe("the message that a run has ended", function()
+  it("is not all that weir wait goes by", function()
+    start_host "a"
+    store:start("h", "hold", data())
+    noted("hold", 1)
+    local waits = support.process { support.build .. "/weir", "wait", "h", "--redis", redis.url }
+    support.wait_until("it to be watched", function() return store:call("HDEL", store.key .. "r:h", "watch") == 1 end)
+    open_gate()
+    completes "h"
+    assert.equal(0, waits:wait())
+    assert.equal('"held"\n', waits:stdout())
+    waits:stop()
+  end)
+end)
+
 describe("a number of a host", function()
   it("does not come again when the dataset is emptied", function()
     local a = start_host "a"

@@ -18,6 +18,7 @@ local wait = {}
 
 local GRACE_MS = 120 -- a run that is over sooner shows no tree that moves
 local FRAME_MS, LINES_MS = 100, 250
+local LOOK_MS = 3000 -- the message that a run has ended may be lost on its way
 local RELATION = 10 -- looking may take a tenth of the time
 local WATCHED, REMEMBERED = 120, 1000 -- runs looked at, while it goes on and at the end
 local MANY = 1000 -- operations; a run of more is counted, not read
@@ -152,7 +153,7 @@ end
 
 local function await(self, deadline)
   client.listen("ended:" .. self.id)
-  local pause = self.how and GRACE_MS
+  local pause = self.how and GRACE_MS or LOOK_MS
   while not is_over(self.id) do
     repeat
       local rest = deadline and deadline - client.now_ms()
