@@ -178,26 +178,19 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- The registry
 
-local function read_entry(text)
-  local bundle, queue, priority, timeout, retain =
-    string.match(text, "^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t")
-  return { bundle = bundle, queue = queue, priority = tonumber(priority), timeout_ms = tonumber(timeout),
-           retain_ms = tonumber(retain) }
-end
-
---- What the registry says of a workflow, read once a batch; nil when nobody has announced it.
+--- The registry's entry of a workflow, read once a batch; nil when no host has announced the workflow.
 function lib.registered(workflow)
   local entry = plan.registry[workflow]
   if entry == nil then
     local text = call("HGET", PREFIX .. "registry", workflow)
-    entry = text and read_entry(text)
+    entry = text and cjson.decode(text)
     plan.registry[workflow] = entry
   end
   return entry or nil
 end
 
---- Plan what the registry says of a workflow from now on.
+--- Plan the registry's entry of a workflow: a JSON object, see README.md.
 function lib.register(workflow, text)
-  plan.registry[workflow] = read_entry(text)
+  plan.registry[workflow] = cjson.decode(text)
   lib.write("HSET", "registry", workflow, text)
 end

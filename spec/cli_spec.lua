@@ -260,8 +260,10 @@ describe("the commands", function()
 
     before_each(function()
       started = nil
-      answers.registry = { "registry", "process-order", "9f2c\tdefault\t0\t\t604800000\t"
-        .. '{"type":"object","required":["id"],"properties":{"id":{"type":"string"},"n":{"type":"integer"}}}' }
+      answers.registry = { "registry", "process-order", json.encode {
+        bundle = "9f2c", queue = "default", priority = 0, retain_ms = 604800000,
+        schema = '{"type":"object","required":["id"],"properties":{"id":{"type":"string"},"n":{"type":"integer"}}}',
+      } }
       answers.start = function(...)
         started = { ... }
         return { "started" }

@@ -1,5 +1,5 @@
 -- announce: a host brings the sources of a folder and says which workflows they serve.
--- args   bundle  n  (path source)×n  m  (workflow queue priority timeout_ms|"" retain_ms schema|"")×m
+-- args   bundle  n  (path source)×n  m  (workflow entry)×m     entry: of the registry, see README.md
 -- keeps  with the host that asks, that this is one of its bundles
 -- moves  nothing; runs started with --any before their workflow was known go to their queue, the first at once,
 --        the others with each beat
@@ -17,9 +17,8 @@ function verbs.announce()
   lib.write("DEL", "bundle:" .. bundle) -- and what somebody may have put there
   for i = 1, #sources, 2 do lib.write("HSET", "bundle:" .. bundle, sources[i], sources[i + 1]) end
   for _ = 1, tonumber(lib.take()) do
-    local workflow, queue, priority = lib.take(), lib.take(), lib.take()
-    local timeout, retain, schema = lib.take(), lib.take(), lib.take()
-    lib.register(workflow, table.concat({ bundle, queue, priority, timeout, retain, schema }, "\t"))
+    local workflow, entry = lib.take_many(2)
+    lib.register(workflow, entry)
     lib.reaping.adopt(workflow)
   end
   return { "announced", bundle }

@@ -1,3 +1,4 @@
+local json = require "weir.json"
 local redis = require "spec.support.redis"
 
 describe("announce", function()
@@ -7,7 +8,10 @@ describe("announce", function()
     local bundle = store:announce({ w = { queue = "gpu", priority = 3, timeout_ms = 500 } },
       { ["w.lua"] = "return 1", ["lib/x.lua"] = "return 2" })
     assert.matches("^%x+$", bundle)
-    assert.same({ "registry", "w", bundle .. "\tgpu\t3\t500\t604800000\t" }, store:say "registry")
+    local reply = store:say "registry"
+    assert.same({ "registry", "w" }, { reply[1], reply[2] })
+    assert.same({ bundle = bundle, queue = "gpu", priority = 3, timeout_ms = 500, retain_ms = 604800000 },
+      json.decode(reply[3]))
   end)
 
   it("is the same bundle for the same sources, and another for others", function()
@@ -55,7 +59,7 @@ describe("announce", function()
     local worker = store:worker(store:enlist "node" .. ".1")
     store:start("p", "w")
     store:start("q", "w")
-    local group = { "announce", "b0", 0, 1, "w", "default", 0, "", 1000, "" }
+    local group = { "announce", "b0", 0, 1, "w", redis.entry("b0", {}) }
     assert.same({ "cold p" }, worker:claim(1, group))
     assert.is_nil(store:run("q").queue)
     assert.matches("^%x+$", store:run("p").bundle)
@@ -77,17 +81,20 @@ describe("announce", function()
   end)
 
   it("lets a run be started in the same call", function()
-    local reply = store.client:ask(0, { "announce", "b0", 0, 1, "w", "gpu", 0, "", 1000, "" },
+    local reply = store.client:ask(0, { "announce", "b0", 0, 1, "w", redis.entry("b0", { queue = "gpu" }) },
       { "start", "p", "w", "{}", "7", "", 0 })
     assert.same({ "started" }, reply.groups[2])
     assert.equal("gpu", store:run("p").queue)
   end)
 
   it("says nothing of the workflow when it raises", function()
-    local reply = store.client:ask(0, { "announce", "b1", 1, "w.lua", "", 1, "w", "gpu" },
-      { "start", "p", "w", "{}", "7", "", 0 })
-    assert.same({ "error", "too few arguments" }, reply.groups[1])
-    assert.same({ "unknown" }, reply.groups[2])
+    for entry, fault in pairs { [false] = "too few arguments", ["gpu"] = "invalid token" } do
+      local reply = store.client:ask(0, { "announce", "b1", 1, "w.lua", "", 1, "w", entry or nil },
+        { "start", "p", "w", "{}", "7", "", 0 })
+      assert.equal("error", reply.groups[1][1])
+      assert.matches(fault, reply.groups[1][2])
+      assert.same({ "unknown" }, reply.groups[2])
+    end
     assert.same({ "registry" }, store:say "registry")
   end)
 

@@ -10,7 +10,7 @@ describe("registry", function()
     local seen = {}
     for i = 2, #answer, 2 do seen[answer[i]] = answer[i + 1] end
     assert.same({
-      a = bundle .. "\tdefault\t0\t\t604800000\t", b = bundle .. "\tgpu\t0\t\t604800000\t",
+      a = redis.entry(bundle, {}), b = redis.entry(bundle, { queue = "gpu" }),
     }, seen)
   end)
 end)

@@ -5,6 +5,7 @@
 -- the host joins, but for the one line that asks Redis for the time.
 
 local busted = require "busted"
+local json = require "weir.json"
 local keys = require "weir.base.sorted_keys"
 local resp = require "resp"
 local scripts = require "tests.scripts"
@@ -219,6 +220,17 @@ function Store:beat(host, deaths)
   return self:worker(host .. ".0"):say("beat", host, redis.LEASE_MS, deaths or 5)
 end
 
+---An entry of the registry.
+---@param bundle string
+---@param fields { queue: string?, priority: integer?, timeout_ms: integer?, retain_ms: integer? }
+---@return string JSON
+function redis.entry(bundle, fields)
+  return json.encode {
+    bundle = bundle, queue = fields.queue or "default", priority = fields.priority or 0, timeout_ms = fields.timeout_ms,
+    retain_ms = fields.retain_ms or 604800000,
+  }
+end
+
 ---@param workflows table<string, table> name -> { queue, priority, timeout_ms, retain_ms }
 ---@param sources table<string, string>?
 ---@return string bundle
@@ -241,11 +253,7 @@ function Store:announce(workflows, sources)
   add(count)
   for name, fields in pairs(workflows) do
     add(name)
-    add(fields.queue or "default")
-    add(fields.priority or 0)
-    add(fields.timeout_ms or "")
-    add(fields.retain_ms or 604800000)
-    add ""
+    add(redis.entry(bundle, fields))
   end
   return self:say(table.unpack(group))[2]
 end

@@ -372,10 +372,12 @@ static void test_sources_are_announced_with_their_workflows(void **state) {
     Batch *batch = batch_new(0);
     batch_group(batch, "announce", count, NULL, NULL);
     vm_take_effects(vm, batch);
-    char expected[512];
+    char expected[1024];
     snprintf(expected, sizeof expected,
-             "announce 17 " NAME_OF_W
-             " 1 w.lua %s 2 w q 0 2000 604800000  weir.graph default 0  604800000 ",
+             "announce 9 " NAME_OF_W " 1 w.lua %s 2 w {\"bundle\":\"" NAME_OF_W
+             "\",\"priority\":0,\"queue\":\"q\",\"retain_ms\":604800000,\"timeout_ms\":2000} "
+             "weir.graph {\"bundle\":\"" NAME_OF_W
+             "\",\"priority\":0,\"queue\":\"default\",\"retain_ms\":604800000}",
              text);
     assert_string_equal(unit_groups(batch), expected);
     batch_free(batch);

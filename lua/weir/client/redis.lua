@@ -271,15 +271,14 @@ end
 ---@class weir.RegisteredWorkflow
 ---@field bundle string
 ---@field queue string
----@field schema string? JSON
+---@field schema string? JSON text
 
 ---@return table<string, weir.RegisteredWorkflow> by id
 function store.registry()
   local reply = store.call({ "registry" })[1]
   local workflows = {}
   for i = 2, #reply, 2 do
-    local bundle, queue, schema = reply[i + 1]:match("^([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t(.*)$")
-    workflows[reply[i]] = { bundle = bundle, queue = queue, schema = schema ~= "" and schema or nil }
+    workflows[reply[i]] = json.decode(reply[i + 1])
   end
   return workflows
 end

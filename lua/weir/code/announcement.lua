@@ -26,7 +26,7 @@ end
 ---@param files table<string, string> path -> source
 ---@param name fun(sources: string[]): string the name of the bundle of these sources: path, source…
 ---@param wanted? string all that is to be run: a workflow, or a file. What else is there may have faults
----@return (string|integer)[]? arguments name, count, path, source…, count, then six for each workflow
+---@return (string|integer)[]? arguments name, count, path, source…, count, workflow, entry of the registry…
 ---@return string[]? faults each "file:line: message"
 ---@return weir.FolderFindings? findings
 function registry.announcement(files, name, wanted)
@@ -36,17 +36,18 @@ function registry.announcement(files, name, wanted)
   local paths, ids = keys.sorted(left), keys.sorted(loaded.workflows)
   local sources = {}
   for i, path in ipairs(paths) do sources[2 * i - 1], sources[2 * i] = path, left[path] end
-  local arguments = table.move(sources, 1, #sources, 3, { name(sources), #paths })
+  local bundle_name = name(sources)
+  local arguments = table.move(sources, 1, #sources, 3, { bundle_name, #paths })
   local function add(value) arguments[#arguments + 1] = value end
   add(#ids)
   for _, id in ipairs(ids) do
     local workflow = loaded.workflows[id]
     add(id)
-    add(workflow.queue)
-    add(workflow.priority)
-    add(workflow.timeout_ms or "")
-    add(workflow.retain_ms)
-    add(workflow.validate and json.encode(workflow.schema) or "") -- a function is checked when it runs
+    add(json.encode {
+      bundle = bundle_name, queue = workflow.queue, priority = workflow.priority, timeout_ms = workflow.timeout_ms,
+      retain_ms = workflow.retain_ms,
+      schema = workflow.validate and json.encode(workflow.schema), -- a function is checked when it runs
+    })
   end
   if not wanted then table.move(loaded.notes, 1, #loaded.notes, #notes + 1, notes) end
   return arguments, nil, { workflows = bundle.ids(loaded), notes = notes }
