@@ -438,7 +438,7 @@ describe("a graph that is changed, and retried", function()
     return data
   end)
 
-  -- What becomes of the nodes, in every mode: "key state", those of later rounds "key~2 state", in order.
+  -- What becomes of the nodes, in every mode: "key state", those of later generations "key~2 state", in order.
   local function retry(before, after, options)
     local lists, views = {}, {}
     for i, mode in ipairs(MODES) do
@@ -521,7 +521,7 @@ describe("a graph that is changed, and retried", function()
     assert.same({ "w~2 completed", "x~2 completed", "y completed" }, list)
   end)
 
-  it("runs another workflow for a node that failed, in a new round", function()
+  it("runs another workflow for a node that failed, in a new generation", function()
     local list, view = retry({ node("a", "echo"), node("b", "flaky", "a") },
       { node("a", "echo"), node("b", "nap", "a") })
     assert.same({ "a completed", "b~2 completed" }, list)

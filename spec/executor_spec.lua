@@ -657,7 +657,7 @@ end)
 
 describe("a limit", function()
   it("that is hit ends the run without its code, children and all", function()
-    for _, code in ipairs { "memory", "blocked" } do
+    for _, code in ipairs { "memory_limit", "cpu_limit" } do
       local went_on = false
       local made = driver.new { workflows = { careful, workflow("w", function(ctx)
         pcall(function() ctx:invoke { id = "a", workflow = "careful" } end)
@@ -682,11 +682,11 @@ describe("a limit", function()
       ctx:spawn { id = "a", workflow = "careful" }
       ctx:sleep("1h")
     end) }, on_event = function(self, id, applied)
-      if id == "r" and not applied and self.events == 1 then self:doom("r", "blocked", "for too long") end
+      if id == "r" and not applied and self.events == 1 then self:doom("r", "cpu_limit", "for too long") end
     end }
     made:start("w", nil, { id = "r" })
     local view = made:finish("r")
-    assert.equal("blocked", view.error.code)
+    assert.equal("cpu_limit", view.error.code)
     assert.equal(view.started_at, view.finished_at)
     assert.is_nil(made.records["r/a"])
   end)
@@ -700,11 +700,11 @@ describe("a limit", function()
         local record = self.records.r
         if id == "r" and not applied and record.turn == turn - 1 and not record.doomed then
           record.doomed = true
-          self:doom("r", "memory", "too much")
+          self:doom("r", "memory_limit", "too much")
         end
       end }
       made:start("w", nil, { id = "r" })
-      assert.equal("memory", made:finish("r").error.code)
+      assert.equal("memory_limit", made:finish("r").error.code)
       assert.is_nil(made:fault())
     end
   end)
@@ -749,8 +749,8 @@ describe("a limit", function()
     made:start("w", nil, { id = "r" })
     local view = made:finish("r")
     assert.equal("failed", view.state)
-    assert.equal("lost", view.error.code)
-    assert.equal("lost: 3 processes died while they ran it", view.error.message)
+    assert.equal("crash_loop", view.error.code)
+    assert.equal("crash_loop: 3 processes died while they ran it", view.error.message)
     assert.equal("cancelled", made:state("r/long"))
     assert.equal(3, ran)
     assert.is_nil(made:fault())

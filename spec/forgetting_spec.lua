@@ -208,7 +208,7 @@ describe("a retry by the rule", function()
     end, { retry = { attempts = 2, delay = "1s" }, timeout = "1m" })
   end)
 
-  it("begins a new round of a child that is asked something else", function()
+  it("begins a new generation of a child that is asked something else", function()
     local asked
     each_mode(function(ctx)
       return child(ctx, "a", { name = asked }):await()
@@ -224,7 +224,7 @@ describe("a retry by the rule", function()
     end)
   end)
 
-  it("ends all rounds of a child when the run is cancelled before it knows which", function()
+  it("ends all generations of a child when the run is cancelled before it knows which", function()
     local asked
     each_mode(function(ctx)
       ctx:spawn { id = "a", workflow = "flaky", data = { name = asked } }
@@ -312,7 +312,7 @@ describe("a retry by the rule", function()
         made:step()
         made:crash("r")
       end
-      assert.equal("lost", made:finish("r").error.code)
+      assert.equal("crash_loop", made:finish("r").error.code)
     end)
   end)
 
@@ -408,7 +408,7 @@ describe("a retry of more", function()
     return list
   end
 
-  it("from an operation on: a new round of it and of all that began after it", function()
+  it("from an operation on: a new generation of it and of all that began after it", function()
     each_mode(body, function(made)
       assert.equal("completed", made:finish("r").state)
       made:retry("r", "from\tb")
@@ -489,7 +489,7 @@ describe("a retry of more", function()
     end)
   end)
 
-  it("keeps to the round that was begun when it is refused", function()
+  it("keeps to the generation that was begun when it is refused", function()
     local mode
     each_mode(function(ctx)
       if mode == "refused" then return ctx:invoke { id = "a", workflow = "nobody" } end
@@ -567,7 +567,7 @@ describe("a retry of more", function()
   end)
 end)
 
-describe("a child that was let go for another round", function()
+describe("a child that was let go for another generation", function()
   it("is not ended by the time or the cancel of that", function()
     for _, how in ipairs { "timeout", "cancel" } do
       local round

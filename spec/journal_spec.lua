@@ -511,9 +511,9 @@ describe("a journal in, effects out:", function()
   it("a run that was lost runs nothing any more", function()
     local ran = false
     local effects = driver.replay({ workflow(function() ran = true end) },
-      { outcomes = { { "", "lost", "lost: 5 processes died while they ran it" } } })
+      { outcomes = { { "", "crash_loop", "crash_loop: 5 processes died while they ran it" } } })
     assert.is_false(ran)
     assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))
-    assert.is_truthy(effects[1][3]:find('"code":"lost"', 1, true))
+    assert.is_truthy(effects[1][3]:find('"code":"crash_loop"', 1, true))
   end)
 end)

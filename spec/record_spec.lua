@@ -35,7 +35,7 @@ describe("record", function()
       ["1"] = outcome("validate", "completed", "1004", "1", '{"valid":true}'),
     })
     assert.same({
-      id = "order-17", workflow = "process-order", state = "completed", attempt = 1, round = 1, seed = "7",
+      id = "order-17", workflow = "process-order", state = "completed", attempt = 1, generation = 1, seed = "7",
       data = { order_id = "o1" }, result = { status = "completed" }, error = json.null, parent = json.null,
       root = "order-17", queue = "default", priority = 0, bundle = "9f2c", tags = {}, created_at = 1000,
       started_at = 1001, finished_at = 1009,

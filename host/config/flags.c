@@ -167,7 +167,7 @@ const Flag flag_rows[] = {
      AT(stuck_ms), .kind = FLAG_DURATION, .commands = HOSTS},
     {"max-depth", "N", "64", "runs below each other",
      AT(depth), 1, 10000, .kind = FLAG_NUMBER, .commands = HOSTS},
-    {"max-crashes", "N", "5", "dying workers that one run may cost",
+    {"max-crashes", "N", "5", "worker crashes after which a run fails",
      AT(crashes), 1, 1000, .kind = FLAG_NUMBER, .commands = HOSTS},
 
     {"redis", "URL", NULL, "redis://[user:password@]host:port/db or unix:///path" MORE

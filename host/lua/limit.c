@@ -35,7 +35,7 @@ enum { HOOK_COUNT = 0 };
 
 #define NS_PER_MS INT64_C(1000000)
 
-static const char *const kill_codes[] = {"none", "memory", "blocked"}; // ORDER KillReason
+static const char *const kill_codes[] = {"none", "memory_limit", "cpu_limit"}; // ORDER KillReason
 
 static void watch(Limits *limits);
 static void on_counted(lua_State *L, lua_Debug *where);

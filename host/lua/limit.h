@@ -79,7 +79,7 @@ bool limit_collect(Limits *limits);
 
 // The account has no limit any more: no code but weir's own is run on it.
 void account_lift(Account *account);
-// "memory", "blocked", "none".
+// "memory_limit", "cpu_limit", "none".
 const char *account_code(const Account *account);
 
 // From here on `account` pays, and its CPU time is limited; the return value is who paid before.

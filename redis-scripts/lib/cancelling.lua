@@ -12,8 +12,8 @@ function cancelling.record_end(record, code, message)
   set(record, lib.text[record.number], "\t" .. code .. "\t" .. lib.stamp .. "\t0\t" .. message)
 end
 
---- Record the end of a run from outside: `cancelled`, `expired` or `lost` takes its number like any outcome. What never
---- began ends here; what did is promoted, to end its children and clean up. `now`: without any clean-up.
+--- Record the end of a run from outside: `cancelled`, `expired` or `crash_loop` takes its number like any outcome. What
+--- never began ends here; what did is promoted, to end its children and clean up. `now`: without any clean-up.
 function cancelling.cancel(record, code, message, now)
   if lib.ended(record) or record.cancel and (not now or record.now) then return false end
   local state = record.state

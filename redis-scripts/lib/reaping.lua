@@ -97,7 +97,7 @@ local function take_back(run, counts, max_deaths)
   if counts then
     lib.set_special(run, "deaths", (run.deaths or 0) + 1)
     if run.deaths >= max_deaths then
-      lib.cancelling.record_end(run, "lost", "lost: " .. run.deaths .. " processes died while they ran it")
+      lib.cancelling.record_end(run, "crash_loop", "crash_loop: " .. run.deaths .. " processes died while they ran it")
     end
   end
   run.given_back = true

@@ -38,7 +38,7 @@ describe("children", function()
     assert.same({ ["p/c"] = true }, (children("p", 100)))
   end)
 
-  it("are those of the latest round", function()
+  it("are those of the latest generation", function()
     store.a:turn("p", redis.invoke { operation = "c", child = "p/c~3", entry = "invoke\t0\t1\twork.lua:3\tw\t" })
     assert.same({ ["p/c~3"] = true }, (children("p", 100)))
     local effects = {}

@@ -118,7 +118,7 @@ describe("delete", function()
     end)
   end)
 
-  it("finds the children of every round", function()
+  it("finds the children of every generation", function()
     perform("r", redis.invoke { operation = "a", child = "r/a" }, redis.invoke { operation = "b", child = "r/b" },
       redis.complete())
     for _, id in ipairs { "r/a~2", "r/a~3", "r/b~2", "r/forgotten", "r/forgotten~2" } do

@@ -41,7 +41,7 @@ describe("invoke", function()
     assert.equal("1", store:run("p").number)
   end)
 
-  it("delivers an outcome under the operation's name, and tells its round when that is not the first", function()
+  it("delivers an outcome under the operation's name, and tells its generation when that is not the first", function()
     a:turn("p", redis.invoke { operation = "s:c", child = "p/s:c~3" }, redis.suspend)
     b:claim(1)
     b:turn("p/s:c~3", redis.complete())

@@ -1,4 +1,4 @@
--- Where retention, retries, rounds, sharing and children that were let go meet: trees of runs that do at random what
+-- Where retention, retries, generations, sharing and detached children meet: trees of runs that do at random what
 -- their Lua might say, are cancelled, retried and deleted at random, lose replies and hosts. Whatever the order, each
 -- run counts what lives below it and what it told to end, stands where its state says, and in the end nothing is left.
 

@@ -66,7 +66,7 @@ describe("retry of a run that ended", function()
       store:unchanged(function() return store:say("retry", 1, "p", turn, "scratch") end))
   end)
 
-  it("begins a round when it forgets all, or from some operation on", function()
+  it("begins a generation when it forgets all, or from some operation on", function()
     fail "p"
     store:say("retry", 1, "p", turn_of "p", "from\ts")
     assert.equal("2", store:run("p").round)
@@ -133,7 +133,7 @@ describe("retry of a run that ended", function()
       assert.same({}, store:faults())
     end)
 
-    it("has a new round when it is asked something else", function()
+    it("has a new generation when it is asked something else", function()
       fail_both()
       ask({ data = '{"n":2}', options = { again = 2 } }, redis.suspend)
       assert.equal("failed", store:state "p/c")
@@ -144,14 +144,14 @@ describe("retry of a run that ended", function()
       assert.same({}, store:faults())
     end)
 
-    it("has a new round when it depends on others now", function()
+    it("has a new generation when it depends on others now", function()
       fail_both()
       ask({ data = '{"n":1}', options = { again = 2, deps = "a\tb" } }, redis.suspend)
       assert.same({ "failed", "2" }, { store:state "p/c", store:run("p")["c:c"] })
       assert.equal("a\tb", store:run("p/c~2").deps)
     end)
 
-    it("has a new round when that is known only after it was forgotten", function()
+    it("has a new generation when that is known only after it was forgotten", function()
       fail_both()
       a:turn("p", { "forget", "c", "again" }, { "forget", "c", "anew" }, { "forget", "d", "anew" }, { "afresh" })
       local run = store:run "p"
@@ -205,7 +205,7 @@ describe("retry of a run that ended", function()
       assert.same({}, store:faults())
     end)
 
-    it("keeps in mind which round that was, and that it is to be done anew, should it be refused", function()
+    it("keeps in mind which generation that was, and that it is to be done anew, should it be refused", function()
       fail_both()
       ask({ data = '{"n":2}', options = { again = 2 } })
       assert.equal("2", store:run("p")["c:c"])
@@ -219,7 +219,7 @@ describe("retry of a run that ended", function()
       assert.same({}, store:faults())
     end)
 
-    it("lives on for nobody when it was abandoned and another round begins", function()
+    it("lives on for nobody when it was abandoned and another generation begins", function()
       store:start "p"
       a:claim(1)
       a:turn("p", redis.invoke { operation = "c", child = "p/c", data = '{"n":1}' },

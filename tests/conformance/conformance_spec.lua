@@ -3,7 +3,7 @@
 --
 --   a run whose data its schema refuses is started, and fails      a child that nobody knows: how to mock it
 --   what is not deterministic fails the spec, not the run          nothing is served by queue
---   no time and no limit: a step's timeout, blocked, memory, and lost but by crashes
+--   no time and no limit: a step's timeout, cpu_limit, memory_limit, and crash_loop but by crashes
 --
 -- The first is played as a case that `differs`; the second is left out of the account; the others cannot be played.
 

@@ -190,8 +190,8 @@ describe("the command line", function()
     it("tells with --json what DESIGN promises", function()
       local run = host:run("show-1")
       for _, field in ipairs {
-        "id", "workflow", "state", "attempt", "round", "seed", "data", "result", "error", "parent", "root", "queue",
-        "priority", "bundle", "tags", "created_at", "started_at", "finished_at", "operations",
+        "id", "workflow", "state", "attempt", "generation", "seed", "data", "result", "error", "parent", "root",
+        "queue", "priority", "bundle", "tags", "created_at", "started_at", "finished_at", "operations",
       } do
         assert.is_not_nil(run[field], field)
       end

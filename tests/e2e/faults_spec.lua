@@ -130,7 +130,7 @@ describe("a host", function()
     until deaths > 5
     assert.equal(5, deaths)
     local run = store:run "killer"
-    assert.same({ "failed", "lost" }, { run.state, run.error.code })
+    assert.same({ "failed", "crash_loop" }, { run.state, run.error.code })
     assert.matches("5 processes died", run.error.message, 1, true)
     open_gate()
     for i = 1, 3 do

@@ -98,7 +98,7 @@ describe("a host", function()
 
   if not support.build:find "tsan" then -- it keeps signals back
     it("is not kept by a loop over calls of C", function()
-      fails("calls", "blocked", "without waiting", "calls", {})
+      fails("calls", "cpu_limit", "without waiting", "calls", {})
     end)
   end
 

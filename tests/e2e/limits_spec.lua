@@ -57,12 +57,12 @@ describe("a workflow", function()
 
   if interrupts then
     it("with an endless loop is blocked, and told where", function()
-      fails("blocked", "^stories.lua:%d+: Lua ran for 0.15s without waiting", "endless")
+      fails("cpu_limit", "^stories.lua:%d+: Lua ran for 0.15s without waiting", "endless")
     end)
   end
 
   it("that eats memory is stopped", function()
-    fails("memory", "more than 8 MiB", "glutton")
+    fails("memory_limit", "more than 8 MiB", "glutton")
   end)
 
   it("may not return what is too large", function()
@@ -95,7 +95,7 @@ describe("a workflow", function()
   it("below another ends with an error that its parent can catch", function()
     local suspects = { "glutton", "deep", interrupts and "endless" or nil }
     local run = perform("jury", { suspects = suspects })
-    local codes = { "memory", "child_failed", interrupts and "blocked" or nil }
+    local codes = { "memory_limit", "child_failed", interrupts and "cpu_limit" or nil }
     assert.same(codes, json.decode(run.result))
   end)
 end)

@@ -152,7 +152,7 @@ end } }
     assert.same({ reserve = 2, charge = 2 }, notes())
   end)
 
-  it("does all again from an operation on, or from scratch, in a new round", function()
+  it("does all again from an operation on, or from scratch, in a new generation", function()
     begin(SHOP)
     store:start("s", "shop", data())
     store:ended "s"
@@ -166,7 +166,7 @@ end } }
     assert.matches("\n  parent    s\n", weir("show", "s/order~2").stdout)
     weir("retry", "s", "--scratch")
     local run = store:ended "s"
-    assert.same({ "completed", 3 }, { run.state, run.round })
+    assert.same({ "completed", 3 }, { run.state, run.generation })
     assert.equal("completed", store:state "s/first~3")
     assert.same({ reserve = 5, charge = 5 }, notes())
   end)

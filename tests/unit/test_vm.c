@@ -139,7 +139,7 @@ static void test_a_record_that_takes_too_much_memory_ends_its_run(void **state) 
         vm_more(vm, run, "r", &(VmPage){.reply = &fields, .last = i == 5});
     }
     free(page);
-    assert_turn_says(run, "\"code\":\"memory\"");
+    assert_turn_says(run, "\"code\":\"memory_limit\"");
     vm_forget(vm, run);
 }
 
@@ -183,7 +183,7 @@ static void test_what_loops_is_stopped_whatever_it_catches(void **state) {
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         VmRun *run = begin(bodies[i]);
-        assert_turn_says(run, "\"code\":\"blocked\"");
+        assert_turn_says(run, "\"code\":\"cpu_limit\"");
         vm_forget(vm, run);
     }
 }
@@ -199,7 +199,7 @@ static void test_what_loops_over_calls_of_c_is_stopped(void **state) {
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         VmRun *run = begin(bodies[i]);
         clock_t began = clock();
-        assert_turn_says(run, "\"code\":\"blocked\"");
+        assert_turn_says(run, "\"code\":\"cpu_limit\"");
         assert_true(clock() - began < 60 * config.cpu_ms * CLOCKS_PER_SEC / 1000);
         vm_forget(vm, run);
     }
@@ -237,7 +237,7 @@ static void test_a_check_of_data_without_an_end_is_stopped(void **state) {
     config.cpu_ms = 20;
     VmRun *run = vm_begin(vm, "r", "check", 0, &(VmPage){.reply = claim, .last = true});
     freeReplyObject(claim);
-    assert_turn_says(run, "\"code\":\"blocked\"");
+    assert_turn_says(run, "\"code\":\"cpu_limit\"");
     vm_forget(vm, run);
     config.cpu_ms = CPU_MS;
 }
@@ -285,7 +285,7 @@ static void test_what_loops_in_a_replay_is_stopped(void **state) {
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         VmRun *run = begin_again(bodies[i], 2);
-        assert_turn_says(run, "\"code\":\"blocked\"");
+        assert_turn_says(run, "\"code\":\"cpu_limit\"");
         vm_forget(vm, run);
     }
 }
@@ -301,7 +301,7 @@ static void test_what_eats_memory_is_stopped_whatever_it_catches(void **state) {
     config.cpu_ms = 10000;
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         VmRun *run = begin(bodies[i]);
-        assert_turn_says(run, "\"code\":\"memory\"");
+        assert_turn_says(run, "\"code\":\"memory_limit\"");
         vm_forget(vm, run);
     }
     config.cpu_ms = CPU_MS;
@@ -328,7 +328,7 @@ static void test_a_long_call_of_c_does_not_fail_its_run(void **state) {
 static void test_a_doomed_run_ends_so(void **state) {
     (void)state;
     VmRun *run = begin("return 1");
-    vm_kill(vm, run, "lost", "too many crashes");
+    vm_kill(vm, run, "crash_loop", "too many crashes");
     assert_turn_says(run, "too many crashes");
     vm_forget(vm, run);
 }

@@ -35,7 +35,7 @@ executor.host = package.preload["weir.native.host"] and require "weir.native.hos
 -- Failures of the run's own code that no attempt would cure.
 local FINAL = {
   replay_mismatch = true, duplicate_id = true, payload_invalid = true, payload_too_large = true,
-  invalid_data = true, unknown_workflow = true, blocked = true, memory = true, lost = true,
+  invalid_data = true, unknown_workflow = true, cpu_limit = true, memory_limit = true, crash_loop = true,
 }
 
 local Run = {}
@@ -382,7 +382,7 @@ function Run:turn(now, outcomes, recorded_at)
   log:recorded_at(recorded_at or now)
   if recorded_at then self.deaths = 0 end -- so it is in the store
   log:learn(outcomes)
-  if log.lost and not self.ended then self:give_up("lost", log.lost.value) end
+  if log.crash_loop and not self.ended then self:give_up("crash_loop", log.crash_loop.value) end
   if log.at_once and not self.cut then self:cut_short() end
   if not self.started then self:start() end
   if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there

@@ -288,10 +288,10 @@ function Memory:crash(id)
   if not self:drop(id) or not was_running then return end
   record.deaths = record.deaths + 1
   if record.deaths >= (self.options.max_deaths or 5) then
-    record.lost = true
+    record.crash_loop = true
     record.number = record.number + 1
     record.fields[tostring(record.number)] =
-      ("\tlost\t%d\t0\tlost: %d processes died while they ran it"):format(self.now, record.deaths)
+      ("\tcrash_loop\t%d\t0\tcrash_loop: %d processes died while they ran it"):format(self.now, record.deaths)
   end
 end
 

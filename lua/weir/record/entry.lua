@@ -23,7 +23,7 @@ local entry = {}
 
 ---@class weir.Outcome
 ---@field number integer
----@field operation string empty for what ends the run: cancelled, expired, now, lost
+---@field operation string empty for what ends the run: cancelled, expired, now, crash_loop
 ---@field round integer? of the child that it is the end of, when that is not its first
 ---@field state string completed, failed, cancelled …
 ---@field finished_at integer ms
@@ -73,7 +73,7 @@ end
 ---@return weir.Outcome
 function entry.read_outcome(number, text, from)
   local operation, round, state, finished_at, attempts, run, value =
-    text:match("^([^\t~]*)~?(%d*)\t(%a+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$", from)
+    text:match("^([^\t~]*)~?(%d*)\t([%a_]+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$", from)
   return {
     number = number, operation = operation, state = state, finished_at = tonumber(finished_at),
     attempts = tonumber(attempts), run = run ~= "" and run or nil, value = value, round = tonumber(round),

@@ -38,7 +38,7 @@ local record = {}
 ---@field state string
 ---@field workflow string
 ---@field attempt integer
----@field round integer
+---@field generation integer
 ---@field turn integer how many of its turns are recorded
 ---@field barren string? what a retry forgets by the rule, as `forgetting` reads it
 ---@field detached boolean its end is nobody's outcome
@@ -55,7 +55,7 @@ local record = {}
 ---@field created_at integer
 ---@field started_at integer?
 ---@field finished_at integer?
----@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or lost
+---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or crash_loop
 ---@field cleans boolean? that end was delivered, and the workflow has begun to clean up
 ---@field holder string? the worker that has it: "<host>.<thread>"
 ---@field deadline integer?
@@ -253,7 +253,7 @@ function record.read(id, list)
 
   local run = {
     id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
-    round = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
+    generation = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
     detached = fields.detached ~= nil,
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and failure_of(fields.error), parent = id:match("^(.*)/[^/]*$"),
@@ -317,7 +317,7 @@ function record.json(run)
   local operations = json.array {}
   for i, operation in ipairs(run.operations) do operations[i] = operation_table(operation) end
   local shown = {
-    id = run.id, workflow = run.workflow, state = run.state, attempt = run.attempt, round = run.round,
+    id = run.id, workflow = run.workflow, state = run.state, attempt = run.attempt, generation = run.generation,
     seed = run.seed, data = decoded(run.data, json.null), result = decoded(run.result, json.null),
     error = or_null(run.error), parent = or_null(run.parent), root = run.root, queue = run.queue,
     priority = run.priority, bundle = or_null(run.bundle), tags = decoded(run.tags, {}),

@@ -452,7 +452,7 @@ function learn(self, outcome)
     elseif outcome.state == "now" then
       self.at_once = outcome
     else
-      self.lost = outcome
+      self.crash_loop = outcome
     end
   else
     local operation = self.operations[id]

@@ -157,7 +157,8 @@ end
 local function fields_of(run, bundle_name)
   local fields = {
     workflow = run.workflow, data = json.encode(run.data), seed = run.seed, created_at = tostring(run.created_at),
-    started_at = tostring(run.started_at), attempt = tostring(run.attempt), round = tostring(run.round), number = "0",
+    started_at = tostring(run.started_at), attempt = tostring(run.attempt), round = tostring(run.generation),
+    number = "0",
     bundle = bundle_name, ["bundle@" .. BEFORE] = present(run.bundle), tags = json.encode(run.tags),
   }
   for _, operation in ipairs(run.operations) do
@@ -181,7 +182,7 @@ local function deps_of(run, by_id)
 end
 
 -- A run ends by its code unless something from outside ended it.
-local FROM_OUTSIDE = { expired = true, lost = true, blocked = true, memory = true }
+local FROM_OUTSIDE = { expired = true, crash_loop = true, cpu_limit = true, memory_limit = true }
 
 local function ends_itself(run)
   if run.state == "failed" then return not (run.cancel or FROM_OUTSIDE[run.error.code]) end

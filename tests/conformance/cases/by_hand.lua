@@ -1,4 +1,4 @@
--- Retry by hand: what is forgotten, what is kept, which rounds begin, and when it is refused.
+-- Retry by hand: what is forgotten, what is kept, which generations begin, and when it is refused.
 
 local ONE = "retry = { attempts = 1 },"
 local AGAIN = { { "start", "r" }, { "ends", "r" }, { "retry", "r" }, { "ends", "r" } }
@@ -18,12 +18,12 @@ return {
     result = { 1, "paid" } },
   { "a child that failed goes on with its own journal", play = AGAIN,
     run = [[ return (ctx:invoke { id = "c", workflow = "unlucky", data = 5 }) ]],
-    result = { 1, 5 }, expect = { ["r/c"] = { attempt = 2, round = 1 } } },
+    result = { 1, 5 }, expect = { ["r/c"] = { attempt = 2, generation = 1 } } },
   { "a child's child goes on, too", play = AGAIN,
     run = [[ return (ctx:invoke { id = "c", workflow = id .. "-child" }) ]],
     child = [[ ctx:step("once", function() end) return (ctx:invoke { id = "d", workflow = "unlucky", data = 6 }) ]],
     result = { 1, 6 } },
-  { "asked differently, a new round of the child begins", fields = ONE,
+  { "asked differently, a new generation of the child begins", fields = ONE,
     run = [[ return (ctx:invoke { id = "c", workflow = "unlucky", data = ctx.run.attempt }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r" }, { "ends", "r" } },
     fails = "child_failed", expect = { ["r/c~2"] = { state = "failed" }, ["r/c"] = { attempt = 1 } } },
@@ -96,8 +96,8 @@ return {
       end
       return out ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", from = "b" }, { "ends", "r" } },
-    result = { "a1", "b2", "c2" }, expect = { r = { round = 2 } } },
-  { "from a child on: a new round of it",
+    result = { "a1", "b2", "c2" }, expect = { r = { generation = 2 } } },
+  { "from a child on: a new generation of it",
     run = [[
       local a = ctx:invoke { id = "a", workflow = "noted", data = 1 }
       return { a, (ctx:invoke { id = "b", workflow = "noted", data = 2 }) } ]],
@@ -109,12 +109,12 @@ return {
       return { a, (ctx:invoke { id = "b", workflow = "noted", data = a }),
         (ctx:invoke { id = "d", workflow = "double", data = { value = a } }) } ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", scratch = true }, { "ends", "r" } },
-    result = { 2, 2, 4 }, expect = { r = { round = 2 }, ["r/d~2"] = { state = "completed" } } },
+    result = { 2, 2, 4 }, expect = { r = { generation = 2 }, ["r/d~2"] = { state = "completed" } } },
   { "from scratch twice",
     run = [[ return (ctx:invoke { id = "b", workflow = "noted", data = ctx.run.attempt }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", scratch = true }, { "ends", "r" },
              { "retry", "r", scratch = true }, { "ends", "r" } },
-    result = 3, expect = { r = { round = 3 }, ["r/b~3"] = { state = "completed" } } },
+    result = 3, expect = { r = { generation = 3 }, ["r/b~3"] = { state = "completed" } } },
   { "a child is retried for its parent's sake, up to the root",
     run = [[ return (ctx:invoke { id = "c", workflow = id .. "-child" }) ]],
     child = [[ return (ctx:invoke { id = "d", workflow = "unlucky", data = 7 }) ]],
@@ -123,7 +123,7 @@ return {
   { "a child from scratch",
     run = [[ return (ctx:invoke { id = "c", workflow = "unlucky", data = 8 }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/c", scratch = true }, { "ends", "r" } },
-    result = { 2, 8 }, expect = { ["r/c"] = { round = 2 } } },
+    result = { 2, 8 }, expect = { ["r/c"] = { generation = 2 } } },
   { "a child whose parent went on past it is refused",
     run = [[
       pcall(ctx.invoke, ctx, { id = "c", workflow = "fails" })

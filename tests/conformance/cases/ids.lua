@@ -34,7 +34,7 @@ return {
     run = [[ ctx:step(("x"):rep(513), function() end) ]], fails = "error" },
   { "an id has no slash, which separates runs", fields = "retry = { attempts = 1 },",
     run = [[ ctx:step("a/b", function() end) ]], fails = "error" },
-  { "an id has no tilde, which separates rounds", fields = "retry = { attempts = 1 },",
+  { "an id has no tilde, which separates generations", fields = "retry = { attempts = 1 },",
     run = [[ ctx:sleep { id = "a~2", duration = "1ms" } ]], fails = "error" },
   { "an id has no control character", fields = "retry = { attempts = 1 },",
     run = [[ ctx:step("a\nb", function() end) ]], fails = "error" },
