@@ -1,6 +1,7 @@
 -- What specs of the engine see of runs in memory beyond what weir.memory shows: each effect that was told, a run as its
 -- journal has it; and a run begun from a journal that a spec writes.
 
+local effects = require "weir.replay.effects"
 local entry = require "weir.record.entry"
 local executor = require "weir.engine.run"
 local failure = require "weir.base.failure"
@@ -10,7 +11,7 @@ local recorded = require "weir.record.record"
 local Store = require "weir.memory.store"
 local weir = require "weir"
 
-local driver = { split = memory.split }
+local driver = {}
 local Driver = setmetatable({}, { __index = memory.Memory })
 Driver.__index = Driver
 
@@ -22,6 +23,28 @@ local function check_effects(list)
     assert(type(value) == "string" or math.type(value) == "integer",
       ("effect %d of %s is a %s"):format(i, list[1], math.type(value) or type(value)))
   end
+end
+
+-- A misspelled argument would be sent as "".
+local add = effects.add
+function effects.add(self, name, fields)
+  local known = {}
+  for _, list in ipairs { effects.LAYOUT[name], effects.LAYOUT[name].options or {}, { effects.LAYOUT[name].list } } do
+    for _, field in ipairs(list) do known[field] = true end
+  end
+  for field in pairs(fields or {}) do assert(known[field], ("%s has no argument %s"):format(name, field)) end
+  return add(self, name, fields)
+end
+
+---The effects of a turn, each as a list of its own: { name, argument, … }; the header, too.
+---@param list (string|integer)[] flat
+---@return table[]
+function driver.split(list)
+  local header, told = effects.read(list)
+  local split, begins = {}, { header and 1 }
+  for _, effect in ipairs(told) do begins[#begins + 1] = effect.first end
+  for i, at in ipairs(begins) do split[i] = table.move(list, at, (begins[i + 1] or #list + 1) - 1, 1, {}) end
+  return split
 end
 
 ---@param id string

@@ -36,7 +36,7 @@ local function unheld(run, fields)
 end
 
 local function divergence(run, fields, is_meant)
-  if run.given_up or run.cut or run.outbox:overflows() then return nil end
+  if run.given_up or run.cut or run.effects:overflows() then return nil end
   local held = unasked(run, is_meant)[1]
   if not held then return nil end
   local text = ('the journal holds operation "%s", %s at %s, which was not asked for again'):format(held.id,

@@ -107,13 +107,13 @@ local function time_out(run, operation)
   local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
   journal:resolve(operation, "timeout", 0,
     failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
-  run.outbox:join()
+  run.effects:join()
   if operation.on_timeout == "abandon" then
     journal:abandon_child(operation)
   else
     journal:cancel_child(operation, "cancelled: " .. message)
   end
-  run.outbox:separate()
+  run.effects:separate()
   leave(run, operation)
 end
 
@@ -204,7 +204,7 @@ local function name_child(run, operation, new)
   end
   local following = math.max(run.round, before.round + 1)
   journal.forgotten[id] = nil
-  run.outbox.uncertain = true -- it may have ended already
+  run.effects.uncertain = true -- it may have ended already
   if before.anew then
     operation.child = in_round(path, following)
   else
@@ -246,26 +246,17 @@ local function tell_invoke(run, operation, given, again)
   local refused = journal:cancelling() and NOT_STARTED or given.refused
     or definition and invalid_data(definition, workflow, given.data)
   if refused then return journal:resolve(operation, "refused", 0, refused, text) end
-  local more = {}
-  local function option(called, value)
-    if value ~= nil then more[#more + 1], more[#more + 2] = called, value end
-  end
-  option("queue", given.queue)
-  option("priority", given.priority)
-  option("delay_ms", given.delay_ms)
-  option("retry", given.retry)
-  option("detached", given.detached and "1" or nil)
-  option("deps", given.deps)
-  option("again", again)
-  option("dedupe", given.dedupe and given.dedupe.key)
-  option("within_ms", given.dedupe and given.dedupe.within_ms)
-  local seed = run.host.seed(operation.child)
-  local first = run.outbox:tell("invoke", given.id, text, operation.child, workflow, given.data, seed, run.limits.depth,
-    definition and "" or unknown_workflow(run, workflow), "", "", #more // 2, table.unpack(more))
-  run.outbox:weigh(#given.data + (given.deps and #given.deps or 0))
-  if given.detached or given.dedupe then run.outbox.uncertain = true end
+  local seed, dedupe = run.host.seed(operation.child), given.dedupe
+  local handle = run.effects:add("invoke", {
+    operation = given.id, entry = text, child = operation.child, workflow = workflow, data = given.data, seed = seed,
+    max_depth = run.limits.depth, unknown = not definition and unknown_workflow(run, workflow) or nil,
+    queue = given.queue, priority = given.priority, delay_ms = given.delay_ms, retry = given.retry,
+    detached = given.detached and "1" or nil, deps = given.deps, again = again,
+    dedupe = dedupe and dedupe.key, within_ms = dedupe and dedupe.within_ms,
+  })
+  if given.detached or given.dedupe then run.effects.uncertain = true end
   if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
-    run:may_fuse(operation, definition, given, seed, first)
+    run:may_fuse(operation, definition, given, seed, handle)
   end
   return true
 end
@@ -396,7 +387,7 @@ function verbs.sleep(ctx, given)
   local operation, new = journal:begin("sleep", id, "", nil, arguments, auto)
   operation.scope = state.scope
   if not operation.outcome then
-    if new then run.outbox:tell("record", id, journal:entry(operation, arguments)) end
+    if new then run.effects:add("record", { operation = id, entry = journal:entry(operation, arguments) }) end
     local function over() journal:resolve(operation, "completed", 1, "null") end
     if until_ms then
       journal:arm_at(operation, until_ms, over)
@@ -478,7 +469,7 @@ function verbs.tag(ctx, key, value)
   for _ in pairs(tags) do count = count + 1 end
   if count > TAGS then misuse(('ctx:tag: "%s" is one too many; a run has %d tags at most'):format(key, TAGS)) end
   run.tags = json.encode(tags)
-  run.outbox:tell("tag", run.tags)
+  run.effects:add("tag", { tags = run.tags })
 end
 
 local RUN_FIELDS = { "attempt", "bundle", "created_at", "depth", "id", "parent", "root", "workflow" }

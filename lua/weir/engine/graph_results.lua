@@ -116,8 +116,9 @@ local function fetch(run, id, keys, first, count)
     begun[id] = operation
   end
   if new then
-    run.outbox:tell("deps", id, journal:entry(operation), count, table.unpack(keys, first, first + count - 1))
-    run.outbox.uncertain = true
+    run.effects:add("deps",
+      { operation = id, entry = journal:entry(operation), keys = table.move(keys, first, first + count - 1, 1, {}) })
+    run.effects.uncertain = true
   end
   return futures.await(run, "deps", operation)
 end

@@ -340,8 +340,7 @@ function conductor.run(ctx, definition, input)
   else
     local shape = graph.shape(plan)
     if run.journal.fields.graph ~= shape then
-      run.outbox:tell("graph", shape)
-      run.outbox:weigh(#shape)
+      run.effects:add("graph", { shape = shape })
     end
   end
   return new(run, definition, plan, input):conduct()

@@ -112,11 +112,10 @@ function executor.from_fields(bundle, id, fields)
     round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
     deps = fields.deps, -- of a graph's node: the keys it depends on
     undos = nil, -- how to take back what it did, once there is anything
-    foreseen = 0, -- outcomes foreseen in this turn
   }, Run)
   self.journal = journal.new(fields, attempt)
   self.journal.progress = self.host and self.host.progress
-  self.outbox = self.journal.outbox
+  self.effects = self.journal.effects
   self.branches = branches.new(self.journal)
   if fields.again then self.journal:forget(fields) end
   if fields.started_at then self.journal:restore(fields) end
@@ -147,7 +146,7 @@ end
 function Run:say(level, text, fields)
   self.observed = true
   if self.fused or not self.step and self.journal:replaying() then return end
-  if self.outbox.foreseen then -- what led to it is not recorded yet
+  if self.effects.speculated > 0 then -- what led to it is not recorded yet
     self.unsaid = self.unsaid or {}
     table.insert(self.unsaid, { level, text, fields })
   else
@@ -205,9 +204,10 @@ end
 ---@param code string
 ---@param message string
 function Run:doom(code, message)
-  local log, outbox = self.journal, self.outbox
+  local log, effects = self.journal, self.effects
   for _, operation in ipairs(log:open_children()) do
-    if not operation.recorded and operation.told_in >= outbox.part_of and operation.told_in < outbox.takes then
+    if not operation.recorded and operation.sent_turn >= effects.split_from
+      and operation.sent_turn < effects.turns then
       log:close_child(operation)
       log:cancel_child(operation, "cancelled: the run failed")
       self:linger(operation)
@@ -327,7 +327,7 @@ end
 -- Children that were told to end, and take their time.
 function Run:hurry_lingering()
   for _, child in ipairs(self.lingering) do
-    self.outbox:tell("cancel", child, passed_on(self.journal.at_once.value), "1")
+    self.effects:add("cancel", { child = child, message = passed_on(self.journal.at_once.value), now = "1" })
   end
 end
 
@@ -376,7 +376,7 @@ end
 ---@return table effects flat
 function Run:turn(now, outcomes, recorded_at)
   self.clock_ms = now
-  self.foreseen, self.turn_began_ms = 0, nil
+  self.turn_began_ms = nil
   self:say_rest()
   local log = self.journal
   log:recorded_at(recorded_at or now)
@@ -393,7 +393,7 @@ function Run:turn(now, outcomes, recorded_at)
     sandbox.leave()
   end
   if self.fusable then self:fuse() end
-  return (self.outbox:take())
+  return (self.effects:take())
 end
 
 -- Whether the body has ended now.
@@ -410,21 +410,21 @@ end
 
 -- Run the branches, deliver what can be delivered, one at a time, until there is something to wait for.
 function Run:advance()
-  local log, outbox, all = self.journal, self.outbox, self.branches
+  local log, effects, all = self.journal, self.effects, self.branches
   while true do
     repeat all:run() until not self:end_if_over() -- an end wakes the other branches
-    if outbox:overflows() then return end -- told in part; the reply brings us back
+    if effects:overflows() then return end -- told in part; the reply brings us back
 
     local cancelling = log:cancelling()
     if cancelling then
       self.another = nil
       self:await_cancel()
-      if outbox:overflows() then return end
+      if effects:overflows() then return end
     elseif self.another then
       if self.unsaid then return end -- the reply to what was foreseen brings us back
       self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
         duration.text(self.another), tostring(self.failure.message)), self.failure.code)
-      return outbox:close("retry", self.another, failure.encode(self.failure))
+      return effects:close("retry", { delay_ms = self.another, error = failure.encode(self.failure) })
     end
     local number = log.delivered
     local following = log:next()
@@ -445,14 +445,15 @@ function Run:advance()
       if not undo.begin(self) then return self:finish() end
     elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
       local waiting = not cancelling and all:next_step()
-      if waiting and #outbox.effects == 0 then
+      if waiting and effects:is_empty() then
         all:wake(waiting) -- what led to its step is recorded
       elseif waiting then
         return table.insert(all.steps, 1, waiting)
       elseif self.unsaid then
         return
       else
-        return outbox:close("suspend", log:wake())
+        local wake, wake_in = log:wake()
+        return effects:close("suspend", { wake = wake, wake_in = wake_in })
       end
     end
   end
@@ -467,8 +468,8 @@ end
 
 -- Nothing that this turn has told leaves it. Children that it began are not there.
 function Run:take_back()
-  local log, outbox = self.journal, self.outbox
-  if not outbox:clear() then return end -- a part has gone already: those children are cancelled
+  local log, effects = self.journal, self.effects
+  if not effects:clear() then return end -- a part has gone already: those children are cancelled
   for _, operation in ipairs(log:open_children()) do
     if operation.recorded then
       operation.told_to_end = false
@@ -525,7 +526,7 @@ end
 
 -- Everything below this run has ended, but for children that were told to end: the store waits for those.
 function Run:finish()
-  local log, outbox, cancel = self.journal, self.outbox, self.journal.cancel
+  local log, effects, cancel = self.journal, self.effects, self.journal.cancel
   local barren = self.main and log:barren_text() or "" -- nobody saw what its code did
   if cancel then
     local code, message = cancel.state, cancel.value
@@ -534,13 +535,14 @@ function Run:finish()
     }
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
     if code ~= "cancelled" then report_failed(self, made) end
-    outbox:close("fail", code == "cancelled" and "cancelled" or "failed", failure.encode(made), barren)
+    local state = code == "cancelled" and "cancelled" or "failed"
+    effects:close("fail", { state = state, error = failure.encode(made), barren = barren })
   elseif self.failure then
     report_failed(self, self.failure)
-    outbox:close("fail", "failed", failure.encode(self.failure), barren)
+    effects:close("fail", { state = "failed", error = failure.encode(self.failure), barren = barren })
   else
     self:warn_of_left_over()
-    outbox:close("complete", self.result)
+    effects:close("complete", { result = self.result })
   end
 end
 
@@ -570,8 +572,8 @@ local PATIENCE = 64 -- invocations of a workflow that went the long way before i
 local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
 
 ---@param invoke weir.Invoke
----@param first integer where the invoke begins in the effects
-function Run:may_fuse(operation, definition, invoke, seed, first)
+---@param handle integer of the invoke in the effects
+function Run:may_fuse(operation, definition, invoke, seed, handle)
   if self.dry or self.host.separate or self.deaths > 0 or definition.timeout_ms or definition.graph then return end
   if definition.queue ~= self.queue then return end
   local spared = patience[definition]
@@ -587,7 +589,7 @@ function Run:may_fuse(operation, definition, invoke, seed, first)
   if #fusable < FUSED_A_TURN then
     fusable[#fusable + 1] = {
       operation = operation, definition = definition, child = operation.child, data = invoke.data, seed = seed,
-      first = first, deps = invoke.deps, read_dep = invoke.read_dep,
+      handle = handle, deps = invoke.deps, read_dep = invoke.read_dep,
     }
   end
 end
@@ -595,7 +597,7 @@ end
 ---Whether this turn should tell no more: what is begun now would wait, or go the long way, for nothing.
 function Run:is_full()
   local fusable = self.fusable
-  return self.outbox:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
+  return self.effects:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
 end
 
 -- What a fused child sees of itself. It has no journal: every verb that would need one gives it up.
@@ -628,8 +630,8 @@ local function compute(self, one)
     patience[one.definition] = PATIENCE
     return nil
   end
-  local effects = self.outbox.effects
-  effects[one.first + 9], effects[one.first + 10] = self.bundle_hash, result
+  self.effects:patch(one.handle, "bundle", self.bundle_hash)
+  self.effects:patch(one.handle, "result", result)
   return result
 end
 
@@ -661,17 +663,13 @@ local FORESEEN_A_TURN = 32
 function Run:foresee()
   local fusable, log = self.fusable, self.journal
   local one = fusable and fusable[1]
-  if not one or self.cautious or self.outbox.uncertain or #fusable ~= log.open_count then return false end
-  if self.foreseen >= FORESEEN_A_TURN or not has_time(self) then return false end
+  if not one or self.cautious or self.effects.uncertain or #fusable ~= log.open_count then return false end
+  if self.effects.speculated >= FORESEEN_A_TURN or not has_time(self) then return false end
   table.remove(fusable, 1)
   local result = compute(self, one)
   sandbox.enter(self.bundle, self)
   if not result then return false end
-  if not self.outbox.foreseen then
-    for _, other in ipairs(fusable) do other.first = other.first + 4 end
-  end
   log:foresee(one.operation, result, self.clock_ms)
-  self.foreseen = self.foreseen + 1
   return true
 end
 

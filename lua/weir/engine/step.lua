@@ -42,14 +42,15 @@ end
 
 -- The outcome of a step. What was not recorded before began as long ago as its Lua took, on the worker's clock.
 local function resolve(run, operation, state, attempts, value, took_ms)
-  local outbox, entry = run.outbox, operation.recorded and "" or run.journal:entry(operation)
-  local timed = entry ~= "" and took_ms >= 1
+  local effects, entry = run.effects, nil
+  if not operation.recorded then entry = run.journal:entry(operation) end
+  local timed = entry and took_ms >= 1
   if timed then
-    outbox:tell("took", took_ms)
-    outbox:join()
+    effects:add("took", { ms = took_ms })
+    effects:join()
   end
   run.journal:resolve(operation, state, attempts, value, entry)
-  if timed then outbox:separate() end
+  if timed then effects:separate() end
 end
 
 -- One try. Returns whether it is over, and if not the pause before the next.
@@ -92,7 +93,8 @@ local function try_step(run, operation, options, failures)
   if pause and not options.at_most_once then
     run:report("retrying", ('try %d of step "%s" failed, the next begins in %s: %s'):format(attempt, operation.id,
       duration.text(pause), tostring(value.message)), value.code)
-    run.outbox:tell("record", operation.id, journal:entry(operation, step_arguments(attempt, pause)))
+    run.effects:add("record",
+      { operation = operation.id, entry = journal:entry(operation, step_arguments(attempt, pause)) })
     operation.recorded, operation.started_at = true, nil
     return false, pause
   end
@@ -133,7 +135,7 @@ function step.verb(ctx, id, body)
     if options.at_most_once then
       if new then
         journal:check_new(operation.id, operation.line)
-        run.outbox:tell("record", operation.id, journal:entry(operation))
+        run.effects:add("record", { operation = operation.id, entry = journal:entry(operation) })
         operation.recorded = true
       else
         journal:resolve(operation, "failed", 1, failure.encode(failure.new {

@@ -8,7 +8,8 @@
 
 local bundle = require "weir.code.bundle"
 local chance = require "weir.base.random"
-local effects = require "weir.memory.effects"
+local act = require "weir.memory.effects"
+local effects = require "weir.replay.effects"
 local executor = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local replay = require "weir.engine.check"
@@ -114,31 +115,6 @@ function Memory:deploy(code)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Effects in a list
-
--- Effect -> its arguments, and for those that end with a list how many values an item of it has.
-local ARGUMENTS = {
-  foresee = { 3 }, graph = { 1 }, deps = { 3, 1 }, record = { 2 }, suspend = { 2 }, retry = { 2 }, cancel = { 3 },
-  resolve = { 5 }, invoke = { 11, 2 }, complete = { 1 }, fail = { 3 }, forget = { 2 }, afresh = { 0 },
-  tag = { 1 }, abandon = { 1 },
-}
-
----The effects of a turn, each as a list of its own: { name, argument, … }.
----@param list table flat
----@return table[]
-function memory.split(list)
-  local split, at = {}, 1
-  while at <= #list do
-    local shape = assert(ARGUMENTS[list[at]], list[at])
-    local last, each = at + shape[1], shape[2]
-    if each then last = last + each * list[last] end
-    split[#split + 1] = table.move(list, at, last, 1, {})
-    at = last + 1
-  end
-  return split
-end
-
--- ------------------------------------------------------------------------------------------------
 -- Events: compute and apply
 
 local function forget(self, id)
@@ -221,13 +197,14 @@ local function compute(self, record)
 end
 
 -- Whether what a run foresaw is so: the outcomes of its fused children are the next ones.
-local function is_foreseen(self, record, list)
-  if list[2] ~= record.number then return false end
-  for _, effect in ipairs(memory.split(list)) do
-    if effect[1] == "invoke" and effect[10] ~= "" then
-      local id, workflow, max_depth, name = effect[4], effect[5], effect[8], effect[10]
-      local _, depth = id:gsub("/", "")
-      if depth > max_depth or self.records[id] or not self:may_be_fused(workflow, name) then
+local function is_foreseen(self, record, header, told)
+  if header.number ~= record.number then return false end
+  for _, effect in ipairs(told) do
+    local invoke = effect.fields
+    if effect.name == "invoke" and invoke.bundle ~= "" then
+      local _, depth = invoke.child:gsub("/", "")
+      if depth > invoke.max_depth or self.records[invoke.child]
+        or not self:may_be_fused(invoke.workflow, invoke.bundle) then
         return false
       end
     end
@@ -237,31 +214,25 @@ end
 
 local function apply(self, record)
   local live = self.live[record.id]
-  local list, at = live.effects, 0
-  local function take()
-    at = at + 1
-    return assert(list[at], "too few arguments")
-  end
+  local list = live.effects
+  local header, told = effects.read(list)
   live.effects = nil
   self:expire(record)
   record.foreseen = 0
-  if list[1] == "foresee" then
-    if not is_foreseen(self, record, list) then -- nothing was written: back to the journal
+  if header then
+    if not is_foreseen(self, record, header, told) then -- nothing was written: back to the journal
       self.stale = self.stale + 1
       forget(self, record.id)
       hold(self, record).run:be_cautious()
       return
     end
-    record.foreseen_at, record.foreseen, at = list[3], list[4], 4
+    record.foreseen_at, record.foreseen = header.at, header.count
   end
   self.turns = self.turns + 1
   record.told, record.turn = live.known, record.turn + 1
   record.deaths = 0
   if self.options.on_turn then self.options.on_turn(self, record, list) end
-  while at < #list do
-    local name = take()
-    assert(effects[name], name)(self, record, take)
-  end
+  for _, effect in ipairs(told) do assert(act[effect.name], effect.name)(self, record, effect.fields) end
   self:keep(record)
   live.recorded_at = self.now
   if record.state == "running" then

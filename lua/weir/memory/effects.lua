@@ -1,5 +1,5 @@
 -- What runs tell the store in memory: each effect does what it does in redis-scripts/ (README.md there has the list).
--- Each takes the store, the record of the run that tells it, and its arguments with `take`.
+-- Each takes the store, the record of the run that tells it, and its arguments by name (see weir.replay.effects).
 
 local entry = require "weir.record.entry"
 local json = require "weir.json"
@@ -12,15 +12,11 @@ local effects = {}
 
 local function untold_cancel(record) return record.cancel and record.cancel > record.told end
 
-function effects.record(self, record, take)
-  local operation, text = take(), take()
-  self:begin_operation(record, operation, text)
-end
+function effects.record(self, record, effect) self:begin_operation(record, effect.operation, effect.entry) end
 
-function effects.resolve(self, record, take)
-  local operation, state, attempts, value, text = take(), take(), take(), take(), take()
-  if text ~= "" then self:begin_operation(record, operation, text) end
-  self:record_outcome(record, operation, state, attempts, value)
+function effects.resolve(self, record, effect)
+  if effect.entry ~= "" then self:begin_operation(record, effect.operation, effect.entry) end
+  self:record_outcome(record, effect.operation, effect.state, effect.attempts, effect.value)
 end
 
 local function chain_of(self, id)
@@ -83,29 +79,23 @@ local function share(self, record, operation, other, detached)
     detached and json.encode(other.id) or other.fields.result, nil, nil, other.id)
 end
 
-function effects.invoke(self, record, take)
-  local operation, text, id, workflow, data = take(), take(), take(), take(), take()
-  local seed, max_depth, unknown, name, result = take(), take(), take(), take(), take()
-  local options = {}
-  for _ = 1, take() do
-    local option = take()
-    options[option] = take()
-  end
-  local foreseen_at
+function effects.invoke(self, record, options)
+  local operation, id, workflow, data = options.operation, options.child, options.workflow, options.data
+  local name, result, foreseen_at = options.bundle, options.result, nil
   if name ~= "" and record.foreseen > 0 then
     record.foreseen, foreseen_at = record.foreseen - 1, record.foreseen_at
   end
-  self:begin_operation(record, operation, text, foreseen_at)
+  self:begin_operation(record, operation, options.entry, foreseen_at)
   if untold_cancel(record) then
     return refuse(self, record, operation, "cancelled", "not started: its run is being cancelled")
   end
   local _, depth = id:gsub("/", "")
-  if depth > max_depth then
+  if depth > options.max_depth then
     return refuse(self, record, operation, "too_deep",
-      ("invoking %s goes deeper than %d runs: %s"):format(workflow, max_depth, chain_of(self, record.id)))
+      ("invoking %s goes deeper than %d runs: %s"):format(workflow, options.max_depth, chain_of(self, record.id)))
   end
-  if unknown ~= "" and not self.registry[workflow] then
-    self:record_outcome(record, operation, "refused", 0, unknown)
+  if options.unknown ~= "" and not self.registry[workflow] then
+    self:record_outcome(record, operation, "refused", 0, options.unknown)
     return
   end
   local child, round = self.records[id], id:match("~%d+$")
@@ -124,7 +114,7 @@ function effects.invoke(self, record, take)
   end
   if name ~= "" and self:may_be_fused(workflow, name) then
     local at = foreseen_at or self.now
-    child = self:add_record(id, workflow, data, seed, options, at)
+    child = self:add_record(id, workflow, data, options.seed, options, at)
     child.state, child.finished_at, child.was_fused = "completed", at, true
     child.fields.result, child.fields.started_at, child.fields.bundle = result, tostring(at), name
     self:note_call(child)
@@ -137,19 +127,18 @@ function effects.invoke(self, record, take)
   if options.detached then
     self:record_outcome(record, operation, "completed", 1, json.encode(id), nil, round)
   end
-  self:begin_run(id, workflow, data, seed, options)
+  self:begin_run(id, workflow, data, options.seed, options)
 end
 
-function effects.graph(_, record, take) record.fields.graph = take() end
+function effects.graph(_, record, effect) record.fields.graph = effect.shape end
 
 local DEPS_BYTES = 1024 * 1024
 
-function effects.deps(self, record, take)
-  local operation, text = take(), take()
+function effects.deps(self, record, effect)
   local parent = self.records[parent_of(record.id)]
   local states, bytes = {}, 0
-  for i = 1, take() do
-    local number = (parent.fields["o:" .. take()] or ""):match("^%d+")
+  for i, key in ipairs(effect.keys) do
+    local number = (parent.fields["o:" .. key] or ""):match("^%d+")
     local state = '{"ok":false}'
     if number then
       local outcome = entry.read_outcome(math.tointeger(tonumber(number)), parent.fields[number])
@@ -159,12 +148,12 @@ function effects.deps(self, record, take)
     bytes = bytes + #state
     if i == #states + 1 and (i == 1 or bytes <= DEPS_BYTES) then states[i] = state end
   end
-  self:begin_operation(record, operation, text)
-  self:record_outcome(record, operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
+  self:begin_operation(record, effect.operation, effect.entry)
+  self:record_outcome(record, effect.operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
 end
 
-function effects.cancel(self, record, take)
-  local id, message, now = take(), take(), take()
+function effects.cancel(self, record, effect)
+  local id, message = effect.child, effect.message
   local _, operation = parent_of(id)
   if record.fields["w:" .. operation]
     and self:record_outcome(record, operation, "cancelled", 0, json.encode { code = "cancelled", message = message })
@@ -173,12 +162,12 @@ function effects.cancel(self, record, take)
   end
   local child = self.records[id]
   if not child or child.detached then return end
-  self:cancel_run(child, "cancelled", message, now == "1")
+  self:cancel_run(child, "cancelled", message, effect.now == "1")
   self:await_end(record, child)
 end
 
-function effects.forget(self, record, take)
-  local operation, mark = take(), take()
+function effects.forget(self, record, effect)
+  local operation, mark = effect.operation, effect.mark
   local fields = record.fields
   if operation == "" then
     fields[mark] = nil
@@ -201,33 +190,30 @@ function effects.afresh(_, record)
   record.fields.again, record.fields.barren, record.fields.ended = nil, nil, nil
 end
 
-function effects.tag(_, record, take)
-  record.fields.tags = take()
-end
+function effects.tag(_, record, effect) record.fields.tags = effect.tags end
 
 -- What is kept, and how long, is the store's business.
-function effects.abandon(self, _, take)
-  local child = self.records[take()]
+function effects.abandon(self, _, effect)
+  local child = self.records[effect.child]
   if child and not ENDED[child.state] then child.abandoned = true end
 end
 
-function effects.suspend(self, record, take)
-  local wake, wake_in = take(), take()
+function effects.suspend(self, record, effect)
   if record.number > record.told then return end
-  wake = wake ~= "" and wake or math.huge
-  if wake_in ~= "" then wake = math.min(wake, self.now + wake_in) end
+  local wake = effect.wake ~= "" and effect.wake or math.huge
+  if effect.wake_in ~= "" then wake = math.min(wake, self.now + effect.wake_in) end
   self:move(record, "waiting")
   record.known = record.number
   self:delay(record, wake)
 end
 
-function effects.retry(self, record, take)
-  local delay_ms, text = take(), take()
+function effects.retry(self, record, effect)
+  local text = effect.error
   if untold_cancel(record) then return end
   self:move(record, "retrying", text)
   record.fields.error = text
   Store.end_call(record, "failed", text)
-  self:delay(record, self.now + delay_ms)
+  self:delay(record, self.now + effect.delay_ms)
 end
 
 -- Whether a run that is to end waits for children that it told to end.
@@ -241,17 +227,15 @@ local function lingers(self, record)
   return true
 end
 
-function effects.complete(self, record, take)
-  local result = take()
+function effects.complete(self, record, effect)
   if lingers(self, record) or untold_cancel(record) then return end
-  self:finish_run(record, "completed", result)
+  self:finish_run(record, "completed", effect.result)
 end
 
-function effects.fail(self, record, take)
-  local state, text, barren = take(), take(), take()
+function effects.fail(self, record, effect)
   if lingers(self, record) or untold_cancel(record) then return end
-  if barren ~= "" then record.fields.barren = barren end
-  self:finish_run(record, state, text)
+  if effect.barren ~= "" then record.fields.barren = effect.barren end
+  self:finish_run(record, effect.state, effect.error)
 end
 
 return effects

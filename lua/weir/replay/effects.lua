@@ -1,155 +1,277 @@
--- What a run tells the store: effects, in order, in turns of a bounded size.
+-- The effects of a run: what it asks Redis (or the driver in memory) to do, in order, in turns of bounded size.
 --
--- Invariant: what stands on outcomes that are foreseen goes in the turn that says so, and what says how the run goes on
--- is the last of its turn. What was joined goes together.
+-- Invariants: effects that depend on a speculated outcome are sent in the turn that declares it; suspend, retry,
+-- complete and fail are the last effect of a turn; effects added between `join` and `separate` are never split.
 
-local outbox = {}
-outbox.__index = outbox
+local effects = {}
+effects.__index = effects
 
----@class weir.Outbox
----@field effects table what the store must be told, flat
----@field foreseen boolean whether it stands on outcomes that are not recorded yet
----@field uncertain boolean whether it brings outcomes whose numbers the store decides
----@field takes integer how often effects were taken
----@field part_of integer the same, when that began to be told of which the last turn told a part
+---The arguments of each effect, in the order in which they are sent. This is the only place that knows the order:
+---`add`, `patch` and the readers below go by names. Redis reads them in the same order (redis-scripts/effects/).
+---`options`: they come last, as their count and then name, value, name, value …; only those that are given.
+---`list`: that comes last, as its count and then its items.
+---@type table<string, { options: string[]?, list: string?, [integer]: string }>
+effects.LAYOUT = {
+  abandon = { "child" },
+  afresh = {},
+  cancel = { "child", "message", "now" },
+  complete = { "result" },
+  deps = { "operation", "entry", list = "keys" },
+  fail = { "state", "error", "barren" },
+  forget = { "operation", "mark" },
+  graph = { "shape" },
+  invoke = {
+    "operation", "entry", "child", "workflow", "data", "seed", "max_depth", "unknown", "bundle", "result",
+    options = { "queue", "priority", "delay_ms", "retry", "detached", "deps", "again", "dedupe", "within_ms" },
+  },
+  record = { "operation", "entry" },
+  resolve = { "operation", "state", "attempts", "value", "entry" },
+  retry = { "delay_ms", "error" },
+  suspend = { "wake", "wake_in" },
+  tag = { "tags" },
+  took = { "ms" },
+}
 
----@return weir.Outbox
-function outbox.new()
+---The header of a turn that depends on speculated outcomes: it stands before the effects.
+effects.HEADER = { "foresee", "number", "at", "count" }
+
+local LAYOUT, HEADER = effects.LAYOUT, effects.HEADER
+
+-- Arguments that are payloads, or as long as one.
+local PAYLOADS = { graph = { "shape" }, invoke = { "data", "deps", "result" }, resolve = { "value" } }
+
+local OFFSETS = {} -- effect -> argument -> how far behind the name it stands
+for name, layout in pairs(LAYOUT) do
+  OFFSETS[name] = {}
+  for i, field in ipairs(layout) do OFFSETS[name][field] = i end
+end
+
+---@class weir.Effects
+---@field list (string|integer)[] effects that were not sent, flat
+---@field first integer[] where in `list` each of them begins
+---@field bytes_of table<integer, integer> payload bytes of each of them, if any
+---@field bytes integer of all those not sent
+---@field sent integer how many of them went in turns before
+---@field min_effects integer how many of them the next turn sends at least: up to the last with a speculated outcome
+---@field joining boolean whether the next one goes with the one before it
+---@field joined table<integer, true> those that go with the one before them
+---@field speculated integer how many outcomes this turn speculates on
+---@field speculated_after integer? the number after which they come
+---@field speculated_at integer? when they are taken to have been recorded, ms
+---@field uncertain boolean whether they bring outcomes whose numbers Redis decides
+---@field closed boolean whether the last of them ends the turn
+---@field turns integer how often effects were taken
+---@field split_from integer the turn that sent the first part of what the last turn sent a part of
+
+---@return weir.Effects
+function effects.new()
   return setmetatable({
-    effects = {},
-    marks = {}, -- where in `effects` each of them begins
-    payloads = {}, -- how many bytes of payload each of them brings, if any
-    bytes = 0, -- of all those not taken yet
-    taken = 0, -- how many of them were told in turns before
-    inseparable = 0, -- how many of them go in one turn: up to the last whose outcome was foreseen
-    joining = false, -- whether what is told goes with the one before
-    joined = {}, -- marks of those that go with the one before them
-    foreseen = false,
-    uncertain = false,
-    closed = false, -- whether the last of them says how the run goes on
-    takes = 0,
-    part_of = 0,
-  }, outbox)
+    list = {}, first = {}, bytes_of = {}, bytes = 0, sent = 0, min_effects = 0, joining = false, joined = {},
+    speculated = 0, uncertain = false, closed = false, turns = 0, split_from = 0,
+  }, effects)
 end
 
-local SHORT = 14
+local NONE = {}
 
----Tell the store something, when this turn ends.
----@return integer first where it begins in `effects`
-function outbox:tell(...)
-  local effects, marks, count = self.effects, self.marks, select("#", ...)
-  local first = #effects + 1
-  marks[#marks + 1] = first
-  if self.joining then self.joined[#marks] = true end
-  if count > SHORT then
-    table.move({ ... }, 1, count, first, effects)
-  else -- without a table in between
-    effects[first], effects[first + 1], effects[first + 2], effects[first + 3], effects[first + 4],
-    effects[first + 5], effects[first + 6], effects[first + 7], effects[first + 8], effects[first + 9],
-    effects[first + 10], effects[first + 11], effects[first + 12], effects[first + 13] = ...
+-- Their count, then name, value …
+local function add_options(list, at, names, fields)
+  local last = at
+  list[at] = 0
+  for i = 1, #names do
+    local value = fields[names[i]]
+    if value ~= nil then
+      list[last + 1], list[last + 2] = names[i], value
+      last = last + 2
+    end
   end
-  return first
+  list[at] = (last - at) // 2
 end
 
----What is told from now on goes in the same turn as what was told last …
-function outbox:join() self.joining = true end
+local function weigh(self, handle, text)
+  if text == nil then return end
+  self.bytes_of[handle] = (self.bytes_of[handle] or 0) + #text
+  self.bytes = self.bytes + #text
+end
+
+---Adds an effect to this turn.
+---@param name string
+---@param fields table<string, any>? its arguments by name; one that is missing is sent as ""
+---@return integer handle for `patch` and `speculate`, until the turn is taken
+function effects:add(name, fields)
+  fields = fields or NONE
+  local list, layout, handle = self.list, LAYOUT[name], #self.first + 1
+  local first = #list + 1
+  self.first[handle] = first
+  if self.joining then self.joined[handle] = true end
+  list[first] = name
+  for i = 1, #layout do
+    local value = fields[layout[i]]
+    if value == nil then value = "" end
+    list[first + i] = value
+  end
+  if layout.options then
+    add_options(list, first + #layout + 1, layout.options, fields)
+  elseif layout.list then
+    local items = fields[layout.list]
+    list[first + #layout + 1] = #items
+    table.move(items, 1, #items, first + #layout + 2, list)
+  end
+  local payloads = PAYLOADS[name]
+  if payloads then
+    for i = 1, #payloads do weigh(self, handle, fields[payloads[i]]) end
+  end
+  return handle
+end
+
+---Sets an argument of an effect that was added in this turn.
+---@param handle integer
+---@param field string
+---@param value string|integer
+function effects:patch(handle, field, value)
+  local at = self.first[handle]
+  local name = self.list[at]
+  self.list[at + OFFSETS[name][field]] = value
+  for _, payload in ipairs(PAYLOADS[name] or NONE) do
+    if payload == field then weigh(self, handle, value) end
+  end
+end
+
+---Effects that are added from now on go in the same turn as the last one …
+function effects:join() self.joining = true end
 
 ---… up to here.
-function outbox:separate() self.joining = false end
+function effects:separate() self.joining = false end
 
----Take back what was told last, in this turn.
----@param effect string what that must be; it brings nothing
-function outbox:take_back(effect)
-  local first = table.remove(self.marks)
-  assert(self.effects[first] == effect and #self.effects == first, effect)
-  self.effects[first] = nil
+---Takes back the last effect.
+---@param name string which that must be; it has no payload
+function effects:take_back(name)
+  local first = table.remove(self.first)
+  assert(self.list[first] == name, name)
+  for at = #self.list, first, -1 do self.list[at] = nil end
 end
 
----Take back all that was told in this turn.
----@return boolean done false: a part of it went in a turn before
-function outbox:clear()
-  if self.taken > 0 then return false end
-  self.effects, self.marks, self.payloads, self.joined, self.bytes = {}, {}, {}, {}, 0
-  self.foreseen, self.uncertain, self.inseparable, self.joining = false, false, 0, false
+---Takes back all effects.
+---@return boolean done false: a part of them was sent already
+function effects:clear()
+  if self.sent > 0 then return false end
+  self.list, self.first, self.bytes_of, self.joined, self.bytes = {}, {}, {}, {}, 0
+  self.speculated, self.uncertain, self.min_effects, self.joining = 0, false, 0, false
   return true
 end
 
----A payload of so many bytes was told with the last effect.
-function outbox:weigh(bytes)
-  local last = #self.marks
-  self.payloads[last] = (self.payloads[last] or 0) + bytes
-  self.bytes = self.bytes + bytes
-end
+---@return boolean
+function effects:is_empty() return #self.first == self.sent end
 
----Tell how the run goes on. It is the last of the turn: nothing may follow it.
-function outbox:close(...)
-  self:tell(...)
+---Adds the effect that ends the turn: nothing may follow it.
+---@param name "suspend"|"retry"|"complete"|"fail"
+---@param fields table<string, any>
+function effects:close(name, fields)
+  self:add(name, fields)
   self.closed = true
 end
 
--- What a turn carries, for the store does it in one go while others wait: an effect costs it about as much as EACH
+-- Redis applies a turn in one go while others wait, so a turn is bounded. An effect costs Redis about as much as EACH
 -- arguments, and each argument a little more.
 local LARGEST, EACH, LARGEST_BYTES = 1250, 8, 2 * 1024 * 1024
 
----Whether there is more to tell than one turn should carry. Then it is not closed: the reply to the
----first part brings the next turn.
-function outbox:overflows()
-  local waiting = #self.marks - self.taken
+---Whether there is more than one turn should send. Such a turn is not closed: the reply to its first part brings the
+---next turn.
+function effects:overflows()
+  local waiting = #self.first - self.sent
   if waiting < 2 then return false end
-  local arguments = #self.effects - self.marks[self.taken + 1] + 1
+  local arguments = #self.list - self.first[self.sent + 1] + 1
   return arguments + EACH * waiting > LARGEST or self.bytes > LARGEST_BYTES
 end
 
----What this turn tells: everything, or as much as one turn should carry.
----@return table effects
----@return boolean all
-function outbox:take()
-  local effects, marks, taken = self.effects, self.marks, self.taken
-  local overflows = not self.closed and self:overflows()
-  local inseparable = self.inseparable
-  if taken == 0 then self.part_of = self.takes end
-  self.takes, self.closed = self.takes + 1, false
-  self.foreseen, self.uncertain, self.inseparable = false, overflows, 0 -- what is left over may bring outcomes too
-  local last = overflows and self:part(inseparable) or #marks
-  local from, to = marks[taken + 1] or 1, (marks[last + 1] or #effects + 1) - 1
-  if last < #marks then
-    self.taken = last
-  else
-    self.effects, self.marks, self.payloads, self.joined, self.bytes, self.taken = {}, {}, {}, {}, 0, 0
-  end
-  if from > 1 or last < #marks then effects = table.move(effects, from, to, 1, {}) end
-  return effects, last == #marks
-end
-
--- The last effect that goes with this turn: one goes always, however large, and those that stand on what was foreseen.
-function outbox:part(inseparable)
-  local marks, payloads, taken = self.marks, self.payloads, self.taken
-  local first, last, bytes = marks[taken + 1], taken, 0
+-- The last effect of a part: at least one, however large, and at least `min_effects`.
+local function last_of_part(self, min_effects)
+  local firsts, bytes_of, sent = self.first, self.bytes_of, self.sent
+  local first, last, bytes = firsts[sent + 1], sent, 0
   repeat
     last = last + 1
-    bytes = bytes + (payloads[last] or 0)
-    local arguments = (marks[last + 2] or #self.effects + 1) - first
-    local next_bytes = bytes + (payloads[last + 1] or 0)
-    local full = arguments + EACH * (last + 1 - taken) > LARGEST or next_bytes > LARGEST_BYTES
-  until last == #marks or full and last >= inseparable and not self.joined[last + 1]
+    bytes = bytes + (bytes_of[last] or 0)
+    local arguments = (firsts[last + 2] or #self.list + 1) - first
+    local next_bytes = bytes + (bytes_of[last + 1] or 0)
+    local full = arguments + EACH * (last + 1 - sent) > LARGEST or next_bytes > LARGEST_BYTES
+  until last == #firsts or full and last >= min_effects and not self.joined[last + 1]
   self.bytes = self.bytes - bytes
   return last
 end
 
----What is told stands on one more outcome that is foreseen: it takes the number after `known`.
----@param known integer
----@param at integer when it is taken to have been recorded
----@param mark integer the effect that brings it
-function outbox:foresee(known, at, mark)
-  local effects, marks = self.effects, self.marks
-  if not self.foreseen then
-    self.foreseen = true
-    table.move(effects, 1, #effects, 5)
-    effects[1], effects[2], effects[3], effects[4] = "foresee", known, at, 0
-    for i = 2, #marks do marks[i] = marks[i] + 4 end
-  end
-  effects[4] = effects[4] + 1
-  self.inseparable = mark
+-- Puts the header in front. It needs no place in `list` before, so the places there stand.
+local function with_header(self, list)
+  table.move(list, 1, #list, #HEADER + 1)
+  list[1], list[2], list[3], list[4] = HEADER[1], self.speculated_after, self.speculated_at, self.speculated
+  return list
 end
 
-return outbox
+---The effects that this turn sends: all, or as much as one turn should send.
+---@return (string|integer)[] list
+---@return boolean all
+function effects:take()
+  local list, firsts, sent = self.list, self.first, self.sent
+  local overflows = not self.closed and self:overflows()
+  if sent == 0 then self.split_from = self.turns end
+  self.turns, self.closed = self.turns + 1, false
+  local last = overflows and last_of_part(self, self.min_effects) or #firsts
+  local from, to = firsts[sent + 1] or 1, (firsts[last + 1] or #list + 1) - 1
+  if last < #firsts then
+    self.sent = last
+  else
+    self.list, self.first, self.bytes_of, self.joined, self.bytes, self.sent = {}, {}, {}, {}, 0, 0
+  end
+  if from > 1 or last < #firsts then list = table.move(list, from, to, 1, {}) end
+  if self.speculated > 0 then list = with_header(self, list) end
+  self.speculated, self.uncertain, self.min_effects = 0, overflows, 0 -- what is left over may bring outcomes too
+  return list, last == #firsts
+end
+
+---The effects of this turn depend on one more outcome that is not recorded yet.
+---@param known integer the number before those of all speculated outcomes
+---@param at integer when they are taken to have been recorded, ms
+---@param handle integer the effect that brings the outcome
+function effects:speculate(known, at, handle)
+  if self.speculated == 0 then self.speculated_after, self.speculated_at = known, at end
+  self.speculated = self.speculated + 1
+  self.min_effects = handle
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- Reading what was sent: the driver in memory, and specs
+
+---@class weir.Effect
+---@field name string
+---@field fields table<string, any> its arguments by name
+---@field first integer where it begins in the list
+
+-- The effect that begins at `at`, and where it ends.
+local function read(list, at)
+  local name = list[at]
+  local layout = assert(LAYOUT[name], name)
+  local fields, last = {}, at + #layout
+  for i = 1, #layout do fields[layout[i]] = assert(list[at + i], "too few arguments") end
+  if layout.options then
+    for option = last + 2, last + 2 * list[last + 1], 2 do fields[list[option]] = list[option + 1] end
+    last = last + 1 + 2 * list[last + 1]
+  elseif layout.list then
+    fields[layout.list] = table.move(list, last + 2, last + 1 + list[last + 1], 1, {})
+    last = last + 1 + list[last + 1]
+  end
+  return { name = name, fields = fields, first = at }, last
+end
+
+---@param list (string|integer)[] what `take` returned
+---@return { number: integer, at: integer, count: integer }? header nil: it depends on no speculated outcome
+---@return weir.Effect[]
+function effects.read(list)
+  local header, read_so_far, last = nil, {}, 0
+  if list[1] == HEADER[1] then
+    header, last = { [HEADER[2]] = list[2], [HEADER[3]] = list[3], [HEADER[4]] = list[4] }, #HEADER
+  end
+  while last < #list do
+    read_so_far[#read_so_far + 1], last = read(list, last + 1)
+  end
+  return header, read_so_far
+end
+
+return effects

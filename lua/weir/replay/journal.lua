@@ -17,7 +17,7 @@ local failure = require "weir.base.failure"
 local forgetting = require "weir.reset.select"
 local heap = require "weir.base.heap"
 local keys = require "weir.base.sorted_keys"
-local outbox = require "weir.replay.effects"
+local effects = require "weir.replay.effects"
 local record = require "weir.record.record"
 local scope = require "weir.base.scope"
 
@@ -62,7 +62,7 @@ function journal.new(fields, attempt)
     open = {}, -- children that have not ended: id of the operation -> operation
     open_count = 0,
     opened = 0, -- how many there ever were
-    outbox = outbox.new(), -- what must be told
+    effects = effects.new(), -- what must be told
     furthest = 0, -- the highest number delivered
     children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
@@ -102,7 +102,7 @@ function journal:forget(fields)
     if field:find("^o:") then
       operations[#operations + 1] = read_ended(field:sub(3), value, fields)
     elseif field:find("^%d") and value:byte() == 9 and tonumber(field) <= ended then
-      self.outbox:tell("forget", "", field)
+      self.effects:add("forget", { mark = field })
       fields[field] = nil
     end
   end
@@ -113,7 +113,7 @@ function journal:forget(fields)
   local marks, ids = forgetting.choose(
     { operations = operations, barren = fields.barren, graph = record.shape(fields) }, fields.again)
   for _, id in ipairs(ids) do
-    self.outbox:tell("forget", id, marks[id])
+    self.effects:add("forget", { operation = id, mark = marks[id] })
     if marks[id] ~= "" then -- as the store does it
       local round = fields["c:" .. id]
       local before = not round and fields["x:" .. id] or ""
@@ -123,7 +123,7 @@ function journal:forget(fields)
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
   end
-  self.outbox:tell("afresh")
+  self.effects:add("afresh")
   self.begins_again = true
 end
 
@@ -153,14 +153,14 @@ end
 ---@param ids string[]
 function journal:forget_too(ids)
   if not ids[1] then return end
-  self.outbox:take_back("afresh")
+  self.effects:take_back("afresh")
   for _, id in ipairs(ids) do
-    self.outbox:tell("forget", id, "anew")
+    self.effects:add("forget", { operation = id, mark = "anew" })
     local before = self.forgotten[id]
     self.forgotten[id] = { round = self.rounds[id] or before and before.round or 1, anew = true }
     self.recorded[id], self.came[id], self.rounds[id] = nil, nil, nil
   end
-  self.outbox:tell("afresh")
+  self.effects:add("afresh")
   self.replay_until, self.replay_last = 0, 0
   self.owed, self.owed_before, self.places = 0, 0, {}
   for id, text in next, self.recorded do note_recorded(self, id, text) end
@@ -406,7 +406,7 @@ end
 function journal:open_child(operation, child_id)
   operation.child = child_id
   if operation.outcome then return end
-  operation.open, operation.told_in, operation.mark = true, self.outbox.takes, #self.outbox.marks
+  operation.open, operation.sent_turn, operation.handle = true, self.effects.turns, #self.effects.first
   self.open[operation.id] = operation
   self.open_count, self.opened = self.open_count + 1, self.opened + 1
 end
@@ -421,15 +421,16 @@ end
 
 ---Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
 function journal:cancel_child(operation, message)
-  local now = self.at_once and "1" or ""
-  self.outbox:tell("cancel", operation.child, message, now)
-  if operation.other_child then self.outbox:tell("cancel", operation.other_child, message, now) end
+  local now = self.at_once and "1" or nil
+  self.effects:add("cancel", { child = operation.child, message = message, now = now })
+  local other = operation.other_child
+  if other then self.effects:add("cancel", { child = other, message = message, now = now }) end
 end
 
 ---Nothing is awaited any more of the child of an operation, and it goes on.
 function journal:abandon_child(operation)
-  self.outbox:tell("abandon", operation.child)
-  if operation.other_child then self.outbox:tell("abandon", operation.other_child) end
+  self.effects:add("abandon", { child = operation.child })
+  if operation.other_child then self.effects:add("abandon", { child = operation.other_child }) end
 end
 
 ---The open children, in the order of their ids.
@@ -493,8 +494,7 @@ end
 ---@param value string JSON
 ---@param at integer when it is taken to have ended
 function journal:foresee(operation, value, at)
-  self.outbox:foresee(self.known, at, operation.mark)
-  self.outbox:weigh(#value)
+  self.effects:speculate(self.known, at, operation.handle)
   local number = self.known + 1
   self.known = number
   self.operations[operation.id] = nil
@@ -618,8 +618,8 @@ function journal:due(now)
 end
 
 ---When the run wants to be woken: an instant, and for what begins in this turn a span.
----@return integer|"" wake_at
----@return integer|"" wake_in
+---@return integer? wake_at
+---@return integer? wake_in
 function journal:wake()
   local timers = self.timers
   local timer, at = timers:peek()
@@ -634,7 +634,7 @@ function journal:wake()
       span = young.span_ms
     end
   end
-  return at or "", span or ""
+  return at, span
 end
 
 ---An operation ends by what the run itself saw: a step that returned, a timer.
@@ -644,10 +644,10 @@ end
 ---@param value string JSON
 ---@param entry_text string? for one that was not recorded before
 function journal:resolve(operation, state, attempts, value, entry_text)
-  self.outbox:tell("resolve", operation.id, state, attempts, value, entry_text or "")
+  self.effects:add("resolve",
+    { operation = operation.id, state = state, attempts = attempts, value = value, entry = entry_text })
   if state ~= "completed" then self:failures():add(operation) end -- the run may end in this turn
-  self.outbox:weigh(#value)
-  self.outbox.uncertain = true
+  self.effects.uncertain = true
 end
 
 return journal
