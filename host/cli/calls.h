@@ -1,32 +1,28 @@
-// calls: the scripts and commands of Redis that Lua calls, one after the other or some under way.
+// calls: calls of the script and commands of Redis for Lua, one after the other or several under
+// way.
 //
-// Every group may be sent twice, so a connection that died is made anew and the call with it. The
-// Calls are their owner's, who calls calls_close; they belong to the thread of the Lua state.
+// Every group may be sent twice, so when a connection dies the calls are sent again on a new one.
+// The owner of the Calls closes them. They belong to the thread of the Lua state.
 #ifndef WEIR_CALLS_H
 #define WEIR_CALLS_H
 
 #include "cli/connection.h"
+#include "redis/script_call.h"
 
 #include <lauxlib.h>
 
 enum { CALLS_UNDER_WAY = 4 };
 
-// A call as it goes over the wire, kept until its reply has come.
 typedef struct {
-    char *bytes;
-    size_t size;
-} Sent;
-
-typedef struct {
-    Connection connection;  // its config is set by the owner
-    char *sha;              // of the script, once it was loaded
-    const char **arguments; // of the command being sent
-    size_t *sizes;
-    size_t count;
-    Sent sent[CALLS_UNDER_WAY]; // oldest first
+    Connection connection;
+    ScriptCall script;
+    Batch *written;               // being filled, so that it is freed when Lua raises
+    Batch *sent[CALLS_UNDER_WAY]; // without a reply yet, oldest first
     int under_way;
+    bool broken; // a function raised while replies were due: they are no longer in step
 } Calls;
 
+void calls_open(Calls *calls, const Config *config);
 void calls_close(Calls *calls);
 
 // For weir.native.client, with the Calls as upvalue: call send receive ask.

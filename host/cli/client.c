@@ -60,9 +60,9 @@ static int run_command(lua_State *L) {
 int client_run(const Config *config) {
     Client client = {
         .config = config,
-        .calls.connection.config = config,
         .subscription.connection.config = config,
     };
+    calls_open(&client.calls, config);
     command_io_open(&client.io, &config->redis);
     signal(SIGPIPE, SIG_IGN); // a connection that died is an error to look at
     Vm *vm = vm_open(config);

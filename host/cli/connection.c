@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/cli_error.h"
 #include "cli/interrupts.h"
+#include "redis/greeting.h"
 #include "redis/redis_error.h"
 
 #include <fcntl.h>
@@ -32,11 +33,6 @@ bool connection_ask(Connection *connection, int count, const char **arguments,
     connection_drop_reply(connection);
     connection->reply = redisCommandArgv(connection->context, count, arguments, sizes);
     return connection->reply;
-}
-
-bool connection_is_error(const Connection *connection, const char *word) {
-    return connection->reply->type == REDIS_REPLY_ERROR &&
-           strncmp(connection->reply->str, word, strlen(word)) == 0;
 }
 
 static const char *error_of(const Connection *connection) {
@@ -91,34 +87,29 @@ static void check_login(lua_State *L, const Connection *connection) {
         refused(L, connection, EX_NOPERM, "refused the login");
 }
 
-// False: not now. What only a person can change is raised.
-static bool log_in_step(lua_State *L, Connection *connection, int count, const char **words) {
-    if (!connection_ask(connection, count, words, NULL)) return false;
+// False: not possible now. An error that only a person can end is raised.
+static bool log_in_step(lua_State *L, Connection *connection, GreetingCommand *command) {
+    if (!connection_ask(connection, command->count, command->words, command->sizes)) return false;
     check_login(L, connection);
     if (connection->reply->type == REDIS_REPLY_ERROR) connection_check_reply(L, connection);
     return connection->reply->type != REDIS_REPLY_ERROR;
 }
 
-// Asked before anything large is sent: Redis hangs up on that from whom it does not let in.
+// Asked before anything large is sent: Redis closes the connection of a client without a login
+// that sends much, and its error would be lost.
 static bool ping_ok(lua_State *L, Connection *connection) {
     const char *words[] = {"PING"};
     if (!connection_ask(connection, 1, words, NULL)) return false;
     check_login(L, connection);
-    return !connection_is_error(connection, "ERR max number of clients");
+    return !reply_is_error(connection->reply, "ERR max number of clients");
 }
 
 static bool log_in(lua_State *L, Connection *connection) {
-    const RedisAddress *address = &connection->config->redis;
-    const char *named[] = {"AUTH", address->user, address->password};
-    const char *unnamed[] = {"AUTH", address->password};
-    char db[16];
-    snprintf(db, sizeof db, "%d", address->db);
-    const char *select[] = {"SELECT", db};
-    bool alive = true;
-    if (address->password)
-        alive = log_in_step(L, connection, address->user ? 3 : 2, address->user ? named : unnamed);
-    if (alive && address->db) alive = log_in_step(L, connection, 2, select);
-    return alive && ping_ok(L, connection);
+    GreetingCommand commands[GREETING_LOGIN];
+    int count = greeting_log_in(&connection->config->redis, commands);
+    for (int i = 0; i < count; i++)
+        if (!log_in_step(L, connection, &commands[i])) return false;
+    return ping_ok(L, connection);
 }
 
 static bool connect_once(lua_State *L, Connection *connection) {

@@ -7,8 +7,9 @@
 #define WEIR_CONNECTION_H
 
 #include "config/config.h"
+#include "redis/reply.h"
 
-#include <hiredis.h>
+#include <hiredis/hiredis.h>
 #include <lua.h>
 #include <stdbool.h>
 
@@ -28,9 +29,6 @@ void connection_close(Connection *connection);
 // Sends one command and keeps its reply. False: the connection is gone. Never raises.
 bool connection_ask(Connection *connection, int count, const char **arguments, const size_t *sizes);
 void connection_drop_reply(Connection *connection);
-
-// Whether the reply is an error that begins so.
-bool connection_is_error(const Connection *connection, const char *word);
 
 // Raises the reply, an error, unless Redis may answer another thing soon.
 void connection_check_reply(lua_State *L, const Connection *connection);

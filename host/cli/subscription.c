@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/xmalloc.h"
 #include "cli/interrupts.h"
+#include "redis/keyspace.h"
 
 static Subscription *subscription_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
@@ -14,11 +15,12 @@ static bool try_to_subscribe(lua_State *L, Subscription *subscription) {
     const TextList *command = &subscription->command;
     connection_ensure(L, connection);
     bool alive = connection_ask(connection, (int)command->count, command->items, NULL);
-    for (int64_t i = 2; alive && !connection_is_error(connection, "") && i < command->count; i++) {
+    for (int64_t i = 2; alive && !reply_is_error(connection->reply, "") && i < command->count;
+         i++) {
         connection_drop_reply(connection);
         alive = redisGetReply(connection->context, (void **)&connection->reply) == REDIS_OK;
     }
-    return alive && !connection_is_error(connection, "");
+    return alive && !reply_is_error(connection->reply, "");
 }
 
 static void subscribe(lua_State *L, Subscription *subscription) {
@@ -48,23 +50,14 @@ static int listen_to(lua_State *L) {
     command->items[command->count++] = "SUBSCRIBE";
     for (int i = 1; i <= count; i++) {
         const char *prefix = subscription->connection.config->prefix;
-        const char *name = lua_pushfstring(L, "%s:{0}:%s", prefix, luaL_checkstring(L, i));
-        command->items[command->count++] = xstrdup(name);
-        lua_pop(L, 1);
+        command->items[command->count++] = keyspace_join(prefix, luaL_checkstring(L, i));
     }
     subscribe(L, subscription);
     return 0;
 }
 
-// {"message", channel, text}, all of them texts, on a channel that is longer than `prefix`.
-static bool is_message(const redisReply *reply, size_t prefix) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) return false;
-    for (size_t i = 0; i < reply->elements; i++)
-        if (reply->element[i]->type != REDIS_REPLY_STRING) return false;
-    return strcmp(reply->element[0]->str, "message") == 0 && reply->element[1]->len >= prefix;
-}
-
-// Takes the next message out of what was read. False: there is none yet.
+// Pushes the channel's name and the text of the next message that was read. False: there is none
+// yet.
 static bool take_message(lua_State *L, Subscription *subscription) {
     Connection *connection = &subscription->connection;
     for (;;) {
@@ -72,12 +65,12 @@ static bool take_message(lua_State *L, Subscription *subscription) {
         if (redisGetReplyFromReader(connection->context, (void **)&connection->reply) != REDIS_OK ||
             !connection->reply)
             return false;
-        size_t prefix = strlen(connection->config->prefix) + strlen(":{0}:");
-        if (!is_message(connection->reply, prefix)) continue;
-        const redisReply *channel = connection->reply->element[1],
-                         *text = connection->reply->element[2];
-        lua_pushlstring(L, channel->str + prefix, channel->len - prefix);
-        lua_pushlstring(L, text->str, text->len);
+        if (!reply_is(reply_at(connection->reply, 0), "message")) continue;
+        size_t size;
+        const char *channel = reply_text(reply_at(connection->reply, 1));
+        const char *text = reply_bytes(reply_at(connection->reply, 2), &size);
+        lua_pushstring(L, keyspace_name(connection->config->prefix, channel));
+        lua_pushlstring(L, text, size);
         connection_drop_reply(connection);
         return true;
     }

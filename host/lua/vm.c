@@ -12,7 +12,7 @@
 #include "lua/json.h"
 #include "lua/limit.h"
 #include "lua/order.h"
-#include "redis/store.h"
+#include "redis/reply.h"
 
 #include <lauxlib.h>
 #include <lua.h>

@@ -1,7 +1,7 @@
+// batch: see batch.h.
 #include "redis/batch.h"
 
 #include "base/xmalloc.h"
-#include "redis/store.h"
 
 #include <assert.h>
 
@@ -29,7 +29,7 @@ size_t batch_weight(const Batch *batch) {
     return batch->end - batch->room;
 }
 
-// Where the next `size` bytes go.
+// Makes room for `size` more bytes, and returns where they go.
 static char *reserve(Batch *batch, size_t size) {
     if (batch->size - batch->end < size) {
         batch->size = 2 * batch->size + size;
@@ -118,7 +118,7 @@ Batch *batch_copy(const Batch *batch) {
 }
 
 Batch *batch_split(Batch *batch) {
-    assert(batch->owed == 0 && batch->group_count > 0 && !batch->sent);
+    assert(batch->owed == 0 && batch->group_count > 0);
     Group last = batch->groups[--batch->group_count];
     size_t weight = batch->end - last.offset;
     Batch *split = batch_new(batch->room);

@@ -1,24 +1,21 @@
-// batch: what one EVALSHA carries: groups of a verb and its arguments, already in RESP.
+// batch: the groups that one call of the script carries, each a verb and its arguments, in RESP.
 //
-// Groups are appended where they are made and never copied again: in front of them is room for the
-// command's header, which store.c writes when it sends (a batch sent twice has two headers).
-// Each group names who hears its reply; that callback runs exactly once, with NULL when the batch
-// was abandoned. A batch does no I/O.
+// A group is written in place and never copied again: the batch keeps room in front of the groups
+// for the header of the call (script_call.h). Each group names the callback for its reply, which
+// runs exactly once, with NULL when the batch was abandoned. A batch does no I/O.
 #ifndef WEIR_BATCH_H
 #define WEIR_BATCH_H
+
+#include "redis/reply.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct redisReply Reply; // read it with reply_* of store.h
 typedef struct Batch Batch;
-typedef struct Answer Answer;
 
-// What becomes of a group. `reply` is borrowed until the callback returns.
+// `reply` is borrowed until the callback returns.
 typedef void GroupReplied(void *about, const Reply *reply);
-
-enum { BATCH_WORKER = 48 }; // "<host>.<thread>"
 
 typedef struct {
     GroupReplied *on_replied;
@@ -28,7 +25,6 @@ typedef struct {
 } Group;
 
 struct Batch {
-    Batch *prev, *next; // store.c: unacknowledged batches, oldest first
     char *bytes;
     size_t room; // bytes kept free in front of the groups
     size_t end;
@@ -38,15 +34,6 @@ struct Batch {
     size_t group_size;
     size_t arguments; // in all groups, verbs and counts included
     size_t owed;      // arguments that the last group announced and has not got yet
-
-    // store.c's
-    void (*on_replied)(void *owner, Batch *batch, const Answer *answer);
-    void *owner;
-    char worker[BATCH_WORKER]; // in whose name it is sent, empty: in the store's
-    int64_t capacity;          // how many runs it asks for
-    bool sent;
-    bool unknown; // sent on a connection that died: Redis may have run it
-    bool refused; // was under way when Redis refused it, or one beside it
 };
 
 // Digits of an int64_t, its sign and a NUL.
@@ -55,7 +42,7 @@ enum { INTEGER_TEXT = 21 };
 Batch *batch_new(size_t room);
 void batch_free(Batch *batch);
 
-// Begins a group: exactly `arguments` of the calls below follow.
+// Begins a group: exactly `arguments` of the three calls below must follow.
 void batch_group(Batch *batch, const char *verb, size_t arguments, GroupReplied *on_replied,
                  void *about);
 void batch_bytes(Batch *batch, const char *bytes, size_t size);
@@ -65,20 +52,20 @@ void batch_integer(Batch *batch, int64_t integer);
 // Bytes of its groups.
 size_t batch_weight(const Batch *batch);
 
-// The same groups once more, whose replies are told to nobody.
+// The same groups without their callbacks.
 Batch *batch_copy(const Batch *batch);
 
-// Takes the last group out, into a batch of its own.
+// Moves the last group into a batch of its own.
 Batch *batch_split(Batch *batch);
 
-// Tells each group its reply: `replies` is the answer's list, or NULL when there is none.
+// Calls back each group with its reply. `replies` is the list in the answer, or NULL without one.
 void batch_settle(Batch *batch, const Reply *replies);
 
-// Writes one RESP argument, at most `size` + RESP_FRAME bytes; where it ends.
+// Writes one RESP argument, at most `size` + RESP_FRAME bytes. Returns where it ends.
 enum { RESP_FRAME = INTEGER_TEXT + 5 };
 char *resp_write(char *at, const char *bytes, size_t size);
 
-// Writes an integer as text without a NUL, at most INTEGER_TEXT - 1 bytes; its length.
+// Writes an integer as text without a NUL, at most INTEGER_TEXT - 1 bytes. Returns its length.
 size_t integer_write(char *text, int64_t integer);
 
 #endif

@@ -1,17 +1,21 @@
 // store: see store.h for what it promises.
 //
+// clang-format off
 //           connected              script loaded, or channels subscribed
 //   DOWN ---------------> GREETING ------------------------------> READY
 //     ^                       |                                      |
-//     +------- pause ---------+----- lost, refused, pushed back -----+
+//     +------- pause ---------+--- connection lost, Redis refused ---+
+// clang-format on
 //
-// There is one way back from every fault: drop the connection, pause, connect, greet, resend. What
-// was sent is then of unknown outcome, which every verb allows for; so nothing here asks how far it
-// came.
+// Every fault is handled in one way: drop the connection, pause, connect, greet, resend. Whether
+// Redis ran a call whose reply was lost is unknown, and every verb may be sent again, so the store
+// need not find out.
 #include "redis/store.h"
 
 #include "base/xmalloc.h"
-#include "redis/script.h"
+#include "redis/greeting.h"
+#include "redis/keyspace.h"
+#include "redis/script_call.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -26,43 +30,48 @@
 enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
-    SILENCE_MS = 10000, // a peer that acknowledges nothing for so long is gone
-    REPLY_MS = 5000,  // as is a Redis that replies to nothing, unless store_set_reply_timeout says
-                      // otherwise
-    PROBE_MS = 10000, // between two looks at whether a listener still hears
-    SHA_LENGTH = 40,
-    NAME_SIZE = 48,   // "<host>.<thread>"
-    FIXED_ROOM = 256, // bytes of a header that depend on no setting
+    SILENCE_MS = 10000, // the kernel drops a connection whose peer acknowledges nothing for so long
+    REPLY_MS = 5000,    // the store drops one that owes a reply for so long, unless told otherwise
+    PROBE_MS = 10000,   // from one probe of a listener's connection to the next
     WHY_SIZE = 256
 };
 
 typedef enum { STORE_DOWN, STORE_GREETING, STORE_READY } StoreState;
 
+// A call that Redis has not answered yet.
+typedef struct Pending Pending;
+struct Pending {
+    StoreCall call;
+    Pending *prev, *next;
+    StoreReplied *on_replied;
+    void *owner;
+    char worker[WORKER_NAME_SIZE]; // in whose name it is sent; "": in the store's
+    bool sent;                     // on this connection
+    bool refused;                  // Redis refused this call, or one beside it
+};
+
 struct Store {
     uv_loop_t *loop;
     uv_timer_t pause;
-    uv_timer_t deadline; // of the next reply, while one is expected
-    uv_timer_t probe;    // a listener's
+    uv_timer_t deadline; // of the next reply, while Redis owes one
+    uv_timer_t probe;    // of a listener
     size_t open_timers;
     const Config *config;
     StoreEvents events;
-    char **channels; // a listener's; NULL: this store sends batches
+    char **channels; // of a listener; NULL: this store sends batches
     size_t channel_count;
 
     StoreState state;
     redisAsyncContext *connection; // NULL when DOWN
-    size_t greetings;              // replies that the greeting still waits for
-    Batch *batches;                // unanswered, oldest first
-    char worker[NAME_SIZE];
-    char sha[SHA_LENGTH + 1];
-    char *key;    // KEYS[1]
-    char *header; // scratch of `room` bytes
-    size_t room;
+    size_t greetings;              // replies that Redis still owes to the greeting
+    Pending *pending;              // oldest first
+    char worker[WORKER_NAME_SIZE];
+    ScriptCall script;
     int64_t pause_ms;
     int64_t reply_ms;
-    const RedisError *error; // that the owner was told of, NULL: none
-    bool refused_runs;       // Redis refused a batch that asked for runs, and took none since
-    bool polling;            // hiredis is on the stack and must not be entered again
+    const RedisError *error; // that the owner was told of; NULL: none
+    bool refused_runs; // Redis refused a call that asked for runs, and has answered none since
+    bool polling;      // hiredis is on the stack and must not be entered again
 };
 
 bool (*store_inject_fault)(const char *moment, const char *worker);
@@ -71,45 +80,10 @@ static bool inject_fault(const Store *store, const char *moment) {
     return store_inject_fault && store_inject_fault(moment, store->worker);
 }
 
-// ---- replies ------------------------------------------------------------------------------------
-
-size_t reply_count(const Reply *reply) {
-    return reply && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-}
-
-const Reply *reply_at(const Reply *reply, size_t index) {
-    return index < reply_count(reply) ? reply->element[index] : NULL;
-}
-
-static bool is_error(const Reply *reply) {
-    return reply->type == REDIS_REPLY_ERROR;
-}
-
-const char *reply_bytes(const Reply *reply, size_t *size) {
-    bool text = reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ||
-                          reply->type == REDIS_REPLY_ERROR);
-    *size = text ? (size_t)reply->len : 0;
-    return text ? reply->str : "";
-}
-
-const char *reply_text(const Reply *reply) {
-    size_t size;
-    return reply_bytes(reply, &size);
-}
-
-int64_t reply_integer(const Reply *reply) {
-    if (reply && reply->type == REDIS_REPLY_INTEGER) return reply->integer;
-    return strtoll(reply_text(reply), NULL, 10);
-}
-
-bool reply_is(const Reply *reply, const char *word) {
-    return strcmp(reply_text(reply), word) == 0;
-}
-
 // ---- hiredis on libuv ---------------------------------------------------------------------------
-// The adapter that comes with hiredis does not notice a refused connection, and asks the kernel
-// twice for every write. Here hiredis only notes what it wants; it is armed once hiredis is off the
-// stack.
+// The adapter that comes with hiredis does not notice a refused connection, and makes two system
+// calls for every write. This one only notes which events hiredis wants, and starts the poll when
+// hiredis has returned.
 
 typedef struct {
     uv_poll_t poll;
@@ -187,7 +161,7 @@ static int attach(Store *store, redisAsyncContext *connection) {
     return 0;
 }
 
-// Writes what was appended at once, not after another turn of the loop.
+// Writes the commands now; the poll would write them after another iteration of the loop.
 static void flush(Store *store) {
     if (store->polling) return;
     Adapter *adapter = store->connection->ev.data;
@@ -196,15 +170,15 @@ static void flush(Store *store) {
 }
 
 // ---- the time limit of a reply ------------------------------------------------------------------
-// Something on the way (a proxy, a firewall) may drop what is sent and keep the connection open. So
-// a Redis that owes a reply and is silent for `reply_ms` is taken for gone: every batch may be sent
+// A proxy or a firewall may drop packets and keep the connection open. So the store drops the
+// connection when Redis owes a reply and sends nothing for `reply_ms`. Every batch may be sent
 // again.
 
 static void fail(Store *store, const RedisError *error, const char *why);
 
 static void expect_reply(Store *store);
 
-// Lua may have kept this thread for longer than that, with the reply waiting in the socket.
+// Lua may have kept this thread for longer than that, while the reply waited in the socket.
 static bool is_readable(const Store *store) {
     if (!store->connection) return false;
     struct pollfd socket = {.fd = store->connection->c.fd, .events = POLLIN};
@@ -227,7 +201,7 @@ static void expect_reply(Store *store) {
     uv_timer_start(&store->deadline, on_overdue, (uint64_t)store->reply_ms, 0);
 }
 
-// Redis said something: the time of what it still owes counts anew.
+// A reply came: the time limit of those that Redis still owes begins anew.
 static void reply_came(Store *store, bool owes_more) {
     uv_timer_stop(&store->deadline);
     if (owes_more) expect_reply(store);
@@ -239,73 +213,53 @@ static void refuse(Store *store, const char *error);
 static void on_replied(redisAsyncContext *connection, void *data, void *about);
 
 Batch *store_batch(const Store *store) {
-    return batch_new(store->room);
+    return script_call_batch(&store->script);
 }
 
-static char *write_integer(char *at, int64_t integer) {
-    char text[INTEGER_TEXT];
-    return resp_write(at, text, integer_write(text, integer));
-}
-
-static char *write_text(char *at, const char *text) {
-    return resp_write(at, text, strlen(text));
-}
-
-// Puts the command's beginning right before the groups; where it starts.
-static char *write_header(const Store *store, Batch *batch) {
-    const TextList *queues = &store->config->queues;
-    int64_t capacity = batch->unknown ? 0 : batch->capacity;
-    const char *worker = batch->worker[0] ? batch->worker : store->worker;
-    int64_t queue_count = worker[0] ? queues->count : 0; // a client serves none
-    char *at = store->header;
-    *at++ = '*';
-    at += integer_write(at, (int64_t)(batch->arguments + 7) + queue_count);
-    *at++ = '\r';
-    *at++ = '\n';
-    at = write_text(at, "EVALSHA");
-    at = write_text(at, store->sha);
-    at = write_text(at, "1");
-    at = write_text(at, store->key);
-    at = write_text(at, worker);
-    at = write_integer(at, capacity);
-    at = write_integer(at, queue_count);
-    for (int64_t i = 0; i < queue_count; i++) at = write_text(at, queues->items[i]);
-
-    size_t length = (size_t)(at - store->header);
-    assert(length <= batch->room);
-    return memcpy(batch->bytes + batch->room - length, store->header, length);
-}
-
-static void send_batch(Store *store, Batch *batch) {
+// A call that is sent again asks for no runs: Redis may have given some already.
+static void send_call(Store *store, Pending *pending) {
     if (inject_fault(store, "call")) {
         fail(store, redis_error_unreachable, "fault injected before a call");
         return;
     }
-    char *start = write_header(store, batch);
-    size_t size = (size_t)(batch->bytes + batch->end - start);
-    batch->sent = true;
-    redisAsyncFormattedCommand(store->connection, on_replied, batch, start, size);
+    const StoreCall *call = &pending->call;
+    const char *worker = *pending->worker ? pending->worker : store->worker;
+    size_t size;
+    const char *command = script_call_write(&store->script, call->batch, worker,
+                                            call->resent ? 0 : call->capacity, &size);
+    pending->sent = true;
+    redisAsyncFormattedCommand(store->connection, on_replied, pending, command, size);
     expect_reply(store);
     flush(store);
     if (inject_fault(store, "sent"))
         fail(store, redis_error_unreachable, "fault injected after a call");
 }
 
-void store_call(Store *store, Batch *batch, int64_t capacity,
-                void (*replied)(void *owner, Batch *batch, const Answer *answer), void *owner) {
+static void add_call(Store *store, const char *worker, Batch *batch, int64_t capacity,
+                     StoreReplied *replied, void *owner) {
     assert(batch->owed == 0 && !store->channels);
-    batch->capacity = capacity;
-    batch->on_replied = replied;
-    batch->owner = owner;
-    DL_APPEND(store->batches, batch);
-    if (store->state == STORE_READY) send_batch(store, batch);
+    Pending *pending = xcalloc(1, sizeof *pending);
+    pending->call = (StoreCall){.batch = batch, .capacity = capacity};
+    pending->on_replied = replied;
+    pending->owner = owner;
+    snprintf(pending->worker, sizeof pending->worker, "%s", worker);
+    DL_APPEND(store->pending, pending);
+    if (store->state == STORE_READY) send_call(store, pending);
 }
 
-void store_call_for(Store *store, const char *worker, const Batch *batch,
-                    void (*replied)(void *owner, Batch *batch, const Answer *answer), void *owner) {
-    Batch *copy = batch_copy(batch);
-    snprintf(copy->worker, sizeof copy->worker, "%s", worker);
-    store_call(store, copy, 0, replied, owner);
+void store_call(Store *store, Batch *batch, int64_t capacity, StoreReplied *replied, void *owner) {
+    add_call(store, "", batch, capacity, replied, owner);
+}
+
+void store_call_for(Store *store, const char *worker, const Batch *batch, StoreReplied *replied,
+                    void *owner) {
+    add_call(store, worker, batch_copy(batch), 0, replied, owner);
+}
+
+static void end_call(Pending *pending, const Answer *answer) {
+    pending->on_replied(pending->owner, &pending->call, answer);
+    batch_free(pending->call.batch);
+    free(pending);
 }
 
 static bool read_answer(const Reply *reply, Answer *answer) {
@@ -330,41 +284,40 @@ static void report(Store *store, const RedisError *now, const char *why) {
         store->events.on_error(store->events.owner, before, now, why);
 }
 
-// Redis does what it is asked again: also the next fault is news.
+// Redis serves again: also the same error is news from now on.
 static void recovered(Store *store) {
     report(store, NULL, "");
     store->pause_ms = FIRST_PAUSE_MS;
 }
 
-// Redis answered a batch: an error is back-pressure, or a script that is no longer loaded, and
-// nothing was written; anything else settles the batch.
+// An error means that the script wrote nothing: Redis cannot serve now, or has forgotten the
+// script. The call is sent again then. Any other reply ends the call.
 static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     Store *store = connection->data;
     const Reply *reply = data;
-    Batch *batch = about;
-    if (!store || !reply)
-        return; // the connection died: the batch is kept, and sent on the next one
+    Pending *pending = about;
+    if (!store || !reply) return; // the connection died: `fail` has kept the call
     if (inject_fault(store, "reply")) {
         fail(store, redis_error_unreachable, "fault injected before a reply");
         return;
     }
     Answer answer;
-    if (is_error(reply)) {
-        refuse(store, reply->str);
+    if (reply_is_error(reply, "")) {
+        refuse(store, reply_text(reply));
         return;
     }
     if (!read_answer(reply, &answer)) {
         refuse(store, "unexpected reply to a batch");
         return;
     }
-    // A batch that asks for no runs, as one that is sent again, says nothing of one that does.
-    bool asked = batch->capacity > 0 && !batch->refused;
+    // A full Redis refuses calls that ask for runs and may answer others: those do not show that it
+    // serves again.
+    bool asked = pending->call.capacity > 0 && !pending->refused;
     if (asked) store->refused_runs = false;
-    if (!batch->refused && !store->refused_runs) recovered(store);
-    DL_DELETE(store->batches, batch);
-    reply_came(store, store->batches != NULL);
-    batch->on_replied(batch->owner, batch, &answer);
-    batch_free(batch);
+    if (!pending->refused && !store->refused_runs) recovered(store);
+    DL_DELETE(store->pending, pending);
+    reply_came(store, store->pending != NULL);
+    end_call(pending, &answer);
     if (inject_fault(store, "handled"))
         fail(store, redis_error_unreachable, "fault injected after a reply");
 }
@@ -378,21 +331,21 @@ static void drop(Store *store) {
     uv_timer_stop(&store->deadline);
     uv_timer_stop(&store->probe);
     if (!connection) return;
-    connection->data = NULL; // what hiredis still has to say of it is ignored
+    connection->data = NULL; // the callbacks that hiredis still makes return at once
     redisAsyncFree(connection);
 }
 
 static void on_paused(uv_timer_t *timer);
 
-// The only way into DOWN, but for the beginning and the end.
+// The only way into DOWN, except for the beginning and the end.
 static void fail(Store *store, const RedisError *error, const char *why) {
-    Batch *batch;
-    char line[WHY_SIZE]; // `why` may be a reply that goes with its connection
+    Pending *pending;
+    char line[WHY_SIZE]; // `why` may belong to the connection
     snprintf(line, sizeof line, "%.*s", (int)strcspn(why, "\r\n"), why);
     drop(store);
-    DL_FOREACH(store->batches, batch) {
-        batch->unknown = batch->unknown || batch->sent;
-        batch->sent = false;
+    DL_FOREACH(store->pending, pending) {
+        pending->call.resent = pending->call.resent || pending->sent;
+        pending->sent = false;
     }
     uv_timer_start(&store->pause, on_paused, (uint64_t)store->pause_ms, 0);
     bool over_soon = strncmp(line, "NOSCRIPT", 8) == 0 || store->pause_ms == FIRST_PAUSE_MS;
@@ -401,13 +354,13 @@ static void fail(Store *store, const RedisError *error, const char *why) {
         store->pause_ms * 2 < LONGEST_PAUSE_MS ? store->pause_ms * 2 : LONGEST_PAUSE_MS;
 }
 
-// Redis answered with an error: nothing was written.
+// Redis answered with an error: the script wrote nothing.
 static void refuse(Store *store, const char *error) {
-    Batch *batch;
-    DL_FOREACH(store->batches, batch) {
-        if (!batch->sent) continue;
-        batch->refused = true;
-        if (batch->capacity > 0) store->refused_runs = true;
+    Pending *pending;
+    DL_FOREACH(store->pending, pending) {
+        if (!pending->sent) continue;
+        pending->refused = true;
+        if (pending->call.capacity > 0) store->refused_runs = true;
     }
     fail(store, redis_error_of(error), error);
 }
@@ -418,40 +371,41 @@ static void become_ready(Store *store) {
     store->state = STORE_READY;
     reply_came(store, false);
     if (store->channels) probe_later(store);
-    Batch *batch, *next;
-    DL_FOREACH_SAFE(store->batches, batch, next) {
-        send_batch(store, batch);
+    Pending *pending, *next;
+    DL_FOREACH_SAFE(store->pending, pending, next) {
+        send_call(store, pending);
         if (store->state != STORE_READY) return;
     }
     if (store->channels) recovered(store);
     if (store->events.on_connected) store->events.on_connected(store->events.owner);
 }
 
-// One reply to AUTH, SELECT or SCRIPT LOAD; that to SCRIPT LOAD comes last, with the script's name.
+// A reply to AUTH, SELECT or SCRIPT LOAD, which is sent last.
 static void on_greeted(redisAsyncContext *connection, void *data, void *about) {
     (void)about;
     Store *store = connection->data;
     const Reply *reply = data;
     if (!store || !reply) return;
-    if (is_error(reply)) {
-        refuse(store, reply->str);
+    if (reply_is_error(reply, "")) {
+        refuse(store, reply_text(reply));
         return;
     }
     if (--store->greetings > 0) return;
-    snprintf(store->sha, sizeof store->sha, "%s", reply_text(reply));
+    script_call_loaded(&store->script, reply);
     become_ready(store);
 }
 
-// A listener's: "subscribe" once for each channel, then messages.
+// A listener gets one "subscribe" for each channel, then messages.
 static void on_heard(redisAsyncContext *connection, void *data, void *about) {
     (void)about;
     Store *store = connection->data;
     const Reply *reply = data;
     if (!store || !reply) return;
-    if (is_error(reply)) {
-        refuse(store, reply->str);
+    if (reply_is_error(reply, "")) {
+        refuse(store, reply_text(reply));
     } else if (reply_is(reply_at(reply, 0), "message")) {
-        store->events.on_message(store->events.owner, reply_text(reply_at(reply, 1)),
+        const char *channel = reply_text(reply_at(reply, 1));
+        store->events.on_message(store->events.owner, keyspace_name(store->config->prefix, channel),
                                  reply_text(reply_at(reply, 2)));
     } else if (store->state == STORE_READY) { // the answer to a probe
         reply_came(store, false);
@@ -461,8 +415,8 @@ static void on_heard(redisAsyncContext *connection, void *data, void *about) {
     }
 }
 
-static void say(Store *store, redisCallbackFn *replied, int count, const char *const *words,
-                const size_t *sizes) {
+static void send_command(Store *store, redisCallbackFn *replied, int count,
+                         const char *const *words, const size_t *sizes) {
     const char **arguments = (const char **)words;
     redisAsyncCommandArgv(store->connection, replied, NULL, count, arguments, sizes);
 }
@@ -472,16 +426,16 @@ static void subscribe(Store *store) {
     assert(store->channel_count <= 8);
     for (size_t i = 0; i < store->channel_count; i++) words[i + 1] = store->channels[i];
     store->greetings += store->channel_count;
-    say(store, on_heard, (int)store->channel_count + 1, words, NULL);
+    send_command(store, on_heard, (int)store->channel_count + 1, words, NULL);
 }
 
-// A listener that hears nothing cannot report silence from a connection that died without a word.
-// To subscribe again to the first channel changes nothing and is answered on the way of all
+// A listener sends nothing, so it would not notice a connection that died without a word. To
+// subscribe again to the first channel changes nothing, and Redis answers it in line with the
 // messages.
 static void on_probe(uv_timer_t *timer) {
     Store *store = timer->data;
     const char *words[] = {"SUBSCRIBE", store->channels[0]};
-    say(store, on_heard, 2, words, NULL);
+    send_command(store, on_heard, 2, words, NULL);
     expect_reply(store);
     flush(store);
 }
@@ -490,37 +444,23 @@ static void probe_later(Store *store) {
     uv_timer_start(&store->probe, on_probe, PROBE_MS, 0);
 }
 
-static void load_script(Store *store) {
-    size_t sizes[3] = {6, 4, 0};
-    const char *words[3] = {"SCRIPT", "LOAD", script_text(&sizes[2])};
+static void greet_with(Store *store, const GreetingCommand *command) {
     store->greetings++;
-    say(store, on_greeted, 3, words, sizes);
+    send_command(store, on_greeted, command->count, command->words, command->sizes);
 }
 
 static void greet(Store *store) {
-    const RedisAddress *address = &store->config->redis;
+    GreetingCommand login[GREETING_LOGIN], load;
+    int count = greeting_log_in(&store->config->redis, login);
     store->state = STORE_GREETING;
     store->greetings = 0;
-    if (address->password) {
-        const char *words[3] = {"AUTH", address->user, address->password};
-        const char *old[2] = {"AUTH", address->password};
-        store->greetings++;
-        if (address->user)
-            say(store, on_greeted, 3, words, NULL);
-        else
-            say(store, on_greeted, 2, old, NULL);
-    }
-    if (address->db) {
-        char db[INTEGER_TEXT];
-        snprintf(db, sizeof db, "%d", address->db);
-        const char *words[2] = {"SELECT", db};
-        store->greetings++;
-        say(store, on_greeted, 2, words, NULL);
-    }
-    if (store->channels)
+    for (int i = 0; i < count; i++) greet_with(store, &login[i]);
+    if (store->channels) {
         subscribe(store);
-    else
-        load_script(store);
+    } else {
+        greeting_load_script(&load);
+        greet_with(store, &load);
+    }
 }
 
 static void on_connected(const redisAsyncContext *connection, int status) {
@@ -542,7 +482,7 @@ static void on_disconnected(const redisAsyncContext *connection, int status) {
         fail(store, redis_error_unreachable, "connection closed");
         return;
     }
-    // hiredis takes a SUBSCRIBE that is refused for the connection's fault
+    // hiredis reports a SUBSCRIBE that Redis refused as an error of the connection
     const RedisError *error = redis_error_of(connection->errstr);
     fail(store, error->kind == REDIS_ERROR_OTHER ? redis_error_unreachable : error,
          connection->errstr);
@@ -556,7 +496,7 @@ static void connect_now(Store *store) {
     if (!connection) abort();
     if (connection->err || attach(store, connection) < 0) {
         fail(store, redis_error_unreachable,
-             connection->err ? connection->errstr : "cannot watch it");
+             connection->err ? connection->errstr : "libuv cannot poll its socket");
         redisAsyncFree(connection);
         return;
     }
@@ -580,28 +520,12 @@ static void on_paused(uv_timer_t *timer) {
 
 // ---- open and close -----------------------------------------------------------------------------
 
-static char *join_key(const Config *config, const char *channel) {
-    size_t size = strlen(config->prefix) + strlen(channel) + sizeof ":{0}:";
-    char *key = xmalloc(size);
-    snprintf(key, size, "%s:{0}:%s", config->prefix, channel);
-    return key;
-}
-
-static size_t header_room(const Store *store) {
-    size_t room = FIXED_ROOM + NAME_SIZE + strlen(store->key);
-    const TextList *queues = &store->config->queues;
-    for (int64_t i = 0; i < queues->count; i++) room += strlen(queues->items[i]) + RESP_FRAME;
-    return room;
-}
-
 Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events) {
     Store *store = xcalloc(1, sizeof *store);
     store->loop = loop;
     store->config = config;
     store->events = events;
-    store->key = join_key(config, "");
-    store->room = header_room(store);
-    store->header = xmalloc(store->room);
+    script_call_open(&store->script, config);
     store->pause_ms = FIRST_PAUSE_MS;
     store->reply_ms = REPLY_MS;
     uv_timer_t *timers[] = {&store->pause, &store->deadline, &store->probe};
@@ -619,7 +543,8 @@ Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events
     Store *store = store_open(loop, config, events);
     store->channels = xcalloc(channel_count, sizeof *store->channels);
     store->channel_count = channel_count;
-    for (size_t i = 0; i < channel_count; i++) store->channels[i] = join_key(config, channels[i]);
+    for (size_t i = 0; i < channel_count; i++)
+        store->channels[i] = keyspace_join(config->prefix, channels[i]);
     return store;
 }
 
@@ -629,17 +554,16 @@ void store_set_reply_timeout(Store *store, int64_t reply_ms) {
 
 void store_set_worker(Store *store, const char *worker) {
     int length = snprintf(store->worker, sizeof store->worker, "%s", worker);
-    assert(length < NAME_SIZE);
+    assert(length < WORKER_NAME_SIZE);
     (void)length;
 }
 
 static void abandon(Store *store) {
     drop(store);
-    Batch *batch, *next, *batches = store->batches;
-    store->batches = NULL; // a callback may call again: that batch is not one of these
-    DL_FOREACH_SAFE(batches, batch, next) {
-        batch->on_replied(batch->owner, batch, NULL);
-        batch_free(batch);
+    Pending *pending, *next, *abandoned = store->pending;
+    store->pending = NULL; // a callback may call again: that call is kept
+    DL_FOREACH_SAFE(abandoned, pending, next) {
+        end_call(pending, NULL);
     }
 }
 
@@ -653,14 +577,13 @@ static void on_closed(uv_handle_t *handle) {
     if (--store->open_timers > 0) return;
     for (size_t i = 0; i < store->channel_count; i++) free(store->channels[i]);
     free(store->channels);
-    free(store->header);
-    free(store->key);
+    script_call_close(&store->script);
     free(store);
 }
 
 void store_close(Store *store) {
     abandon(store);
-    assert(!store->batches);
+    assert(!store->pending);
     uv_close((uv_handle_t *)&store->pause, on_closed);
     uv_close((uv_handle_t *)&store->deadline, on_closed);
     uv_close((uv_handle_t *)&store->probe, on_closed);

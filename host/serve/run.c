@@ -24,7 +24,7 @@
 
 #include "base/log.h"
 #include "base/xmalloc.h"
-#include "redis/store.h"
+#include "redis/reply.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
+#include "redis/script_call.h"
 #include "redis/store.h"
 #include "serve/supervisor.h"
 
@@ -75,18 +76,18 @@ static void fail(Upkeep *upkeep, int status) {
 
 static void set_due(Upkeep *upkeep, int64_t due_ms);
 
-static void on_replied(void *owner, Batch *batch, const Answer *answer) {
+static void on_replied(void *owner, const StoreCall *done, const Answer *answer) {
     Upkeep *upkeep = owner;
     if (answer) {
         upkeep->answered_ms = (int64_t)uv_now(upkeep->loop);
         upkeep->clock_gap_ms = answer->now_ms - (int64_t)uv_now(upkeep->loop);
     }
     if (answer && answer->lost) {
-        batch_settle(batch, NULL);
+        batch_settle(done->batch, NULL);
         upkeep_lost(upkeep, upkeep->host);
         return;
     }
-    batch_settle(batch, answer ? answer->groups : NULL);
+    batch_settle(done->batch, answer ? answer->groups : NULL);
     if (answer && answer->next_due_ms) set_due(upkeep, answer->next_due_ms);
 }
 
@@ -216,9 +217,8 @@ static void on_listening(void *owner) {
 
 static void on_heard(void *owner, const char *channel, const char *text) {
     Upkeep *upkeep = owner;
-    const char *name = strrchr(channel, ':');
     int64_t number = strtoll(text, NULL, 10);
-    if (name && strcmp(name, ":due") == 0)
+    if (strcmp(channel, "due") == 0)
         set_due(upkeep, number);
     else if (number > 0)
         upkeep->events.on_wake(upkeep->events.owner, (int)number);
@@ -342,10 +342,10 @@ static void serve(Upkeep *upkeep) {
     renew(upkeep);
 }
 
-static void on_announced(void *owner, Batch *batch, const Answer *answer) {
+static void on_announced(void *owner, const StoreCall *done, const Answer *answer) {
     Upkeep *upkeep = owner;
     const Reply *groups = answer ? answer->groups : NULL;
-    on_replied(upkeep, batch, answer);
+    on_replied(upkeep, done, answer);
     if (upkeep->state != UPKEEP_ANNOUNCING) return;
     for (size_t i = 0; i + 2 < reply_count(groups);
          i++) { // those of the sweep, and on safety, last
@@ -426,7 +426,7 @@ void upkeep_relieve(Upkeep *upkeep) {
 }
 
 void upkeep_send_for(Upkeep *upkeep, int worker, const Batch *gathered) {
-    char name[BATCH_WORKER];
+    char name[WORKER_NAME_SIZE];
     if (upkeep->state != UPKEEP_SERVING) return;
     snprintf(name, sizeof name, "%lld.%d", (long long)upkeep->host, worker);
     store_call_for(upkeep->store, name, gathered, on_replied, upkeep);

@@ -98,7 +98,7 @@ static bool must_ask(const Worker *worker) {
 // ---- batches ------------------------------------------------------------------------------------
 
 static void lose(Worker *worker);
-static void on_replied(void *owner, Batch *batch, const Answer *answer);
+static void on_replied(void *owner, const StoreCall *call, const Answer *answer);
 
 static void on_swept(void *about, const Reply *reply) {
     ((Worker *)about)->behind = reply_integer(reply_at(reply, 2)) == BEHIND_MS;
@@ -143,25 +143,25 @@ static void on_due(uv_timer_t *timer) {
     batch_group(worker->runs.batch, "promote", 0, NULL, NULL);
 }
 
-static void on_replied(void *owner, Batch *batch, const Answer *answer) {
+static void on_replied(void *owner, const StoreCall *call, const Answer *answer) {
     Worker *worker = owner;
     Runs *runs = &worker->runs;
     worker->under_way--;
-    worker->asked_for -= batch->capacity;
+    worker->asked_for -= call->capacity;
     if (!answer || answer->lost) {
-        batch_settle(batch, NULL);
+        batch_settle(call->batch, NULL);
         if (answer) lose(worker);
         return;
     }
 
     runs->now_ms = answer->now_ms;
-    batch_settle(batch, answer->groups);
+    batch_settle(call->batch, answer->groups);
     size_t claims = reply_count(answer->claims);
     for (size_t i = 0; i < claims; i++) runs_claim(runs, reply_at(answer->claims, i));
 
-    if (batch->unknown)
+    if (call->resent)
         worker->idle = false; // it asked for none this time
-    else if (batch->capacity > 0)
+    else if (call->capacity > 0)
         worker->idle = claims == 0;
     set_timer(worker, runs->wake_ms);
     set_timer(worker, answer->next_due_ms);

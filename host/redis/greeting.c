@@ -1,0 +1,46 @@
+// greeting: see greeting.h.
+#include "redis/greeting.h"
+
+#include "redis/script.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void add(GreetingCommand *command, const char *word, size_t size) {
+    command->words[command->count] = word;
+    command->sizes[command->count++] = size;
+}
+
+static void add_text(GreetingCommand *command, const char *word) {
+    add(command, word, strlen(word));
+}
+
+static void authenticate(GreetingCommand *command, const RedisAddress *address) {
+    command->count = 0;
+    add_text(command, "AUTH");
+    if (address->user) add_text(command, address->user);
+    add_text(command, address->password);
+}
+
+static void select_database(GreetingCommand *command, const RedisAddress *address) {
+    command->count = 0;
+    snprintf(command->number, sizeof command->number, "%d", address->db);
+    add_text(command, "SELECT");
+    add_text(command, command->number);
+}
+
+int greeting_log_in(const RedisAddress *address, GreetingCommand commands[GREETING_LOGIN]) {
+    int count = 0;
+    if (address->password) authenticate(&commands[count++], address);
+    if (address->db) select_database(&commands[count++], address);
+    return count;
+}
+
+void greeting_load_script(GreetingCommand *command) {
+    size_t size;
+    const char *text = script_text(&size);
+    command->count = 0;
+    add_text(command, "SCRIPT");
+    add_text(command, "LOAD");
+    add(command, text, size);
+}

@@ -1,0 +1,27 @@
+// greeting: the commands with which a connection to Redis begins, the same for hosts (store.c) and
+// for commands (cli/connection.c, cli/calls.c).
+#ifndef WEIR_GREETING_H
+#define WEIR_GREETING_H
+
+#include "base/address.h"
+
+#include <stddef.h>
+
+// Points into itself: do not copy it.
+typedef struct {
+    int count;
+    const char *words[3];
+    size_t sizes[3];
+    char number[12];
+} GreetingCommand;
+
+enum { GREETING_LOGIN = 2 };
+
+// AUTH and SELECT, as far as the address asks for them; how many. An error in reply to one of them
+// is what RedisError calls it.
+int greeting_log_in(const RedisAddress *address, GreetingCommand commands[GREETING_LOGIN]);
+
+// SCRIPT LOAD, which Redis answers with the script's name: see script_call_loaded.
+void greeting_load_script(GreetingCommand *command);
+
+#endif
