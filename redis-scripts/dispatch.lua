@@ -1,7 +1,7 @@
 -- dispatch: run the groups of a batch, then write what they planned. Joined behind all others.
 --
 -- ARGV   worker  capacity  nqueues  queue…   then groups: verb n arg1 … argn
--- reply  1 ok | lost   2 now_ms   3 commit   4 a reply for each group   5 claims   6 next wake-up of all, when asked
+-- reply  1 ok | lease_lost  2 now_ms  3 commit  4 a reply for each group  5 claims  6 next wake-up of all, when asked
 --
 -- The first write is one that Redis refuses when it may not write (-OOM, -READONLY, -MISCONF), before anything is
 -- half done; those that follow cannot fail. A batch that frees memory is not refused for want of it.
@@ -17,7 +17,7 @@ local groups_begin = 4 + tonumber(ARGV[3])
 
 -- A host that lost its lease may not write: its runs may be elsewhere by now.
 local lease = worker == "" or call("ZSCORE", key("leases"), string.match(worker, "^%d+"))
-if not lease or lease == "0" then return { "lost", now, 0, {}, {}, "" } end
+if not lease or lease == "0" then return { "lease_lost", now, 0, {}, {}, "" } end
 
 -- Whether an error says that whoever calls lacks a right: so Redis 7.0, then 7.2.
 local function forbids(text)
@@ -42,7 +42,7 @@ local function run_groups()
       if not ok then
         local text = type(reply) == "table" and reply.err or tostring(reply)
         if forbids(text) then error({ err = text }) end -- nothing is written, and no run is to blame
-        raised[index] = text == "stale" and { "stale" } or { "error", text }
+        raised[index] = text == "conflict" and { "conflict" } or { "error", text }
         return run_groups()
       end
       replies[index] = reply
@@ -148,7 +148,7 @@ end
 write_members("ZADD", "delayed", delayed)
 write_members("ZREM", "delayed", awake)
 
-for name, sets in pairs({ held = plan.held, waiters = plan.waiters }) do
+for name, sets in pairs({ owned = plan.owned, waiters = plan.waiters }) do
   for whose, members in pairs(sets) do
     local added, removed = {}, {}
     for member, is_in in pairs(members) do

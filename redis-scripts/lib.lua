@@ -112,7 +112,7 @@ function lib.begin()
     registry = {}, -- workflow -> what the registry says of it
     changed = {}, -- runs with changed fields, in order
     delayed = {}, -- run -> earliest wake-up in ms, math.huge without one, false: not in the set
-    held = {}, -- worker -> run -> true | false
+    owned = {}, -- worker -> run -> true | false
     waiters = {}, -- run -> "<run>/<operation>" that waits for it, not being its parent -> true | false
     woken = {}, -- runs that became ready in this batch, in order
     roots = {}, -- root -> created_at
@@ -137,11 +137,11 @@ end
 local function push(list, value) list[#list + 1] = value end
 lib.push = push
 
---- What a run foresaw is not so, and half of its turn is planned: the batch begins again without that turn. So that it
---- does so only once, other turns that foresaw anything are not tried then.
-function lib.not_foreseen()
+--- A run speculated on outcomes that came otherwise, and half of its turn is planned: the batch begins again without
+--- that turn. It does so only once: no other speculative turn is tried then.
+function lib.conflict()
   lib.wrong = true
-  error("stale", 0)
+  error("conflict", 0)
 end
 
 --- A sweep takes up to so many runs.

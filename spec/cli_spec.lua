@@ -402,7 +402,7 @@ weir: run a failed: Child execution failed: declined
 
     it("gives up in time", function()
       answers.watch = { "live", "waiting" }
-      answers.glance = { "glance", { "state", "waiting", "workflow", "work", "created_at", "90000" } }
+      answers.status = { "status", { "state", "waiting", "workflow", "work", "created_at", "90000" } }
       local clock = 0
       client.now_ms = function() return clock end
       client.message = function(rest)
@@ -504,8 +504,8 @@ weir: run a failed: Child execution failed: declined
         if before ~= "" then return { "list" } end
         return set == "failed" and { "list", "3", "c/x" } or { "list", "2", "b", "1", "a" }
       end
-      answers.glance = function(...)
-        local reply = { "glance" }
+      answers.status = function(...)
+        local reply = { "status" }
         for _, id in ipairs { ... } do
           reply[#reply + 1] = id == "gone" and {} or {
             "state", id == "a" and "completed" or id == "b" and "waiting" or "failed", "workflow", "work",
@@ -541,7 +541,7 @@ weir: run a failed: Child execution failed: declined
 
   describe("why", function()
     local function glance(...)
-      answers.glance = { "glance", { "workflow", "work", "created_at", "90000", ... } }
+      answers.status = { "status", { "workflow", "work", "created_at", "90000", ... } }
     end
 
     local function says(pattern)
@@ -583,7 +583,7 @@ weir: run a failed: Child execution failed: declined
     it("tells of attempts and of hosts that are gone", function()
       glance("state", "retrying", "attempt", "2", "wake", "101500", "error", '{"message":"boom"}')
       says "attempt 2 failed %(boom%) and the next begins in 1.50s"
-      glance("state", "running", "holder", "1.2")
+      glance("state", "running", "owner", "1.2")
       answers.inspect = fields { state = "running" }
       says "the host that ran it is gone"
     end)
@@ -675,8 +675,8 @@ weir: run a failed: Child execution failed: declined
       answers.inspect = function(id)
         return id == "etl" and list or id == "other" and fields { state = "completed" } or { "missing" }
       end
-      answers.glance = function(...)
-        local reply = { "glance" }
+      answers.status = function(...)
+        local reply = { "status" }
         for _, id in ipairs { ... } do
           local known = id == "etl" or id == "other" or id == "etl/transform"
           reply[#reply + 1] = known and { "state", "waiting", "workflow", "job", "created_at", "92000" } or {}

@@ -784,7 +784,7 @@ describe("a fused child", function()
     local view, fused, made = fused_run(function(_, data) return data + 1 end)
     assert.equal(6, view.result)
     assert.is_true(fused)
-    assert.same({ "foresee", "invoke", "complete" }, made:effects_of("fused"))
+    assert.same({ "speculate", "invoke", "complete" }, made:effects_of("fused"))
   end)
 
   it("goes the long way when it wants anything of the world, and runs nothing twice", function()

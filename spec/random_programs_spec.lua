@@ -289,7 +289,7 @@ local function follow(self, id, applied)
   if not applied then
     local live, notes = self.live[id], way.turn
     way.turn, way.foreseen[id] = {}, nil
-    if live and live.effects and live.effects[1] == "foresee" then
+    if live and live.effects and live.effects[1] == "speculate" then
       way.foreseen[id] = { run = live.run, notes = notes }
     elseif live then
       commit(live.run, notes)

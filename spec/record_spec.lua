@@ -29,7 +29,7 @@ describe("record", function()
   it("reads a run that completed, as --json shows it", function()
     local run = read("order-17", {
       state = "completed", data = '{"order_id":"o1"}', result = '{"status":"completed"}', bundle = "9f2c",
-      started_at = "1001", finished_at = "1009", number = "1", turn = "2", holder = "",
+      started_at = "1001", finished_at = "1009", number = "1", turn = "2", owner = "",
     }, {
       ["o:validate"] = entry("1", "1002", "invoke", "0", "order.lua:11", "validate-order"),
       ["1"] = outcome("validate", "completed", "1004", "1", '{"valid":true}'),

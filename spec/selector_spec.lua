@@ -16,8 +16,8 @@ describe("a selector", function()
 
   local answers = {
     list = function() return { "list" } end,
-    glance = function(...)
-      local reply = { "glance" }
+    status = function(...)
+      local reply = { "status" }
       for i, id in ipairs { ... } do
         reply[i + 1] = {}
         for field, value in pairs(runs[id] or {}) do

@@ -266,7 +266,7 @@ static bool read_answer(const Reply *reply, Answer *answer) {
     enum { WORD, NOW, COMMIT, GROUPS, CLAIMS, NEXT_DUE, COUNT };
     const Reply *word = reply_at(reply, WORD);
     *answer = (Answer){
-        .lost = reply_is(word, "lost"),
+        .lost = reply_is(word, "lease_lost"),
         .now_ms = reply_integer(reply_at(reply, NOW)),
         .commit = reply_integer(reply_at(reply, COMMIT)),
         .next_due_ms = reply_integer(reply_at(reply, NEXT_DUE)),

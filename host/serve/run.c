@@ -401,7 +401,7 @@ static void isolate(Run *run) {
     Batch *batch = run->runs->batch;
     run->runs->isolated = run;
     run->state = RUN_CALLING;
-    batch_group(batch, "alone", 1, on_isolated, run);
+    batch_group(batch, "quarantine", 1, on_isolated, run);
     batch_text(batch, run->id);
 }
 
@@ -463,7 +463,7 @@ static void on_turned(void *about, const Reply *reply) {
         refuse(run, reply_text(value));
         return;
     }
-    if (reply_is(word, "stale")) {
+    if (reply_is(word, "conflict")) {
         reload(run);
         return;
     }
@@ -471,7 +471,7 @@ static void on_turned(void *about, const Reply *reply) {
     run->recorded_ms = run->runs->now_ms;
     run->crashes = 0;
     run->refused = false;
-    if (!reply_is(word, "lost")) reports_tell(&run->reports, run->id);
+    if (!reply_is(word, "not_owner")) reports_tell(&run->reports, run->id);
     if (reply_is(word, "running")) {
         deliver(run, reply, 1);
         make_ready(run);

@@ -148,7 +148,7 @@ static void resolve_name_conflict(Upkeep *upkeep, const Reply *reply) {
 static void on_enlisted(void *about, const Reply *reply) {
     Upkeep *upkeep = about;
     if (!reply || upkeep->state != UPKEEP_ENLISTING) return;
-    if (reply_is(reply_at(reply, 0), "enlisted")) {
+    if (reply_is(reply_at(reply, 0), "registered")) {
         upkeep->host = reply_integer(reply_at(reply, 1));
         subscribe(upkeep);
     } else if (reply_is(reply_at(reply, 0), "alive")) {
@@ -167,7 +167,7 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
     store_set_worker(upkeep->store, "");
     sweep(upkeep, batch);
     upkeep->asked_ms = clock_awake_ms();
-    batch_group(batch, "enlist", 8, on_enlisted, upkeep);
+    batch_group(batch, "register", 8, on_enlisted, upkeep);
     batch_text(batch, upkeep->config->node);
     batch_text(batch, self->boot);
     batch_text(batch, self->pidns);
@@ -272,16 +272,16 @@ static void renew(Upkeep *upkeep) {
     upkeep->events.on_renewed(upkeep->events.owner, upkeep->asked_ms + LEASE_MS);
 }
 
-// {"beat", reaped, "1" when there is more to reap, worker…} | {"lost"}
+// {"heartbeat", reaped, "1" when there is more to reap, worker…} | {"lease_lost"}
 static void on_beaten(void *about, const Reply *reply) {
     enum { REAPED = 1, MORE, WORKERS };
     Upkeep *upkeep = about;
     upkeep->beating = false;
-    if (reply_is(reply_at(reply, 0), "lost")) {
+    if (reply_is(reply_at(reply, 0), "lease_lost")) {
         upkeep_lost(upkeep, upkeep->host);
         return;
     }
-    if (!reply_is(reply_at(reply, 0), "beat")) return; // refused; the next one is on its way
+    if (!reply_is(reply_at(reply, 0), "heartbeat")) return; // refused; the next one is on its way
     renew(upkeep);
     for (size_t i = WORKERS; i < reply_count(reply); i++)
         upkeep->events.on_wake(upkeep->events.owner, (int)reply_integer(reply_at(reply, i)));
@@ -296,7 +296,7 @@ static void send_beat(Upkeep *upkeep) {
     upkeep->beating = true;
     upkeep->asked_ms = clock_awake_ms();
     Batch *batch = store_batch(upkeep->store);
-    batch_group(batch, "beat", 3, on_beaten, upkeep);
+    batch_group(batch, "heartbeat", 3, on_beaten, upkeep);
     batch_integer(batch, upkeep->host);
     batch_integer(batch, LEASE_MS);
     batch_integer(batch, upkeep->config->crashes);
@@ -391,7 +391,7 @@ static void announce(Upkeep *upkeep) {
     }
     Batch *announcement = upkeep->announcement;
     upkeep->announcement = NULL;
-    assert(!upkeep->sweeping); // what went with `enlist` was answered
+    assert(!upkeep->sweeping); // what went with `register` was answered
     sweep(upkeep, announcement);
     ask_safety(upkeep, announcement);
     store_call(upkeep->store, announcement, 0, on_announced, upkeep);
@@ -452,12 +452,12 @@ void upkeep_retire(Upkeep *upkeep) {
     }
     upkeep->state = UPKEEP_RETIRING;
     Batch *batch = store_batch(upkeep->store);
-    batch_group(batch, "retire", 1, on_given_back, upkeep);
+    batch_group(batch, "deregister", 1, on_given_back, upkeep);
     batch_integer(batch, upkeep->host);
     call(upkeep, batch);
 }
 
-// {"retired", "1" when there is more to give back}
+// {"deregistered", "1" when there is more to give back}
 static void on_given_back(void *about, const Reply *reply) {
     Upkeep *upkeep = about;
     if (!reply || upkeep->state != UPKEEP_RETIRING) return;

@@ -1,8 +1,8 @@
 // upkeep: what a host does as a whole, on the main thread, so that no Lua can keep it waiting: it
 // gets and renews the lease, wakes what is due, takes back what dead hosts held, hears wake-ups.
 //
-// The lease is one number: `enlist` gives it, `beat` renews it, `retire` ends it. When another host
-// takes it, what was held under it is somebody else's, and this host cannot go on.
+// The lease is one number: `register` gives it, `heartbeat` renews it, `deregister` ends it. When
+// another host takes it, what was held under it is somebody else's, and this host cannot go on.
 #ifndef WEIR_UPKEEP_H
 #define WEIR_UPKEEP_H
 

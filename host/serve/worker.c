@@ -247,11 +247,11 @@ static void on_prepared(uv_prepare_t *prepare) {
 
 static void ask_held(Worker *worker, const char *cursor);
 
-// {"held", cursor, run…}: those not in flight here were given by a reply that was lost.
+// {"owned", cursor, run…}: those not in flight here were given by a reply that was lost.
 static void on_held(void *about, const Reply *reply) {
     Worker *worker = about;
     worker->asking = false;
-    if (!reply_is(reply_at(reply, 0), "held")) return;
+    if (!reply_is(reply_at(reply, 0), "owned")) return;
     for (size_t i = 2; i < reply_count(reply); i++)
         runs_recover(&worker->runs, reply_text(reply_at(reply, i)));
     const char *cursor = reply_text(reply_at(reply, 1));
@@ -259,7 +259,7 @@ static void on_held(void *about, const Reply *reply) {
 }
 
 static void ask_held(Worker *worker, const char *cursor) {
-    batch_group(worker->runs.batch, "held", 1, on_held, worker);
+    batch_group(worker->runs.batch, "owned", 1, on_held, worker);
     batch_text(worker->runs.batch, cursor);
 }
 

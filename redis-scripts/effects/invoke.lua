@@ -114,10 +114,10 @@ function effects.invoke(run)
 
   local too_deep = #id > 2 * max_depth and depth_of(id) > max_depth
   local stamp = nil
-  if bundle ~= "" and (run.foreseen or 0) > 0 then
-    run.foreseen, stamp = run.foreseen - 1, run.foreseen_at
+  if bundle ~= "" and (run.speculated or 0) > 0 then
+    run.speculated, stamp = run.speculated - 1, run.speculated_at
     local others = run.number ~= run.told -- an outcome that came in this turn has the number it took
-    if others or too_deep or lib.load_if_any(id) or not may_be_fused(workflow, bundle) then lib.not_foreseen() end
+    if others or too_deep or lib.load_if_any(id) or not may_be_fused(workflow, bundle) then lib.conflict() end
   end
   lib.begin_operation(run, operation, entry, stamp)
   if run.cancel and run.cancel > run.told then
@@ -144,7 +144,7 @@ function effects.invoke(run)
     return
   end
   if lib.beginning.being_deleted(id) then
-    if stamp then lib.not_foreseen() end
+    if stamp then lib.conflict() end
     return refuse(run, operation, "duplicate_id",
       "not started: the run that had the id " .. id .. " is still being deleted; retry when it is gone")
   end

@@ -8,7 +8,7 @@ function effects.retry(run)
   if run.cancel and run.cancel > run.told then return end
   lib.move(run, "retrying")
   lib.set(run, "error", failure)
-  lib.hold(run, "")
+  lib.set_owner(run, "")
   lib.delay(run, lib.now() + delay)
   lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
   lib.push(lib.plan.published, lib.plan.delayed[run.id])

@@ -148,7 +148,7 @@ local function claim(run)
   if not run or run.state ~= "ready" then return end
   if run.deadline then lib.cancelling.expire(run) end
   if run.state ~= "ready" then return end
-  local warm = run.holder ~= ""
+  local warm = run.owner ~= ""
   if not warm then
     if not lib.get(run, "bundle") then
       local entry = lib.registered(lib.get(run, "workflow"))
@@ -157,7 +157,7 @@ local function claim(run)
     if run.fresh or not lib.get(run, "started_at") then lib.set(run, "started_at", string.format("%d", now)) end
   end
   lib.move(run, "running")
-  lib.hold(run, worker)
+  lib.set_owner(run, worker)
   lib.plan.delayed[run.id] = false
   run.warm = warm
   given[#given + 1] = run
@@ -186,28 +186,28 @@ end
 local placed = 0 -- of plan.woken
 local function place_woken(by_queue)
   local woken = lib.plan.woken
-  local fresh, for_holder = {}, {}
+  local fresh, for_owner = {}, {}
   while placed < #woken do
     placed = placed + 1
     local run = woken[placed]
     if run.state ~= "ready" or run.placed then
       run = nil -- it has ended meanwhile, or was woken twice
-    elseif run.holder == "" then
+    elseif run.owner == "" then
       fresh[#fresh + 1] = run
-    elseif run.holder == worker and capacity > 0 then
+    elseif run.owner == worker and capacity > 0 then
       claim(run)
     else
       lib.set(run, "known", run.known)
-      local entries = for_holder[run.holder] or {}
-      for_holder[run.holder] = entries
+      local entries = for_owner[run.owner] or {}
+      for_owner[run.owner] = entries
       entries[#entries + 1], entries[#entries + 2] = now, run.id
     end
     if run then run.placed = true end
   end
-  for holder, entries in pairs(for_holder) do
-    write_chunks("ZADD", key("ready:@" .. holder), entries)
+  for owner, entries in pairs(for_owner) do
+    write_chunks("ZADD", key("ready:@" .. owner), entries)
     read_idle()
-    if idle[holder] then wake(holder) end
+    if idle[owner] then wake(owner) end
   end
   if #fresh > 0 then give_places(fresh, by_queue) end
 end

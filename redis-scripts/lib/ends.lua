@@ -68,7 +68,7 @@ function lib.finish(record, state, value)
   set(record, state == "completed" and "result" or "error", value)
   if state == "completed" and record.attempt > 1 then set(record, "error", nil) end
   set(record, "finished_at", STAMP)
-  lib.hold(record, "")
+  lib.set_owner(record, "")
   lib.plan.delayed[record.id] = false
   if state == "failed" then lib.plan.failed[record.id] = NOW end
   if record.watch then

@@ -22,7 +22,7 @@ end
 --- A ready run leaves its worker's own queue for everybody's.
 function reaping.give_up(run)
   lib.unqueue(run)
-  lib.hold(run, "")
+  lib.set_owner(run, "")
   push(lib.plan.woken, run)
 end
 
@@ -39,9 +39,9 @@ end
 --- A run that a worker was given and has not begun goes to all. False when that is not so.
 function reaping.give_back(id, turn, worker)
   local run = lib.load(id)
-  if not run or run.state ~= "running" or run.holder ~= worker or run.turn ~= tonumber(turn) then return false end
+  if not run or run.state ~= "running" or run.owner ~= worker or run.turn ~= tonumber(turn) then return false end
   run.given_back = true
-  lib.hold(run, "")
+  lib.set_owner(run, "")
   lib.make_ready(run)
   return true
 end
@@ -60,24 +60,24 @@ local SUSPECT = 2 -- deaths; as host/serve/run.c has it
 function reaping.long_turn(worker, report)
   local id, turn, since = string.match(report or "", "^(.-)\t(%d+)\t(%d+)$")
   local run = id and lib.load(id)
-  if run and run.state == "running" and run.holder == worker and run.turn == tonumber(turn) then return id, since end
+  if run and run.state == "running" and run.owner == worker and run.turn == tonumber(turn) then return id, since end
 end
 
 -- Note once, in fields of the host, which runs are to blame: it may take many calls to take back what it held.
 local function find_blamed(host, threads)
   local about = lib.key("host:" .. host)
-  local v = call("HMGET", about, "alone", "blamed")
+  local v = call("HMGET", about, "quarantine", "blamed")
   local blamed = {}
   if v[2] then
     for thread, id in string.gmatch(v[2], "(%d+)\t([^\n]*)\n") do blamed[host .. "." .. thread] = id end
     return blamed
   end
-  local alone = v[1] and lib.load(v[1])
+  local quarantined = v[1] and lib.load(v[1])
   local lines = {}
   for thread = 1, threads do
     local worker = host .. "." .. thread
     local id = reaping.long_turn(worker, call("HGET", about, "turn:" .. thread))
-    if not id and alone and alone.holder == worker then id = alone.id end
+    if not id and quarantined and quarantined.owner == worker then id = quarantined.id end
     blamed[worker] = id
     if id then lines[#lines + 1] = thread .. "\t" .. id .. "\n" end
   end
@@ -92,7 +92,7 @@ end
 
 local function take_back(run, counts, max_deaths)
   if run.state == "ready" then return reaping.give_up(run) end
-  lib.hold(run, "")
+  lib.set_owner(run, "")
   if run.state ~= "running" then return end
   if counts then
     lib.set_special(run, "deaths", (run.deaths or 0) + 1)
@@ -130,12 +130,12 @@ function reaping.reap(host, counts, max_deaths)
     local worker = host .. "." .. thread
     lib.write("HDEL", "idle", worker)
     if lib.to_sweep() > reaped then
-      for _, id in ipairs(call("SRANDMEMBER", lib.key("held:" .. worker), lib.to_sweep() - reaped)) do
+      for _, id in ipairs(call("SRANDMEMBER", lib.key("owned:" .. worker), lib.to_sweep() - reaped)) do
         local run = lib.load(id)
-        if run and run.holder == worker then
+        if run and run.owner == worker then
           take_back(run, counts and is_to_blame(run, blamed[worker], max_deaths), max_deaths)
         else
-          lib.write("SREM", "held:" .. worker, id)
+          lib.write("SREM", "owned:" .. worker, id)
         end
         reaped = reaped + 1
       end

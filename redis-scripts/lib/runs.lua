@@ -15,17 +15,17 @@ function lib.load(id, also)
   local record = lib.plan.records[id]
   if record ~= nil then return record or nil end
   local hash = key("r:" .. id)
-  local v = call("HMGET", hash, "state", "holder", "turn", "number", "known", "special", also or "special")
+  local v = call("HMGET", hash, "state", "owner", "turn", "number", "known", "special", also or "special")
   if not v[1] then
     lib.plan.records[id] = false
     return nil
   end
   local state, number = v[1], tonumber(v[4] or 0)
   record = {
-    id = id, state = state, holder = v[2] or "", turn = tonumber(v[3] or 0), number = number, attempt = 1,
+    id = id, state = state, owner = v[2] or "", turn = tonumber(v[3] or 0), number = number, attempt = 1,
     -- A run suspends only when its worker knows all there is; `known` is kept when more came before it was claimed.
     known = state == "ready" and tonumber(v[5] or 0) or number,
-    changed = { state = nil, turn = nil, number = nil, holder = nil },
+    changed = { state = nil, turn = nil, number = nil, owner = nil },
   }
   if also then record.also, record.value_of_also = also, v[7] end
   if v[6] then
@@ -51,8 +51,8 @@ end
 --- A run that is not there yet. Its first `set` begins its hash.
 function lib.create(id)
   local record = {
-    id = id, state = "", holder = "", turn = 0, number = 0, attempt = 1, fresh = true,
-    changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, holder = nil, bundle = nil,
+    id = id, state = "", owner = "", turn = 0, number = 0, attempt = 1, fresh = true,
+    changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, owner = nil, bundle = nil,
                 started_at = nil },
   }
   lib.plan.records[id] = record
@@ -138,20 +138,20 @@ function lib.delay(record, wake)
   lib.plan.delayed[record.id] = wake
 end
 
---- Who holds a run: its worker while it is running or warm, nobody otherwise.
-function lib.hold(record, worker)
-  if record.holder == worker then return end
-  local held = lib.plan.held
-  if record.holder ~= "" then
-    held[record.holder] = held[record.holder] or {}
-    held[record.holder][record.id] = false
+--- Set which worker owns a run: its worker while it is running or warm, nobody otherwise.
+function lib.set_owner(record, worker)
+  if record.owner == worker then return end
+  local owned = lib.plan.owned
+  if record.owner ~= "" then
+    owned[record.owner] = owned[record.owner] or {}
+    owned[record.owner][record.id] = false
   end
   if worker ~= "" then
-    held[worker] = held[worker] or {}
-    held[worker][record.id] = true
+    owned[worker] = owned[worker] or {}
+    owned[worker][record.id] = true
   end
-  record.holder = worker
-  set(record, "holder", worker)
+  record.owner = worker
+  set(record, "owner", worker)
 end
 
 --- Where a run stands while it is ready and nobody's: the queue's key without prefix.
@@ -162,8 +162,8 @@ end
 --- Take a ready run out of the set it stands in.
 function lib.unqueue(record)
   if record.fresh then return end
-  if record.holder ~= "" then
-    lib.write("ZREM", "ready:@" .. record.holder, record.id)
+  if record.owner ~= "" then
+    lib.write("ZREM", "ready:@" .. record.owner, record.id)
   else
     local queue = get(record, "queue") or "default"
     lib.write("ZREM", "ready:" .. queue, record.id)

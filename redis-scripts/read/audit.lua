@@ -17,24 +17,24 @@ local function faults_of(id, into)
     fault("is " .. run.state .. " but stands in the delayed set")
   end
   if run.state == "ready" then
-    local queue = run.holder ~= "" and "ready:@" .. run.holder or lib.queue_of(run)
+    local queue = run.owner ~= "" and "ready:@" .. run.owner or lib.queue_of(run)
     local score, name = redis.call("ZSCORE", lib.key(queue), id), string.sub(queue, 7)
     if not score then fault("is ready but not in " .. queue) end
-    if score and run.holder == "" and string.byte(name) ~= 63 then
+    if score and run.owner == "" and string.byte(name) ~= 63 then
       local first = redis.call("ZSCORE", lib.key("queues"), name)
       if not first or tonumber(first) > tonumber(score) then fault("is ready but queues do not show it in " .. name) end
     end
   end
-  if run.state == "running" and run.holder == "" then fault("is running but no worker holds it") end
-  if run.holder ~= "" then
-    if redis.call("SISMEMBER", lib.key("held:" .. run.holder), id) == 0 then
-      fault("is held by " .. run.holder .. ", which does not know it")
+  if run.state == "running" and run.owner == "" then fault("is running but no worker owns it") end
+  if run.owner ~= "" then
+    if redis.call("SISMEMBER", lib.key("owned:" .. run.owner), id) == 0 then
+      fault("is owned by " .. run.owner .. ", which does not know it")
     end
-    if not redis.call("ZSCORE", lib.key("leases"), string.match(run.holder, "^%d+")) then
-      fault("is held by " .. run.holder .. ", a host that is gone")
+    if not redis.call("ZSCORE", lib.key("leases"), string.match(run.owner, "^%d+")) then
+      fault("is owned by " .. run.owner .. ", a host that is gone")
     end
   end
-  if lib.ended(run) and run.holder ~= "" then fault("is " .. run.state .. " but held by " .. run.holder) end
+  if lib.ended(run) and run.owner ~= "" then fault("is " .. run.state .. " but owned by " .. run.owner) end
   if run.state == "failed" and not redis.call("ZSCORE", lib.key("failed"), id) then
     fault("failed but is not in the failed set")
   end

@@ -1,17 +1,17 @@
 -- hosts: who is alive, and what they hold.
 -- args   none
--- reply  hosts (host node expires_at threads held queues bundles)…
+-- reply  hosts (host node expires_at threads owned queues bundles)…
 
 function verbs.hosts()
   local reply = { "hosts" }
   local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
   for i = 1, #leases, 2 do
     local v = redis.call("HMGET", lib.key("host:" .. leases[i]), "node", "threads", "queues", "bundles")
-    local held = 0
+    local owned = 0
     for thread = 1, tonumber(v[2] or 0) do
-      held = held + redis.call("SCARD", lib.key("held:" .. leases[i] .. "." .. thread))
+      owned = owned + redis.call("SCARD", lib.key("owned:" .. leases[i] .. "." .. thread))
     end
-    for _, value in ipairs({ leases[i], v[1] or "", leases[i + 1], v[2] or "0", held, v[3] or "*", v[4] or "" }) do
+    for _, value in ipairs({ leases[i], v[1] or "", leases[i + 1], v[2] or "0", owned, v[3] or "*", v[4] or "" }) do
       reply[#reply + 1] = value
     end
   end

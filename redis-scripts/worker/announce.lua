@@ -2,7 +2,7 @@
 -- args   bundle  n  (path source)×n  m  (workflow entry)×m     entry: of the registry, see README.md
 -- keeps  with the host that asks, that this is one of its bundles
 -- moves  nothing; runs started with --any before their workflow was known go to their queue, the first at once,
---        the others with each beat
+--        the others with each heartbeat
 -- reply  announced bundle
 
 function verbs.announce()

@@ -1,17 +1,17 @@
 -- release: the worker no longer holds the coroutine of this waiting run; anybody may go on with it from its journal.
 -- args   run
 -- moves  nothing; a ready run goes from the worker's own queue to everybody's
--- reply  released | lost
+-- reply  released | not_owner
 
 function verbs.release()
   local run = lib.load(lib.take())
-  if not run or run.holder ~= lib.worker then return { "lost" } end
+  if not run or run.owner ~= lib.worker then return { "not_owner" } end
   if run.state == "ready" then
     lib.reaping.give_up(run)
   elseif run.state == "waiting" then
-    lib.hold(run, "")
+    lib.set_owner(run, "")
   else
-    return { "lost" }
+    return { "not_owner" }
   end
   return { "released" }
 end

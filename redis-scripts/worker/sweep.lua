@@ -1,5 +1,6 @@
--- sweep: delete what its workflow's `retain` keeps no longer, and go on with deletions that were begun. Said by every
--- host as it begins and with each beat, and soon again while there is more; whoever says it first does a step for all.
+-- sweep: delete runs that their workflow's `retain` keeps no longer, and go on with deletions that were begun. Every
+-- host calls it as it begins and with each heartbeat, and soon again while there is more. The first call of an interval
+-- does a step for all hosts.
 -- args   none
 -- moves  nothing: ended runs go
 -- reply  swept runs rest      runs: how many of those that were due were looked at

@@ -35,7 +35,7 @@ describe("announce", function()
 
   it("lets new attempts begin on the newest, and those begun go on with theirs", function()
     local old = store:announce({ w = {} }, { ["w.lua"] = "return 1" })
-    local worker = store:worker(store:enlist "node" .. ".1")
+    local worker = store:worker(store:register "node" .. ".1")
     store:start "p"
     store:start "q"
     worker:claim(1)
@@ -56,7 +56,7 @@ describe("announce", function()
   end)
 
   it("brings them to the default queue, and into the same call", function()
-    local worker = store:worker(store:enlist "node" .. ".1")
+    local worker = store:worker(store:register "node" .. ".1")
     store:start("p", "w")
     store:start("q", "w")
     local group = { "announce", "b0", 0, 1, "w", redis.entry("b0", {}) }
@@ -67,13 +67,13 @@ describe("announce", function()
     assert.same({}, store:faults())
   end)
 
-  it("brings a bounded number of them a call, the others with each beat", function()
-    local host = store:enlist "node"
+  it("brings a bounded number of them a call, the others with each heartbeat", function()
+    local host = store:register "node"
     for i = 1, 80 do store:start("r" .. i, "w") end
     for i = 1, 80 do store:start("s" .. i, "v") end
     store:announce { v = {}, w = {} }
     assert.equal(100, store:call("ZCARD", "ready:default"))
-    assert.same({ "beat", 0, "0" }, store:beat(host))
+    assert.same({ "heartbeat", 0, "0" }, store:heartbeat(host))
     assert.equal(160, store:call("ZCARD", "ready:default"))
     assert.same({ "default" }, store:call("ZRANGE", "queues", 0, -1))
     assert.same({}, store:call("SMEMBERS", "unknown"))
@@ -99,7 +99,7 @@ describe("announce", function()
   end)
 
   it("keeps with the host which bundles are its own", function()
-    local host = store:enlist "node"
+    local host = store:register "node"
     local upkeep = store:worker(host .. ".0")
     local one = upkeep:say("announce", "b1", 1, "w.lua", "return 1", 0)[2]
     local two = upkeep:say("announce", "b2", 1, "v.lua", "return 1", 0)[2]

@@ -61,11 +61,11 @@ describe("audit", function()
   plants("a ready run of an unknown workflow in no queue", "ZREM", "ready:?no",
     "unknown: is ready but not in ready:?no", "unknown")
   plants("a running run that nobody holds", "HSET", "r:running",
-    "running: is running but no worker holds it", "holder", "")
-  plants("a run that its holder does not know", "SREM", "held:1.1",
-    "running: is held by 1.1, which does not know it", "running")
-  plants("an ended run that is held", "HSET", "r:completed", "completed: is completed but held by 1.9",
-    "holder", "1.9")
+    "running: is running but no worker owns it", "owner", "")
+  plants("a run that its owner does not know", "SREM", "owned:1.1",
+    "running: is owned by 1.1, which does not know it", "running")
+  plants("an ended run that is held", "HSET", "r:completed", "completed: is completed but owned by 1.9",
+    "owner", "1.9")
   plants("a failed run that is not among the failed", "ZREM", "failed",
     "failed: failed but is not in the failed set", "failed")
   plants("a root that is not among the roots", "ZREM", "roots", "ready: is a root but not in the roots", "ready")

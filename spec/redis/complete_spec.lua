@@ -15,8 +15,8 @@ describe("complete", function()
     assert.equal("done", a:turn("p", redis.complete '"r"'))
     local run = store:run "p"
     assert.same({ "completed", '"r"', tostring(redis.BEGIN + 5), "" },
-      { run.state, run.result, run.finished_at, run.holder })
-    assert.same({}, store:call("SMEMBERS", "held:" .. a.name))
+      { run.state, run.result, run.finished_at, run.owner })
+    assert.same({}, store:call("SMEMBERS", "owned:" .. a.name))
     assert.same({}, store:faults())
   end)
 
@@ -32,7 +32,7 @@ describe("complete", function()
     a:turn("p", redis.invoke { operation = "c", child = "p/c" }, redis.suspend)
     b:claim(1)
     assert.equal("done", b:turn("p/c", redis.complete()))
-    assert.same({ "ready", a.name }, { store:state "p", store:run("p").holder })
+    assert.same({ "ready", a.name }, { store:state "p", store:run("p").owner })
     assert.same({}, store:faults())
   end)
 

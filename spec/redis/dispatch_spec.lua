@@ -15,7 +15,7 @@ describe("hand-over", function()
     assert.same({ "cold p/c" }, a:claim(1, group))
     local run = store:run "p/c"
     assert.same({ "running", a.name, tostring(redis.BEGIN), store.bundle },
-      { run.state, run.holder, run.started_at, run.bundle })
+      { run.state, run.owner, run.started_at, run.bundle })
     assert.same({}, store:faults())
   end)
 
@@ -137,7 +137,7 @@ describe("claim", function()
   end)
 
   it("does not keep runs for workers of a host whose lease has ended", function()
-    local dead = store:enlist "dead"
+    local dead = store:register "dead"
     store:worker(dead .. ".1"):claim(50)
     store:call("ZADD", "leases", 0, dead)
     for i = 1, 4 do store:start("r" .. i) end
@@ -253,7 +253,7 @@ describe("claim", function()
     local reply = store:unchanged(function()
       return store.a:ask(5, store.a:turn_of("r", redis.complete()), { "promote" })
     end)
-    assert.same({ "lost", {}, {} }, { reply.word, reply.groups, reply.claims })
+    assert.same({ "lease_lost", {}, {} }, { reply.word, reply.groups, reply.claims })
     assert.equal(store.now, reply.now)
   end)
 
@@ -331,7 +331,7 @@ describe("wake-up", function()
   end)
 
   it("passes over a host that does not hear", function()
-    local deaf = store:worker(store:enlist "deaf" .. ".1")
+    local deaf = store:worker(store:register "deaf" .. ".1")
     deaf:claim(1)
     a:claim(1)
     store:start "r"

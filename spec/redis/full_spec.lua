@@ -64,8 +64,8 @@ describe("at maxmemory", function()
 
   local function start() store:start "next" end
 
-  local function beat_and_sweep()
-    return store:worker(store.host .. ".0"):ask(0, { "beat", store.host, redis.LEASE_MS, 5 }, { "sweep" }).groups
+  local function heartbeat_and_sweep()
+    return store:worker(store.host .. ".0"):ask(0, { "heartbeat", store.host, redis.LEASE_MS, 5 }, { "sweep" }).groups
   end
 
   it("deletes by hand", function()
@@ -94,14 +94,14 @@ describe("at maxmemory", function()
     starts "p"
   end)
 
-  it("sweeps what is due, in the call of the beat", function()
+  it("sweeps what is due, in the call of the heartbeat", function()
     store:announce { w = { retain_ms = 1000 } }
     ended "r"
     fill()
     refused(start)
-    refused(beat_and_sweep)
+    refused(heartbeat_and_sweep)
     store:pass(5000)
-    assert.same({ "swept", 1, "0" }, beat_and_sweep()[2])
+    assert.same({ "swept", 1, "0" }, heartbeat_and_sweep()[2])
     assert.is_nil(store:state "r")
     starts "next"
   end)
@@ -123,9 +123,9 @@ describe("at maxmemory", function()
   it("forgets keys of dedupe whose time is over, and so the host renews its lease", function()
     store:start("r", "w", { dedupe = ("k"):rep(1000000), within_ms = 1000 })
     fill()
-    refused(beat_and_sweep)
+    refused(heartbeat_and_sweep)
     store:pass(1001)
-    assert.equal("beat", beat_and_sweep()[1][1])
+    assert.equal("heartbeat", heartbeat_and_sweep()[1][1])
     starts "next"
   end)
 end)

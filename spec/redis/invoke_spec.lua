@@ -176,9 +176,9 @@ describe("invoke", function()
     end)
   end)
 
-  describe("foreseen", function()
+  describe("speculated", function()
     local AT = redis.BEGIN - 5
-    local function foresee(number, count) return { "foresee", number, AT, count } end
+    local function speculate(number, count) return { "speculate", number, AT, count } end
     local function fused(operation, bundle)
       return redis.invoke {
         operation = operation, child = "p/" .. operation, bundle = bundle or store.bundle, result = '"r"',
@@ -186,7 +186,7 @@ describe("invoke", function()
     end
 
     it("is a sequence in one turn: the outcomes take the numbers that follow, at the instant told", function()
-      assert.equal("suspended", (a:turn("p", foresee(0, 2), fused "c", fused "d", redis.suspend)))
+      assert.equal("suspended", (a:turn("p", speculate(0, 2), fused "c", fused "d", redis.suspend)))
       local run = store:run "p"
       assert.equal(('c\tcompleted\t%d\t1\t"r"'):format(AT), run["1"])
       assert.equal(('d\tcompleted\t%d\t1\t"r"'):format(AT), run["2"])
@@ -197,36 +197,36 @@ describe("invoke", function()
 
     it("lets what is fused behind that come as news", function()
       assert.equal("running 1:c=completed 2:d=completed",
-        a:turn("p", foresee(0, 1), fused "c", fused "d", redis.suspend))
+        a:turn("p", speculate(0, 1), fused "c", fused "d", redis.suspend))
     end)
 
     local function is_stale(...)
       local group = a:turn_of("p", ...)
-      assert.equal("stale", redis.words(store:unchanged(function() return a:ask(0, group).groups[1] end)))
+      assert.equal("conflict", redis.words(store:unchanged(function() return a:ask(0, group).groups[1] end)))
     end
 
     it("is stale when something else came first, and nothing is written", function()
       store:say("cancel", "p", "by hand")
-      is_stale(foresee(0, 1), fused "c", redis.suspend)
+      is_stale(speculate(0, 1), fused "c", redis.suspend)
     end)
 
     it("is stale when the child would not be fused", function()
-      is_stale(foresee(0, 2), fused "c", fused("d", "0123456789abcdef"), redis.suspend)
+      is_stale(speculate(0, 2), fused "c", fused("d", "0123456789abcdef"), redis.suspend)
       store:start "p/c"
-      is_stale(foresee(0, 1), fused "c", redis.suspend)
+      is_stale(speculate(0, 1), fused "c", redis.suspend)
     end)
 
     it("is stale when an outcome of its own turn took the number", function()
       local entry = "step\tw.lua:1\t0\t1\t"
-      is_stale(foresee(0, 1), { "resolve", "s", "completed", 1, "null", entry }, fused "c", redis.suspend)
+      is_stale(speculate(0, 1), { "resolve", "s", "completed", 1, "null", entry }, fused "c", redis.suspend)
     end)
 
     it("leaves the other turns of its batch alone", function()
       store:start "q"
       a:claim(1)
-      local answer = a:ask(0, a:turn_of("p", foresee(0, 1), fused("c", "0123456789abcdef")),
+      local answer = a:ask(0, a:turn_of("p", speculate(0, 1), fused("c", "0123456789abcdef")),
         a:turn_of("q", redis.complete '"q"'))
-      assert.same({ "stale", "done" }, { redis.words(answer.groups[1]), redis.words(answer.groups[2]) })
+      assert.same({ "conflict", "done" }, { redis.words(answer.groups[1]), redis.words(answer.groups[2]) })
       assert.equal("completed", store:state "q")
     end)
   end)

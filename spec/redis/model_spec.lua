@@ -23,9 +23,9 @@ describe("model", function()
 
   local function compare()
     for id, run in pairs(oracle.runs) do
-      local v = store:call("HMGET", "r:" .. id, "state", "holder", "turn", "number", "attempt", "deaths")
+      local v = store:call("HMGET", "r:" .. id, "state", "owner", "turn", "number", "attempt", "deaths")
       check(run.state, v[1], "state of " .. id)
-      check(run.holder, v[2] or "", "holder of " .. id)
+      check(run.owner, v[2] or "", "owner of " .. id)
       check(run.turn, tonumber(v[3] or 0), "turn of " .. id)
       check(run.number, tonumber(v[4] or 0), "number of " .. id)
       check(run.attempt, tonumber(v[5] or 1), "attempt of " .. id)
@@ -128,7 +128,7 @@ describe("model", function()
     for id, number in pairs(worker.known) do known[id] = number end
     local reply = worker:ask(capacity, table.unpack(groups))
 
-    check(lost and "lost" or "ok", reply.word, "batch of " .. worker.name)
+    check(lost and "not_owner" or "ok", reply.word, "batch of " .. worker.name)
     if lost then
       worker.dead = true
       return
@@ -142,7 +142,7 @@ describe("model", function()
       else
         worker.hand[id] = nil
       end
-      if answer[1] ~= "lost" then said[#said + 1] = { worker.name, group } end
+      if answer[1] ~= "not_owner" then said[#said + 1] = { worker.name, group } end
     end
     check(true, #reply.claims >= least and #reply.claims <= most,
       ("%d claims of %s, where %d to %d are right"):format(#reply.claims, worker.name, least, most))
@@ -157,7 +157,7 @@ describe("model", function()
 
   local function join()
     count = count + 1
-    local host = store:enlist("node" .. count)
+    local host = store:register("node" .. count)
     oracle.leases[host] = store.now + redis.LEASE_MS
     for thread = 1, 2 do
       local worker = store:worker(host .. "." .. thread)
@@ -166,9 +166,9 @@ describe("model", function()
     end
   end
 
-  local function beat(host)
-    local expected = oracle:beat(host)
-    local answer = store:worker(host .. ".0"):ask(0, { "beat", host, redis.LEASE_MS, 1000 })
+  local function heartbeat(host)
+    local expected = oracle:heartbeat(host)
+    local answer = store:worker(host .. ".0"):ask(0, { "heartbeat", host, redis.LEASE_MS, 1000 })
     check(expected, (answer.groups[1] or {})[2], "reaped by " .. host)
   end
 
@@ -200,12 +200,12 @@ describe("model", function()
     function() batch(one_of(workers), math.random(0, 4)) end,
     function() batch(one_of(workers), math.random(0, 4)) end,
     function() pass(math.random(0, 60)) end,
-    function() beat(one_of(workers).host) end,
+    function() heartbeat(one_of(workers).host) end,
     function()
       local run, worker = any_run(), one_of(workers)
       if worker.dead or not oracle.leases[worker.host] then return end
-      if run.state == "waiting" and chance(2) and oracle.leases[run.holder:match "^%d*"] then
-        worker = { name = run.holder, say = worker.say, ask = worker.ask, store = store, turns = {}, known = {} }
+      if run.state == "waiting" and chance(2) and oracle.leases[run.owner:match "^%d*"] then
+        worker = { name = run.owner, say = worker.say, ask = worker.ask, store = store, turns = {}, known = {} }
       end
       if run.state == "running" then return end
       check(oracle:release(run.id, worker.name), worker:say("release", run.id)[1], "release of " .. run.id)
@@ -244,7 +244,7 @@ describe("model", function()
       if alive() == 0 then return end
       pass(100)
       for _, worker in ipairs(workers) do
-        beat(worker.host)
+        heartbeat(worker.host)
         batch(worker, 20, true)
       end
       compare()

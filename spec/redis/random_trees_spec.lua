@@ -210,12 +210,12 @@ describe("random trees of runs", function()
 
   -- A host takes some, and dies.
   local function die()
-    store:beat(store.host)
-    local host = store:say("enlist", "short-lived", "boot", "ns", 1, 5, 1, 1, "")[2]
+    store:heartbeat(store.host)
+    local host = store:say("register", "short-lived", "boot", "ns", 1, 5, 1, 1, "")[2]
     store:worker(host .. ".1"):claim(roll(3))
     store:pass(10)
-    store:beat(store.host, 2)
-    store:beat(store.host, 2)
+    store:heartbeat(store.host, 2)
+    store:heartbeat(store.host, 2)
   end
 
   local function act(worker)
@@ -342,7 +342,7 @@ describe("random trees of runs", function()
     assert.same({}, store:faults())
     store:pass(86400000)
     store:sweep()
-    store:beat(store.host)
+    store:heartbeat(store.host)
     assert.same({}, left())
   end
 

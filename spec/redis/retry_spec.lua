@@ -14,7 +14,7 @@ describe("retry", function()
     local heard = store:listen "due"
     assert.equal("done", a:turn("p", { "retry", 100, '{"code":"x"}' }))
     local run = store:run "p"
-    assert.same({ "retrying", "", '{"code":"x"}' }, { run.state, run.holder, run.error })
+    assert.same({ "retrying", "", '{"code":"x"}' }, { run.state, run.owner, run.error })
     assert.equal(100, store:wake "p")
     assert.same({ tostring(redis.BEGIN + 100) }, heard())
     assert.same({}, store:faults())

@@ -31,8 +31,8 @@ describe("suspend", function()
 
   it("keeps the run with its worker", function()
     a:turn("p", redis.suspend)
-    assert.equal(a.name, store:run("p").holder)
-    assert.same({ "p" }, store:call("SMEMBERS", "held:" .. a.name))
+    assert.equal(a.name, store:run("p").owner)
+    assert.same({ "p" }, store:call("SMEMBERS", "owned:" .. a.name))
   end)
 
   it("does not happen when something has come that the worker was not told", function()

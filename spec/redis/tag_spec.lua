@@ -9,7 +9,7 @@ describe("tag", function()
     store.a:turn("p", { "tag", '{"lane":"2","shop":"berlin"}' }, redis.suspend)
     assert.equal('{"lane":"2","shop":"berlin"}', store:run("p").tags)
     assert.equal("waiting", store:state "p")
-    local fields, list = {}, store:say("glance", "p")[2]
+    local fields, list = {}, store:say("status", "p")[2]
     for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
     assert.equal('{"lane":"2","shop":"berlin"}', fields.tags)
   end)

@@ -60,23 +60,23 @@ describe("turn", function()
     store:pass(100)
     store:say "promote"
     assert.same({ "cold p" }, a:claim(1))
-    assert.same({ "lost" }, store:unchanged(function() return a:ask(0, group).groups[1] end))
+    assert.same({ "not_owner" }, store:unchanged(function() return a:ask(0, group).groups[1] end))
   end)
 
   it("is lost for a worker that does not hold the run, and writes nothing", function()
     b.turns.p, b.known.p = 0, 0
     local answer = store:unchanged(function() return b:turn("p", redis.complete()) end)
-    assert.equal("lost", answer)
+    assert.equal("not_owner", answer)
   end)
 
   it("is lost with another number, while the run is not running, or when there is none", function()
     a.turns.p = 1
-    assert.equal("lost", store:unchanged(function() return a:turn("p", redis.complete()) end))
+    assert.equal("not_owner", store:unchanged(function() return a:turn("p", redis.complete()) end))
     a.turns.p = 0
     a:turn("p", redis.suspend)
-    assert.equal("lost", store:unchanged(function() return a:turn("p", redis.complete()) end))
+    assert.equal("not_owner", store:unchanged(function() return a:turn("p", redis.complete()) end))
     a.turns.none, a.known.none = 0, 0
-    assert.equal("lost", store:unchanged(function() return a:turn("none", redis.complete()) end))
+    assert.equal("not_owner", store:unchanged(function() return a:turn("none", redis.complete()) end))
   end)
 
   it("writes nothing when an effect raises, and leaves the other groups of the batch alone", function()

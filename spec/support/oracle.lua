@@ -8,7 +8,7 @@ local redis = require "spec.support.redis"
 
 ---@class OracleRun
 ---@field state string
----@field holder string
+---@field owner string
 ---@field turn integer
 ---@field number integer of its last outcome
 ---@field attempt integer
@@ -19,7 +19,7 @@ local redis = require "spec.support.redis"
 ---@field began boolean? it was claimed once
 ---@field lingers boolean? its parent told it to end
 ---@field lingering integer how many of its children it told to end that have not
----@field ready_at integer since when its holder could take it
+---@field ready_at integer since when its owner could take it
 ---@field ops table<string, { child: string?, number: integer? }>
 
 ---@class Oracle
@@ -41,12 +41,12 @@ end
 
 ---@return Oracle
 function Oracle.new(now)
-  return setmetatable({ now = now, runs = {}, leases = {}, beat_at = nil }, Oracle)
+  return setmetatable({ now = now, runs = {}, leases = {}, heartbeat_at = nil }, Oracle)
 end
 
 function Oracle:start(id, delay_ms, timeout_ms)
   self.runs[id] = {
-    id = id, state = delay_ms > 0 and "scheduled" or "ready", holder = "", turn = 0, number = 0,
+    id = id, state = delay_ms > 0 and "scheduled" or "ready", owner = "", turn = 0, number = 0,
     attempt = 1, deaths = 0, lingering = 0, ops = {},
     deadline = timeout_ms and self.now + delay_ms + timeout_ms,
   }
@@ -67,7 +67,7 @@ local function outcome(run, name)
 end
 
 function Oracle:finish(run, state)
-  run.state, run.holder, run.wake = state, "", nil
+  run.state, run.owner, run.wake = state, "", nil
   local parent_id, name = run.id:match "^(.*)/(.*)$"
   local parent = self.runs[parent_id]
   if not parent or ended(parent) then return end
@@ -135,7 +135,7 @@ end
 
 function act.retry(self, run, told, delay_ms)
   if run.cancel and run.cancel > told then return end
-  run.state, run.holder = "retrying", ""
+  run.state, run.owner = "retrying", ""
   run.wake = earliest(self.now + delay_ms, run.deadline)
 end
 
@@ -144,7 +144,7 @@ end
 ---@return integer? outcomes how many it brings
 function Oracle:turn(id, worker, told, acts)
   local run = self.runs[id]
-  if run.holder ~= worker or run.state ~= "running" then return "lost" end
+  if run.owner ~= worker or run.state ~= "running" then return "not_owner" end
   run.turn, run.deaths = run.turn + 1, 0
   self:expire(run)
   for _, one in ipairs(acts) do act[one[1]](self, run, told, table.unpack(one, 2)) end
@@ -181,8 +181,8 @@ end
 function Oracle:claims(worker, capacity)
   local own, queued = 0, 0
   for _, run in pairs(self.runs) do
-    if run.state == "ready" and run.holder == worker then own = own + 1 end
-    if run.state == "ready" and run.holder == "" then queued = queued + 1 end
+    if run.state == "ready" and run.owner == worker then own = own + 1 end
+    if run.state == "ready" and run.owner == "" then queued = queued + 1 end
   end
   own = math.min(own, capacity)
   local most = math.min(queued, capacity - own)
@@ -192,27 +192,27 @@ end
 ---@return "cold"|"warm"|nil word nil: it should not have been given
 function Oracle:claim(id, worker)
   local run = self.runs[id]
-  if run.state ~= "ready" or run.holder ~= "" and run.holder ~= worker then return nil end
-  local word = run.holder == worker and "warm" or "cold"
+  if run.state ~= "ready" or run.owner ~= "" and run.owner ~= worker then return nil end
+  local word = run.owner == worker and "warm" or "cold"
   self:expire(run) -- one that was taken back may be late
-  run.state, run.holder, run.began, run.wake = "running", worker, true, nil
+  run.state, run.owner, run.began, run.wake = "running", worker, true, nil
   return word
 end
 
 function Oracle:release(id, worker)
   local run = self.runs[id]
-  if run.holder ~= worker or run.state ~= "ready" and run.state ~= "waiting" then return "lost" end
-  run.holder = ""
+  if run.owner ~= worker or run.state ~= "ready" and run.state ~= "waiting" then return "not_owner" end
+  run.owner = ""
   return "released"
 end
 
-local function held_by(run, host) return run.holder:match "^%d+" == host end
+local function held_by(run, host) return run.owner:match "^%d+" == host end
 
 function Oracle:reap(host)
   local count = 0
   for _, run in pairs(self.runs) do
     if held_by(run, host) then
-      run.holder = ""
+      run.owner = ""
       count = count + 1
       if run.state == "running" then
         run.deaths = math.min(run.deaths + 1, math.max(run.deaths, SUSPECT)) -- no worker told what it ran
@@ -226,14 +226,14 @@ end
 
 function Oracle:relieve(host)
   for _, run in pairs(self.runs) do
-    if run.state == "ready" and held_by(run, host) and run.ready_at <= self.now - 100 then run.holder = "" end
+    if run.state == "ready" and held_by(run, host) and run.ready_at <= self.now - 100 then run.owner = "" end
   end
 end
 
 ---@return integer? reaped nil: the host is lost
-function Oracle:beat(host)
+function Oracle:heartbeat(host)
   if not self.leases[host] then return nil end
-  local gap = self.now - (self.beat_at or self.now)
+  local gap = self.now - (self.heartbeat_at or self.now)
   local stalled = gap > redis.LEASE_MS / 2 and gap or 0
   local hosts, reaped = {}, 0
   for other in pairs(self.leases) do hosts[#hosts + 1] = other end
@@ -252,7 +252,7 @@ function Oracle:beat(host)
       reaped = self:reap(other)
     end
   end
-  self.beat_at = self.now
+  self.heartbeat_at = self.now
   return reaped
 end
 

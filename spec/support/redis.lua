@@ -135,7 +135,7 @@ function Worker:turn_of(id, ...)
 end
 
 ---A run's next turn, alone in a batch.
----@return string answer "running <outcome>...", "suspended <wake>", "done", "lost", "error <message>"
+---@return string answer "running <outcome>...", "suspended <wake>", "done", "not_owner", "error <message>"
 function Worker:turn(id, ...)
   return redis.words(self:ask(0, self:turn_of(id, ...)).groups[1])
 end
@@ -200,9 +200,9 @@ end
 ---@param node string
 ---@param threads integer?
 ---@return string host its number
-function Store:enlist(node, threads)
-  local answer = self:say("enlist", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "")
-  assert(answer[1] == "enlisted", answer[1])
+function Store:register(node, threads)
+  local answer = self:say("register", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "")
+  assert(answer[1] == "registered", answer[1])
   return answer[2]
 end
 
@@ -216,8 +216,8 @@ end
 ---A host says that it is alive.
 ---@param host string
 ---@param deaths integer? how many make a run lost
-function Store:beat(host, deaths)
-  return self:worker(host .. ".0"):say("beat", host, redis.LEASE_MS, deaths or 5)
+function Store:heartbeat(host, deaths)
+  return self:worker(host .. ".0"):say("heartbeat", host, redis.LEASE_MS, deaths or 5)
 end
 
 ---An entry of the registry.
@@ -394,7 +394,7 @@ function redis.store(options)
     store.client = store:worker ""
     if options and options.bare then return end
     store.bundle = store:announce { w = {} }
-    store.host = store:enlist "node"
+    store.host = store:register "node"
     store.a, store.b = store:worker(store.host .. ".1"), store:worker(store.host .. ".2")
   end)
 

@@ -5,7 +5,7 @@
 //   3  ZADD delayed   the parent waits without a deadline
 //   4  ZADD ready     the child stands in its queue
 //   5  ZREM ready     it is claimed
-//   6  HSET child     state running, holder, started_at
+//   6  HSET child     state running, owner, started_at
 //   7  HSET child     state completed, result, finished_at
 //   8  HSET parent    the outcome under its number; state running
 //   9  ZREM delayed   the parent waits no more
@@ -37,7 +37,7 @@ static const char WRITES[] =
     "  call('ZADD', delayed, '+inf', id)\n"
     "  call('ZADD', ready, seed, child)\n"
     "  call('ZREM', ready, child)\n"
-    "  call('HSET', child, 'state', 'running', 'holder', '1.1', 'started_at', now)\n"
+    "  call('HSET', child, 'state', 'running', 'owner', '1.1', 'started_at', now)\n"
     "  call('HSET', child, 'state', 'completed', 'result', '1', 'finished_at', now)\n"
     "  call('HSET', parent, number, operation .. '\\tcompleted\\t' .. now .. '\\t1\\t1',\n"
     "       'state', 'running')\n"
@@ -60,7 +60,7 @@ static const char RUNS[] =
     "call('ZPOPMIN', ready, #ARGV - 1)\n"
     "for i = 2, #ARGV do\n"
     "  local run = prefix .. 'r:' .. ARGV[i]\n"
-    "  call('HSET', run, 'state', 'running', 'holder', '1.1', 'started_at', now)\n"
+    "  call('HSET', run, 'state', 'running', 'owner', '1.1', 'started_at', now)\n"
     "  call('HSET', run, 'state', 'completed', 'result', '1', 'finished_at', now)\n"
     "end\n"
     "return 1\n";

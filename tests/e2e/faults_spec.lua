@@ -72,7 +72,7 @@ describe("a host", function()
     local first = start_host "one"
     store:start("r", "gated", data())
     store:becomes("r", "waiting")
-    support.wait_until("a host to hold it", function() return store:run("r").holder end)
+    support.wait_until("a host to hold it", function() return store:run("r").owner end)
     start_host "two"
     local killed_at = now_ms()
     first:kill()

@@ -66,14 +66,14 @@ describe("follow one run", function()
     assert.same({ CHILD }, look:call("ZRANGE", look.key .. "ready:default", 0, -1))
     assert.equal("inf", look:call("ZSCORE", look.key .. "delayed", PARENT))
 
-    local holder = look:run(PARENT).holder -- 4, 5: its coroutine is kept
-    assert.same({ PARENT }, look:call("SMEMBERS", look.key .. "held:" .. holder))
+    local owner = look:run(PARENT).owner -- 4, 5: its coroutine is kept
+    assert.same({ PARENT }, look:call("SMEMBERS", look.key .. "owned:" .. owner))
   end)
 
   it("7: the child completes; its outcome is the parent's next, and the parent is ready", function()
     host.process:signal "STOP" -- or it would go on before anybody can look
-    local enlisted = batch(0, "enlist", "other", "boot", "namespace", "1", "1", "1", LEASE_MS, "")
-    worker = enlisted[2] .. ".1"
+    local registered = batch(0, "register", "other", "boot", "namespace", "1", "1", "1", LEASE_MS, "")
+    worker = registered[2] .. ".1"
 
     local _, claims = batch(1, "due")
     assert.same({ "cold", CHILD }, { claims[1][1], claims[1][2] })
@@ -89,9 +89,9 @@ describe("follow one run", function()
   end)
 
   it("8: the parent stands where the worker that holds it will find it, and nobody else", function()
-    local holder = look:run(PARENT).holder
-    assert.not_equal(worker, holder)
-    assert.same({ PARENT }, look:call("ZRANGE", look.key .. "ready:@" .. holder, 0, -1))
+    local owner = look:run(PARENT).owner
+    assert.not_equal(worker, owner)
+    assert.same({ PARENT }, look:call("ZRANGE", look.key .. "ready:@" .. owner, 0, -1))
     local _, claims = batch(1, "due")
     assert.same({}, claims)
   end)
@@ -102,7 +102,7 @@ describe("follow one run", function()
     support.wait_until("the next operation", function() return operation "pay" end)
     look:becomes(PARENT, "waiting")
     local after = look:run(PARENT)
-    assert.same({ before.holder, 1, before.started_at }, { after.holder, after.attempt, after.started_at })
+    assert.same({ before.owner, 1, before.started_at }, { after.owner, after.attempt, after.started_at })
     assert.equal(1, operation "pay".after) -- begun once outcome 1 was delivered
 
     local second = support.host({ "workflows" }, { redis = redis, flags = { "--queues", "default" } })

@@ -177,7 +177,7 @@ describe("a host that is told to stop", function()
       store:start("echo", "echo")
       start_host "two"
       assert.equal("completed", store:ended("echo").state)
-      support.wait_until("its runs to be taken back", function() return not store:run("waits").holder end)
+      support.wait_until("its runs to be taken back", function() return not store:run("waits").owner end)
       assert.same({}, store:faults())
     end)
   end

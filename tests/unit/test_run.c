@@ -240,7 +240,7 @@ static void test_a_long_record_comes_in_pages_which_belong_to_the_first(void **s
 static void test_a_run_that_is_lost_between_two_pages_is_forgotten(void **state) {
     (void)state;
     claim("(cold r 3 0 b1 2 17 1 one)");
-    answer("((lost))");
+    answer("((not_owner))");
     expect_said("begin:r:2 forget:0");
     assert_null(runs.by_id);
 }
@@ -248,7 +248,7 @@ static void test_a_run_that_is_lost_between_two_pages_is_forgotten(void **state)
 static void test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten(void **state) {
     (void)state;
     claim("(warm r 3)");
-    answer("((lost))");
+    answer("((not_owner))");
     assert_null(runs.by_id);
 }
 
@@ -516,14 +516,14 @@ static void test_suspects_come_last_and_one_at_a_time(void **state) {
     expect_groups("turn 5 a 0 0 effect 7");
     answer("((done))");
     runs_turn(&runs);
-    expect_groups("alone 1 s");
+    expect_groups("quarantine 1 s");
     assert_false(quarantine_enter(&other));
     assert_false(runs_have_turn(&runs)); // t waits until s is recorded
     claim("(cold b 0 0 b1 0 '')");
     assert_true(runs_have_turn(&runs)); // others do not
     runs_turn(&runs);
-    expect_groups("alone 1 s turn 5 b 0 0 effect 7");
-    answer("((alone) (done))");
+    expect_groups("quarantine 1 s turn 5 b 0 0 effect 7");
+    answer("((quarantined) (done))");
     answer("((done))"); // the turn of s
     assert_true(quarantine_enter(&other));
     runs_turn(&runs); // another worker is inside
@@ -531,8 +531,8 @@ static void test_suspects_come_last_and_one_at_a_time(void **state) {
     quarantine_leave(&other);
     assert_true(runs_have_turn(&runs));
     runs_turn(&runs);
-    expect_groups("alone 1 t");
-    answer("((alone))");
+    expect_groups("quarantine 1 t");
+    answer("((quarantined))");
     answer("((done))");
 }
 

@@ -95,7 +95,7 @@ local function durability()
 end
 
 local function read_counts()
-  local reply, counts = store.call({ "counts" })[1], {}
+  local reply, counts = store.call({ "totals" })[1], {}
   for i = 2, #reply, 2 do counts[reply[i]] = math.tointeger(tonumber(reply[i + 1])) end
   return counts
 end

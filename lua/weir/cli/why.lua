@@ -145,7 +145,7 @@ local function of_running(glance, run, now)
   for _, operation in ipairs(run.operations) do
     last = math.max(last, operation.started_at or 0, operation.finished_at or 0)
   end
-  return ("worker %s runs its Lua, and has recorded nothing for %s"):format(worker_name(glance.holder), span(last, now))
+  return ("worker %s runs its Lua, and has recorded nothing for %s"):format(worker_name(glance.owner), span(last, now))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -203,9 +203,9 @@ function sentence_of(id, path)
   end
   if state == "ready" and not glance.started_at then return of_queue(glance, now) end
   if state == "ready" then
-    if not glance.holder then return of_queue(glance, now) end
+    if not glance.owner then return of_queue(glance, now) end
     return ("what it waited for has come; worker %s goes on with it as soon as it has room"):format(
-      worker_name(glance.holder))
+      worker_name(glance.owner))
   end
   local run = store.run(id)
   if state == "running" then return of_running(glance, run, now) end

@@ -40,7 +40,7 @@ end
 -- Only the shape of a graph says how many nodes there are. It is recorded with the first of them.
 local function ask(self)
   local wanted = not self.nodes and self.counted == 0 and 1 or ""
-  local replies, now, commit = store.call({ "tally", self.id, self.counted, wanted })
+  local replies, now, commit = store.call({ "progress", self.id, self.counted, wanted })
   local reply = replies[1]
   if reply[1] == "missing" then store.no_such_run(self.id) end
   self.now, self.commit = now, commit

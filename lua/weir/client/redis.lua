@@ -166,7 +166,7 @@ function store.no_such_run(id) store.fault(store.NO_INPUT, "%s", store.absence(i
 ---@field workflow string
 ---@field attempt integer
 ---@field queue string
----@field holder string?
+---@field owner string?
 ---@field cancel integer?
 ---@field deadline integer?
 ---@field error string? JSON
@@ -190,7 +190,7 @@ local function read_glance(id, list)
   return {
     id = id, state = fields.state or "unknown", workflow = fields.workflow or "",
     attempt = instant(fields.attempt) or 1,
-    queue = fields.queue or "default", holder = fields.holder ~= "" and fields.holder or nil,
+    queue = fields.queue or "default", owner = fields.owner ~= "" and fields.owner or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
     tags = fields.tags, detached = fields.detached ~= nil, special = fields.special ~= nil,
     created_at = instant(fields.created_at) or 0,
@@ -205,7 +205,7 @@ end
 function store.glance(ids)
   local found, now = {}, 0
   for from = 1, #ids, 2 * PAGE do
-    local group = { "glance", table.unpack(ids, from, math.min(from + 2 * PAGE - 1, #ids)) }
+    local group = { "status", table.unpack(ids, from, math.min(from + 2 * PAGE - 1, #ids)) }
     local replies
     replies, now = store.call(group)
     for i = 2, #group do found[group[i]] = read_glance(group[i], replies[1][i]) end

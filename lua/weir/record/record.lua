@@ -57,7 +57,7 @@ local record = {}
 ---@field finished_at integer?
 ---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or crash_loop
 ---@field cleans boolean? that end was delivered, and the workflow has begun to clean up
----@field holder string? the worker that has it: "<host>.<thread>"
+---@field owner string? the worker that has it: "<host>.<thread>"
 ---@field deadline integer?
 ---@field graph weir.Shape? of a graph
 ---@field operations weir.RecordedOperation[] in the order in which they began; pending ones stand last
@@ -262,7 +262,7 @@ function record.read(id, list)
     bundle = fields.bundle ~= "" and fields.bundle or nil, tags = fields.tags,
     created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),
     finished_at = integer(fields.finished_at), cancel = cancel,
-    holder = fields.holder ~= "" and fields.holder or nil, deadline = integer(fields.deadline), operations = {},
+    owner = fields.owner ~= "" and fields.owner or nil, deadline = integer(fields.deadline), operations = {},
   }
   local by_id = {}
   for operation, text in pairs(entries) do

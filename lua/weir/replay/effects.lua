@@ -33,7 +33,7 @@ effects.LAYOUT = {
 }
 
 ---The header of a turn that depends on speculated outcomes: it stands before the effects.
-effects.HEADER = { "foresee", "number", "at", "count" }
+effects.HEADER = { "speculate", "number", "at", "count" }
 
 local LAYOUT, HEADER = effects.LAYOUT, effects.HEADER
 

@@ -1,10 +1,10 @@
--- beat: a host is alive. Renews its lease, then does the rounds that any living host does for all: takes back what dead
--- hosts held, what waits for a worker that does not turn, and what was started before its workflow was known; wakes
--- idle workers of queues that are not empty, for a wake-up may have been lost; and forgets keys of `dedupe` whose time
--- is over.
+-- heartbeat: a host is alive. It renews the lease of the host and does the periodic work of all hosts: it requeues the
+-- runs of dead hosts, runs that wait for a stalled worker and runs that were started before their workflow was known;
+-- it wakes idle workers of queues that are not empty, as a wake-up may have been lost; and it deletes expired keys of
+-- `dedupe`.
 -- args   host  lease_ms  max_deaths
 -- moves  running -> ready, for the runs of dead hosts
--- reply  beat reaped more("1"|"0") thread… | lost       thread: of this host, may find runs
+-- reply  heartbeat reaped more("1"|"0") thread… | lease_lost       thread: of this host, may find runs
 
 local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
 
@@ -18,17 +18,17 @@ local function relieve(host)
   end
 end
 
-function verbs.beat()
+function verbs.heartbeat()
   local host, lease_ms, max_deaths = lib.take(), tonumber(lib.take()), tonumber(lib.take())
   lib.want_due = true
 
   local now = lib.now()
   local lease = redis.call("ZSCORE", lib.key("leases"), host)
-  if not lease or lease == "0" then return { "lost" } end -- 0: another took its name, knowing it dead
+  if not lease or lease == "0" then return { "lease_lost" } end -- 0: another took its name, knowing it dead
   local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
-  local last = tonumber(redis.call("HGET", lib.key("meta"), "beat_at") or now)
+  local last = tonumber(redis.call("HGET", lib.key("meta"), "heartbeat_at") or now)
 
-  -- When nobody could beat, Redis stood still: that is no host's fault.
+  -- When no host could send a heartbeat, Redis stood still: that is no host's fault.
   local stalled = now - last > lease_ms / 2 and now - last or 0
   local reaped, more = 0, false
   for i = 1, #leases, 2 do
@@ -50,9 +50,9 @@ function verbs.beat()
   end
   lib.sharing.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
-  lib.write("HSET", "meta", "beat_at", now)
+  lib.write("HSET", "meta", "heartbeat_at", now)
   more = more or lib.to_sweep() == 0
-  local reply = { "beat", reaped, more and "1" or "0", host = host }
+  local reply = { "heartbeat", reaped, more and "1" or "0", host = host }
   lib.plan.to_wake = reply
   return reply
 end

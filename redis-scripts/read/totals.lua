@@ -1,6 +1,6 @@
--- counts: how many of everything.
+-- totals: how many of everything.
 -- args   none
--- reply  counts (name number)…
+-- reply  totals (name number)…
 --        going: how many runs were noted to go by themselves, also those deleted by hand since; due: of these now
 
 local LISTS = 1000 -- looked at
@@ -12,9 +12,9 @@ local function count_going(instants)
   return runs
 end
 
-function verbs.counts()
+function verbs.totals()
   local going = lib.key("going")
-  return { "counts", "roots", redis.call("ZCARD", lib.key("roots")), "delayed", redis.call("ZCARD", lib.key("delayed")),
+  return { "totals", "roots", redis.call("ZCARD", lib.key("roots")), "delayed", redis.call("ZCARD", lib.key("delayed")),
            "failed", redis.call("ZCARD", lib.key("failed")),
            "going", count_going(redis.call("ZRANGE", going, 0, LISTS - 1)),
            "due", count_going(redis.call("ZRANGEBYSCORE", going, "-inf", lib.now(), "LIMIT", 0, LISTS)),

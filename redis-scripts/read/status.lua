@@ -1,11 +1,11 @@
--- glance: where runs stand, without their journals. For lists of runs, for trees that move, and for `why`.
+-- status: where runs stand, without their journals. For lists of runs, for trees that move, and for `why`.
 -- args   run…
--- reply  glance (field value …)…      one list a run, empty when there is none
+-- reply  status (field value …)…      one list a run, empty when there is none
 --        beside what is stored: wake      when the delayed set wakes it, absent without a deadline
 --                               ahead     how many stand before it in its queue
 --                               expires   when the lease of the host that holds it ends, absent when it has ended
 
-local FIELDS = { "state", "workflow", "attempt", "queue", "priority", "holder", "cancel", "number", "deadline", "error",
+local FIELDS = { "state", "workflow", "attempt", "queue", "priority", "owner", "cancel", "number", "deadline", "error",
                  "tags", "detached", "special", "created_at", "started_at", "finished_at" }
 
 local function look(id)
@@ -25,17 +25,17 @@ local function look(id)
 
   local wake = redis.call("ZSCORE", lib.key("delayed"), id)
   if wake ~= "inf" then add("wake", wake) end
-  local holder = found.holder ~= "" and found.holder
+  local owner = found.owner ~= "" and found.owner
   if found.state == "ready" then
-    local queue = holder and "@" .. holder or found.queue or "default"
+    local queue = owner and "@" .. owner or found.queue or "default"
     add("ahead", redis.call("ZRANK", lib.key("ready:" .. queue), id))
   end
-  if holder then add("expires", redis.call("ZSCORE", lib.key("leases"), string.match(holder, "^%d+"))) end
+  if owner then add("expires", redis.call("ZSCORE", lib.key("leases"), string.match(owner, "^%d+"))) end
   return seen
 end
 
-function verbs.glance()
-  local reply = { "glance" }
+function verbs.status()
+  local reply = { "status" }
   while lib.more() do reply[#reply + 1] = look(lib.take()) end
   return reply
 end

@@ -1,6 +1,6 @@
 local redis = require "spec.support.redis"
 
-describe("held", function()
+describe("owned", function()
   local store = redis.store()
   local a, b
 
@@ -9,7 +9,7 @@ describe("held", function()
   local function all(worker)
     local runs, cursor = {}, "0"
     repeat
-      local answer = worker:say("held", cursor)
+      local answer = worker:say("owned", cursor)
       cursor = answer[2]
       table.move(answer, 3, #answer, #runs + 1, runs)
     until cursor == "0"

@@ -1,8 +1,8 @@
--- tally: how far the operations of a run have come, counted a page at a time: no long journal is read whole.
+-- progress: how far the operations of a run have come, counted a page at a time: no long journal is read whole.
 -- args   run  from  shape
 --        from: the number of the outcome that was counted last, 0 to begin with
 --        shape: 1 asks for that of a graph as well
--- reply  tally state begins_at number next completed failed cancelled size began shape | missing
+-- reply  progress state begins_at number next completed failed cancelled size began shape | missing
 --        begins_at: when it was first claimed, or created   number: of its last outcome
 --        next: the outcome that this call counted last, at most 1,000 after `from`, fewer where results are large; then
 --        how those between ended
@@ -14,7 +14,7 @@ local MOST_BYTES = 1024 * 1024 -- of outcomes that are read only to see how they
 
 -- What a graph has beside nodes and outcomes: the rest of its fields, counted, are those.
 local OWN = { "state", "workflow", "data", "seed", "created_at", "queue", "priority", "asked_queue", "bundle",
-              "started_at", "finished_at", "result", "error", "holder", "turn", "number", "known", "retry", "tags",
+              "started_at", "finished_at", "result", "error", "owner", "turn", "number", "known", "retry", "tags",
               "graph", "deps", "again", "ended", "barren", "round", "spent", "retried_at", "special", "attempt",
               "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters", "abandoned", "loose",
               "lingering" }
@@ -49,7 +49,7 @@ local function count(id, from, to)
   return counts, to
 end
 
-function verbs.tally()
+function verbs.progress()
   local id, from, shape = lib.take_many(3)
   from = tonumber(from)
   local stored, field, own = redis.call("HMGET", lib.key("r:" .. id), unpack(OWN)), {}, 0
@@ -64,7 +64,7 @@ function verbs.tally()
   local is_data = field.workflow == "weir.graph"
   local exact = (is_data or field.graph) and not field.retried_at and not field.attempt
   return {
-    "tally", field.state, field.started_at or field.created_at, number, counted,
+    "progress", field.state, field.started_at or field.created_at, number, counted,
     counts.completed, counts.failed + counts.refused, counts.cancelled, size, exact and size - own or "",
     shape == "1" and read(id, is_data and "data" or "graph") or "",
   }

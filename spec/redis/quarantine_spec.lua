@@ -1,6 +1,6 @@
 local redis = require "spec.support.redis"
 
-describe("alone", function()
+describe("quarantine", function()
   local store, a = redis.store()
 
   before_each(function()
@@ -11,13 +11,13 @@ describe("alone", function()
   end)
 
   local function die()
-    local following = store:enlist "next"
+    local following = store:register "next"
     store:call("ZADD", "leases", 0, store.host)
-    store:beat(following)
+    store:heartbeat(following)
   end
 
   it("says which run is tried: the death of its host counts for that one", function()
-    assert.same({ "alone" }, a:say("alone", "killer"))
+    assert.same({ "quarantined" }, a:say("quarantine", "killer"))
     die()
     assert.equal("1", store:run("killer").deaths)
     assert.is_nil(store:run("neighbour").deaths)
@@ -26,12 +26,12 @@ describe("alone", function()
   end)
 
   it("is over when something is recorded for that run", function()
-    a:say("alone", "killer")
+    a:say("quarantine", "killer")
     die()
-    local b = store:worker(store:enlist "third" .. ".1")
+    local b = store:worker(store:register "third" .. ".1")
     b:claim(2)
-    b:say("alone", "killer")
+    b:say("quarantine", "killer")
     b:turn("killer", redis.suspend)
-    assert.is_false(store:call("HGET", "host:" .. b.name:match("^%d+"), "alone"))
+    assert.is_false(store:call("HGET", "host:" .. b.name:match("^%d+"), "quarantine"))
   end)
 end)

@@ -1,18 +1,18 @@
 local redis = require "spec.support.redis"
 
-describe("tally", function()
+describe("progress", function()
   local store = redis.store()
   local a
 
   before_each(function() a = store.a end)
 
-  local function tally(id, from, shape)
-    return store:unchanged(function() return store:say("tally", id, from or 0, shape or "") end)
+  local function progress(id, from, shape)
+    return store:unchanged(function() return store:say("progress", id, from or 0, shape or "") end)
   end
 
   -- next, completed, failed, cancelled
   local function counted(id, from)
-    local reply = tally(id, from)
+    local reply = progress(id, from)
     return { table.unpack(reply, 5, 8) }
   end
 
@@ -23,8 +23,8 @@ describe("tally", function()
     a:turn("p", { "record", "a", "step" }, { "record", "b", "step" }, { "record", "c", "step" },
       { "resolve", "a", "completed", 1, "1", "" }, { "resolve", "b", "failed", 1, '{"code":"error"}', "" })
     assert.same({ 2, 1, 1, 0 }, counted "p")
-    assert.same({ "tally", "running", tostring(redis.BEGIN), 2 }, { table.unpack(tally "p", 1, 4) })
-    assert.equal("", tally("p")[10])
+    assert.same({ "progress", "running", tostring(redis.BEGIN), 2 }, { table.unpack(progress "p", 1, 4) })
+    assert.equal("", progress("p")[10])
   end)
 
   it("counts only what came after an outcome counted before, long ones too", function()
@@ -43,7 +43,7 @@ describe("tally", function()
     a:turn("p", { "graph", '{"nodes":[]}' },
       redis.invoke { operation = "a", child = "p/a" }, redis.invoke { operation = "b", child = "p/b" },
       { "record", "c", "step" }, { "resolve", "c", "completed", 1, "1", "" }, redis.suspend)
-    assert.equal(3, tally("p")[10])
+    assert.equal(3, progress("p")[10])
     store:say("cancel", "p", "enough")
     a:claim(1)
     assert.same({ 2, 1, 0, 0 }, counted "p")
@@ -78,10 +78,10 @@ describe("tally", function()
 
   it("brings the shape of a graph when asked", function()
     store:start("p", "weir.graph")
-    assert.equal("", tally("p")[11])
-    assert.equal("{}", tally("p", 0, 1)[11])
+    assert.equal("", progress("p")[11])
+    assert.equal("{}", progress("p", 0, 1)[11])
     store:start "q"
-    assert.equal("", tally("q", 0, 1)[11])
-    assert.same({ "missing" }, tally "none")
+    assert.equal("", progress("q", 0, 1)[11])
+    assert.same({ "missing" }, progress "none")
   end)
 end)

@@ -1,12 +1,12 @@
 local redis = require "spec.support.redis"
 
-describe("beat", function()
+describe("heartbeat", function()
   local store = redis.store()
   local a, other, c
 
   before_each(function()
     a = store.a
-    other = store:enlist "other"
+    other = store:register "other"
     c = store:worker(other .. ".1")
   end)
 
@@ -15,26 +15,26 @@ describe("beat", function()
   -- The host goes on beating until the other one, which does not, has lost its lease.
   local function outlive()
     for _ = 1, 4 do
-      store:beat(store.host)
+      store:heartbeat(store.host)
       store:pass(redis.LEASE_MS // 4)
     end
   end
 
   it("renews the lease", function()
     store:pass(300)
-    assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
     assert.equal(tostring(store.now + redis.LEASE_MS), expires(store.host))
     assert.equal(tostring(redis.BEGIN + redis.LEASE_MS), expires(other))
   end)
 
   it("tells when the next run is due", function()
     store:start("r", "w", { delay_ms = 100 })
-    local reply = a:ask(0, { "beat", store.host, redis.LEASE_MS, 5 })
+    local reply = a:ask(0, { "heartbeat", store.host, redis.LEASE_MS, 5 })
     assert.equal(tostring(redis.BEGIN + 100), reply.due)
   end)
 
   it("is lost for a host that is not there any more, and writes nothing", function()
-    store:unchanged(function() assert.same({ "lost" }, store:say("beat", "77", redis.LEASE_MS, 5)) end)
+    store:unchanged(function() assert.same({ "lease_lost" }, store:say("heartbeat", "77", redis.LEASE_MS, 5)) end)
   end)
 
   describe("of another host, when one has died", function()
@@ -50,12 +50,12 @@ describe("beat", function()
     it("takes back what it held, each run as its state says", function()
       outlive()
       store:say("cancel", "woken", "by hand")
-      assert.same({ "beat", 3, "1" }, store:beat(store.host))
+      assert.same({ "heartbeat", 3, "1" }, store:heartbeat(store.host))
       assert.same({ "ready", "waiting", "ready" },
         { store:state "running", store:state "warm", store:state "woken" })
       assert.same({ "1" }, { store:run("running").deaths, store:run("warm").deaths, store:run("woken").deaths })
       assert.same({}, store:faults())
-      assert.same({ "beat", 0, "0" }, store:beat(store.host))
+      assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
       assert.is_false(expires(other))
       assert.is_nil(store:dump()["host:" .. other])
       assert.same({}, store:faults())
@@ -71,31 +71,31 @@ describe("beat", function()
 
     it("lets the dead write nothing more, once it is forgotten", function()
       outlive()
-      store:beat(store.host)
-      assert.equal("lost", c:turn("running", redis.complete()))
-      store:beat(store.host)
+      store:heartbeat(store.host)
+      assert.equal("not_owner", c:turn("running", redis.complete()))
+      store:heartbeat(store.host)
       local reply = store:unchanged(function() return c:ask(5, c:turn_of("running", redis.complete())) end)
-      assert.equal("lost", reply.word)
+      assert.equal("lease_lost", reply.word)
     end)
 
     it("wakes those who can go on with it", function()
       a:claim(1)
       outlive()
-      assert.same({ "beat", 3, "1", "1" }, store:beat(store.host))
+      assert.same({ "heartbeat", 3, "1", "1" }, store:heartbeat(store.host))
     end)
   end)
 
   it("counts deaths until something is recorded, and loses the run at the limit", function()
     store:start "r"
     for death = 1, 3 do
-      local host = store:enlist("doomed" .. death)
+      local host = store:register("doomed" .. death)
       local worker = store:worker(host .. ".1")
       assert.same({ "cold r" }, worker:claim(1))
       assert.equal(death - 1, worker:say("load", "r", "0")[4])
-      if death == 3 then worker:say("alone", "r") end
+      if death == 3 then worker:say("quarantine", "r") end
       store:call("ZADD", "leases", 0, host)
-      store:beat(store.host, 3)
-      store:beat(store.host, 3)
+      store:heartbeat(store.host, 3)
+      store:heartbeat(store.host, 3)
       assert.equal(tostring(death), store:run("r").deaths)
     end
     assert.equal(("\tlost\t%d\t0\tlost: 3 processes died while they ran it"):format(redis.BEGIN),
@@ -109,13 +109,13 @@ describe("beat", function()
   describe("of another host, when hosts die with runs that they did not tell of", function()
     -- A host that holds runs ends, and another one takes them back.
     local function die(tell, ids)
-      local host = store:enlist "doomed"
+      local host = store:register "doomed"
       local worker = store:worker(host .. ".1")
       worker:claim(#ids)
       tell(worker, store:worker(host .. ".0"), host)
       store:call("ZADD", "leases", 0, host)
-      store:beat(store.host, 5)
-      store:beat(store.host, 5)
+      store:heartbeat(store.host, 5)
+      store:heartbeat(store.host, 5)
     end
 
     local function deaths()
@@ -150,18 +150,18 @@ describe("beat", function()
 
     it("counts for a suspect only when it is tried", function()
       for _ = 1, 2 do die(function() end, { "one", "two" }) end
-      die(function(worker) worker:say("alone", "one") end, { "one", "two" })
+      die(function(worker) worker:say("quarantine", "one") end, { "one", "two" })
       assert.same({ "3", "2" }, deaths())
     end)
 
     it("keeps to whom it blames while it takes back many runs in many calls", function()
       for i = 1, 150 do store:start("other" .. i) end
-      local host = store:enlist "doomed"
+      local host = store:register "doomed"
       local worker = store:worker(host .. ".1")
       worker:claim(200)
       store:worker(host .. ".0"):say("stalled", host, 1, 1, "two", 0, 500)
       store:call("ZADD", "leases", 0, host)
-      repeat until store:beat(store.host, 5)[3] == "0"
+      repeat until store:heartbeat(store.host, 5)[3] == "0"
       assert.same({ "0", "1" }, deaths())
       for i = 1, 150 do assert.is_nil(store:run("other" .. i).deaths) end
     end)
@@ -172,13 +172,13 @@ describe("beat", function()
       a:claim(1)
       store.b:claim(1)
       store:start "r" -- the message is heard by none
-      assert.same({ "beat", 0, "0" }, { table.unpack(store:beat(other), 1, 3) })
+      assert.same({ "heartbeat", 0, "0" }, { table.unpack(store:heartbeat(other), 1, 3) })
       store:pass(100)
-      local answer = store:beat(store.host)
+      local answer = store:heartbeat(store.host)
       assert.equal(4, #answer)
       assert.matches("^[12]$", answer[4])
       assert.same({ "cold r" }, store:worker(store.host .. "." .. answer[4]):claim(1))
-      assert.same({ "beat", 0, "0" }, store:beat(store.host))
+      assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
     end)
 
     it("wakes workers of other hosts by a message", function()
@@ -186,10 +186,10 @@ describe("beat", function()
       c:claim(1)
       store:start "r"
       assert.same({ "1" }, heard())
-      store:beat(store.host)
+      store:heartbeat(store.host)
       assert.same({}, heard()) -- it may still come
       store:pass(100)
-      store:beat(store.host)
+      store:heartbeat(store.host)
       assert.same({ "1" }, heard())
     end)
   end)
@@ -199,21 +199,21 @@ describe("beat", function()
     c:claim(300)
     store:worker(other .. ".2"):claim(300)
     outlive()
-    for _ = 1, 4 do assert.same({ "beat", 100, "1" }, store:beat(store.host)) end
-    assert.same({ "beat", 50, "1" }, store:beat(store.host))
-    assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    for _ = 1, 4 do assert.same({ "heartbeat", 100, "1" }, store:heartbeat(store.host)) end
+    assert.same({ "heartbeat", 50, "1" }, store:heartbeat(store.host))
+    assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
     assert.equal(450, #a:claim(500))
     assert.same({}, store:faults())
   end)
 
-  it("extends every lease by the gap when nobody could beat: Redis stood still", function()
+  it("extends every lease by the gap when no host could send a heartbeat: Redis stood still", function()
     store:start "r"
     c:claim(1)
-    store:beat(store.host)
+    store:heartbeat(store.host)
     store:pass(10000)
-    assert.same({ "beat", 0, "0" }, store:beat(store.host))
+    assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
     assert.equal(tostring(redis.BEGIN + redis.LEASE_MS + 10000), expires(other))
-    store:beat(other)
+    store:heartbeat(other)
     assert.equal(tostring(store.now + redis.LEASE_MS), expires(other))
     assert.equal("done", c:turn("r", redis.complete()))
   end)
@@ -224,22 +224,22 @@ describe("beat", function()
     it("takes back what a dead host held within a lease", function()
       store:start "r"
       c:claim(1)
-      store:beat(store.host)
+      store:heartbeat(store.host)
       store:pass(-HOUR)
-      store:beat(store.host)
+      store:heartbeat(store.host)
       assert.equal(tostring(store.now + redis.LEASE_MS), expires(other))
       outlive()
-      assert.same({ "beat", 1, "1" }, store:beat(store.host))
+      assert.same({ "heartbeat", 1, "1" }, store:heartbeat(store.host))
       assert.same({ "cold r" }, a:claim(5))
       assert.same({}, store:faults())
     end)
 
     it("keeps the lease of one that lives", function()
-      store:beat(other)
+      store:heartbeat(other)
       store:pass(-HOUR)
       for _ = 1, 8 do
-        assert.same({ "beat", 0, "0" }, store:beat(store.host))
-        assert.same({ "beat", 0, "0" }, store:beat(other))
+        assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
+        assert.same({ "heartbeat", 0, "0" }, store:heartbeat(other))
         store:pass(redis.LEASE_MS // 4)
       end
     end)
@@ -251,7 +251,7 @@ describe("beat", function()
       store:pass(10)
       store:say "promote"
       store:pass(-HOUR)
-      store:beat(store.host)
+      store:heartbeat(store.host)
       assert.same({ "cold r" }, a:claim(5))
       assert.same({}, store:faults())
     end)
@@ -259,9 +259,9 @@ describe("beat", function()
 
   it("extends no lease of a host that is known to be dead", function()
     store:call("ZADD", "leases", 0, other)
-    store:beat(store.host)
+    store:heartbeat(store.host)
     store:pass(10000)
-    store:beat(store.host)
+    store:heartbeat(store.host)
     assert.is_false(expires(other))
   end)
 
@@ -272,15 +272,15 @@ describe("beat", function()
     store:pass(10)
     store:say "promote"
     store:pass(99)
-    store:beat(store.host)
+    store:heartbeat(store.host)
     assert.same({}, a:claim(5))
     store:pass(1)
-    store:beat(store.host)
-    assert.equal("", store:run("r").holder)
+    store:heartbeat(store.host)
+    assert.equal("", store:run("r").owner)
     assert.same({}, store:faults())
     assert.same({ "cold r" }, a:claim(5))
     assert.same({}, c:claim(5))
-    assert.equal("lost", c:turn("r", redis.complete()))
+    assert.equal("not_owner", c:turn("r", redis.complete()))
     assert.same({}, store:faults())
   end)
 end)
