@@ -1,6 +1,7 @@
 -- What the commands make of what Redis says: trees, sentences, exit statuses. The client is a table of
 -- answers; that the real one gives the same is the business of the stories.
 
+local clients = require "spec.support.clients"
 local json = require "weir.json"
 local record = require "weir.record.record"
 local terminal = require "weir.view.terminal"
@@ -178,20 +179,7 @@ end)
 describe("the commands", function()
   local answers, printed, said, client, cli
 
-  -- Every module that holds on to the client is loaded anew with this one.
-  local OWN = { "weir.cli", "weir.cli.output", "weir.cli.start", "weir.client.redis", "weir.cli.wait",
-                "weir.client.subtree", "weir.cli.show", "weir.cli.why", "weir.cli.doctor", "weir.client.selector",
-                "weir.cli.list", "weir.cli.deps", "weir.client.progress_count", "weir.cli.bulk", "weir.cli.cancel",
-                "weir.cli.delete", "weir.cli.progress", "weir.native.client", "weir.native.host" }
-
-  local function forget()
-    for _, name in ipairs(OWN) do
-      package.loaded[name], package.preload[name] = nil, nil
-    end
-  end
-
   before_each(function()
-    forget()
     printed, said, answers = {}, {}, {}
     client = {
       call = function(...)
@@ -219,8 +207,7 @@ describe("the commands", function()
       pause = function() return false end,
       heed_interrupts = function() end,
     }
-    package.preload["weir.native.client"] = function() return client end
-    package.preload["weir.native.host"] = function() return { seed = function() return 12345 end } end
+    clients.load(client)
     cli = require "weir.cli"
 
     answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "" }
@@ -229,7 +216,7 @@ describe("the commands", function()
     answers.due = { "due", "" }
   end)
 
-  after_each(forget)
+  after_each(clients.unload)
 
   local function run(command, ...)
     local options = { ... }
@@ -240,7 +227,7 @@ describe("the commands", function()
   end
 
   local FULL = "nothing moves, as Redis is full: it uses 3.5 MiB, and its maxmemory is 2.0 MiB; redis-cli config set "
-    .. "maxmemory BYTES, or weir delete what has ended (what its retain keeps no longer goes by itself)"
+    .. "maxmemory BYTES, or weir delete runs that have ended (runs older than their retain go by themselves)"
 
   -- Redis has no memory left, unless so many bytes of what it uses do not count.
   local function full(beside)
@@ -307,10 +294,10 @@ describe("the commands", function()
       assert.is_nil(started)
     end)
 
-    it("refuses what is no JSON, and ids that no run may have", function()
+    it("refuses data that is not valid JSON, and ids that no run may have", function()
       local status, _, err = run("start", "process-order", { data = "{id:1}" })
       assert.equal(64, status)
-      assert.truthy(err:find("^weir: %-%-data is no JSON: .*; quote it for the shell"))
+      assert.truthy(err:find("^weir: %-%-data is not valid JSON: .*; quote it for the shell"))
       for _, id in ipairs { "a/b", "a~2", "", ("x"):rep(513), "a\nb" } do
         assert.equal(64, (run("start", "process-order", { data = '{"id":"a"}', id = id })))
       end
@@ -428,7 +415,7 @@ weir: run a failed: Child execution failed: declined
     it("knows when there is no such run", function()
       answers.watch = { "missing" }
       local status, _, err = run("wait", "nope")
-      assert.same({ 66, 'weir: there is no run "nope"; weir list shows those there are\n' }, { status, err })
+      assert.same({ 66, 'weir: there is no run "nope"; weir list shows the runs\n' }, { status, err })
     end)
   end)
 
@@ -483,7 +470,7 @@ weir: run a failed: Child execution failed: declined
       end)
     end
 
-    says(66, 'there is no run "r/a"; weir list shows those there are', "missing")
+    says(66, 'there is no run "r/a"; weir list shows the runs', "missing")
     says(1, "run r/a is waiting; it can be deleted when it has ended: weir cancel r/a, weir wait r/a", "live",
       "waiting")
     says(1, "a run below r/a still goes on, detached or abandoned; wait for it or cancel it: weir show r/a", "below")
@@ -530,7 +517,7 @@ weir: run a failed: Child execution failed: declined
       local _, out = run("list", { limit = 50, state = "failed" })
       assert.truthy(out:find("failed%s+c/x%s.*no luck"))
       local status, _, err = run("list", { limit = 50, state = "faild" })
-      assert.same({ 64, "weir: --state: there is no state faild; did you mean failed?\n" }, { status, err })
+      assert.same({ 64, "weir: --state cannot be faild; did you mean failed?\n" }, { status, err })
     end)
 
     it("shows no more than it was told to", function()
@@ -640,7 +627,7 @@ weir: run a failed: Child execution failed: declined
         local other = id == "a" and "b" or "a"
         return fields { state = "waiting", ["w:pay"] = other, ["o:pay"] = "\t98000\tinvoke\t0\t1\tf.lua:9\tw\t" }
       end
-      says "for its child a %(w%) at f.lua:9: that is a circle, in which nothing can end; weir cancel a\n$"
+      says "for its child a %(w%) at f.lua:9: these runs wait for each other %(a deadlock%); weir cancel a\n$"
     end)
 
     it("tells why nothing moves at all", function()

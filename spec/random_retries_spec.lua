@@ -7,8 +7,8 @@ local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
 local json = require "weir.json"
 local record = require "weir.record.record"
-local retry = require "weir.cli.retry"
-local store = require "weir.client.redis"
+local retry = require "weir.client.retry"
+local redis = require "weir.client.redis"
 local weir = require "weir"
 
 local PROGRAMS = dice.times(100)
@@ -221,7 +221,7 @@ local function read(id)
   return run and record.read(id, fields_of(run))
 end
 
-function store.inspect(ids)
+function redis.inspect(ids)
   local runs = {}
   for _, id in ipairs(ids) do runs[id] = read(id) end
   return runs
@@ -234,13 +234,13 @@ local function say_retry(group)
   return { "retried" }
 end
 
-function store.call(...)
+function redis.call(...)
   local replies = {}
   for i, group in ipairs { ... } do replies[i] = say_retry(group) end
   return replies
 end
 
-function store.registry() return made.registry end
+function redis.registry() return made.registry end
 
 -- ------------------------------------------------------------------------------------------------
 -- Disturbing them
@@ -331,7 +331,7 @@ local function retry_something(roll, root)
     options.from = operation and operation.id
   end
   world.rounds = world.rounds or options.scratch or options.from
-  local word = retry.acts({ id }, options)[1].answer
+  local word = retry.runs({ id }, options)[1].answer
   world.said[word] = (world.said[word] or 0) + 1
 end
 
@@ -389,7 +389,7 @@ local function play(seed)
   end
   world.fails, world.cancels = {}, false
   if made:state(root) ~= "completed" then
-    local reply = retry.acts({ root }, {})[1]
+    local reply = retry.runs({ root }, {})[1]
     if reply.answer ~= "retried" then return "cannot be retried: " .. reply.message end
     finish(root)
   end

@@ -1,21 +1,17 @@
 -- Which runs a SELECTOR means. The store is a table of runs; that the real one is walked the same is the business of
 -- the stories.
 
-local OWN = { "weir.client.selector", "weir.cli.list", "weir.cli.bulk", "weir.cli.output", "weir.cli.progress",
-              "weir.client.redis", "weir.native.client" }
+local clients = require "spec.support.clients"
 
 local NOW = 1790000000000
 local HOUR = 3600000
 
 describe("a selector", function()
-  local selector, runs, calls, input
-
-  local function forget()
-    for _, name in ipairs(OWN) do package.loaded[name], package.preload[name] = nil, nil end
-  end
+  local selector, selection, runs, calls, input
 
   local answers = {
     list = function() return { "list" } end,
+    children = function() return { "children", "0" } end,
     status = function(...)
       local reply = { "status" }
       for i, id in ipairs { ... } do
@@ -30,32 +26,29 @@ describe("a selector", function()
   }
 
   before_each(function()
-    forget()
     runs, calls = {}, 0
-    package.preload["weir.native.client"] = function()
-      return {
-        call = function(...)
-          calls = calls + 1
-          local replies = {}
-          for i, group in ipairs { ... } do replies[i] = answers[group[1]](table.unpack(group, 2)) end
-          return { "ok", NOW, 7, replies, {}, "" }
-        end,
-        read = function() return input end,
-        is_terminal = function() return false end,
-        changed_folders = function() return {} end,
-        now_ms = function() return 0 end,
-      }
-    end
-    selector = require "weir.client.selector"
+    clients.load {
+      call = function(...)
+        calls = calls + 1
+        local replies = {}
+        for i, group in ipairs { ... } do replies[i] = answers[group[1]](table.unpack(group, 2)) end
+        return { "ok", NOW, 7, replies, {}, "" }
+      end,
+      read = function() return input end,
+      is_terminal = function() return false end,
+      changed_folders = function() return {} end,
+      now_ms = function() return 0 end,
+    }
+    selector, selection = require "weir.client.selector", require "weir.cli.selection"
   end)
 
-  after_each(forget)
+  after_each(clients.unload)
 
   local function refused(options)
-    local ok, fault = pcall(selector.read, options)
+    local ok, fault = pcall(selection.read, options)
     assert.is_false(ok)
-    assert.equal(64, fault.status)
-    return fault.message
+    assert.equal("invalid", fault.fault)
+    return require("weir.cli.exit_status").sentence(fault)
   end
 
   describe("reads instants:", function()
@@ -68,7 +61,7 @@ describe("a selector", function()
       assert.equal(1790000000123, selector.instant("1790000000123", NOW))
       local ms, message = selector.instant("3600", NOW)
       assert.is_nil(ms)
-      assert.equal("3600 is no instant; a span ago has a unit, as in 3600s", message)
+      assert.equal("cannot be 3600; a span needs a unit, as in 3600s", message)
     end)
 
     it("dates in UTC", function()
@@ -93,23 +86,23 @@ describe("a selector", function()
       } do
         local ms, message = selector.instant(text, NOW)
         assert.is_nil(ms, text)
-        assert.truthy(message:find("no instant", 1, true))
+        assert.truthy(message:find("^cannot be "))
       end
     end)
   end)
 
   describe("checks what was asked:", function()
     it("states, with the nearest", function()
-      assert.equal("--state: there is no state wating; did you mean waiting?", refused { state = "wating" })
+      assert.equal("--state cannot be wating; did you mean waiting?", refused { state = "wating" })
     end)
 
     it("spans the wrong way around", function()
-      assert.truthy(refused({ since = "1h", ["until"] = "2h" }):find("later than --until", 1, true))
-      assert.truthy(refused({ since = "soon" }):find("^%-%-since: "))
+      assert.truthy(refused({ since = "1h", ["until"] = "2h" }):find("^%-%-since is later than until"))
+      assert.truthy(refused({ since = "soon" }):find("^%-%-since cannot be "))
     end)
 
     it("tags", function()
-      assert.equal("--tag is KEY=VALUE, not shop", refused { tag = { "shop" } })
+      assert.equal("--tag must be KEY=VALUE, not shop", refused { tag = { "shop" } })
     end)
 
     it("ids and filters together", function()
@@ -120,9 +113,9 @@ describe("a selector", function()
 
     local function read_from(text)
       input = text
-      local selection = selector.read { "-", tag = {} }
-      assert.is_true(selection.piped)
-      return selection.ids
+      local selected = selection.read { "-", tag = {} }
+      assert.is_true(selected.piped)
+      return selected.ids
     end
 
     it("ids on stdin, one a line", function()
@@ -133,7 +126,7 @@ describe("a selector", function()
     it("every id that it was given", function()
       local ids = { "alpha", "alpha ", " alpha", " ", "{", '{"id":"alpha"}', '{"id":5}', "{}", "a\u{A0}", "a\\u0020" }
       local lines = {}
-      for i, id in ipairs(ids) do lines[i] = selector.id_line(id) end
+      for i, id in ipairs(ids) do lines[i] = selection.id_line(id) end
       assert.same(ids, read_from(table.concat(lines, "\n") .. "\n"))
       assert.same({ "{x" }, read_from "{x\n")
     end)
@@ -213,32 +206,33 @@ describe("a selector", function()
   end)
 
   it("paces acts", function()
-    local pace = require("weir.cli.bulk").pace
-    assert.same({ 20, 600, 3600 }, { pace "50/s", pace "100/m", pace "1000/h" })
+    local interval = require("weir.cli.bulk").interval
+    assert.same({ 20, 600, 3600 }, { interval "50/s", interval "100/m", interval "1000/h" })
     for _, text in ipairs { "50", "0/s", "-1/s", "5/d", "fast", "5 / s" } do
-      local ok, fault = pcall(pace, text)
-      assert.same({ false, 64 }, { ok, fault.status })
+      local ok, fault = pcall(interval, text)
+      assert.same({ false, "invalid" }, { ok, fault.fault })
     end
   end)
 
   it("folds numbers out of messages", function()
-    assert.equal("order N of N failed", require("weir.cli.list").folded("order 17 of 2000 failed"))
+    assert.equal("order N of N failed", require("weir.client.list").without_numbers("order 17 of 2000 failed"))
   end)
 
   describe("a list", function()
     local LONG = "orders:" .. ("0123456789"):rep(3) -- 37 columns
 
     -- What it prints of two failed runs, on a terminal of so many columns or to a program.
-    local function lines(columns)
+    local function lines(columns, state)
       local client, text = require "weir.native.client", ""
       client.is_terminal = function() return columns ~= nil end
       client.width, client.height = function() return columns end, function() return 24 end
       client.show, client.write = function() end, function(_, part) text = text .. part end
-      local failed = { state = "failed", workflow = "pay", created_at = tostring(NOW), started_at = tostring(NOW),
+      local failed = { state = state or "failed",
+                       workflow = "pay", created_at = tostring(NOW), started_at = tostring(NOW),
                        finished_at = tostring(NOW), error = '{"message":"' .. ("declined "):rep(20) .. '"}' }
       runs = { [LONG] = failed, short = failed }
       answers.list = function() return { "list", tostring(NOW), LONG, tostring(NOW), "short" } end
-      require("weir.cli.list").print { state = "failed" }
+      require("weir.cli.list").print { state = state or "failed" }
       local list = {}
       for line in text:gsub("\27%[%d*m", ""):gmatch "[^\n]+" do list[#list + 1] = line end
       return list
@@ -260,6 +254,11 @@ describe("a selector", function()
       assert.truthy(lines(50)[2]:find "^failed  orders:%d+…  pay$")
     end)
 
+    it("shows the instant by which it is sorted", function()
+      assert.truthy(lines()[1]:find "^STATE +RUN +WORKFLOW +FAILED +TOOK")
+      assert.truthy(lines(nil, "completed")[1]:find "^STATE +RUN +WORKFLOW +CREATED +TOOK")
+    end)
+
     it("gives programs all", function()
       assert.truthy(lines()[2]:find(LONG .. ".*" .. ("declined "):rep(19) .. "declined$"))
     end)
@@ -273,14 +272,14 @@ describe("a selector", function()
     client.show = function(text) shown[#shown + 1] = text or "let go" end
     local line = require("weir.cli.progress").new()
     line:bar("deleting", 1, 4)
-    line:over()
+    line:clear()
     assert.same({}, shown)
     clock = 600
     line:bar("deleting", 1, 4)
     line:bar("deleting", 2, 4)
     assert.equal(1, #shown)
     assert.truthy(shown[1]:find("deleting █████░░░░░░░░░░░░░░░ 1 of 4", 1, true))
-    line:over()
+    line:clear()
     assert.same({ "", "let go" }, { shown[2], shown[3] })
   end)
 end)

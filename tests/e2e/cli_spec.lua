@@ -93,7 +93,7 @@ describe("the command line", function()
     end)
 
     it("refuses flags that mean nothing here", function()
-      assert.truthy(refused(64, "start", "child", "--id-from", "n"):find("it goes with --each FILE", 1, true))
+      assert.truthy(refused(64, "start", "child", "--id-from", "n"):find("it needs --each FILE", 1, true))
       assert.equal("weir: there is no flag --zzz; weir help COMMAND lists those it takes\n",
         refused(64, "start", "child", "--zzz"))
     end)
@@ -270,7 +270,7 @@ describe("the command line", function()
     local reply = weir "doctor"
     host.redis:call("CONFIG", "SET", "maxmemory-policy", "noeviction")
     assert.equal(1, reply.status)
-    assert.truthy(reply.stdout:find("^Redis may throw runs away: [^\n]+\n$"))
+    assert.truthy(reply.stdout:find("^Redis may evict runs: [^\n]+\n$"))
   end)
 
   it("stats counts runs, queues and hosts", function()

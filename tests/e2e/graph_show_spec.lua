@@ -85,7 +85,7 @@ describe("a graph", function()
         { reply.status, reply.stderr })
     end
     assert.equal(0, weir("delete", "d2/start").status)
-    assert.equal('weir: there is no run "d2/start"; weir list shows those there are\n', weir("show", "d2/start").stderr)
+    assert.equal('weir: there is no run "d2/start"; weir list shows the runs\n', weir("show", "d2/start").stderr)
     assert.same({ run = "d2/merge", depends_on = { "d2/left", "d2/right" }, required_by = {} },
       cjson.decode(weir("deps", "d2/merge", "--json").stdout))
     local reply = weir("deps", "d2/mergee")

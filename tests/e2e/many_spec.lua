@@ -212,7 +212,8 @@ describe("many runs", function()
       assert.equal(66, weir("list", "--after", "nobody").status)
       local reply = weir("list", "--state", "failed", "--after", "w1")
       assert.equal(64, reply.status)
-      assert.truthy(reply.stderr:find "^weir: %-%-after: run w1 has no place among the failed: it is %l+; ")
+      assert.truthy(reply.stderr:find(
+        "^weir: %-%-after names run w1, which is no longer among the failed runs: it is %l+; "))
     end)
 
     it("goes through journals of many children", function()

@@ -204,7 +204,7 @@ describe("retention", function()
       assert.equal(66, reply.status)
       assert.truthy(reply.stderr:find("weir: run s is waiting; it can be deleted when it has ended: weir cancel s, "
         .. "weir wait s\n", 1, true))
-      assert.truthy(reply.stderr:find('weir: there is no run "none"; weir list shows those there are\n', 1, true))
+      assert.truthy(reply.stderr:find('weir: there is no run "none"; weir list shows the runs\n', 1, true))
       good("cancel", "s")
       is_gone "s"
     end)

@@ -148,7 +148,7 @@ end } }
     refused(1, "run s/order has completed without it; weir retry s/order --from pay", "s/order/pay", "--scratch")
     refused(66, 'run s has no operation "ordre"; did you mean "order"?', "s", "--from", "ordre")
     refused(66, 'there is no run "nope"', "nope")
-    refused(64, "--from and --scratch exclude each other", "s", "--from", "order", "--scratch")
+    refused(64, "--from cannot be combined with scratch", "s", "--from", "order", "--scratch")
     assert.same({ reserve = 2, charge = 2 }, notes())
   end)
 
@@ -162,7 +162,7 @@ end } }
     assert.equal("completed", store:state "s/order~2/pay")
     assert.equal("weir: run s/order is done with; s/order~2 is what s asks for now: weir retry s/order~2\n",
       weir("retry", "s/order", "--scratch").stderr)
-    assert.matches("\n  parent    s, which asks for s/order~2 now\n", weir("show", "s/order").stdout)
+    assert.matches("\n  parent    s, which now waits for s/order~2\n", weir("show", "s/order").stdout)
     assert.matches("\n  parent    s\n", weir("show", "s/order~2").stdout)
     weir("retry", "s", "--scratch")
     local run = store:ended "s"

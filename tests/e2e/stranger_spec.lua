@@ -196,12 +196,12 @@ describe("somebody new at the command line", function()
   end)
 
   it("forgets what data looks like", function()
-    answers(64, "weir: --data is no JSON: expected a value at byte 9; quote it for the shell: --data "
+    answers(64, "weir: --data is not valid JSON: expected a value at byte 9; quote it for the shell: --data "
       .. [['{"key":"value"}']], [[weir start greet --data '{"name":}']])
-    answers(64, "weir: --data is no JSON: expected a value at byte 1; a file is given as --data @data.json",
+    answers(64, "weir: --data is not valid JSON: expected a value at byte 1; a file is given as --data @data.json",
       "weir start greet --data data.json")
     answers(66, "weir: cannot read none.json: No such file or directory", "weir start greet --data @none.json")
-    answers(64, "weir: stdin is empty; JSON is wanted, at least {}", "weir start greet --data - </dev/null")
+    answers(64, "weir: stdin is empty; it must be JSON, at least {}", "weir start greet --data - </dev/null")
   end)
 
   it("mistypes", function()
@@ -209,10 +209,10 @@ describe("somebody new at the command line", function()
     answers(66, 'weir: no workflow "xyz"; there are greet, later (--any starts it all the same)', "weir start xyz")
     answers(64, "weir: there is no flag --dtaa, did you mean --data?", "weir start greet --dtaa '{}'")
     answers(64, "weir: there is no command strat, did you mean start?; see weir help", "weir strat greet")
-    answers(64, "weir: --state: there is no state fialed; did you mean failed?", "weir list --state fialed")
+    answers(64, "weir: --state cannot be fialed; did you mean failed?", "weir list --state fialed")
     answers(64, 'weir: --delay: "5x" is no duration; write "250ms", "30s", "5m", "2h", "1d" or a number of seconds',
       "weir start greet --delay 5x")
-    answers(66, 'weir: there is no run "none"; weir list shows those there are', "weir show none")
+    answers(66, 'weir: there is no run "none"; weir list shows the runs', "weir show none")
     answers(64, "weir: --redis: not a Redis URL; write redis://[user:password@]host:port/db or unix:///path",
       "weir stats --redis localhost:6379")
     answers(78, "weir: WEIR_JSON: true or false, not yes", "WEIR_JSON=yes weir stats")

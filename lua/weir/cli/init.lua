@@ -1,20 +1,26 @@
--- The commands that talk to a Redis and run no workflows: what each does, in a few lines, and with
--- which status it ends. The result of a run goes to stdout as it is stored, byte for byte.
+-- The commands that talk to Redis and run no workflows. Each reads its flags, calls weir.client and prints; it returns
+-- the exit status. The result of a run goes to stdout byte for byte as it is recorded.
 
 local bundle = require "weir.code.bundle"
-local client = require "weir.native.client"
+local exit_status = require "weir.cli.exit_status"
+local fault = require "weir.client.fault"
+local json = require "weir.json"
+local native = require "weir.native.client"
 local output = require "weir.cli.output"
 local record = require "weir.record.record"
+local redis = require "weir.client.redis"
 local start = require "weir.cli.start"
-local store = require "weir.client.redis"
 local terminal = require "weir.view.terminal"
+local transport = require "weir.client.transport"
 local wait = require "weir.cli.wait"
+
+transport.use(require "weir.cli.blocking")
 
 local cli = {}
 
-local DONE = 0
+local DONE, FAILED = exit_status.DONE, exit_status.FAILED
 
----Prints how a run ended.
+-- Prints how a run ended.
 ---@param run weir.Record
 ---@return integer status
 local function conclude(run, as_json)
@@ -25,36 +31,38 @@ local function conclude(run, as_json)
   end
   if run.state == "completed" then return DONE end
   output.failed(run)
-  return store.FAILED
+  return FAILED
 end
 
 local function await(id, options, tells)
-  local run = wait.until_over(id, { timeout_ms = options.timeout_ms, tells = tells })
+  local run = wait.until_ended(id, { timeout_ms = options.timeout_ms, tells = tells })
   if run then return conclude(run, options.json) end
-  local state = store.glance({ id })[id].state
-  return store.fault(store.TIMED_OUT, "run %s is still %s after %s; weir why %s says what it waits for", id, state,
+  local state = redis.status({ id })[id].state
+  return fault.raise("timed_out", "run %s is still %s after %s; weir why %s says what it waits for", id, state,
     terminal.span(options.timeout_ms), id)
 end
 
--- Which workflow a file is meant to run: the only one, or the one that is called as the file is.
+-- The workflow that `weir run FILE` means: the only one of the file, or the one that has the file's name.
 local function workflow_of_file(path, folder)
   local name = path:match("([^/]+)$")
-  local files = client.bundle(folder)
-  if not files[name] then store.fault(store.NO_INPUT, "there is no file %s", path) end
-  local loaded, faults = bundle.load_sound("", files)
-  if not loaded then store.fault(store.FAILED, "%s", faults[1]) end
+  local files = native.bundle(folder)
+  if not files[name] then fault.raise("not_found", "there is no file %s", path) end
+  local loaded, problems = bundle.load_sound("", files)
+  if not loaded then error({ status = FAILED, message = problems[1] }, 0) end
   local ids = {}
   for id, definition in pairs(loaded.workflows) do
     if definition.file == name then ids[#ids + 1] = id end
   end
   table.sort(ids)
-  local own = name:gsub("%.lua$", "")
+  local stem = name:gsub("%.lua$", "")
   for _, id in ipairs(ids) do
-    if #ids == 1 or id == own then return id end
+    if #ids == 1 or id == stem then return id end
   end
-  if #ids == 0 then store.fault(store.NO_INPUT, "%s returns no workflow; end it with return weir.workflow{…}", path) end
-  return store.fault(store.USAGE, "%s defines several workflows: weir run %s --dir %s", path,
-    table.concat(ids, "|"), folder)
+  if #ids == 0 then
+    fault.raise("not_found", "%s returns no workflow; end it with return weir.workflow{…}", path)
+  end
+  return fault.raise("invalid", "%s defines several workflows: weir run %s --dir %s", path, table.concat(ids, "|"),
+    folder)
 end
 
 local commands = {}
@@ -67,16 +75,16 @@ end
 
 function commands.start(options)
   if not options[1] and not options.graph then
-    store.fault(store.USAGE, "say what to start: weir start WORKFLOW; see weir help start")
+    fault.raise("invalid", "say what to start: weir start WORKFLOW; see weir help start")
   end
   if options.id_from and not options.each then
-    store.fault(store.USAGE, "--id-from names the field of each line that is its id: it goes with --each FILE")
+    fault.option("id-from", "names the field of each line that is its id: it needs --each FILE")
   end
   output.warn_of_changes()
   if options.each and not options.graph then return require("weir.cli.start_each").run(options[1], options) end
-  local id = options.graph and require("weir.cli.start_graph").start(options) or start.run(options[1], options)
+  local id = options.graph and start.graph(options) or start.run(options[1], options)
   if options.wait then return await(id, options, false) end
-  output.print(options.json and record.json((store.run(id))) or id)
+  output.print(options.json and record.json((redis.run(id))) or id)
   return DONE
 end
 
@@ -102,34 +110,53 @@ function commands.deps(options)
 end
 
 function commands.why(options)
-  require("weir.cli.why").print(options[1], options.json)
+  local why, id = require "weir.client.why", options[1]
+  local sentence = id and why.of_run(id) or why.of_everything()
+  if options.json then
+    output.print(json.encode { run = id or json.null, why = sentence })
+  else
+    output.print(terminal.plain(id and id .. ": " .. sentence or sentence))
+  end
   return DONE
 end
 
 function commands.doctor(options)
-  return require("weir.cli.doctor").check(options.json)
+  local findings = json.array {}
+  for i, finding in ipairs(require("weir.client.doctor").check()) do findings[i] = terminal.plain(finding) end
+  if options.json then
+    output.print(json.encode { faults = findings })
+  elseif #findings == 0 then
+    output.remark "nothing inconsistent"
+  else
+    output.print(table.concat(findings, "\n"))
+  end
+  return #findings > 0 and FAILED or DONE
 end
 
 function commands.stats(options)
-  require("weir.cli.doctor").stats(options.json)
+  require("weir.cli.stats").print(options.json)
   return DONE
+end
+
+-- Only a fault of weir itself has a traceback.
+local function explain(raised)
+  if type(raised) == "table" and (fault.is(raised) or raised.status) then return raised end
+  return { status = exit_status.of(raised), message = debug.traceback(tostring(raised), 2) }
 end
 
 ---@param command string
 ---@param options table its arguments as a list, its flags by name
 ---@return integer status
 function cli.main(command, options)
-  local ok, status = xpcall(commands[command], function(raised)
-    if store.is_fault(raised) then return raised end
-    return { status = store.SOFTWARE, message = debug.traceback(tostring(raised), 2) }
-  end, options)
-  if ok then return status end
-  if status.status == store.SOFTWARE then
-    for line in ("weir: " .. status.message):gmatch "[^\n]+" do output.say(terminal.plain(line)) end
-  elseif status.message ~= "" then
-    output.complain("%s", status.message)
+  local ok, result = xpcall(commands[command], explain, options)
+  if ok then return result end
+  local status, sentence = exit_status.of(result), exit_status.sentence(result)
+  if status == exit_status.INTERNAL then
+    for line in ("weir: " .. sentence):gmatch "[^\n]+" do output.say(terminal.plain(line)) end
+  elseif sentence ~= "" then
+    output.complain("%s", sentence)
   end
-  return status.status
+  return status
 end
 
 return cli

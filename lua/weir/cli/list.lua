@@ -1,30 +1,26 @@
--- `weir list`: runs, newest first, as a table or a line of JSON each; and `--group error`: what goes wrong, how often.
+-- `weir list`: the newest runs first, as a table or as a line of JSON each; with `--group error` their errors, the most
+-- frequent first.
 
-local client = require "weir.native.client"
 local json = require "weir.json"
+local list = require "weir.client.list"
+local native = require "weir.native.client"
 local output = require "weir.cli.output"
 local progress = require "weir.cli.progress"
 local record = require "weir.record.record"
+local redis = require "weir.client.redis"
+local selection = require "weir.cli.selection"
 local selector = require "weir.client.selector"
-local store = require "weir.client.redis"
 local strings = require "weir.base.strings"
 local terminal = require "weir.view.terminal"
 
-local list = {}
+local list_command = {}
 
 local LISTED = 50 -- lines, without a --limit
-local WHOLE = 40 -- columns: ids that are longer are cut where others lack them
-local SHORTEST = 8 -- columns of a message that still says something
+local WHOLE = 40 -- columns: longer ids are cut where other columns need the room
+local SHORTEST = 8 -- columns: a shorter message says nothing
 
--- What is at the bottom of a failure says most.
-local function bottom_of(text)
-  local failure = store.table_of(text)
-  while type(failure.cause) == "table" and failure.cause ~= json.null do failure = failure.cause end
-  return failure
-end
-
--- Messages, in the last column, take what is left of the line: ids that are cut can no longer be copied. `least` they
--- keep in any case.
+-- Cuts the messages, in the last column, to the rest of the line, and to `least` columns where ids take it all: an id
+-- that is cut can no longer be copied.
 local function clip_messages(rows, room, ids, least)
   local widths, used = {}, 0
   for _, row in ipairs(rows) do
@@ -36,10 +32,10 @@ local function clip_messages(rows, room, ids, least)
   for _, row in ipairs(rows) do row[#row] = left < SHORTEST and "" or terminal.clip(row[#row], left) end
 end
 
--- Rows below their heads, as wide as the terminal; programs get all of them.
+-- Prints rows below their heads, as wide as the terminal; without a terminal nothing is cut.
 local function print_rows(rows, ids, least, spare, paint)
   local style = output.style()
-  local room = client.is_terminal(1) and style.columns - 1 or math.maxinteger
+  local room = native.is_terminal(1) and style.columns - 1 or math.maxinteger
   clip_messages(rows, room, ids, least * style.columns // 1)
   for n, row in ipairs(terminal.columns(rows, room, ids, spare, WHOLE)) do
     for i = 1, #row do
@@ -52,130 +48,76 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Runs
 
-local function row_of(glance, now)
-  local began = glance.started_at or glance.created_at
-  local took = glance.state == "scheduled" and "" or terminal.span((glance.finished_at or now) - began)
-  local message = glance.state == "failed" and glance.error and tostring(bottom_of(glance.error).message) or ""
+local function row_of(run, now, sorted_by)
+  local began = run.started_at or run.created_at
+  local took = run.state == "scheduled" and "" or terminal.span((run.finished_at or now) - began)
+  local message = run.state == "failed" and run.error and tostring(list.root_cause(run.error).message) or ""
   return {
-    glance.state, terminal.plain(glance.id), terminal.plain(glance.workflow),
-    terminal.span(now - glance.created_at) .. " ago", took, terminal.plain(message),
+    run.state, terminal.plain(run.id), terminal.plain(run.workflow),
+    terminal.span(now - (run[sorted_by] or run.created_at)) .. " ago", took, terminal.plain(message),
   }
 end
 
-local STATE, RUN, CREATED, TOOK = 1, 2, 4, 5
+local STATE, RUN, SINCE, TOOK = 1, 2, 4, 5
 local COLOURS = { completed = "green", failed = "red", cancelled = "yellow", retrying = "yellow" }
 
-local function print_table(glances, now)
-  if #glances == 0 then return end
-  local rows = { { "STATE", "RUN", "WORKFLOW", "CREATED", "TOOK", "" } }
-  for i, glance in ipairs(glances) do rows[i + 1] = row_of(glance, now) end
-  print_rows(rows, RUN, 0, { TOOK, CREATED }, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
+-- Failed runs come in the order in which they ended, all others in that of their creation: the table shows the instant
+-- by which it is sorted.
+local function print_table(selected, runs, now)
+  if #runs == 0 then return end
+  local sorted_by = selected.state == "failed" and "finished_at" or "created_at"
+  local rows = { { "STATE", "RUN", "WORKFLOW", sorted_by == "finished_at" and "FAILED" or "CREATED", "TOOK", "" } }
+  for i, run in ipairs(runs) do rows[i + 1] = row_of(run, now, sorted_by) end
+  print_rows(rows, RUN, 0, { TOOK, SINCE }, function(i, row) return i == STATE and COLOURS[row[STATE]] or nil end)
 end
 
--- One that cannot be read hides no others.
-local function print_json(glances)
-  for _, glance in ipairs(glances) do
+-- A run that cannot be read does not hide the others.
+local function print_json(runs)
+  for _, status in ipairs(runs) do
     local ok, text = pcall(function()
-      local run = store.inspect({ glance.id })[glance.id]
+      local run = redis.inspect({ status.id })[status.id]
       return run and record.json(run)
     end)
-    if not ok and store.is_fault(text) then error(text, 0) end
+    if not ok and type(text) == "table" then error(text, 0) end
     if not ok then
-      output.warn("the record of run %s cannot be read: %s", glance.id, tostring(text))
+      output.warn("the record of run %s cannot be read: %s", status.id, tostring(text))
     elseif text then
       output.print(text)
     end
   end
 end
 
--- Those that the walk finds first.
-local function collect(selection, most)
-  local chosen, now, line = {}, 0, progress.new()
-  selector.walk(selection, function(page, seen, at)
-    table.move(page, 1, math.min(#page, most - #chosen), #chosen + 1, chosen)
-    now = at
-    line:say("looking: %s of %s", terminal.number(#chosen), terminal.count(seen, "run"))
-    return #chosen >= most
-  end)
-  line:over()
-  return chosen, now
-end
-
--- A mistyped name is told to programs as well.
-local function say_none(selection)
-  local misspelt = selector.misspelt(selection)
+-- A misspelt name is told to programs as well.
+local function say_none(selected)
+  local misspelt = selector.misspelt(selected)
   if misspelt then return output.warn("%s", misspelt) end
-  output.remark(selection.narrowed and "no such runs" or "no runs")
+  output.remark(selected.narrowed and "no such runs" or "no runs")
 end
 
-local function print_runs(selection, as_json)
-  local most = selection.limit or LISTED
-  local chosen, now = collect(selection, most)
-  if as_json then print_json(chosen) else print_table(chosen, now) end
-  if #chosen == 0 then say_none(selection) end
-  if #chosen < most then return end
+local function print_runs(selected, as_json)
+  local most, line = selected.limit or LISTED, progress.new()
+  local runs, now = list.runs(selected, most, function(chosen, seen)
+    line:say("looking: %s of %s", terminal.number(chosen), terminal.count(seen, "run"))
+  end)
+  line:clear()
+  if as_json then print_json(runs) else print_table(selected, runs, now) end
+  if #runs == 0 then say_none(selected) end
+  if #runs < most then return end
   output.say(terminal.paint(output.style_of_messages(), "dim",
-    ("these are the %s %s; for more: --limit N, or --after %s"):format(selection.after and "next" or "first",
-      terminal.number(#chosen), terminal.plain(chosen[#chosen].id))))
+    ("these are the %s %s; for more: --limit N, or --after %s"):format(selected.after and "next" or "first",
+      terminal.number(#runs), terminal.plain(runs[#runs].id))))
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- Groups of errors
 
----A message without what differs from run to run: its numbers.
----@param message string
----@return string
-function list.folded(message)
-  return (message:gsub("%d+", "N"))
-end
-
----@class weir.ErrorGroup
----@field count integer
----@field code string
----@field message string folded
----@field run string the newest
----@field created_at integer its
-
-local function add(groups, glance)
-  local failure = bottom_of(glance.error)
-  local code, message = tostring(failure.code or "error"), list.folded(tostring(failure.message))
-  local key = code .. "\0" .. message
-  local group = groups[key]
-  if not group then
-    group = { count = 0, code = code, message = message, created_at = -1 }
-    groups[key], groups[#groups + 1] = group, group
-  end
-  group.count = group.count + 1
-  if glance.created_at > group.created_at then group.run, group.created_at = glance.id, glance.created_at end
-end
-
----The kinds of errors of those runs, the most frequent first. What a run failed of is what is at the bottom of it, so a
----child and all above it that failed by it count as one kind.
----@param selection weir.Selection
----@return weir.ErrorGroup[]
-function list.groups(selection)
-  local groups, line = {}, progress.new()
-  selector.walk(selection, function(page, seen)
-    for _, glance in ipairs(page) do
-      if glance.error then add(groups, glance) end
-    end
-    line:say("looking: %s", terminal.count(seen, "run"))
-  end)
-  line:over()
-  table.sort(groups, function(a, b)
-    if a.count ~= b.count then return a.count > b.count end
-    if a.created_at ~= b.created_at then return a.created_at > b.created_at end
-    return a.run < b.run
-  end)
-  return groups
-end
-
 local NEWEST = 3 -- the column of ids
 
-local function print_groups(selection, as_json)
-  local most = selection.limit or LISTED
-  selection.state, selection.narrowed = selection.state or "failed", true
-  local groups = list.groups(selection)
+local function print_groups(selected, as_json)
+  local most, line = selected.limit or LISTED, progress.new()
+  selected.state, selected.narrowed = selected.state or "failed", true
+  local groups = list.error_groups(selected, function(seen) line:say("looking: %s", terminal.count(seen, "run")) end)
+  line:clear()
   local rows = { { "COUNT", "CODE", "NEWEST", "MESSAGE" } }
   for i = 1, math.min(most, #groups) do
     local group = groups[i]
@@ -188,15 +130,15 @@ local function print_groups(selection, as_json)
     end
   end
   if #rows > 1 then print_rows(rows, NEWEST, 1 / 3, {}) end
-  if #groups == 0 then say_none(selection) end
+  if #groups == 0 then say_none(selected) end
 end
 
----Prints runs that are meant, or the kinds of errors that they failed of.
+---Prints the selected runs, or the errors with which they failed.
 ---@param options table
-function list.print(options)
-  local selection = selector.read(options)
-  if options.group then return print_groups(selection, options.json) end
-  print_runs(selection, options.json)
+function list_command.print(options)
+  local selected = selection.read(options)
+  if options.group then return print_groups(selected, options.json) end
+  print_runs(selected, options.json)
 end
 
-return list
+return list_command

@@ -1,8 +1,7 @@
--- Where the commands write: results to stdout, everything else to stderr, dressed up only for a
--- terminal. Knows which of the two people look at.
+-- Writes results to stdout and everything else to stderr; colours and progress only on a terminal.
 
-local client = require "weir.native.client"
 local json = require "weir.json"
+local native = require "weir.native.client"
 local terminal = require "weir.view.terminal"
 
 local output = {}
@@ -18,55 +17,55 @@ end
 ---@param descriptor 1|2
 ---@return weir.Style
 local function style_of(descriptor)
-  local is_terminal = client.is_terminal(descriptor)
+  local is_terminal = native.is_terminal(descriptor)
   return {
     colours = is_terminal and not variable "NO_COLOR" and os.getenv "TERM" ~= "dumb",
-    columns = is_terminal and client.width() or PLAIN_COLUMNS,
-    rows = is_terminal and client.height() or math.maxinteger,
+    columns = is_terminal and native.width() or PLAIN_COLUMNS,
+    rows = is_terminal and native.height() or math.maxinteger,
   }
 end
 
 ---@return weir.Style
 function output.style() return style_of(STDOUT) end
 
----That of stderr; terminals change their size.
+---The style of stderr, read again each time, as terminals change their size.
 ---@return weir.Style
 function output.style_of_messages() return style_of(STDERR) end
 
----Whether what stands on stderr can be written anew in place.
+---Whether lines on stderr can be replaced.
 ---@return boolean
-function output.is_live() return client.is_terminal(STDERR) and os.getenv "TERM" ~= "dumb" end
+function output.is_live() return native.is_terminal(STDERR) and os.getenv "TERM" ~= "dumb" end
 
----Byte for byte; only on a terminal, characters that it would obey are written as JSON may write them.
+---Writes a result byte for byte; only on a terminal are control characters escaped, as JSON escapes them.
 ---@param text string
 function output.print(text)
-  if client.is_terminal(STDOUT) then text = terminal.escaped(text) end
-  client.write(STDOUT, text .. "\n")
+  if native.is_terminal(STDOUT) then text = terminal.escaped(text) end
+  native.write(STDOUT, text .. "\n")
 end
 
----What a command that has nothing to print looked at, for people alone: who reads its output knows that there is none.
+---A remark on a command that prints nothing, for people at a terminal; a program sees the empty output.
 ---@param text string
 function output.remark(text)
-  if client.is_terminal(STDERR) then output.say(terminal.paint(output.style_of_messages(), "dim", text)) end
+  if native.is_terminal(STDERR) then output.say(terminal.paint(output.style_of_messages(), "dim", text)) end
 end
 
 ---@param text string
-function output.say(text) client.write(STDERR, text .. "\n") end
+function output.say(text) native.write(STDERR, text .. "\n") end
 
----One line that does not end the command.
+---Writes a warning, one line.
 ---@param format string
 ---@param ... any
 function output.warn(format, ...) output.say("weir: warning: " .. terminal.plain(format:format(...))) end
 
----Warns of workflow folders that the `weir dev` here has read before they were changed.
+---Warns of workflow folders that were changed after `weir dev` had read them.
 function output.warn_of_changes()
-  for _, folder in ipairs(client.changed_folders()) do
+  for _, folder in ipairs(native.changed_folders()) do
     output.warn("workflows changed in %s since weir dev was started, which runs them as they were then; restart it",
       folder)
   end
 end
 
----One line for what went wrong.
+---Writes an error, one line.
 ---@param format string
 ---@param ... any
 function output.complain(format, ...) output.say("weir: " .. terminal.plain(format:format(...))) end
@@ -74,7 +73,7 @@ function output.complain(format, ...) output.say("weir: " .. terminal.plain(form
 -- ------------------------------------------------------------------------------------------------
 -- Failures
 
--- The workflow of `child_failed` is the child's, that of every other failure its run's.
+-- A `child_failed` names the workflow of the child, every other failure that of its run.
 local function origin_of(failure)
   local named = failure.workflow and (" (%s)"):format(failure.workflow) or ""
   local of_child = failure.code == "child_failed"
@@ -86,7 +85,7 @@ local function origin_of(failure)
   return table.concat(words, " of ")
 end
 
----What there is to know about a failure beyond its message: lines for each link of the chain.
+---A failure beyond its message: where it happened, its details and traceback, and the same of its causes.
 ---@param failure table?
 ---@return string[] lines
 function output.explained(failure)
@@ -108,10 +107,10 @@ function output.explained(failure)
   return lines
 end
 
----How a run that did not complete ended: one line, then what led to it.
+---Writes how a run failed or was cancelled: one line, then its causes.
 ---@param run weir.Record
 function output.failed(run)
-  local failure = run.error or { message = "nobody knows why" }
+  local failure = run.error or { message = "no error was recorded" }
   if run.state == "cancelled" then
     output.complain("run %s was cancelled: %s", run.id, (tostring(failure.message):gsub("^cancelled:? ", "")))
     failure = failure.cause

@@ -1,7 +1,7 @@
--- One line at the foot of the terminal, for what takes its time: how far it has come. Without a terminal, and for what
--- is soon over, there is none.
+-- One line at the foot of the terminal that shows how far a long command is. Without a terminal there is none, nor for
+-- a command that ends soon.
 
-local client = require "weir.native.client"
+local native = require "weir.native.client"
 local output = require "weir.cli.output"
 local terminal = require "weir.view.terminal"
 
@@ -15,16 +15,16 @@ local BAR = 20 -- columns
 
 ---@return weir.Progress
 function progress.new()
-  return setmetatable({ due = client.now_ms() + GRACE_MS, live = output.is_live(), shown = false }, progress)
+  return setmetatable({ due = native.now_ms() + GRACE_MS, live = output.is_live(), shown = false }, progress)
 end
 
 ---@param format string
 ---@param ... any
 function progress:say(format, ...)
-  if not self.live or client.now_ms() < self.due then return end
+  if not self.live or native.now_ms() < self.due then return end
   local style = output.style_of_messages()
-  client.show(terminal.paint(style, "dim", terminal.clip(format:format(...), style.columns - 1)) .. "\27[K\n")
-  self.due, self.shown = client.now_ms() + FRAME_MS, true
+  native.show(terminal.paint(style, "dim", terminal.clip(format:format(...), style.columns - 1)) .. "\27[K\n")
+  self.due, self.shown = native.now_ms() + FRAME_MS, true
 end
 
 ---"deleting ████████░░░░░░░░░░░░ 160 of 400"
@@ -37,11 +37,11 @@ function progress:bar(doing, done, total)
     terminal.number(total))
 end
 
----Takes the line away, so that something else can be written.
-function progress:over()
+---Removes the line, so that something else can be written.
+function progress:clear()
   if not self.shown then return end
-  client.show("")
-  client.show()
+  native.show("")
+  native.show()
   self.shown = false
 end
 

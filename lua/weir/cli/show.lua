@@ -1,23 +1,24 @@
--- `weir show`: one run, with what it did and what it did it with; a graph as a picture.
+-- `weir show`: one run with its data, its operations and its outcome; a graph as a drawing.
 
-local chain = require "weir.reset.plan"
-local client = require "weir.native.client"
 local dot = require "weir.view.dot"
-local family = require "weir.client.subtree"
-local graph = require "weir.view.graph_view"
-local nearest = require "weir.base.suggest"
+local fault = require "weir.client.fault"
+local graph_text = require "weir.view.graph_text"
+local graph_view = require "weir.view.graph_view"
+local native = require "weir.native.client"
 local output = require "weir.cli.output"
-local picture = require "weir.view.graph_text"
+local plan = require "weir.reset.plan"
 local record = require "weir.record.record"
-local store = require "weir.client.redis"
+local redis = require "weir.client.redis"
+local subtree = require "weir.client.subtree"
+local suggest = require "weir.base.suggest"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
 local wait = require "weir.cli.wait"
 
 local show = {}
 
-local REMEMBERED = 1000 -- runs of which the tree tells more than that they were invoked
-local LABEL = 10
+local REMEMBERED = 1000 -- runs that are read; of others the tree shows only the invoke
+local LABEL = 10 -- columns
 local ROWS = 200 -- lines of a tree, without --all
 local STAGES = 40 -- lines of a graph that is listed instead of drawn
 
@@ -34,14 +35,14 @@ local function state_text(style, run, now)
   return table.concat(words, " ")
 end
 
--- Retried since, the run above may ask for another round of this one: what is shown is not what counts.
+-- After a retry the parent may wait for another generation of this run.
 local function parent_text(run)
   local text = terminal.plain(run.parent)
-  local above = store.glance({ run.parent })[run.parent]
-  if not above or above.attempt == 1 then return text end
-  local parent = store.inspect({ run.parent })[run.parent]
-  local successor = parent and chain.successor(parent, run.id)
-  return successor and ("%s, which asks for %s now"):format(text, terminal.plain(successor)) or text
+  local status = redis.status({ run.parent })[run.parent]
+  if not status or status.attempt == 1 then return text end
+  local parent = redis.inspect({ run.parent })[run.parent]
+  local successor = parent and plan.successor(parent, run.id)
+  return successor and ("%s, which now waits for %s"):format(text, terminal.plain(successor)) or text
 end
 
 local function facts(style, run, now)
@@ -67,12 +68,12 @@ local function facts(style, run, now)
 end
 
 local function read(id, whole)
-  local all = family.new(id, whole and math.maxinteger or REMEMBERED)
+  local all = subtree.new(id, whole and math.maxinteger or REMEMBERED)
   all:refresh()
-  return all, all.runs[id] or store.no_such_run(id)
+  return all, all.runs[id] or redis.raise_not_found(id)
 end
 
--- What is left out is counted.
+-- The tree with at most ROWS lines, and a note if it leaves something out.
 local function shortened(root, all)
   local gathered = tree.gather(root)
   local pruned = tree.prune(gathered, ROWS)
@@ -80,17 +81,17 @@ local function shortened(root, all)
   if all.unread > 0 or left_out or tree.size(gathered) < tree.size(root) then
     return pruned, ("%s; weir show %s --all shows every line"):format(
       all.unread > 0 and ("below %s was not read"):format(terminal.count(all.unread, "child"))
-      or left_out and "some is only counted" or "lines that repeat each other are one", terminal.plain(all.root))
+      or left_out and "some lines are only counted" or "lines that repeat each other are one", terminal.plain(all.root))
   end
   return root
 end
 
 local function draw_operations(style, all, run, whole)
   if run.graph then
-    return picture.draw(graph.view(run, all.now, all.runs), { style = style, now = all.now, rows = STAGES })
+    return graph_text.draw(graph_view.view(run, all.now, all.runs), { style = style, now = all.now, rows = STAGES })
   end
   local root = tree.plant(run.id, all.runs)
-  root.failed = nil -- told above
+  root.failed = nil -- it stands above the tree
   local shown, note = root, nil
   if not whole then shown, note = shortened(root, all) end
   local lines = tree.draw(shown, { style = style, now = all.now, origin = root.began })
@@ -99,7 +100,7 @@ local function draw_operations(style, all, run, whole)
 end
 
 ---@param id string
----@param whole boolean? nothing is left out
+---@param whole boolean? leaves nothing out
 ---@return string text
 function show.text(id, whole)
   local style = output.style()
@@ -123,10 +124,10 @@ function show.text(id, whole)
 end
 
 ---@param id string
----@return string text in the language of Graphviz
+---@return string text for Graphviz
 function show.dot(id)
   local all, run = read(id)
-  if run.graph then return dot.graph(id, graph.view(run, all.now, all.runs), all.now) end
+  if run.graph then return dot.graph(id, graph_view.view(run, all.now, all.runs), all.now) end
   return dot.tree(tree.plant(id, all.runs), all.now)
 end
 
@@ -139,9 +140,9 @@ local function find_operation(run, id)
     if operation.id == id then return operation end
     names[i] = operation.id
   end
-  local near = nearest.find(id, names)
-  store.fault(store.NO_INPUT, 'run %s has no operation "%s"%s', run.id, id,
-    near and ('; did you mean "%s"?'):format(near) or "")
+  local nearest = suggest.find(id, names)
+  fault.raise_with("not_found", { run = run.id, nearest = nearest }, 'run %s has no operation "%s"%s', run.id, id,
+    nearest and ('; did you mean "%s"?'):format(nearest) or "")
 end
 
 local function operation_facts(style, operation, now)
@@ -163,9 +164,9 @@ local function operation_facts(style, operation, now)
   return list
 end
 
--- Payloads are whole here.
+-- Prints one operation, with whole payloads.
 local function show_operation(options)
-  local run, now = store.run(options[1])
+  local run, now = redis.run(options[1])
   local operation, style = find_operation(run, options[2]), output.style()
   if options.json then return output.print(record.operation_json(operation)) end
   output.print(("%s  %s\n"):format(terminal.paint(style, "bold", terminal.plain(operation.id)),
@@ -179,10 +180,10 @@ local function show_operation(options)
   end
 end
 
--- Shown anew in place until the run has ended, then once more where it stays.
+-- Draws the run in place until it has ended, then prints it.
 local function watch(id)
-  if not client.is_terminal(1) or not output.is_live() then
-    store.fault(store.USAGE, "show --watch needs a terminal; use weir wait %s", id)
+  if not native.is_terminal(1) or not output.is_live() then
+    fault.raise("invalid", "show --watch needs a terminal; use weir wait %s", id)
   end
   wait.watch(id)
   output.print(show.text(id))
@@ -194,22 +195,22 @@ function show.main(options)
   local id = options[1]
   if options[2] then
     if options.dot or options.watch then
-      store.fault(store.USAGE, "of an operation there is no --%s", options.dot and "dot" or "watch")
+      fault.raise("invalid", "an operation has no --%s", options.dot and "dot" or "watch")
     end
     show_operation(options)
     return 0
   end
   if options.json and options.dot then
-    store.fault(store.USAGE, "--json and --dot are two forms of the same; leave one out")
+    fault.raise("invalid", "--json and --dot exclude each other")
   elseif options.watch and (options.json or options.dot) then
-    store.fault(store.USAGE, "--watch draws on a terminal; leave out %s", options.json and "--json" or "--dot")
+    fault.raise("invalid", "--watch draws on a terminal; leave out %s", options.json and "--json" or "--dot")
   end
   if options.watch then
     watch(id)
   elseif options.dot then
     output.print(show.dot(id))
   elseif options.json then
-    output.print(record.json((store.run(id))))
+    output.print(record.json((redis.run(id))))
   else
     output.print(show.text(id, options.all))
   end

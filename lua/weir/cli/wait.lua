@@ -1,52 +1,63 @@
--- Waiting for the end of a run. The outcome itself ends the wait; what is shown meanwhile, a tree or a
--- graph that moves on a terminal with a bar below it, or lines that tell of changes, is read only when
--- something was written. A run of many operations is only counted: there is a bar and no more.
+-- `weir wait`, and the waits of other commands. On a terminal the tree or the graph of the run is drawn again and again
+-- in place, with a bar below it; elsewhere lines tell of changes. A run of many operations is only counted: it has a
+-- bar and no tree.
 
 local bar = require "weir.view.bar"
-local client = require "weir.native.client"
-local family = require "weir.client.subtree"
-local graph = require "weir.view.graph_view"
+local graph_text = require "weir.view.graph_text"
+local graph_view = require "weir.view.graph_view"
+local native = require "weir.native.client"
 local output = require "weir.cli.output"
-local picture = require "weir.view.graph_text"
+local progress_count = require "weir.client.progress_count"
 local record = require "weir.record.record"
-local store = require "weir.client.redis"
-local tally = require "weir.client.progress_count"
+local redis = require "weir.client.redis"
+local subtree = require "weir.client.subtree"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
+local wait = require "weir.client.wait"
 
-local wait = {}
+local wait_command = {}
 
-local GRACE_MS = 120 -- a run that is over sooner shows no tree that moves
+local GRACE_MS = 120 -- for a run that ends sooner nothing is drawn
 local FRAME_MS, LINES_MS = 100, 250
-local LOOK_MS = 3000 -- the message that a run has ended may be lost on its way
-local RELATION = 10 -- looking may take a tenth of the time
-local WATCHED, REMEMBERED = 120, 1000 -- runs looked at, while it goes on and at the end
-local MANY = 1000 -- operations; a run of more is counted, not read
+local RELATION = 10 -- reading may take a tenth of the time
+local WATCHED, REMEMBERED = 120, 1000 -- runs that are read, during the wait and at its end
+local MANY = 1000 -- operations; a larger run is counted, not read
 local FINAL_ROWS = 200
 local LINES = 20 -- told at once
-local COUNTED_MS = 1000 -- between lines that tell how far it has come
+local COUNTED_MS = 1000 -- between lines of a large run
+
+---@class weir.Watch
+---@field id string
+---@field subtree weir.Subtree
+---@field count weir.ProgressCount
+---@field how "tree"|"lines"|nil how the run is shown; nil: not at all
+---@field told table<string, string> the last state that a line told, by path
+---@field shown boolean something stands at the foot of the terminal
+---@field read_at integer when Redis was asked last, ms
+---@field read_again_at integer
+---@field tell_at integer when the next line about a large run is due
 
 -- ------------------------------------------------------------------------------------------------
--- A tree that moves
+-- A tree that is drawn in place
 
--- Every line is wiped behind its text, so that a shorter one leaves nothing of the one before.
+-- The rest of each line is cleared, so that a shorter line leaves nothing of the one before.
 local function show(lines)
-  client.show(table.concat(lines, "\27[K\n") .. "\27[K\n")
+  native.show(table.concat(lines, "\27[K\n") .. "\27[K\n")
 end
 
-local function is_large(self) return math.max(self.tally.nodes or 0, self.tally.size) > MANY end
+local function is_large(self) return math.max(self.count.nodes or 0, self.count.size) > MANY end
 
--- The graph may have begun since it was counted.
-local function read_family(self)
-  self.family:refresh()
-  local run = self.family.runs[self.id]
-  if run.graph then self.tally.nodes = #run.graph.nodes end
+-- The shape of a graph may have been recorded after the count had begun.
+local function read_runs(self)
+  self.subtree:refresh()
+  local run = self.subtree.runs[self.id]
+  if run.graph then self.count.nodes = #run.graph.nodes end
 end
 
--- Of a graph its nodes, of any other run its children so far.
+-- Counts the nodes of a graph, or the children that any other run has so far.
 local function counts_of(self)
-  if is_large(self) then return self.tally:counts() end
-  local run = self.family.runs[self.id]
+  if is_large(self) then return self.count:counts() end
+  local run = self.subtree.runs[self.id]
   local counts = { noun = run.graph and "node" or "child", total = 0, running = 0, completed = 0, failed = 0,
                    cancelled = 0 }
   for _, operation in ipairs(run.operations) do
@@ -58,26 +69,26 @@ local function counts_of(self)
   return counts
 end
 
--- What of the run is drawn is thought out anew only when it changed; its clocks go on all the same.
+-- The rows are chosen again only when the run has changed; the times in them go on.
 local function draw_run(self, style, now, changed)
-  local run, rows = self.family.runs[self.id], math.max(1, style.rows - 4)
+  local run, rows = self.subtree.runs[self.id], math.max(1, style.rows - 4)
   if run.graph then
-    return picture.live(graph.view(run, now, self.family.runs), { style = style, now = now, rows = rows })
+    return graph_text.live(graph_view.view(run, now, self.subtree.runs), { style = style, now = now, rows = rows })
   end
   if changed or style.rows ~= self.rows then
     self.rows = style.rows
-    self.pruned = tree.prune(tree.plant(self.id, self.family.runs), rows)
+    self.pruned = tree.prune(tree.plant(self.id, self.subtree.runs), rows)
   end
   return tree.draw(self.pruned, { style = style, now = now })
 end
 
 local function draw_live(self, changed)
   local style = output.style_of_messages()
-  local now = self.tally.now + client.now_ms() - self.looked_at
+  local now = self.count.now + native.now_ms() - self.read_at
   local lines = is_large(self) and {} or draw_run(self, style, now, changed)
   local counts = counts_of(self)
   if is_large(self) or counts.total > 1 then
-    lines[#lines + 1] = bar.draw(style, counts, now - self.tally.begins_at)
+    lines[#lines + 1] = bar.draw(style, counts, now - self.count.begins_at)
   end
   show(lines)
 end
@@ -85,33 +96,33 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Lines that tell of changes
 
--- Rows that were not there before, or in another state: the run's own, and those of all runs below.
+-- The rows that are new or whose state has changed: those of the run, and those of all runs below it.
 local function changes(self, root)
   local rows = {}
-  local function look(row, path)
+  local function visit(row, path)
     if row.state ~= "pending" and self.told[path] ~= row.state then
       self.told[path] = row.state
       rows[#rows + 1] = { path = path, row = row }
     end
     for _, below in ipairs(row.rows) do
-      if row == root or below.is_run then look(below, path .. "/" .. below.name) end
+      if row == root or below.is_run then visit(below, path .. "/" .. below.name) end
     end
   end
-  look(root, root.name)
+  visit(root, root.name)
   return rows
 end
 
 local function tell_count(self)
-  if client.now_ms() < self.tell_at then return end
-  self.tell_at = client.now_ms() + COUNTED_MS
-  local elapsed = terminal.span(self.tally.now - self.tally.begins_at)
-  output.say(("%s  %s"):format(terminal.pad(elapsed, 7, true), bar.text(self.tally:counts())))
+  if native.now_ms() < self.tell_at then return end
+  self.tell_at = native.now_ms() + COUNTED_MS
+  local elapsed = terminal.span(self.count.now - self.count.begins_at)
+  output.say(("%s  %s"):format(terminal.pad(elapsed, 7, true), bar.text(self.count:counts())))
 end
 
 local function tell_changes(self)
   if is_large(self) then return tell_count(self) end
   local style = output.style_of_messages()
-  local root = tree.plant(self.id, self.family.runs)
+  local root = tree.plant(self.id, self.subtree.runs)
   local rows, lines = changes(self, root), {}
   for i = 1, math.min(#rows, LINES) do
     local path, row = rows[i].path, rows[i].row
@@ -119,21 +130,21 @@ local function tell_changes(self)
     lines[i] = ("%s %s  %s%s"):format(tree.mark(style, row.state), terminal.plain(path), row.state, took)
   end
   if #rows > LINES then lines[LINES + 1] = ("… and %s more"):format(terminal.number(#rows - LINES)) end
-  local elapsed = terminal.pad(terminal.span(self.tally.now - root.began), 7, true)
+  local elapsed = terminal.pad(terminal.span(self.count.now - root.began), 7, true)
   for _, line in ipairs(lines) do output.say(elapsed .. "  " .. line) end
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- The wait
 
--- Shows how it goes; the clocks of a tree go on also while looking would cost too much. Says whether the
--- run is seen to be over.
+-- Reads the run, unless that would cost too much, and shows it. Returns whether the run has ended, and when to look
+-- again.
 local function look(self)
-  local began, changed = client.now_ms(), false
-  if began >= self.look_again_at then
-    changed = self.tally:refresh()
-    if changed and not is_large(self) then read_family(self) end
-    self.looked_at = client.now_ms()
+  local began, changed = native.now_ms(), false
+  if began >= self.read_again_at then
+    changed = self.count:refresh()
+    if changed and not is_large(self) then read_runs(self) end
+    self.read_at = native.now_ms()
   end
   if self.how == "tree" then
     draw_live(self, changed)
@@ -141,91 +152,73 @@ local function look(self)
   elseif changed then
     tell_changes(self)
   end
-  if self.looked_at >= began then self.look_again_at = began + RELATION * (client.now_ms() - began) end
-  return record.ENDED[self.tally.state] and not self.tally.behind
+  if self.read_at >= began then self.read_again_at = began + RELATION * (native.now_ms() - began) end
+  return record.ENDED[self.count.state] and not self.count.behind, self.how == "tree" and FRAME_MS or LINES_MS
 end
 
-local function is_over(id)
-  local reply = store.call({ "watch", id })[1]
-  if reply[1] == "missing" then store.no_such_run(id) end
-  return reply[1] == "ended"
+local function await(self, timeout_ms)
+  return wait.for_end(self.id, {
+    timeout_ms = timeout_ms, look_ms = GRACE_MS, look = self.how and function() return look(self) end,
+  })
 end
 
-local function await(self, deadline)
-  client.listen("ended:" .. self.id)
-  local pause = self.how and GRACE_MS or LOOK_MS
-  while not is_over(self.id) do
-    repeat
-      local rest = deadline and deadline - client.now_ms()
-      if rest and rest <= 0 then return false end
-      if pause and (not rest or pause < rest) then rest = pause end
-      local told, over = client.message(rest), false
-      if not told and self.how then
-        over = look(self)
-        pause = self.how == "tree" and FRAME_MS or LINES_MS
-      end
-    until told or over or not self.how
-  end
-  return true
-end
-
--- The whole run as it ended, below everything that was said before.
+-- The whole run as it ended.
 local function final_lines(self, style, most)
-  if is_large(self) then return { bar.draw(style, self.tally:counts(), self.tally.now - self.tally.begins_at) } end
-  local all = family.new(self.id, REMEMBERED)
+  if is_large(self) then return { bar.draw(style, self.count:counts(), self.count.now - self.count.begins_at) } end
+  local all = subtree.new(self.id, REMEMBERED)
   all:refresh()
   local rows, run = most or math.max(1, style.rows - 3), all.runs[self.id]
   if run.graph then
-    return picture.live(graph.view(run, all.now, all.runs), { style = style, now = all.now, rows = rows })
+    return graph_text.live(graph_view.view(run, all.now, all.runs), { style = style, now = all.now, rows = rows })
   end
   return tree.draw(tree.prune(tree.plant(self.id, all.runs), rows), { style = style, now = all.now })
 end
 
 local function show_final(self, most)
-  repeat self.tally:refresh() until not self.tally.behind
+  repeat self.count:refresh() until not self.count.behind
   local lines = final_lines(self, output.style_of_messages(), most)
   if output.is_live() then
     show(lines)
-    client.show()
+    native.show()
   else
     output.say(table.concat(lines, "\n"))
   end
 end
 
+---@return weir.Watch
 local function new(id, how)
-  return { id = id, family = family.new(id, WATCHED), tally = tally.new(id), told = {}, shown = false, looked_at = 0,
-           look_again_at = 0, tell_at = 0, how = how }
+  return { id = id, subtree = subtree.new(id, WATCHED), count = progress_count.new(id), told = {}, shown = false,
+           read_at = 0, read_again_at = 0, tell_at = 0, how = how }
 end
 
----@class weir.WaitOptions
+---@class weir.WaitCommandOptions
 ---@field timeout_ms integer?
----@field tells boolean? without a terminal, tells of changes by lines; shows the tree at the end in any case
+---@field tells boolean? without a terminal, lines tell of changes; the tree is shown at the end in any case
 
----Waits until a run ended.
+---Waits until a run has ended.
 ---@param id string
----@param options weir.WaitOptions
----@return weir.Record? run nil: the time was over first
-function wait.until_over(id, options)
+---@param options weir.WaitCommandOptions
+---@return weir.Record? run nil: the timeout came first
+function wait_command.until_ended(id, options)
   local self = new(id, output.is_live() and "tree" or options.tells and "lines" or nil)
-  local deadline = options.timeout_ms and client.now_ms() + options.timeout_ms
-  local over = await(self, deadline)
-  if over and (self.shown or options.tells) then
+  local ended = await(self, options.timeout_ms)
+  if ended and (self.shown or options.tells) then
     show_final(self, options.tells and FINAL_ROWS or nil)
   elseif self.shown then
-    client.show()
+    native.show()
   end
-  if not over then return nil end
-  return (store.run(id))
+  if not ended then return nil end
+  return (redis.run(id))
 end
 
----Shows how a run goes until it has ended, and takes away what it showed.
+---Shows a run until it has ended, and then removes what it showed.
 ---@param id string
-function wait.watch(id)
+function wait_command.watch(id)
   local self = new(id, "tree")
   await(self)
   if not self.shown then return end
-  client.show("")
-  client.show()
+  native.show("")
+  native.show()
 end
 
-return wait
+return wait_command

@@ -1,35 +1,35 @@
--- How far a run has come, kept up to date at little cost: an outcome is counted once, when it has come, and no
--- journal is read.
+-- Counts the outcomes of a run without reading its journal: each refresh asks Redis only for the outcomes that came
+-- since the last one.
 
-local client = require "weir.native.client"
 local json = require "weir.json"
-local store = require "weir.client.redis"
+local redis = require "weir.client.redis"
+local transport = require "weir.client.transport"
 
-local tally = {}
-tally.__index = tally
+local progress_count = {}
+progress_count.__index = progress_count
 
-local BUDGET_MS = 50 -- of one catching up; a tally that is behind goes on with the next
+local BUDGET_MS = 50 -- of one refresh; the next one goes on
 
----@class weir.Tally
+---@class weir.ProgressCount
 ---@field id string
 ---@field state string of the run
----@field now integer the store's clock, ms
+---@field now integer Redis' clock, ms
 ---@field begins_at integer
----@field size integer operations, about
+---@field size integer operations, roughly
 ---@field completed integer
 ---@field failed integer
 ---@field cancelled integer
 ---@field began integer?
 ---@field nodes integer? of a graph
----@field behind boolean? there is more to be counted
----@field counted integer the last outcome counted
+---@field behind boolean? outcomes are left to be counted
+---@field counted integer the number of the last outcome counted
 ---@field commit integer?
 
 ---@param id string
----@return weir.Tally
-function tally.new(id)
+---@return weir.ProgressCount
+function progress_count.new(id)
   return setmetatable({ id = id, state = "", now = 0, begins_at = 0, size = 0, completed = 0, failed = 0, cancelled = 0,
-                        counted = 0 }, tally)
+                        counted = 0 }, progress_count)
 end
 
 local function count_nodes(text)
@@ -37,12 +37,12 @@ local function count_nodes(text)
   return type(shape) == "table" and type(shape.nodes) == "table" and #shape.nodes or nil
 end
 
--- Only the shape of a graph says how many nodes there are. It is recorded with the first of them.
-local function ask(self)
-  local wanted = not self.nodes and self.counted == 0 and 1 or ""
-  local replies, now, commit = store.call({ "progress", self.id, self.counted, wanted })
+-- The number of nodes stands in the shape of the graph, which is recorded with the first node.
+local function read_more(self)
+  local wants_shape = not self.nodes and self.counted == 0 and 1 or ""
+  local replies, now, commit = redis.call({ "progress", self.id, self.counted, wants_shape })
   local reply = replies[1]
-  if reply[1] == "missing" then store.no_such_run(self.id) end
+  if reply[1] == "missing" then redis.raise_not_found(self.id) end
   self.now, self.commit = now, commit
   self.state, self.begins_at, self.counted = reply[2], math.tointeger(tonumber(reply[3])), reply[5]
   self.completed, self.failed = self.completed + reply[6], self.failed + reply[7]
@@ -52,16 +52,16 @@ local function ask(self)
   self.behind = self.counted < reply[4]
 end
 
----Counts what has come since.
+---Counts the outcomes that came since the last refresh.
 ---@return boolean changed
-function tally:refresh()
-  local behind, before, deadline = self.behind, self.commit, client.now_ms() + BUDGET_MS
-  repeat ask(self) until not self.behind or client.now_ms() >= deadline
-  return behind or self.commit ~= before
+function progress_count:refresh()
+  local behind, commit, deadline = self.behind, self.commit, transport.now_ms() + BUDGET_MS
+  repeat read_more(self) until not self.behind or transport.now_ms() >= deadline
+  return behind or self.commit ~= commit
 end
 
 ---@return weir.BarCounts
-function tally:counts()
+function progress_count:counts()
   local ended = self.completed + self.failed + self.cancelled
   return {
     noun = self.nodes and "node" or "operation", total = self.nodes,
@@ -70,4 +70,4 @@ function tally:counts()
   }
 end
 
-return tally
+return progress_count

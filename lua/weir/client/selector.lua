@@ -1,27 +1,27 @@
--- SELECTOR: which runs a command is about, by filters or by ids, and the walk that finds them. Newest roots come
--- first, each with the tree below it, parents before their children; newer runs that arrive meanwhile change nothing.
--- Reads a page at a time and never writes.
+-- SELECTOR: which runs a request is about, by filters or by ids, and the walk that finds them. The newest roots come
+-- first, each followed by its descendants, parents before their children; runs that start during the walk change
+-- nothing. Reads a page at a time and never writes.
 --
--- --since and --until go by the instant at which each run was created itself. Roots stand in that order, so that newer
--- ones are passed over; below those that are older than --since only what lived by then can have got children since.
+-- `since` and `until` compare the instant at which a run was created, also a child. Roots stand in that order, so the
+-- walk passes over newer ones. Below roots older than `since` only runs that had not ended by then can have children
+-- created since.
 
-local client = require "weir.native.client"
 local duration = require "weir.base.duration"
+local fault = require "weir.client.fault"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
-local nearest = require "weir.base.suggest"
 local record = require "weir.record.record"
-local store = require "weir.client.redis"
+local redis = require "weir.client.redis"
+local suggest = require "weir.base.suggest"
 
 local selector = {}
 
-local FILTERS = { "workflow", "state", "since", "until", "error", "match", "tag", "queue", "roots" }
 local PAGE = 100 -- runs looked at in one call
-local EARLIEST = 100000000000 -- ms, in 1973: a smaller number is more likely a span that somebody meant
+local EARLIEST = 100000000000 -- ms, in 1973: a smaller number is more likely a span without its unit
 
 ---@class weir.Selection
----@field ids string[]? named one by one; then nothing of what follows is there
----@field piped boolean? they came by stdin
+---@field ids string[]? named one by one; then no filter is set
+---@field piped boolean? the ids came by stdin
 ---@field workflow string?
 ---@field state string?
 ---@field since integer? ms
@@ -33,15 +33,30 @@ local EARLIEST = 100000000000 -- ms, in 1973: a smaller number is more likely a 
 ---@field queue string?
 ---@field roots boolean?
 ---@field limit integer?
----@field narrowed boolean whether any filter was given
+---@field narrowed boolean whether any filter was set
 
----@class weir.Place where a run stands in the order of the walk
+---@class weir.Place the place of a run in the order of the walk
 ---@field id string
----@field root string of the tree that it is in
----@field before string what the pages behind it begin after, as the store reads it
+---@field root string of its tree
+---@field before string where the pages after it begin, as `redis.pages` reads it
+
+---@class weir.Filters as a request spells them
+---@field workflow string?
+---@field state string?
+---@field since string? see `selector.instant`
+---@field until string?
+---@field after string? the id of a run
+---@field error string?
+---@field match string?
+---@field tag string[]? of KEY=VALUE
+---@field queue string?
+---@field roots boolean?
+---@field limit integer?
 
 -- ------------------------------------------------------------------------------------------------
--- What was asked for
+-- Reading the filters
+
+local FILTERS = { "workflow", "state", "since", "until", "error", "match", "tag", "queue", "roots" }
 
 selector.STATES = { "scheduled", "ready", "running", "waiting", "retrying", "completed", "failed", "cancelled" }
 
@@ -49,9 +64,9 @@ local function check_state(state)
   for _, known in ipairs(selector.STATES) do
     if state == nil or state == known then return end
   end
-  local near = nearest.find(state, selector.STATES)
-  store.fault(store.USAGE, "--state: there is no state %s; %s", state,
-    near and ("did you mean %s?"):format(near) or "there are " .. table.concat(selector.STATES, ", "))
+  local suggestion = suggest.find(state, selector.STATES)
+  fault.option("state", "cannot be %s; %s", state,
+    suggestion and ("did you mean %s?"):format(suggestion) or "the states are " .. table.concat(selector.STATES, ", "))
 end
 
 -- Days from 1970-01-01, by the calendar of today.
@@ -79,275 +94,260 @@ local function read_date(text)
   return os.time { year = year, month = month, day = day, hour = hour, min = minute, sec = second }
 end
 
----An instant that a person named.
----@param text string a span ago, a date with or without its time of day (Z: UTC, else by the clock here), or ms
+---Reads an instant.
+---@param text string a span ago, a date with or without a time of day (Z: UTC, else the local time), or ms since 1970
 ---@param now integer ms
 ---@return integer? ms
----@return string? message why it is none
+---@return string? message why the text is no instant, to be read on after the option
 function selector.instant(text, now)
   local ms = text:find("^%d+$") and math.tointeger(tonumber(text))
   if ms and ms >= EARLIEST then return ms end
-  if ms then return nil, ("%s is no instant; a span ago has a unit, as in %ss"):format(text, text) end
+  if ms then return nil, ("cannot be %s; a span needs a unit, as in %ss"):format(text, text) end
   local seconds = read_date(text)
   if seconds then return math.floor(seconds) * 1000 end
   local span = duration.ms(text)
   if span then return now - span end
-  return nil, ('"%s" is no instant; write 1h (that long ago), 2026-11-21, "2026-11-21 12:00", 2026-11-21T12:00:00Z, '
+  return nil, ('cannot be "%s"; write 1h (that long ago), 2026-11-21, "2026-11-21 12:00", 2026-11-21T12:00:00Z, '
     .. "or milliseconds since 1970"):format(text)
 end
 
-local function read_instant(flag, text)
+local function read_instant(option, text)
   if not text then return nil end
-  local _, now = store.call()
+  local _, now = redis.call()
   local ms, message = selector.instant(text, now)
-  return ms or store.fault(store.USAGE, "--%s: %s", flag, message)
+  return ms or fault.option(option, "%s", message)
 end
 
--- Of failed runs the instant of the end is their place, of all others that of their root.
+-- Failed runs stand in the order in which they ended, all others in that of their roots.
 local function read_after(id, state)
   if not id then return nil end
   local root = id:match("^[^/]*")
-  local found = store.glance { id, root }
-  if not found[id] then
-    store.fault(store.NO_INPUT, "--after: there is no run %s any more; --until goes on from an instant", id)
+  local runs = redis.status { id, root }
+  if not runs[id] then
+    fault.raise_with("not_found", { option = "after", run = id },
+      "names run %s, which no longer exists; until takes an instant instead", id)
   elseif state ~= "failed" then
-    return { id = id, root = root, before = ("%d %s"):format(found[root].created_at, root) }
-  elseif found[id].state ~= "failed" then
-    store.fault(store.USAGE, "--after: run %s has no place among the failed: it is %s; list them anew", id,
-      found[id].state)
+    return { id = id, root = root, before = ("%d %s"):format(runs[root].created_at, root) }
+  elseif runs[id].state ~= "failed" then
+    fault.option("after", "names run %s, which is no longer among the failed runs: it is %s; list them from the start",
+      id, runs[id].state)
   end
-  return { id = id, root = root, before = ("%d %s"):format(found[id].finished_at, id) }
+  return { id = id, root = root, before = ("%d %s"):format(runs[id].finished_at, id) }
 end
 
--- The filters that were given, as they were spelled.
-local function filters_of(options)
-  local given = {}
+---Reads tags.
+---@param list string[]? of KEY=VALUE
+---@return table<string, string>?
+function selector.tags(list)
+  if not list or #list == 0 then return nil end
+  local tags = {}
+  for _, text in ipairs(list) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then fault.option("tag", "must be KEY=VALUE, not %s", text) end
+    if not utf8.len(text) then fault.option("tag", "is not valid UTF-8") end
+    tags[key] = value
+  end
+  return tags
+end
+
+---The names of the filters that are set.
+---@param filters weir.Filters
+---@return string[]
+function selector.names(filters)
+  local names = {}
   for _, name in ipairs(FILTERS) do
-    local value = options[name]
-    if value and (type(value) ~= "table" or #value > 0) then given[#given + 1] = "--" .. name end
+    local value = filters[name]
+    if value and (type(value) ~= "table" or #value > 0) then names[#names + 1] = name end
   end
-  return given
+  return names
 end
 
----A line that `read_ids` reads as this id.
----@param id string
----@return string
-function selector.id_line(id)
-  return id:find "^{" and json.encode { run = id } or id
-end
-
--- Ids, one a line; or JSON that names a run, as `list --json` and the acts print it. An id may begin and end with
--- blanks, so nothing is trimmed but the end of the line.
-local function read_ids(text)
-  local ids = {}
-  for line in text:gmatch("[^\n]+") do
-    local id = line:gsub("\r$", "")
-    local run = id:find "^%s*{" and json.try_decode(id, json.DEEPEST)
-    if type(run) == "table" and run ~= json.null then
-      id = run.id or run.run
-      if type(id) ~= "string" then
-        store.fault(store.USAGE, "line %d of stdin is neither the id of a run nor a run as JSON", #ids + 1)
-      end
-    end
-    if id ~= "" then ids[#ids + 1] = id end
-  end
-  return ids
-end
-
-local function read_named(options, given)
-  if options.limit then given[#given + 1] = "--limit" end
-  if #given > 0 then
-    store.fault(store.USAGE, "ids and %s exclude each other: name runs, or say by filters which", given[1])
-  end
-  local piped = false
-  for _, id in ipairs(options) do piped = piped or id == "-" end
-  if piped and #options > 1 then store.fault(store.USAGE, "- stands for all ids, on stdin; no other beside it") end
-  local ids = piped and read_ids(client.read("-")) or table.move(options, 1, #options, 1, {})
-  for i, id in ipairs(ids) do
-    if not utf8.len(id) then store.fault(store.USAGE, "id %d is not valid UTF-8, so no run has it", i) end
-  end
-  return { ids = ids, piped = piped, narrowed = true }
-end
-
----What the options of a command say, checked.
----@param options table
+---Checks filters.
+---@param filters weir.Filters
 ---@return weir.Selection
-function selector.read(options)
-  local given = filters_of(options)
-  if #options > 0 then return read_named(options, given) end
-  check_state(options.state)
-  local since, till = read_instant("since", options.since), read_instant("until", options["until"])
-  if since and till and since > till then
-    store.fault(store.USAGE, "--since is later than --until: no run is between them")
-  end
+function selector.read(filters)
+  check_state(filters.state)
+  local since, till = read_instant("since", filters.since), read_instant("until", filters["until"])
+  if since and till and since > till then fault.option("since", "is later than until: no run is between them") end
   return {
-    workflow = options.workflow, state = options.state, since = since, ["until"] = till,
-    after = read_after(options.after, options.state), error = options.error,
-    match = options.match and options.match:lower(), tags = store.tags(options.tag), queue = options.queue,
-    roots = options.roots or nil, limit = options.limit, narrowed = #given > 0,
+    workflow = filters.workflow, state = filters.state, since = since, ["until"] = till,
+    after = read_after(filters.after, filters.state), error = filters.error,
+    match = filters.match and filters.match:lower(), tags = selector.tags(filters.tag), queue = filters.queue,
+    roots = filters.roots or nil, limit = filters.limit, narrowed = #selector.names(filters) > 0,
   }
 end
 
--- ------------------------------------------------------------------------------------------------
--- Whether a run is meant
+---Selects runs by their ids.
+---@param ids string[]
+---@return weir.Selection
+function selector.by_ids(ids)
+  for i, id in ipairs(ids) do
+    if not utf8.len(id) then fault.raise("invalid", "id %d is not valid UTF-8, so no run has it", i) end
+  end
+  return { ids = ids, narrowed = true }
+end
 
--- Whether any link of a failure's chain is so.
-local function some_link(text, is_so)
-  local link = store.table_of(text)
+-- ------------------------------------------------------------------------------------------------
+-- Whether a run is selected
+
+-- Whether the predicate holds for an error or for one of its causes.
+local function some_link(text, predicate)
+  local link = redis.table_of(text)
   while type(link) == "table" and link ~= json.null do
-    if is_so(link) then return true end
+    if predicate(link) then return true end
     link = link.cause
   end
   return false
 end
 
-local function has_text(glance, text)
-  if glance.id:lower():find(text, 1, true) or glance.workflow:lower():find(text, 1, true) then return true end
-  return some_link(glance.error, function(link) return tostring(link.message):lower():find(text, 1, true) end)
+local function has_text(run, text)
+  if run.id:lower():find(text, 1, true) or run.workflow:lower():find(text, 1, true) then return true end
+  return some_link(run.error, function(link) return tostring(link.message):lower():find(text, 1, true) end)
 end
 
-local function has_tags(glance, tags)
-  local own = store.table_of(glance.tags)
+local function has_tags(run, tags)
+  local own = redis.table_of(run.tags)
   for key, value in pairs(tags) do
     if own[key] ~= value then return false end
   end
   return true
 end
 
----Says that no run can be meant, as no host has ever announced that workflow; nil when one may be.
+---Says that no run can be selected, as no host has ever announced the workflow; nil when one may be.
 ---@param selection weir.Selection
 ---@return string?
 function selector.misspelt(selection)
   local workflow = selection.workflow
-  local registry = workflow and store.registry()
+  local registry = workflow and redis.registry()
   if not registry or registry[workflow] then return nil end
-  local near = nearest.find(workflow, identifier.not_own(registry))
-  return ('there is no workflow "%s"%s'):format(workflow, near and ('; did you mean "%s"?'):format(near) or "")
+  local suggestion = suggest.find(workflow, identifier.not_own(registry))
+  return ('there is no workflow "%s"%s'):format(workflow,
+    suggestion and ('; did you mean "%s"?'):format(suggestion) or "")
 end
 
----Whether a run is one of those meant.
+---Whether a run fits the filters but `since` and `until`.
 ---@param selection weir.Selection
----@param glance weir.Glance
+---@param run weir.RunStatus
 ---@return boolean
-function selector.fits(selection, glance)
-  if selection.state and glance.state ~= selection.state then return false end
-  if selection.workflow and glance.workflow ~= selection.workflow then return false end
-  if selection.queue and glance.queue ~= selection.queue then return false end
-  if selection.roots and glance.id:find("/", 1, true) then return false end
-  if selection.tags and not has_tags(glance, selection.tags) then return false end
+function selector.fits(selection, run)
+  if selection.state and run.state ~= selection.state then return false end
+  if selection.workflow and run.workflow ~= selection.workflow then return false end
+  if selection.queue and run.queue ~= selection.queue then return false end
+  if selection.roots and run.id:find("/", 1, true) then return false end
+  if selection.tags and not has_tags(run, selection.tags) then return false end
   local code = selection.error
-  if code and not some_link(glance.error, function(link) return link.code == code end) then return false end
-  return not selection.match or has_text(glance, selection.match)
+  if code and not some_link(run.error, function(link) return link.code == code end) then return false end
+  return not selection.match or has_text(run, selection.match)
 end
 
-local function in_time(selection, glance)
-  local at = glance.created_at
+local function in_time(selection, run)
+  local at = run.created_at
   return not (selection.since and at < selection.since or selection["until"] and at > selection["until"])
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- The walk
 
--- Those of these runs that there are, in their order.
-local function look(ids)
-  local found, now = store.glance(ids)
-  local glances = {}
-  for _, id in ipairs(ids) do glances[#glances + 1] = found[id] end
-  return glances, now
+-- The runs that exist, in the order of their ids.
+local function read(ids)
+  local by_id, now = redis.status(ids)
+  local runs = {}
+  for _, id in ipairs(ids) do runs[#runs + 1] = by_id[id] end
+  return runs, now
 end
 
--- What never began has no children, and those of the others are created after them, as long as they live. What they let
--- go may go on longer.
-local function may_have_children(selection, glance)
-  if not glance.started_at then return false end
-  if selection["until"] and glance.created_at > selection["until"] then return false end
-  if not selection.since or glance.special or not record.ENDED[glance.state] then return true end
-  return glance.finished_at >= selection.since
+-- A run has children only after it has begun, creates them later than itself and before it ends; only detached children
+-- outlive it, and may then have children of their own.
+local function may_have_children(selection, run)
+  if not run.started_at then return false end
+  if selection["until"] and run.created_at > selection["until"] then return false end
+  if not selection.since or run.special or not record.ENDED[run.state] then return true end
+  return run.finished_at >= selection.since
 end
 
-local function children_of(selection, glances)
+local function children_of(selection, runs)
   local ids = {}
-  for _, glance in ipairs(glances) do
-    if may_have_children(selection, glance) then ids[#ids + 1] = glance.id end
+  for _, run in ipairs(runs) do
+    if may_have_children(selection, run) then ids[#ids + 1] = run.id end
   end
-  return store.children(ids)
+  return redis.children(ids)
 end
 
--- All below a root, a page at a time. True, as everywhere here: it was enough.
-local function descend(selection, children, visit)
-  local waiting, at = children, 1
-  while at <= #waiting do
-    local ids = table.move(waiting, at, math.min(at + PAGE - 1, #waiting), 1, {})
+-- Visits the descendants of a root, a page at a time. As everywhere here, true ends the walk.
+local function descend(selection, pending, visit)
+  local at = 1
+  while at <= #pending do
+    local ids = table.move(pending, at, math.min(at + PAGE - 1, #pending), 1, {})
     at = at + #ids
-    local page, now = look(ids)
+    local page, now = read(ids)
     if visit(page, now) then return true end
-    local below = children_of(selection, page)
-    for _, glance in ipairs(page) do
-      for _, id in ipairs(below[glance.id] or {}) do waiting[#waiting + 1] = id end
+    local children = children_of(selection, page)
+    for _, run in ipairs(page) do
+      for _, id in ipairs(children[run.id] or {}) do pending[#pending + 1] = id end
     end
   end
   return false
 end
 
--- What stands behind that run in its tree.
-local function beyond(id, visit)
+-- Visits only the runs that come after this one in its tree.
+local function visit_after(id, visit)
   local passed = false
   return function(page, now)
     if passed then return visit(page, now) end
-    for i, glance in ipairs(page) do
-      passed = glance.id == id
+    for i, run in ipairs(page) do
+      passed = run.id == id
       if passed then return visit(table.move(page, i + 1, #page, 1, {}), now) end
     end
   end
 end
 
--- All filters but these look at children too; without any, a list is one of what people started.
+-- With a filter, except --roots, the walk includes children; without one it visits only root runs.
 local function with_children(selection) return selection.narrowed and not selection.roots end
 
--- The trees of these roots.
+-- Visits the trees of these roots.
 local function walk_trees(selection, ids, visit)
-  local roots, now = look(ids)
-  local below = with_children(selection) and children_of(selection, roots) or {}
+  local roots, now = read(ids)
+  local children = with_children(selection) and children_of(selection, roots) or {}
   for _, root in ipairs(roots) do
-    if visit({ root }, now) or descend(selection, below[root.id] or {}, visit) then return true end
+    if visit({ root }, now) or descend(selection, children[root.id] or {}, visit) then return true end
   end
   return false
 end
 
--- The place in a set at which the pages begin, nil: its head.
-local function beginning(selection)
+-- Where the pages of the roots begin; nil: with the newest.
+local function first_place(selection)
   return selection.after and selection.after.before or selection["until"] and ("%d /"):format(selection["until"])
 end
 
--- Roots that are older than --since matter only for the children that they may have got since.
+-- Below roots older than `since` the walk looks for children created since.
 local function walk_roots(selection, visit)
   local after, since, whole = selection.after, selection.since, with_children(selection)
-  if after and walk_trees(selection, { after.root }, beyond(after.id, visit)) then return end
-  for ids, at in store.pages("roots", beginning(selection), whole and since or nil) do
+  if after and walk_trees(selection, { after.root }, visit_after(after.id, visit)) then return end
+  for ids, at in redis.pages("roots", first_place(selection), whole and since or nil) do
     if walk_trees(selection, ids, visit) or since and not whole and at < since then return end
   end
 end
 
--- By the instant of their end, so that only what ended before --since is sure to have been created before it.
+-- Failed runs come in the order in which they ended: those that ended before `since` were created before it.
 local function walk_failed(selection, visit)
-  for ids, at in store.pages("failed", selection.after and selection.after.before) do
-    local page, now = look(ids)
+  for ids, at in redis.pages("failed", selection.after and selection.after.before) do
+    local page, now = read(ids)
     if visit(page, now) or selection.since and at < selection.since then return end
   end
 end
 
----Goes through the runs that are meant; how many of them, `limit` says to whoever walks.
+---Visits the selected runs, whatever `limit` says.
 ---@param selection weir.Selection
----@param on_page fun(page: weir.Glance[], seen: integer, now: integer): boolean? some that fit, perhaps none; how many
----runs were looked at so far; the store's clock, ms. True: that was enough
+---@param on_page fun(page: weir.RunStatus[], seen: integer, now: integer): boolean? told some selected runs, perhaps
+---none, how many runs the walk has looked at, and Redis' clock in ms; returns true to end the walk
 function selector.walk(selection, on_page)
   local seen = 0
   local walk = selection.state == "failed" and walk_failed or walk_roots
-  walk(selection, function(glances, now)
+  walk(selection, function(runs, now)
     local page = {}
-    for _, glance in ipairs(glances) do
+    for _, run in ipairs(runs) do
       seen = seen + 1
-      if in_time(selection, glance) and selector.fits(selection, glance) then page[#page + 1] = glance end
+      if in_time(selection, run) and selector.fits(selection, run) then page[#page + 1] = run end
     end
     return on_page(page, seen, now)
   end)
@@ -358,7 +358,7 @@ end
 
 local function parent_of(id) return id:match("^(.*)/[^/]*$") end
 
--- The runs from `id` up to, but without, the nearest selected one above it; nil when there is none.
+-- The runs from `id` up to, and without, its nearest selected ancestor; nil when it has none.
 local function path_to_selected(id, selected)
   local path = { id }
   local above = parent_of(id)
@@ -370,25 +370,27 @@ local function path_to_selected(id, selected)
   return nil
 end
 
----Those of the runs that no other one takes along: what stands below another one goes with it.
+---Leaves out the runs that an act on another one includes, as an act on a run includes its descendants.
 ---@param ids string[]
----@param whole boolean? also what was let go, as a detached child is
+---@param whole boolean? the act includes detached descendants
 ---@return string[] topmost in their order
 function selector.topmost(ids, whole)
-  local selected, paths, asked, wanted = {}, {}, {}, {}
+  local selected, paths, on_paths, listed = {}, {}, {}, {}
   for _, id in ipairs(ids) do selected[id] = true end
   for _, id in ipairs(ids) do
     paths[id] = path_to_selected(id, selected)
     for _, run in ipairs(not whole and paths[id] or {}) do
-      if not wanted[run] then asked[#asked + 1], wanted[run] = run, true end
+      if not listed[run] then on_paths[#on_paths + 1], listed[run] = run, true end
     end
   end
-  local found = store.glance(asked)
-  local topmost, taken = {}, {}
+  local runs = redis.status(on_paths)
+  local topmost, added = {}, {}
   for _, id in ipairs(ids) do
-    local free = not paths[id]
-    for _, run in ipairs(paths[id] or {}) do free = free or found[run] ~= nil and found[run].detached end
-    if free and not taken[id] then topmost[#topmost + 1], taken[id] = id, true end
+    local independent = not paths[id]
+    for _, run in ipairs(paths[id] or {}) do
+      independent = independent or runs[run] ~= nil and runs[run].detached
+    end
+    if independent and not added[id] then topmost[#topmost + 1], added[id] = id, true end
   end
   return topmost
 end

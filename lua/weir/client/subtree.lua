@@ -1,51 +1,62 @@
--- A run and what it invoked, kept up to date: what has ended is read once, what goes on is read again
--- when something in Redis has changed. Reads no more runs than it was told to; those that go on come
--- first. Of a graph its nodes are read, and nothing below them.
+-- A run and its descendants, kept up to date: a run that has ended is read once, the others are read again when Redis
+-- has changed. Reads at most a given number of runs, those that have not ended first. Below a graph it reads the nodes
+-- and nothing deeper.
 
 local record = require "weir.record.record"
-local store = require "weir.client.redis"
+local redis = require "weir.client.redis"
 
-local family = {}
-family.__index = family
+local subtree = {}
+subtree.__index = subtree
 
----@class weir.Family
+---@class weir.Subtree
 ---@field root string
----@field runs table<string, weir.Record> by id; of those past the limit nothing is known
----@field now integer the store's clock, ms
+---@field runs table<string, weir.Record> by id; runs past the limit are absent
+---@field now integer Redis' clock, ms
 ---@field at_most integer runs
----@field unread integer runs past that, as far as they are known of
+---@field unread integer runs past the limit, as far as they are known
 ---@field commit integer? of the last reading
 
 ---@param root string
----@param at_most integer runs to know about
----@return weir.Family
-function family.new(root, at_most)
-  return setmetatable({ root = root, at_most = at_most, runs = {}, now = 0, unread = 0 }, family)
+---@param at_most integer runs that are read
+---@return weir.Subtree
+function subtree.new(root, at_most)
+  return setmetatable({ root = root, at_most = at_most, runs = {}, now = 0, unread = 0 }, subtree)
 end
 
-local function is_over(run)
+local function has_ended(run)
   return run ~= nil and record.ENDED[run.state]
 end
 
--- Children of these runs, those that go on before those that ended.
+-- The children of these runs, those that have not ended first.
 local function children_of(runs)
-  local open, over = {}, {}
+  local open, ended = {}, {}
   for _, run in ipairs(runs) do
     for _, operation in ipairs(run.operations) do
-      -- A node that is pending is no run yet, and one that stands for a child is no child.
+      -- a pending node is no run yet, and a run that an invoke shares is another run's child
       if operation.run and operation.started_at and not operation.shared then
-        local into = operation.finished_at and over or open
-        into[#into + 1] = operation.run
+        local list = operation.finished_at and ended or open
+        list[#list + 1] = operation.run
       end
     end
   end
-  return table.move(over, 1, #over, #open + 1, open)
+  return table.move(ended, 1, #ended, #open + 1, open)
 end
 
----Reads what may have changed. Nothing is read while nothing at all was written.
+-- Reads the runs of one level that may have changed; returns those that are known then.
+local function read_level(self, ids)
+  local changeable, runs = {}, {}
+  for _, id in ipairs(ids) do
+    if not has_ended(self.runs[id]) then changeable[#changeable + 1] = id end
+  end
+  for id, run in pairs((redis.inspect(changeable))) do self.runs[id] = run end
+  for _, id in ipairs(ids) do runs[#runs + 1] = self.runs[id] end
+  return runs
+end
+
+---Reads the runs that may have changed. Reads nothing if Redis has not changed since the last refresh.
 ---@return boolean changed
-function family:refresh()
-  local _, now, commit = store.call()
+function subtree:refresh()
+  local _, now, commit = redis.call()
   self.now = now
   if commit == self.commit then return false end
   self.commit = commit
@@ -56,16 +67,9 @@ function family:refresh()
     self.unread = self.unread + math.max(0, #level - left)
     level = table.move(level, 1, math.min(#level, left), 1, {})
     left = left - #level
-    local wanted = {}
-    for _, id in ipairs(level) do
-      if not is_over(self.runs[id]) then wanted[#wanted + 1] = id end
-    end
-    for id, run in pairs((store.inspect(wanted))) do self.runs[id] = run end
-    local known = {}
-    for _, id in ipairs(level) do known[#known + 1] = self.runs[id] end
-    level = children_of(known)
+    level = children_of(read_level(self, level))
   end
   return true
 end
 
-return family
+return subtree

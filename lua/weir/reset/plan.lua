@@ -144,7 +144,7 @@ local function missing(look, id)
   if node and node.state == "pending" then
     return refused("%s was not begun before %s ended; weir retry %s goes on with it", id, parent_id, parent_id)
   end
-  return nil, "missing", ('there is no run "%s"; weir list shows those there are'):format(id)
+  return nil, "missing", ('there is no run "%s"; weir list shows the runs'):format(id)
 end
 
 ---The runs that begin again so that one does, from the topmost down.

@@ -2,8 +2,8 @@
 -- sake of those below it, in whatever order they are named.
 
 local driver = require "spec.support.driver"
-local retry = require "weir.cli.retry"
-local store = require "weir.client.redis"
+local retry = require "weir.client.retry"
+local redis = require "weir.client.redis"
 local weir = require "weir"
 
 describe("retry of a run and of its child in one call", function()
@@ -27,19 +27,19 @@ describe("retry of a run and of its child in one call", function()
   end)
 
   before_each(function()
-    for name in pairs { inspect = true, call = true, registry = true } do was[name] = store[name] end
-    function store.inspect(ids)
+    for name in pairs { inspect = true, call = true, registry = true } do was[name] = redis[name] end
+    function redis.inspect(ids)
       local runs = {}
       for _, id in ipairs(ids) do runs[id] = made:read(id) end
       return runs
     end
-    function store.call(group)
+    function redis.call(group)
       local chain = {}
       for i = 3, #group, 3 do chain[#chain + 1], chain[#chain + 2] = group[i], group[i + 2] end
       made:retry(table.unpack(chain))
       return { { "retried" } }
     end
-    function store.registry() return made.registry end
+    function redis.registry() return made.registry end
     done, broken = {}, true
     made = driver.new { workflows = { child, parent } }
     made:start("parent", {}, { id = "r" })
@@ -48,12 +48,12 @@ describe("retry of a run and of its child in one call", function()
   end)
 
   after_each(function()
-    for name, value in pairs(was) do store[name] = value end
+    for name, value in pairs(was) do redis[name] = value end
   end)
 
   for _, ids in ipairs { { "r", "r/c" }, { "r/c", "r" } } do
     local function retried(options)
-      for _, reply in ipairs(retry.acts(ids, options)) do assert.equal("retried", reply.answer) end
+      for _, reply in ipairs(retry.runs(ids, options)) do assert.equal("retried", reply.answer) end
       assert.equal("completed", made:finish("r").state)
       return done
     end

@@ -1,0 +1,34 @@
+-- The exit status of each fault, those of <sysexits.h> where one fits.
+
+local exit_status = { DONE = 0, FAILED = 1, INTERNAL = 70 }
+
+exit_status.BY_FAULT = {
+  invalid = 64, invalid_data = 64, payload_too_large = 64, duplicate_id = 64,
+  unknown_workflow = 66, not_found = 66,
+  wrong_state = 1,
+  busy = 75, timed_out = 75,
+  unreachable = 69, not_permitted = 77, redis_error = 70,
+  interrupted = 130,
+}
+
+-- Codes that errors of runs have too: they stand before the sentence.
+local NAMED = { invalid_data = true, payload_too_large = true, duplicate_id = true }
+
+---The status for a fault of a client function, for one that C raised, or for any other error.
+---@param raised any
+---@return integer
+function exit_status.of(raised)
+  if type(raised) ~= "table" then return exit_status.INTERNAL end
+  return exit_status.BY_FAULT[raised.fault] or math.tointeger(raised.status) or exit_status.INTERNAL
+end
+
+---The sentence of a fault, with the option that it speaks of as the command line spells it.
+---@param raised weir.ClientFault
+---@return string
+function exit_status.sentence(raised)
+  local option = raised.details and raised.details.option
+  if option then return ("--%s %s"):format(option, raised.message) end
+  return NAMED[raised.fault] and ("%s: %s"):format(raised.fault, raised.message) or raised.message
+end
+
+return exit_status

@@ -1,0 +1,110 @@
+-- One act (cancel, retry, delete) on many runs: finds those that it is for, and carries it out in batches, at a pace.
+-- Every act may be repeated: an interrupted one goes on with the runs that are left.
+
+local cancel = require "weir.client.cancel"
+local delete = require "weir.client.delete"
+local record = require "weir.record.record"
+local redis = require "weir.client.redis"
+local retry = require "weir.client.retry"
+local selector = require "weir.client.selector"
+local transport = require "weir.client.transport"
+
+local bulk = {}
+
+local BATCH = 50 -- runs in one call
+
+---@class weir.Answer the outcome of an act on one run
+---@field answer string a word for counting: "cancelled", "retried", "deleted" when it was done
+---@field fault weir.FaultName? nil: it was done
+---@field message string? a sentence for people
+---@field state string? of a run that is in the wrong state
+---@field forgot string[]? by a retry, as are the next two
+---@field kept string[]?
+---@field above string[]?
+
+---@class weir.Act
+---@field done string the answer of a run on which the act was done
+---@field fits fun(state: string, options: table): boolean whether the act is for runs in that state
+---@field whole boolean? it includes detached descendants
+---@field batch integer runs in one call
+---@field runs fun(ids: string[], options: table): weir.Answer[]
+
+---@type table<string, weir.Act>
+bulk.ACTS = {
+  cancel = {
+    done = "cancelled", runs = cancel.runs, batch = BATCH,
+    fits = function(state) return not record.ENDED[state] end,
+  },
+  retry = {
+    done = "retried", runs = retry.runs, batch = retry.BATCH,
+    fits = function(state, options)
+      if options.scratch or options.from then return record.ENDED[state] == true end
+      return state == "failed" or state == "cancelled"
+    end,
+  },
+  delete = {
+    done = "deleted", runs = delete.runs, batch = BATCH, whole = true,
+    fits = function(state) return record.ENDED[state] == true end,
+  },
+}
+
+---Finds the runs that an act is for.
+---@param verb "cancel"|"retry"|"delete"
+---@param options table of the act
+---@param selection weir.Selection by filters
+---@param on_page (fun(chosen: integer, seen: integer))? told how far the search is
+---@return string[] ids without those that another one includes
+---@return integer passed selected runs that are in another state
+function bulk.find(verb, options, selection, on_page)
+  local act, ids, passed = bulk.ACTS[verb], {}, 0
+  local most = selection.limit or math.maxinteger
+  selector.walk(selection, function(page, seen)
+    for _, run in ipairs(page) do
+      if not act.fits(run.state, options) then
+        passed = passed + 1
+      elseif #ids < most then
+        ids[#ids + 1] = run.id
+      end
+    end
+    if on_page then on_page(#ids, seen) end
+    return #ids >= most
+  end)
+  return selector.topmost(ids, act.whole), passed
+end
+
+---Of ids that were named, those of runs that the act is for.
+---@param verb "cancel"|"retry"|"delete"
+---@param options table
+---@param ids string[]
+---@return string[] fitting
+---@return integer others how many are left out
+function bulk.fitting(verb, options, ids)
+  local runs, fitting = redis.status(ids), {}
+  for _, id in ipairs(ids) do
+    if runs[id] and bulk.ACTS[verb].fits(runs[id].state, options) then fitting[#fitting + 1] = id end
+  end
+  return fitting, #ids - #fitting
+end
+
+---Acts on all these runs.
+---@param verb "cancel"|"retry"|"delete"
+---@param options table of the act
+---@param ids string[]
+---@param interval_ms number? between two runs; nil: in batches, without a pause
+---@param on_answers fun(ids: string[], answers: weir.Answer[]) told the answers of each batch
+---@return boolean interrupted
+function bulk.run(verb, options, ids, interval_ms, on_answers)
+  local act, from, due = bulk.ACTS[verb], 1, 0
+  local size = interval_ms and 1 or act.batch
+  while from <= #ids do
+    due = math.max(due, transport.now_ms()) -- time lost is not made up for
+    if transport.pause(math.ceil(due - transport.now_ms())) then return true end
+    due = due + (interval_ms or 0)
+    local batch = table.move(ids, from, math.min(from + size - 1, #ids), 1, {})
+    on_answers(batch, act.runs(batch, options))
+    from = from + #batch
+  end
+  return false
+end
+
+return bulk

@@ -1,0 +1,45 @@
+-- Which hosts are alive, and what they can run.
+
+local hosts = {}
+
+local LATE_MS = 3000 -- after its lease: a heartbeat may be late on a busy machine
+
+---Whether a host is alive, as far as Redis can tell.
+---@param host weir.HostEntry
+---@param now integer
+---@return boolean
+function hosts.is_alive(host, now) return host.expires_at + LATE_MS > now end
+
+---@param list weir.HostEntry[]
+---@param now integer
+---@return boolean
+function hosts.any_alive(list, now)
+  for _, host in ipairs(list) do
+    if hosts.is_alive(host, now) then return true end
+  end
+  return false
+end
+
+---@param host weir.HostEntry
+---@param queue string
+---@return boolean
+local function serves(host, queue)
+  for _, served in ipairs(host.queues) do
+    if served == "*" or served == queue then return true end
+  end
+  return false
+end
+
+---Whether a host that is alive serves a queue.
+---@param list weir.HostEntry[]
+---@param now integer
+---@param queue string
+---@return boolean
+function hosts.serve(list, now, queue)
+  for _, host in ipairs(list) do
+    if hosts.is_alive(host, now) and serves(host, queue) then return true end
+  end
+  return false
+end
+
+return hosts

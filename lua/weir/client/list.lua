@@ -1,0 +1,83 @@
+-- Lists the selected runs, and groups failed ones by their error.
+
+local json = require "weir.json"
+local redis = require "weir.client.redis"
+local selector = require "weir.client.selector"
+
+local list = {}
+
+---The innermost cause of an error says most.
+---@param text string? JSON
+---@return table
+function list.root_cause(text)
+  local failure = redis.table_of(text)
+  while type(failure.cause) == "table" and failure.cause ~= json.null do failure = failure.cause end
+  return failure
+end
+
+---The first selected runs.
+---@param selection weir.Selection
+---@param most integer
+---@param on_page (fun(chosen: integer, seen: integer))? told how far the search is
+---@return weir.RunStatus[] runs
+---@return integer now_ms
+function list.runs(selection, most, on_page)
+  local runs, now = {}, 0
+  selector.walk(selection, function(page, seen, at)
+    table.move(page, 1, math.min(#page, most - #runs), #runs + 1, runs)
+    now = at
+    if on_page then on_page(#runs, seen) end
+    return #runs >= most
+  end)
+  return runs, now
+end
+
+---A message without its numbers, which differ from run to run.
+---@param message string
+---@return string
+function list.without_numbers(message)
+  return (message:gsub("%d+", "N"))
+end
+
+---@class weir.ErrorGroup
+---@field count integer
+---@field code string
+---@field message string without numbers
+---@field run string the newest
+---@field created_at integer of that run
+
+local function add(groups, run)
+  local cause = list.root_cause(run.error)
+  local code, message = tostring(cause.code or "error"), list.without_numbers(tostring(cause.message))
+  local key = code .. "\0" .. message
+  local group = groups[key]
+  if not group then
+    group = { count = 0, code = code, message = message, created_at = -1 }
+    groups[key], groups[#groups + 1] = group, group
+  end
+  group.count = group.count + 1
+  if run.created_at > group.created_at then group.run, group.created_at = run.id, run.created_at end
+end
+
+---Groups the selected runs by the innermost cause of their error, the largest group first. A child and its ancestors
+---that failed because of it are in one group.
+---@param selection weir.Selection
+---@param on_page (fun(seen: integer))? told how far the search is
+---@return weir.ErrorGroup[]
+function list.error_groups(selection, on_page)
+  local groups = {}
+  selector.walk(selection, function(page, seen)
+    for _, run in ipairs(page) do
+      if run.error then add(groups, run) end
+    end
+    if on_page then on_page(seen) end
+  end)
+  table.sort(groups, function(a, b)
+    if a.count ~= b.count then return a.count > b.count end
+    if a.created_at ~= b.created_at then return a.created_at > b.created_at end
+    return a.run < b.run
+  end)
+  return groups
+end
+
+return list
