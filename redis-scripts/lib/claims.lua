@@ -144,6 +144,14 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- Place and claim
 
+-- A run that was taken out of a queue. An error here would lose all that were taken with it, as Redis takes no write
+-- back: a record that cannot be read is passed over.
+local function load_taken(id)
+  local ok, run = pcall(lib.load, id)
+  if ok then return run end
+  lib.forget(id)
+end
+
 local function claim(run)
   if not run or run.state ~= "ready" then return end
   if run.deadline then lib.cancelling.expire(run) end
@@ -278,7 +286,7 @@ local function claim_queued(by_queue)
   local next_fresh, passed_over = 1, 0
   local function try(id)
     local before = capacity
-    claim(lib.load(id))
+    claim(load_taken(id))
     if capacity == before then passed_over = passed_over + 1 end
   end
   while capacity > 0 and passed_over < PASSED_OVER do
@@ -337,7 +345,7 @@ function claims.place()
   local by_queue = {}
   if capacity > 0 then -- what others promoted for this worker comes first: it has waited longest
     local promoted = call("ZPOPMIN", key("ready:@" .. worker), capacity)
-    for i = 1, #promoted, 2 do claim(lib.load(promoted[i])) end
+    for i = 1, #promoted, 2 do claim(load_taken(promoted[i])) end
   end
   place_woken(by_queue)
   if capacity > 0 then claim_queued(by_queue) end

@@ -168,6 +168,15 @@ describe("claim", function()
     assert.same({}, store:call("ZRANGE", "queues", 0, -1))
   end)
 
+  it("passes over a record that cannot be read, and loses no run that stands beside it", function()
+    store:start "broken"
+    store:start "fine"
+    store:call("DEL", "r:broken")
+    store:call("SET", "r:broken", "no hash")
+    assert.same({ "cold fine" }, store.a:claim(5))
+    assert.equal("running", store:state "fine")
+  end)
+
   it("gives no more than there is room for", function()
     for i = 1, 5 do store:start("r" .. i) end
     assert.same({}, store.a:claim(0))
