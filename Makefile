@@ -35,7 +35,7 @@ LINK = $(CC) $(SANITIZE) $(CFLAGS) $(RELRO) $(LDFLAGS)
 
 sources := $(wildcard host/*.c host/*/*.c)
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/assets_table.o
-units := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+units := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
 faults := $(wildcard tests/fault.c)
 natives := $(patsubst host/lua/%.c,build/native/weir/native/%.so,$(wildcard host/lua/json.c host/lua/order.c)) \
            build/native/resp.so build/native/clock.so
@@ -92,14 +92,14 @@ bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured
 
 lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
 	luacheck -q lua redis-scripts spec tests workflows host .busted .luacheckrc
-	clang-format --dry-run -Werror $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	clang-format --dry-run -Werror $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 	@for file in $(sources); do \
 	    $(COMPILE) -Werror -fsyntax-only $$file && \
 	    clang -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -Werror -fsyntax-only -Ihost $(LIBRARY_FLAGS) $$file || exit 1; \
 	done
 
 format: ## lay out the C sources
-	clang-format -i $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 install: build ## install the binary to $(PREFIX)/bin, and its Lua for editors and plain busted to $(PREFIX)/share/lua/5.4
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
@@ -150,7 +150,7 @@ $(BUILD)/faulty: $(BUILD)/weir $(faults)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(COMPILE) -MMD -MP $< $(BUILD)/host.a $(LDFLAGS) $(LIBRARY_LINKS) -lcmocka -o $@
+	$(call say,LD,$@)$(COMPILE) -Itests/unit -MMD -MP $< $(BUILD)/host.a $(LDFLAGS) $(LIBRARY_LINKS) -lcmocka -o $@
 
 $(BUILD)/bench: $(wildcard tests/bench/*.[ch]) $(BUILD)/host.a
 	$(call say,LD,$@)$(COMPILE) $(filter %.c %.a,$^) $(LDFLAGS) $(LIBRARY_LINKS) -o $@

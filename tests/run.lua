@@ -30,18 +30,19 @@ end
 
 -- Two runs, which take as long as each other: those that play much, and all others.
 local function specs()
-  local playing, others, plays = glob "spec/random_*_spec.lua spec/conductor_spec.lua spec/graph_spec.lua", {}, {}
+  local playing = glob "spec/random_*_spec.lua spec/engine/graph_scheduler_spec.lua spec/define/*_spec.lua"
+  local others, plays = {}, {}
   for _, path in ipairs(playing) do plays[path] = true end
-  for _, path in ipairs(glob "spec/*_spec.lua spec/examples") do
-    if not plays[path] then others[#others + 1] = path end
+  for _, path in ipairs(glob "spec/*_spec.lua spec/*/*_spec.lua spec/cli/test/*_spec.lua") do
+    if not plays[path] and not path:find "^spec/redis/" then others[#others + 1] = path end
   end
   return { busted_over(others), busted_over(playing) }
 end
 
 local function units()
   local programs = {}
-  for _, source in ipairs(glob "tests/unit/test_*.c") do
-    local name = source:match "([^/]+)%.c$"
+  for _, source in ipairs(glob "tests/unit/*/test_*.c") do
+    local name = source:match "([^/]+/[^/]+)%.c$"
     programs[#programs + 1] = ("CMOCKA_MESSAGE_OUTPUT=TAP %s/unit/%s"):format(build, name)
   end
   return programs
@@ -56,7 +57,8 @@ end
 local function random()
   return {
     busted_over(glob "spec/random_*_spec.lua"),
-    busted_over(glob "spec/json_spec.lua spec/order_spec.lua spec/redis/model_spec.lua spec/redis/random_*_spec.lua"),
+    busted_over(glob("spec/json_spec.lua spec/base/ordered_pairs_spec.lua spec/redis/model_spec.lua "
+      .. "spec/redis/random_*_spec.lua")),
   }
 end
 

@@ -84,10 +84,10 @@ for name, subject in pairs(implementations) do
           :format(type_name)
         local ok, raised = pcall(function() subject.pairs(t) end)
         assert.is_false(ok)
-        assert.matches("order_spec.lua:%d+: pairs: " .. message, raised)
+        assert.matches("ordered_pairs_spec.lua:%d+: pairs: " .. message, raised)
         ok, raised = pcall(function() subject.next(t) end)
         assert.is_false(ok)
-        assert.matches("order_spec.lua:%d+: next: " .. message, raised)
+        assert.matches("ordered_pairs_spec.lua:%d+: next: " .. message, raised)
         assert.has_error(function() local _ = subject.next(t, key) end)
       end
     end)

@@ -74,8 +74,8 @@ local function raised(body, data, options)
 end
 
 local function here(text)
-  assert.is_truthy(tostring(text):match("^spec/context_spec%.lua:%d+: "), "without a place: " .. tostring(text))
-  return (tostring(text):gsub("^spec/context_spec%.lua:%d+: ", ""))
+  assert.is_truthy(tostring(text):match("^spec/engine/context_spec%.lua:%d+: "), "without a place: " .. tostring(text))
+  return (tostring(text):gsub("^spec/engine/context_spec%.lua:%d+: ", ""))
 end
 
 describe("invoke", function()
@@ -319,7 +319,7 @@ describe("invoke", function()
       ctx:step("a", function() end)
     end)
     assert.equal("duplicate_id", err.code)
-    assert.is_truthy(err.message:find('^operation "a" is there already, from spec/context_spec.lua:%d+;'))
+    assert.is_truthy(err.message:find('^operation "a" is there already, from spec/engine/context_spec.lua:%d+;'))
     assert.equal(1, view.attempt)
   end)
 end)

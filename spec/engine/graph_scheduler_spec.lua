@@ -66,7 +66,7 @@ describe("a graph", function()
         data = function(_, deps) return { loaded = deps.transform.rows } end },
     }
     assert.equal("failed", view.state) -- without a factor
-    assert.matches('data of node "transform": .*conductor_spec.lua:%d+: attempt to perform', view.error.message)
+    assert.matches('data of node "transform": .*graph_scheduler_spec.lua:%d+: attempt to perform', view.error.message)
     assert.equal(1, made:view("r").attempt)
     local function give(input) return { x = input.factor } end
     view = play({ { key = "a", workflow = "echo", data = give } }, { factor = 2 })
@@ -115,7 +115,7 @@ describe("a graph", function()
     made:settle()
     local child, operation = made.records["r/a"], made:view("r").by_id.a
     assert.same({ 7, 9 }, { child.priority, json.decode(child.fields.retry).attempts })
-    assert.matches("spec/conductor_spec.lua:%d+", operation.line)
+    assert.matches("spec/engine/graph_scheduler_spec.lua:%d+", operation.line)
     assert.same({ timeout_ms = 5000, on_timeout = "cancel" }, json.decode(operation.arguments))
     assert.same({ "", nil }, { child.fields.deps, made.records["r/b"] })
     made:finish "r"
@@ -141,7 +141,8 @@ describe("a graph", function()
     end
     assert.same({ x = { n = 1 }, y = { n = 2 } }, play(nodes, { names = { "x", "y" } }).result)
     local view = play(nodes, { names = { "x", "x" } })
-    assert.matches('^spec/conductor_spec.lua:%d+: graph "g": nodes 1 and 2 have the same key "x"$', view.error.message)
+    assert.matches('^spec/engine/graph_scheduler_spec.lua:%d+: graph "g": nodes 1 and 2 have the same key "x"$',
+      view.error.message)
     assert.same({}, view.operations)
     assert.equal(1, view.attempt)
   end)
@@ -366,7 +367,7 @@ describe("ctx.deps", function()
       list[#list + 1] = select(2, pcall(function() ctx.deps.a = 1 end)).message
       return list
     end)
-    assert.matches('conductor_spec.lua:%d+: deps has no "extract"; there are a, bad$', result[1])
+    assert.matches('graph_scheduler_spec.lua:%d+: deps has no "extract"; there are a, bad$', result[1])
     assert.matches('deps has no "bat"; did you mean "bad"%?$', result[2])
     assert.matches("deps.a cannot be written", result[3])
   end)
@@ -380,7 +381,8 @@ describe("ctx.deps", function()
 
   it("is an error in a run that is no node", function()
     local made = driver.new { workflows = { workflow("w", function(ctx) return ctx.deps end) } }
-    assert.matches("conductor_spec.lua:%d+: ctx.deps is what a graph's node depends on", made:run("w").error.message)
+    assert.matches(
+      "graph_scheduler_spec.lua:%d+: ctx.deps is what a graph's node depends on", made:run("w").error.message)
   end)
 
   it("is empty in a node that depends on nothing", function()

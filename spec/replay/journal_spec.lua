@@ -382,7 +382,7 @@ describe("a journal in, effects out:", function()
       assert.equal("replay_mismatch", err.code)
       return err.message
     end
-    local here = "spec/journal_spec%.lua:%d+"
+    local here = "spec/replay/journal_spec%.lua:%d+"
     assert.is_truthy(mismatch(function(ctx) ctx:step("a", error) end, { "a", "invoke", "charge-card" })
       :match('^operation "a" was invoke of "charge%-card" at old%.lua:7 %(bundle b1%), now step at '
         .. here .. " %(bundle b1%)$"))
@@ -426,7 +426,7 @@ describe("a journal in, effects out:", function()
       local text = ending(renamed, { operations = begun, outcomes = outcomes, fields = fields })
       assert.matches('"code":"replay_mismatch"', text, 1, true)
       assert.matches('the journal holds operation \\"one\\", step at old.lua:7 (bundle b1), which was not asked for'
-        .. ' again; the code asked for operation \\"uno\\" at spec/journal_spec.lua:', text, 1, true)
+        .. ' again; the code asked for operation \\"uno\\" at spec/replay/journal_spec.lua:', text, 1, true)
       for _, other in ipairs {
         function(ctx) ctx:spawn { id = "new", workflow = "leaf" } end,
         function(ctx) ctx:sleep { id = "new", duration = "1s" } end,
