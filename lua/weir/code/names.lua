@@ -48,9 +48,9 @@ function names.tostring(value)
   return owner and shown(owner, value) or tostring(value)
 end
 
-local function are_scalar(count, value, ...)
-  if count == 0 then return true end
-  return SCALAR[type(value)] and are_scalar(count - 1, ...)
+local function are_scalar(count, first, second, third, ...)
+  if not (SCALAR[type(first)] and SCALAR[type(second)] and SCALAR[type(third)]) then return false end
+  return count <= 3 or are_scalar(count - 3, ...)
 end
 
 -- The format and its arguments with names in place of what has an address.

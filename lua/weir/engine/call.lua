@@ -97,9 +97,13 @@ function verb.id_of(state, kind, given)
   return state.prefix .. given, false
 end
 
-function verb.too_large(run, text, what)
+---@param what string for messages: "data of %s"
+---@param name string? in it
+---@return weir.Failure? fault
+function verb.too_large(run, text, what, name)
   local limit = run.limits.payload_bytes
   if #text <= limit then return nil end
+  what = what:format(name)
   return failure.new {
     code = "payload_too_large", retryable = false,
     message = ("%s has %d bytes as JSON; %d are allowed"):format(what, #text, limit),
@@ -141,18 +145,20 @@ local function say_future(value, message)
 end
 
 ---A payload as JSON text; nil is null.
+---@param what string for messages: "data of %s"
+---@param name string? in it
 ---@return string? text
 ---@return weir.Failure? fault
-function verb.encode(run, value, what)
+function verb.encode(run, value, what, name)
   if value == nil then return "null" end
   local text, message = json.try_encode(value)
   if not text then
     return nil, failure.new {
       code = "payload_invalid", retryable = false,
-      message = ("%s cannot be written as JSON: %s"):format(what, say_future(value, message)),
+      message = ("%s cannot be written as JSON: %s"):format(what:format(name), say_future(value, message)),
     }
   end
-  local fault = verb.too_large(run, text, what)
+  local fault = verb.too_large(run, text, what, name)
   if fault then return nil, fault end
   return text
 end

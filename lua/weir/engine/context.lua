@@ -140,9 +140,9 @@ local NOT_STARTED = failure.encode(failure.new {
 
 local function payload(run, options, id)
   if not options.encode and run.journal.recorded[id] then return "" end -- what was recorded has its data
-  local what = ('data of "%s"'):format(id)
+  local what = 'data of "%s"'
   if not options.encode then
-    local text, fault = verb.encode(run, options.data == nil and {} or options.data, what)
+    local text, fault = verb.encode(run, options.data == nil and {} or options.data, what, id)
     return text or error(fault, 0)
   end
   local text = options.encode(options.data)
@@ -151,7 +151,7 @@ local function payload(run, options, id)
   if message then
     verb.raise("payload_invalid", ('encode of "%s" must return JSON text: %s'):format(id, message), { operation = id })
   end
-  local fault = verb.too_large(run, text, what)
+  local fault = verb.too_large(run, text, what, id)
   if fault then error(fault, 0) end
   return text
 end

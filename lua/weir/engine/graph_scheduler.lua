@@ -147,7 +147,7 @@ function Conductor:begin(i)
   elseif type(data) == "function" then
     data, fault = self:make_data(i, data, keys)
   end
-  fault = fault or verb.too_large(run, data, ('data of node "%s"'):format(key))
+  fault = fault or verb.too_large(run, data, 'data of node "%s"', key)
   local operation = context.begin_invoke(run, {
     id = key, workflow = plan.workflows[i], line = self.line, data = data, timeout_ms = options.timeout_ms,
     queue = options.queue, priority = options.priority, retry = options.retry, deps = table.concat(keys, "\t"),

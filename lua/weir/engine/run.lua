@@ -173,7 +173,7 @@ end
 
 -- What the author wrote, on data that is checked first.
 local function run_body(self, definition, text)
-  local fault = verb.too_large(self, text, ('data of workflow "%s"'):format(self.workflow))
+  local fault = verb.too_large(self, text, 'data of workflow "%s"', self.workflow)
   if fault then error(fault, 0) end
   local data, message = json.try_decode(text)
   if message then

@@ -82,7 +82,7 @@ local function try_step(run, operation, options, failures)
   local text
   if ok then
     local fault
-    text, fault = verb.encode(run, value, ('result of step "%s"'):format(operation.id))
+    text, fault = verb.encode(run, value, 'result of step "%s"', operation.id)
     if fault then ok, value = false, fault end
   end
   if ok then

@@ -123,8 +123,7 @@ end
 ---@param to string
 ---@param text string? the result or the failure that comes with it
 function Store:move(record, to, text)
-  assert(NEXT[record.state][to],
-    ("illegal move of %s from %s to %s"):format(record.id, record.state, to))
+  if not NEXT[record.state][to] then error(("illegal move of %s from %s to %s"):format(record.id, record.state, to)) end
   local open = (ENDED[to] and 0 or 1) - ((ENDED[record.state] or record.state == "") and 0 or 1)
   if open ~= 0 then self.open[record.root] = (self.open[record.root] or 0) + open end
   record.state = to
@@ -165,9 +164,8 @@ function Store:record_outcome(record, operation, state, attempts, value, at, rou
   if not text or text:byte() ~= 9 then return false end
   record.number = record.number + 1
   record.fields[field] = record.number .. text
-  record.fields[tostring(record.number)] =
-    ("%s\t%s\t%d\t%d%s\t%s"):format(operation .. (round or ""), state, at or self.now, attempts,
-      shared and " " .. shared or "", value)
+  record.fields[tostring(record.number)] = operation .. (round or "") .. "\t" .. state .. "\t" .. (at or self.now)
+    .. "\t" .. attempts .. (shared and " " .. shared or "") .. "\t" .. value
   self:keep(record)
   self:note(record, state, operation, value, at)
   return true

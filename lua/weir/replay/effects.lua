@@ -249,7 +249,7 @@ local function read(list, at)
   local name = list[at]
   local layout = assert(LAYOUT[name], name)
   local fields, last = {}, at + #layout
-  for i = 1, #layout do fields[layout[i]] = assert(list[at + i], "too few arguments") end
+  for i = 1, #layout do fields[layout[i]] = list[at + i] end
   if layout.options then
     for option = last + 2, last + 2 * list[last + 1], 2 do fields[list[option]] = list[option + 1] end
     last = last + 1 + 2 * list[last + 1]
