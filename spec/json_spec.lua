@@ -3,6 +3,7 @@
 
 local dice = require "spec.support.dice"
 local json = require "weir.json"
+require "weir.base.failure" -- gives json the errors that it raises
 
 local null, array = json.null, json.array
 local codecs = { { name = "pure", codec = json.pure } }

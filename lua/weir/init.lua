@@ -6,7 +6,7 @@ local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local json = require "weir.json"
 local nearest = require "weir.base.suggest"
-local verb = require "weir.engine.call"
+local usage_error = require "weir.base.usage_error"
 
 local weir = {}
 
@@ -82,7 +82,7 @@ local function check_error_field(name)
     if field == name then return end
   end
   local meant = nearest.find(tostring(name), ERROR_FIELDS)
-  verb.misuse(('weir.error: unknown field "%s"; %s'):format(tostring(name), meant
+  usage_error(('weir.error: unknown field "%s"; %s'):format(tostring(name), meant
     and ('did you mean "%s"?'):format(meant) or "it has " .. table.concat(ERROR_FIELDS, ", ")))
 end
 
@@ -105,25 +105,25 @@ end
 ---@return weir.Failure
 function weir.error(fields)
   if type(fields) ~= "table" then
-    verb.misuse("weir.error takes a table: weir.error { code = …, message = … }")
+    usage_error("weir.error takes a table: weir.error { code = …, message = … }")
   end
   for name in pairs(fields) do check_error_field(name) end
   if fields.code ~= nil and (type(fields.code) ~= "string" or fields.code == "") then
-    verb.misuse("weir.error: code must be text")
+    usage_error("weir.error: code must be text")
   end
   if not says(fields.message) then
-    verb.misuse("weir.error: message must be text; what else there is goes to details")
+    usage_error("weir.error: message must be text; what else there is goes to details")
   end
   if failure.RESERVED[fields.code] then
-    verb.misuse(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code))
+    usage_error(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code))
   end
   if fields.retryable ~= nil and type(fields.retryable) ~= "boolean" then
-    verb.misuse("weir.error: retryable must be true or false")
+    usage_error("weir.error: retryable must be true or false")
   end
   local retry_after_ms, fault
   if fields.retry_after ~= nil then
     retry_after_ms, fault = duration.ms(fields.retry_after)
-    if fault then verb.misuse("weir.error: retry_after: " .. fault) end
+    if fault then usage_error("weir.error: retry_after: " .. fault) end
   end
   return failure.new {
     code = fields.code or "error",
@@ -140,7 +140,7 @@ end
 ---@return weir.Failure
 function weir.fatal(message, details)
   if not says(message) then
-    verb.misuse("weir.fatal takes a message; for a code of your own: weir.error { code = …, retryable = false }")
+    usage_error("weir.fatal takes a message; for a code of your own: weir.error { code = …, retryable = false }")
   end
   return failure.new { code = "error", message = message, details = details, retryable = false }
 end

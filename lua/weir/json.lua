@@ -379,10 +379,12 @@ json.try_encode = codec.try_encode
 ---@return string? message the reason and the place
 json.try_decode = codec.try_decode
 
--- weir.failure needs this module, so it is asked for only when something fails.
-local function refuse(message)
-  error(require("weir.base.failure").new { code = "payload_invalid", message = message })
-end
+local to_failure = function(message) return message end
+
+---@param make fun(message: string): any what `encode` and `decode` raise
+function json.setup(make) to_failure = make end
+
+local function refuse(message) error(to_failure(message), 0) end
 
 ---JSON text of a value; raises `payload_invalid`.
 ---@param value any

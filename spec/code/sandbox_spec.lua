@@ -1,7 +1,7 @@
 -- What workflow code can reach, and what it cannot: small files are loaded as a bundle and their
 -- workflows called as the executor would, between enter and leave.
 
-local PARK = require("weir.engine.branches").PARK
+local PARK = require "weir.base.park"
 local bundle = require "weir.code.bundle"
 local json = require "weir.json"
 local sandbox = require "weir.code.sandbox"

@@ -231,4 +231,6 @@ function failure.decode(text)
   return failure.restore(json.decode(text))
 end
 
+json.setup(function(message) return failure.new { code = "payload_invalid", message = message } end)
+
 return failure

@@ -9,6 +9,7 @@ local schema = require "weir.define.schema"
 local selector = require "weir.client.selector"
 local suggest = require "weir.base.suggest"
 local transport = require "weir.client.transport"
+local violations = require "weir.define.violations"
 
 local start = {}
 
@@ -63,14 +64,10 @@ end
 local function data_checker(workflow, entry)
   local validate = entry and entry.schema and schema.compile(json.decode(entry.schema))
   return function(value)
-    local violations = validate and validate(value)
-    if not violations then return end
-    local lines = {}
-    for i, violation in ipairs(violations) do
-      lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
-    end
-    fault.raise_with("invalid_data", { workflow = workflow, errors = violations },
-      'data of workflow "%s" is not valid: %s', workflow, table.concat(lines, "; "))
+    local found = validate and validate(value)
+    if not found then return end
+    fault.raise_with("invalid_data", { workflow = workflow, errors = found }, "%s",
+      violations.sentence(workflow, found))
   end
 end
 

@@ -3,7 +3,6 @@
 
 local fault = require "weir.client.fault"
 local graph_plan = require "weir.define.graph_plan"
-local graph_scheduler = require "weir.engine.graph_scheduler"
 local identifier = require "weir.base.identifier"
 local start = require "weir.client.start"
 local suggest = require "weir.base.suggest"
@@ -14,7 +13,7 @@ local LONGEST_ID = 64 -- bytes of an id that is made of a graph's name
 local LISTED = 10 -- unknown workflows in a message
 
 local function compile(origin, data)
-  local ok, nodes = pcall(graph_scheduler.nodes_of_data, data)
+  local ok, nodes = pcall(graph_plan.nodes_of_data, data)
   if not ok then fault.raise("invalid", "%s: %s", origin, nodes.message) end
   local plan, problem = graph_plan.compile(nodes)
   return plan or fault.raise("invalid", "%s is no graph: %s", origin, problem)

@@ -12,7 +12,6 @@ local keys = require "weir.base.sorted_keys"
 local nearest = require "weir.base.suggest"
 local sandbox = require "weir.code.sandbox"
 local strings = require "weir.base.strings"
-local terminal = require "weir.view.terminal"
 local weir = require "weir"
 
 local bundle = {}
@@ -75,7 +74,7 @@ end
 local FAULT_BYTES = 4096
 
 -- A fault as people and programs are told of it: one line, whatever the author's code raised.
-local function told_as(fault) return terminal.plain(strings.cut(fault, FAULT_BYTES)) end
+local function told_as(fault) return strings.plain(strings.cut(fault, FAULT_BYTES)) end
 
 -- The message handler of an evaluation: puts the author's innermost line in front of what has no
 -- position yet.

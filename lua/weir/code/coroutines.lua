@@ -3,6 +3,8 @@
 -- unseen, and what comes back goes in again. Coroutines that weir made (branches) are out of reach:
 -- an author can neither resume, close nor yield them.
 
+local PARK = require "weir.base.park"
+
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, close = coroutine.running, coroutine.status, coroutine.close
 
@@ -10,13 +12,6 @@ local running, status, close = coroutine.running, coroutine.status, coroutine.cl
 -- one looks suspended to Lua; to the author it is as if the call took long: busy in its resume.
 -- "in step" while it runs the body of a step: a yield would leave the step before its end.
 local own = setmetatable({}, { __mode = "k" })
-
-local PARK
-
--- Asked for late: weir.branches needs this file's users to be loaded first.
-local function know_park()
-  PARK = PARK or assert(require("weir.engine.branches").PARK)
-end
 
 -- A function of its own, as the values that come back are any number.
 local function unparked(co, ...)
@@ -40,7 +35,6 @@ end
 
 local function resume_own(co, ...)
   if own[co] ~= "free" then return false, "cannot resume non-suspended coroutine" end
-  know_park()
   return passed_on(co, resume(co, ...))
 end
 

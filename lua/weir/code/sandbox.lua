@@ -4,6 +4,7 @@
 -- between a live run and its replay (clock, chance, files, table order) is in reach, save in steps.
 -- Loads nothing itself (bundle.lua does) and never decides when a run runs (executor.lua does).
 
+local call_site = require "weir.base.call_site"
 local calendar = require "weir.code.calendar"
 local chance = require "weir.base.random"
 local coroutines = require "weir.code.coroutines"
@@ -53,6 +54,8 @@ order.setup(function(t)
   local metatable = debug.getmetatable(t)
   return in_step() and not (metatable and PRIVATE[rawget(metatable, "__name")])
 end)
+
+call_site.setup(function() return current end)
 
 names.setup(function()
   if current then return current.step == nil and current or nil end

@@ -2,7 +2,6 @@
 -- checked here, once, when the file loads, naming the author's line; what reads a definition trusts it.
 -- A definition is a face: runs share it and cannot change it.
 
-local conductor = require "weir.engine.graph_scheduler"
 local duration = require "weir.base.duration"
 local frozen = require "weir.base.readonly"
 local graph = require "weir.define.graph_plan"
@@ -15,7 +14,7 @@ local definition = {}
 
 ---@class weir.Definition
 ---@field id string
----@field run fun(ctx: table, data: any): any
+---@field run? fun(ctx: table, data: any): any nil of a graph
 ---@field schema table|function|nil as the author wrote it
 ---@field validate? fun(data: any): weir.Violation[]? for a JSON Schema
 ---@field transform? fun(data: any): any for a function schema
@@ -221,16 +220,14 @@ local ONE_ATTEMPT = assert(retry.policy { attempts = 1 })
 function definition.graph(fields, level)
   local made = fill_in(GRAPH, fields, level + 1)
   made.retry = ONE_ATTEMPT
-  function made.run(ctx, data) return conductor.run(ctx, made, data) end
   return add(made)
 end
 
 ---The workflow of graphs that are given as data.
 ---@return weir.Definition
 function definition.of_data()
-  local made = assert(read(GRAPH, { id = "graph", nodes = conductor.nodes_of_data }))
+  local made = assert(read(GRAPH, { id = "graph", nodes = graph.nodes_of_data }))
   made.id, made.retry, made.file, made.line = graph.WORKFLOW, ONE_ATTEMPT, graph.WORKFLOW, 0
-  function made.run(ctx, data) return conductor.run(ctx, made, data) end
   return face_of(made)
 end
 

@@ -12,6 +12,7 @@ local keys = require "weir.base.sorted_keys"
 local nearest = require "weir.base.suggest"
 local retry = require "weir.define.retry_policy"
 local strings = require "weir.base.strings"
+local violations = require "weir.define.violations"
 
 local graph = {
   ---The workflow of graphs that are given as data; it is in every bundle.
@@ -354,6 +355,26 @@ function graph.compile(nodes)
   local messages = {}
   for i, fault in ipairs(faults) do messages[i] = fault.message end
   return nil, table.concat(messages, "; "), faults
+end
+
+local function refuse_data(list) error(violations.to_failure(graph.WORKFLOW, list), 0) end
+
+---What makes the nodes of a graph that is given as data.
+---@param data any
+---@return table[] nodes
+function graph.nodes_of_data(data)
+  if type(data) ~= "table" or data == json.null or json.is_array(data) then
+    refuse_data { { path = "/", message = 'must be an object {"name": …, "nodes": [ … ]}' } }
+  end
+  for name in pairs(data) do
+    if name ~= "name" and name ~= "nodes" then
+      refuse_data { { path = "/" .. tostring(name), message = "is unknown; a graph has name and nodes" } }
+    end
+  end
+  if data.name ~= nil and type(data.name) ~= "string" then
+    refuse_data { { path = "/name", message = "must be text" } }
+  end
+  return data.nodes
 end
 
 ---The first node whose workflow nobody knows.

@@ -7,17 +7,15 @@
 -- A wait is a list of futures: operations (settled when their outcome is delivered) and branches (settled
 -- when they have ended). Suspension is a yield of PARK, never an error that a pcall could catch.
 
+local call_site = require "weir.base.call_site"
 local failure = require "weir.base.failure"
+local PARK = require "weir.base.park"
 local returned = require "weir.engine.returned"
 local scopes = require "weir.base.scope"
 
-local branches = {
-  ---What a waiting coroutine yields; passed outwards through an author's own coroutines.
-  PARK = setmetatable({}, { __name = "weir.park" }),
-}
+local branches = {}
 branches.__index = branches
 
-local PARK = branches.PARK
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
 local isyieldable = coroutine.isyieldable
 
@@ -46,61 +44,7 @@ end
 
 local function traced(raised)
   if failure.is_failure(raised) and raised.traceback then return raised end
-  return failure.from(raised, branches.traceback())
-end
-
--- Frames of weir's own files and of C say nothing to an author.
-local HERE = debug.getinfo(1, "S").source:match("^(.*[/\\])[^/\\]+[/\\][^/\\]*$") or "=[weir]/"
-
----Whether a chunk is weir's own.
-function branches.is_own(source)
-  return source:sub(1, #HERE) == HERE or source == "=[C]"
-end
-
-local DEEPEST = 60 -- levels that a traceback shows
-
----The stack of the author's code, one frame a line.
----@return string
-function branches.traceback()
-  local lines, level = {}, 2
-  while true do
-    local info = debug.getinfo(level, "Sln")
-    if not info then break end
-    if level > DEEPEST then -- each look at a level walks down to it
-      lines[#lines + 1] = "…"
-      break
-    end
-    if not branches.is_own(info.source) then
-      local name = info.name and ("in '%s'"):format(info.name)
-        or info.what == "main" and "in main chunk" or "in function"
-      lines[#lines + 1] = ("%s:%d: %s"):format(info.short_src, info.currentline, name)
-    end
-    level = level + 1
-  end
-  return table.concat(lines, "\n")
-end
-
--- `return ctx:invoke {...}` is a tail call, which leaves no line behind: then it is that where the
--- workflow's function begins.
-local function line_of_workflow()
-  local run = require("weir.code.sandbox").current()
-  local definition = run and run.definition
-  if not definition then return "?" end
-  local info = debug.getinfo(definition.run, "S")
-  return info.short_src .. ":" .. info.linedefined
-end
-
----Where the author's code stands that called into weir: "order.lua:11".
----@param level integer? where to begin to look, so far as the caller knows
----@return string
-function branches.line(level)
-  level = level or 3
-  while true do
-    local info = debug.getinfo(level, "Sl")
-    if not info then return line_of_workflow() end
-    if not branches.is_own(info.source) then return info.short_src .. ":" .. info.currentline end
-    level = level + 1
-  end
+  return failure.from(raised, call_site.traceback())
 end
 
 -- How the body of a branch ended.

@@ -1,15 +1,14 @@
 -- What all verbs of ctx share: whose call it is, its options, its id, its payload. Mistakes of the author are told with
 -- the author's own line.
 
-local branches = require "weir.engine.branches"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local keys = require "weir.base.sorted_keys"
 local nearest = require "weir.base.suggest"
-local sandbox = require "weir.code.sandbox"
 local scope = require "weir.base.scope"
+local usage_error = require "weir.base.usage_error"
 
 local verb = {
   ---The private side of a context stands under a key that authors cannot name.
@@ -22,12 +21,7 @@ function verb.raise(code, message, more)
   error(failure.new(more), 0)
 end
 
----The author's mistake, with the author's line. In a run no other attempt would go better, as it runs the same code.
----@param text string
-function verb.misuse(text)
-  local message = branches.line() .. ": " .. text
-  error(sandbox.current() and failure.new { message = message, retryable = false } or message, 0)
-end
+verb.misuse = usage_error
 
 function verb.check_run(run, name)
   if run.fused then

@@ -18,6 +18,7 @@ local sandbox = require "weir.code.sandbox"
 local step = require "weir.engine.step"
 local undo = require "weir.engine.undo"
 local verb = require "weir.engine.call"
+local violations = require "weir.define.violations"
 
 local context = {}
 
@@ -128,9 +129,9 @@ end
 
 -- What is wrong with the data, as far as this bundle can tell; the child looks again when it is claimed.
 local function invalid_data(definition, workflow, text)
-  local violations = definition.validate and definition.validate(json.decode(text))
-  if not violations then return nil end
-  return failure.encode(require("weir.engine.run").invalid_data(workflow, violations))
+  local found = definition.validate and definition.validate(json.decode(text))
+  if not found then return nil end
+  return failure.encode(violations.to_failure(workflow, found))
 end
 
 -- As the store says it when it knows of the cancel first.

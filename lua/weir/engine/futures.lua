@@ -132,7 +132,7 @@ local function begin_all(state, run, name, t)
       local fault = identifier.fault(label)
       if fault then misuse(("ctx:%s: the key%s"):format(name, fault)) end
       local inner = scope.branch(state.scope, prefix .. label)
-      local ctx = require("weir.engine.context").new(run, inner)
+      local ctx = run:new_context(inner)
       settles = run.branches:spawn(inner, function() return item(ctx) end, ctx, "branch", label)
     else
       settles = type(item) == "table" and rawget(item, OF)

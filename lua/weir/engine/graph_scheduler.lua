@@ -5,7 +5,7 @@
 -- a turn, then waits for one outcome. So what it does follows from the outcomes delivered alone: in a replay every
 -- node that is recorded is begun again no later than it was then. Of one that has ended only its outcome's text stays.
 
-local branches = require "weir.engine.branches"
+local call_site = require "weir.base.call_site"
 local context = require "weir.engine.context"
 local deps = require "weir.engine.graph_results"
 local entry = require "weir.record.entry"
@@ -15,6 +15,7 @@ local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
 local returned = require "weir.engine.returned"
 local verb = require "weir.engine.call"
+local violations = require "weir.define.violations"
 
 local conductor = {}
 
@@ -44,34 +45,12 @@ Conductor.__index = Conductor
 -- ------------------------------------------------------------------------------------------------
 -- The nodes
 
-local function refuse_data(violations)
-  error(require("weir.engine.run").invalid_data(graph.WORKFLOW, violations), 0)
-end
-
----What makes the nodes of a graph that is given as data.
----@param data any
----@return table[] nodes
-function conductor.nodes_of_data(data)
-  if type(data) ~= "table" or data == json.null or json.is_array(data) then
-    refuse_data { { path = "/", message = 'must be an object {"name": …, "nodes": [ … ]}' } }
-  end
-  for name in pairs(data) do
-    if name ~= "name" and name ~= "nodes" then
-      refuse_data { { path = "/" .. tostring(name), message = "is unknown; a graph has name and nodes" } }
-    end
-  end
-  if data.name ~= nil and type(data.name) ~= "string" then
-    refuse_data { { path = "/name", message = "must be text" } }
-  end
-  return data.nodes
-end
-
 -- The plan of this run. The one that a function makes is checked now.
 local function plan_of(definition, input)
   if type(definition.graph) == "table" then return definition.graph end
   local plan, fault, faults = graph.compile(definition.graph(input))
   if plan then return plan end
-  if definition.id == graph.WORKFLOW then refuse_data(faults) end
+  if definition.id == graph.WORKFLOW then error(violations.to_failure(graph.WORKFLOW, faults), 0) end
   error(failure.new {
     message = ('%s:%d: graph "%s": %s'):format(definition.file, definition.line, definition.id, fault),
     retryable = false,
@@ -111,7 +90,7 @@ function Conductor:outcome(key)
   if text then return self.states[i] == COMPLETED, text end
 end
 
-local function traced(raised) return failure.from(raised, branches.traceback()) end
+local function traced(raised) return failure.from(raised, call_site.traceback()) end
 
 local function came_to(key, ok, value, ...)
   local fault = ok and returned.surplus("data of node", key, ...)

@@ -13,6 +13,7 @@ local context = require "weir.engine.context"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local journal = require "weir.replay.journal"
+local graph_scheduler = require "weir.engine.graph_scheduler"
 local json = require "weir.json"
 local retry = require "weir.define.retry_policy"
 local returned = require "weir.engine.returned"
@@ -21,6 +22,7 @@ local scopes = require "weir.base.scope"
 local step = require "weir.engine.step"
 local undo = require "weir.engine.undo"
 local verb = require "weir.engine.call"
+local violations = require "weir.define.violations"
 
 local executor = {}
 
@@ -41,19 +43,6 @@ local FINAL = {
 local Run = {}
 Run.__index = Run
 
-
----@param violations { path: string, message: string }[]
----@return weir.Failure
-function executor.invalid_data(workflow, violations)
-  local lines = {}
-  for i, violation in ipairs(violations) do
-    lines[i] = (violation.path ~= "" and violation.path .. ": " or "") .. violation.message
-  end
-  return failure.new {
-    code = "invalid_data", retryable = false, details = json.array(violations),
-    message = ('data of workflow "%s" is not valid: %s'):format(workflow, table.concat(lines, "; ")),
-  }
-end
 
 -- For a run whose code cannot be loaded: it can only fail.
 local NO_BUNDLE = { name = "", workflows = {} }
@@ -127,6 +116,11 @@ function executor.from_fields(bundle, id, fields)
   return self
 end
 
+---A context through which operations of a scope begin.
+---@param scope string
+---@return weir.Context
+function Run:new_context(scope) return context.new(self, scope) end
+
 ---Seconds of the last outcome delivered.
 function Run:now()
   self.observed = true
@@ -171,7 +165,15 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The body
 
--- What the author wrote, on data that is checked first.
+---The function that runs of a definition run.
+---@param definition weir.Definition
+---@return fun(ctx: weir.Context, data: any): any
+function executor.body_of(definition)
+  if not definition.graph then return definition.run end
+  return function(ctx, data) return graph_scheduler.run(ctx, definition, data) end
+end
+
+-- Checks the data, then runs the body.
 local function run_body(self, definition, text)
   local fault = verb.too_large(self, text, 'data of workflow "%s"', self.workflow)
   if fault then error(fault, 0) end
@@ -182,10 +184,10 @@ local function run_body(self, definition, text)
   if definition.transform then
     data = returned.only("the schema of workflow", self.workflow, definition.transform(data))
   elseif definition.validate then
-    local violations = definition.validate(data)
-    if violations then error(executor.invalid_data(self.workflow, violations), 0) end
+    local found = definition.validate(data)
+    if found then error(violations.to_failure(self.workflow, found), 0) end
   end
-  return definition.run(self.ctx, data) -- a tail call: errors of weir's own are told at the author's lines
+  return executor.body_of(definition)(self.ctx, data) -- a tail call: errors are told at the author's lines
 end
 
 function Run:start()
@@ -194,7 +196,7 @@ function Run:start()
   if not definition then
     return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
-  self.ctx = context.new(self, scopes.ROOT)
+  self.ctx = self:new_context(scopes.ROOT)
   local function body() return run_body(self, definition, self.data) end
   self.main = self.branches:spawn(scopes.ROOT, body, self.ctx, "workflow", self.workflow)
 end

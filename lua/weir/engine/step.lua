@@ -1,6 +1,6 @@
 -- ctx:step: run ordinary Lua once and remember what it returned.
 
-local branches = require "weir.engine.branches"
+local call_site = require "weir.base.call_site"
 local chance = require "weir.base.random"
 local coroutines = require "weir.code.coroutines"
 local duration = require "weir.base.duration"
@@ -65,7 +65,7 @@ local function try_step(run, operation, options, failures)
   local body = host.mocked_step and host.mocked_step(run, operation) or options.run
   local began_ms = host.elapsed_ms()
   local ok, value = came_to(operation, xpcall(body, function(raised)
-    return failure.from(raised, branches.traceback())
+    return failure.from(raised, call_site.traceback())
   end, about))
   local took_ms = math.floor(host.elapsed_ms() - began_ms)
   local late = operation.timeout_ms and host.limit(nil)

@@ -44,11 +44,10 @@ end
 
 -- One that fails keeps nobody else from being undone.
 local function undo_all(run, list)
-  local context = require "weir.engine.context"
   for i = #list, 1, -1 do
     local one = list[i]
     run.journal:failures():add_clean_up(one.id)
-    local ok, raised = pcall(one.run, context.new(run, scope.undo(one.id)))
+    local ok, raised = pcall(one.run, run:new_context(scope.undo(one.id)))
     if not ok then
       run:say("error", ('undo of "%s" failed: %s'):format(one.id, failure.from(raised).message))
     end

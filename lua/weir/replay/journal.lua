@@ -11,7 +11,7 @@
 -- counts as awaited by all, and holds back what has a higher number until the children have ended.
 
 local barren = require "weir.reset.redo_set"
-local branches = require "weir.engine.branches"
+local call_site = require "weir.base.call_site"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
 local forgetting = require "weir.reset.select"
@@ -210,7 +210,7 @@ function journal:mismatch(id, held, kind, subject, line, detail)
   local made = failure.new {
     code = "replay_mismatch", operation = id, retryable = false,
     message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
-      self:bundle_of(held.attempt), now, line or branches.line(), self:bundle_of(self.attempt)),
+      self:bundle_of(held.attempt), now, line or call_site.line(), self:bundle_of(self.attempt)),
   }
   self.poisoned = self.poisoned or made
   return made
@@ -305,7 +305,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   local text = self.recorded[id]
   local after, attempt, started_at, held_arguments = self.delivered, self.attempt, nil, nil
   if not text then
-    line = line or branches.line()
+    line = line or call_site.line()
     if kind ~= "step" then self:check_new(id, line) end -- a step is told when it has run
     if kind ~= "sleep" and (self.owed_before > 0 or self.owed > 0) then
       self.fresh[#self.fresh + 1] = { id = id, line = line, scope = self.scope }

@@ -3,8 +3,9 @@
 --
 -- Each attempt of a child, and each try of a step, is answered once, however often it is replayed.
 
-local branches = require "weir.engine.branches"
+local call_site = require "weir.base.call_site"
 local duration = require "weir.base.duration"
+local executor = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local frozen = require "weir.base.readonly"
 local identifier = require "weir.base.identifier"
@@ -78,7 +79,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Answers
 
-local function traced(raised) return failure.from(raised, branches.traceback()) end
+local function traced(raised) return failure.from(raised, call_site.traceback()) end
 
 -- The spec is wrong, not the workflow: the run fails here, and the runner raises it.
 function Mocks:misuse(text)
@@ -138,7 +139,7 @@ function Mocks:definition(workflow, mock, real)
   local made = {}
   local function run(ctx, data)
     local about = ctx.run
-    if real and not about.parent then return real.run(ctx, data) end
+    if real and not about.parent then return executor.body_of(real)(ctx, data) end
     local given = self:answer_child(mock, data, about)
     if given.after_ms then ctx:sleep { id = "mock", duration = given.after_ms / 1000 } end
     if given.raised ~= nil then error(given.raised, 0) end
@@ -170,7 +171,7 @@ function Mocks:mock(workflow, answer)
   end
   local mock = {
     name = ('the mock of "%s"'):format(workflow), subject = workflow, answer = answer, calls = 0,
-    line = branches.line(),
+    line = call_site.line(),
   }
   self.workflows[workflow] = mock
   self:install(workflow, self:definition(workflow, mock, real))
@@ -216,7 +217,7 @@ function Mocks:mock_step(workflow, id, answer)
     verb.misuse('runner:mock_step: name the step, as in "charge" or "ship:*"')
   end
   table.insert(self.steps, {
-    workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0, line = branches.line(),
+    workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0, line = call_site.line(),
     name = ('the mocked step "%s" of "%s"'):format(id, workflow),
   })
 end

@@ -3,6 +3,7 @@
 -- Pure; writes nothing and asks no terminal.
 
 local duration = require "weir.base.duration"
+local strings = require "weir.base.strings"
 
 local terminal = {}
 
@@ -38,31 +39,7 @@ local function columns_of(code)
   return within(WIDE, code) and 2 or 1
 end
 
--- Controls of the C1 range, and those that turn the direction of what follows.
-local function is_treacherous(code)
-  return code < 0x20 or code >= 0x7F and code < 0xA0
-    or code >= 0x202A and code <= 0x202E or code >= 0x2066 and code <= 0x2069
-end
-
-local REPLACEMENT = "\u{FFFD}"
-
----Text as one harmless line: a line break and a tab become a blank, other controls and bytes that
----are no UTF-8 the replacement character.
----@param text string
----@return string
-function terminal.plain(text)
-  -- each stretch of blanks is looked at once, however long it is
-  text = text:gsub("%s%s+", function(blanks) return blanks:find "[\r\n]" and " " or nil end):gsub("[\t\r\n]", " ")
-  if not text:find("[^\32-\126]") then return text end
-  local parts, from = {}, 1
-  while from <= #text do
-    local code = utf8.len(text, from, from) and utf8.codepoint(text, from)
-    local size = code and #utf8.char(code) or 1
-    parts[#parts + 1] = code and not is_treacherous(code) and text:sub(from, from + size - 1) or REPLACEMENT
-    from = from + size
-  end
-  return table.concat(parts)
-end
+terminal.plain = strings.plain
 
 local function as_escape(char) return ("\\u%04x"):format(utf8.codepoint(char)) end
 
