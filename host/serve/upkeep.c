@@ -167,7 +167,7 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
     store_set_worker(upkeep->store, "");
     sweep(upkeep, batch);
     upkeep->asked_ms = clock_awake_ms();
-    batch_group(batch, "register", 8, on_enlisted, upkeep);
+    batch_group(batch, "register", 9, on_enlisted, upkeep);
     batch_text(batch, upkeep->config->node);
     batch_text(batch, self->boot);
     batch_text(batch, self->pidns);
@@ -179,6 +179,7 @@ static void enlist(Upkeep *upkeep, int64_t takeover) {
         batch_integer(batch, takeover);
     else
         batch_text(batch, "");
+    batch_integer(batch, upkeep->config->payload_bytes);
     call(upkeep, batch);
 }
 

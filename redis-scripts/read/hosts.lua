@@ -1,17 +1,19 @@
 -- hosts: who is alive, and what they hold.
 -- args   none
--- reply  hosts (host node expires_at threads owned queues bundles)…
+-- reply  hosts (host node expires_at threads owned queues bundles max_payload)…
 
 function verbs.hosts()
   local reply = { "hosts" }
   local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
   for i = 1, #leases, 2 do
-    local v = redis.call("HMGET", lib.key("host:" .. leases[i]), "node", "threads", "queues", "bundles")
+    local v = redis.call("HMGET", lib.key("host:" .. leases[i]), "node", "threads", "queues", "bundles",
+      "max_payload")
     local owned = 0
     for thread = 1, tonumber(v[2] or 0) do
       owned = owned + redis.call("SCARD", lib.key("owned:" .. leases[i] .. "." .. thread))
     end
-    for _, value in ipairs({ leases[i], v[1] or "", leases[i + 1], v[2] or "0", owned, v[3] or "*", v[4] or "" }) do
+    for _, value in ipairs({ leases[i], v[1] or "", leases[i + 1], v[2] or "0", owned, v[3] or "*", v[4] or "",
+      v[5] or "" }) do
       reply[#reply + 1] = value
     end
   end

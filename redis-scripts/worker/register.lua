@@ -1,6 +1,7 @@
 -- register: a host joins and gets its number. A name belongs to one host at a time. No number comes twice, also when
 -- the dataset was emptied and a host of before lives on: the first number in a dataset is taken from the clock.
--- args   node  boot  namespace  pid  started  threads  lease_ms  takeover|""    takeover: a host known to be dead
+-- args   node  boot  namespace  pid  started  threads  lease_ms  takeover|""  max_payload
+--        takeover: a host known to be dead; max_payload: bytes, clients send no larger ones
 -- reply  registered host
 --        alive host boot namespace pid started expires_at     this node's lease runs still; nothing was written,
 --                                                              but that lease is cut if Redis' clock was put back
@@ -10,6 +11,7 @@ local EPOCH = 1767225600000 -- 2026-01-01, for shorter numbers
 function verbs.register()
   local node, boot, namespace, pid = lib.take(), lib.take(), lib.take(), lib.take()
   local started, threads, lease_ms, takeover = lib.take(), lib.take(), tonumber(lib.take()), lib.take()
+  local max_payload = lib.take()
 
   local previous = redis.call("HGET", lib.key("nodes"), node)
   local expires = previous and redis.call("ZSCORE", lib.key("leases"), previous)
@@ -26,7 +28,7 @@ function verbs.register()
   if expires then lib.write("ZADD", "leases", 0, previous) end
   lib.write("HSET", "nodes", node, host)
   lib.write("HSET", "host:" .. host, "node", node, "boot", boot, "namespace", namespace, "pid", pid,
-    "started", started, "threads", threads, "registered_at", lib.now())
+    "started", started, "threads", threads, "max_payload", max_payload, "registered_at", lib.now())
   lib.write("ZADD", "leases", lib.now() + lease_ms, host)
   return { "registered", host }
 end

@@ -210,7 +210,7 @@ describe("the commands", function()
     clients.load(client)
     cli = require "weir.cli"
 
-    answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "" }
+    answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "", "" }
     answers.queues = { "queues" }
     answers.turns = { "turns" }
     answers.due = { "due", "" }
@@ -304,6 +304,26 @@ describe("the commands", function()
       assert.equal(64, (run("start", "process-order", { data = '{"id":"a"}', tag = { "novalue" } })))
     end)
 
+    it("refuses data that a host which may run it does not accept", function()
+      local function hosts(...)
+        answers.hosts = { "hosts", "1", "wide", "101000", "2", 0, "*", "9f2c", "1000" }
+        table.move({ ... }, 1, select("#", ...), #answers.hosts + 1, answers.hosts)
+      end
+      local data = ('{"id":"%s"}'):format(("x"):rep(200))
+      hosts()
+      assert.equal(0, (run("start", "process-order", { data = data })))
+      hosts("2", "other-queue", "101000", "2", 0, "gpu", "9f2c", "100")
+      assert.equal(0, (run("start", "process-order", { data = data })))
+      hosts("2", "gone", "90000", "2", 0, "*", "9f2c", "100")
+      assert.equal(0, (run("start", "process-order", { data = data })))
+      hosts("2", "narrow", "101000", "2", 0, "gpu\tdefault", "9f2c", "100")
+      started = nil
+      local status, _, err = run("start", "process-order", { data = data })
+      assert.same({ 64, "weir: payload_too_large: the data is larger than the 100 bytes that host narrow accepts "
+        .. "(--max-payload)\n" }, { status, err })
+      assert.is_nil(started)
+    end)
+
     it("finds the same run again, when it was asked the same", function()
       answers.start = { "exists", "process-order", '{"n":5.0,"id":"a"}', "running" }
       assert.equal(0, (run("start", "process-order", { id = "o1", data = '{"id":"a","n":5}' })))
@@ -343,7 +363,8 @@ describe("the commands", function()
     end)
 
     it("warns of a queue that no living host serves", function()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "", "2", "other", "101000", "2", 0, "a\tb", "9f2c" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "", "", "2", "other", "101000", "2", 0, "a\tb",
+        "9f2c", "" }
       local status, _, err = run("start", "process-order", { data = '{"id":"a"}', queue = "gpu" })
       assert.equal(0, status)
       assert.truthy(err:find('warning: no host serves queue "gpu"', 1, true))
@@ -352,11 +373,11 @@ describe("the commands", function()
     end)
 
     it("warns when no host is alive, but not of one whose beat is late", function()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "9f2c" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "9f2c", "" }
       local _, _, err = run("start", "process-order", { data = '{"id":"a"}' })
       assert.truthy(err:find("warning: no host is alive; the run waits until one is (weir serve DIR)", 1, true))
       said = {}
-      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*", "9f2c" }
+      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*", "9f2c", "" }
       assert.equal("", select(3, run("start", "process-order", { data = '{"id":"a"}' })))
     end)
   end)
@@ -563,7 +584,7 @@ weir: run a failed: Child execution failed: declined
       glance("state", "ready", "queue", "gpu")
       answers.hosts = { "hosts" }
       says "none is alive; start one"
-      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "" }
+      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "", "" }
       says 'queue "gpu", which no host serves'
     end)
 
@@ -809,7 +830,7 @@ in all: depends on 2 nodes, required by 1
 
     it("says that Redis is full, and does not take its hosts for dead", function()
       full()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "", "" }
       assert.same({ 1, FULL .. "\n" }, { table.unpack({ run "doctor" }, 1, 2) })
     end)
 

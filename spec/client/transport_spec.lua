@@ -67,7 +67,7 @@ describe("the client functions", function()
 
   it("yield at each call", function()
     local start, started = require "weir.client.start", nil
-    assert.equal("call call call", (drive(function()
+    assert.equal("call call call call", (drive(function()
       started = start.request("greet", {}):start("a", "{}", {})
     end)))
     assert.same({ id = "a", outcome = "started", warnings = {
@@ -77,7 +77,7 @@ describe("the client functions", function()
   it("yield while many lines are started, acted on, or looked at", function()
     local start_each = require "weir.client.start_each"
     local starter
-    assert.equal("call receive", (drive(function()
+    assert.equal("call call receive", (drive(function()
       starter = start_each.new(require("weir.client.start").request("greet", {}), {}, function() end)
       starter:add("{}", 1)
       starter:add("{}", 2)

@@ -201,7 +201,7 @@ end
 ---@param threads integer?
 ---@return string host its number
 function Store:register(node, threads)
-  local answer = self:say("register", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "")
+  local answer = self:say("register", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "", 16777216)
   assert(answer[1] == "registered", answer[1])
   return answer[2]
 end

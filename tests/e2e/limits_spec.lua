@@ -100,6 +100,45 @@ describe("a workflow", function()
   end)
 end)
 
+describe("data of 20 MiB", function()
+  local place, data
+
+  lazy_setup(function()
+    place = support.folder()
+    support.write(place .. "/measure.lua", [[
+      local weir = require "weir"
+      return { weir.workflow { id = "measure", run = function(_, text) return #text end } }
+    ]])
+    data = place .. "/data.json"
+    support.write(data, ('"%s"'):format(("x"):rep(20 * 1024 * 1024)))
+  end)
+
+  lazy_teardown(function() support.remove(place) end)
+
+  it("is refused by weir run before it starts, and goes through with a larger limit", function()
+    local refused = support.weir("run", "measure", "--dir", place, "--data", "@" .. data)
+    assert.same({ 64, "" }, { refused.status, refused.stdout })
+    assert.matches("payload_too_large: the data is larger than the 16777216 bytes that host [^\n]+ accepts",
+      refused.stderr)
+    local ran = support.weir("run", "measure", "--dir", place, "--data", "@" .. data, "--max-payload", "64MiB")
+    assert.same({ 0, "20971520\n" }, { ran.status, ran.stdout }, ran.stderr)
+  end)
+
+  it("is refused by weir start where one of the hosts of its queue does not accept it", function()
+    local wide = support.host({ place }, { flags = { "--node", "wide", "--max-payload", "64MiB" } })
+    local narrow
+    finally(function()
+      if narrow then narrow:stop() end
+      wide:stop()
+    end)
+    assert.equal("20971520\n", wide:weir("start", "measure", "--wait", "--data", "@" .. data).stdout)
+    narrow = support.host({ place }, { redis = wide.redis, flags = { "--node", "narrow" } })
+    local refused = wide:weir("start", "measure", "--wait", "--data", "@" .. data)
+    assert.equal(64, refused.status)
+    assert.matches("that host narrow accepts", refused.stderr, 1, true)
+  end)
+end)
+
 describe("a host", function()
   local COUNT, LIMIT_MIB = 20, 50
 

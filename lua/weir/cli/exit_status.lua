@@ -14,6 +14,13 @@ exit_status.BY_FAULT = {
 -- Codes that errors of runs have too: they stand before the sentence.
 local NAMED = { invalid_data = true, payload_too_large = true, duplicate_id = true }
 
+---Whether this was raised on purpose, by a client function, a command or C: all else is a fault of weir itself.
+---@param raised any
+---@return boolean
+function exit_status.is_fault(raised)
+  return type(raised) == "table" and (type(raised.fault) == "string" or math.type(raised.status) == "integer")
+end
+
 ---The status for a fault of a client function, for one that C raised, or for any other error.
 ---@param raised any
 ---@return integer

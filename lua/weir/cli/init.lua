@@ -140,7 +140,7 @@ end
 
 -- Only a fault of weir itself has a traceback.
 local function explain(raised)
-  if type(raised) == "table" and (fault.is(raised) or raised.status) then return raised end
+  if exit_status.is_fault(raised) then return raised end
   return { status = exit_status.of(raised), message = debug.traceback(tostring(raised), 2) }
 end
 

@@ -1,6 +1,7 @@
 -- `weir list`: the newest runs first, as a table or as a line of JSON each; with `--group error` their errors, the most
 -- frequent first.
 
+local exit_status = require "weir.cli.exit_status"
 local json = require "weir.json"
 local list = require "weir.client.list"
 local native = require "weir.native.client"
@@ -78,7 +79,7 @@ local function print_json(runs)
       local run = redis.inspect({ status.id })[status.id]
       return run and record.json(run)
     end)
-    if not ok and type(text) == "table" then error(text, 0) end
+    if not ok and exit_status.is_fault(text) then error(text, 0) end
     if not ok then
       output.warn("the record of run %s cannot be read: %s", status.id, tostring(text))
     elseif text then

@@ -69,7 +69,7 @@ local function each_line(self, take, rest)
     self.bytes_read = self.bytes_read + #(bytes or "")
     return bytes
   end
-  start_each.lines(read, take, rest, self.starter.request.longest)
+  start_each.lines(read, take, rest, self.starter.request)
 end
 
 local function check_all(self)

@@ -42,4 +42,20 @@ function hosts.serve(list, now, queue)
   return false
 end
 
+---The living host of a queue that accepts the smallest payloads: any of its hosts may get the run.
+---@param list weir.HostEntry[]
+---@param now integer
+---@param queue string
+---@return weir.HostEntry? host nil: no living host of the queue has announced a limit
+function hosts.strictest(list, now, queue)
+  local strictest
+  for _, host in ipairs(list) do
+    if host.max_payload and hosts.is_alive(host, now) and serves(host, queue)
+      and (not strictest or host.max_payload < strictest.max_payload) then
+      strictest = host
+    end
+  end
+  return strictest
+end
+
 return hosts

@@ -258,20 +258,21 @@ end
 ---@field held integer runs
 ---@field queues string[]
 ---@field bundles table<string, boolean> the bundles of its folders
+---@field max_payload integer? bytes
 
 ---@return weir.HostEntry[] hosts
 ---@return integer now_ms
 function redis.hosts()
   local replies, now = redis.call({ "hosts" })
   local reply, hosts = replies[1], {}
-  for i = 2, #reply, 7 do
+  for i = 2, #reply, 8 do
     local queues, bundles = {}, {}
     for bundle in reply[i + 6]:gmatch("%x+") do bundles[bundle] = true end
     for queue in reply[i + 5]:gmatch("[^\t,]+") do queues[#queues + 1] = queue end
     hosts[#hosts + 1] = {
       host = reply[i], node = reply[i + 1], expires_at = instant(reply[i + 2]),
       workers = instant(reply[i + 3]), held = instant(reply[i + 4]), queues = queues,
-      bundles = bundles,
+      bundles = bundles, max_payload = math.tointeger(tonumber(reply[i + 7])),
     }
   end
   return hosts, now

@@ -89,12 +89,12 @@ end
 ---@field any "1"|""
 ---@field folder string?
 ---@field check_data fun(value: any) raises `invalid_data`
----@field longest integer bytes of data
+---@field strictest weir.HostEntry? the host that accepts the smallest payloads
 ---@field options (string|integer)[] name, value, … as the script reads them
 local Request = {}
 Request.__index = Request
 
-local PAYLOAD_BYTES = 16 * 1024 * 1024
+local REDIS_BYTES = 512 * 1024 * 1024 -- of one value
 local WITHIN_MS = 60 * 60 * 1000
 
 local function check_dedupe(options)
@@ -119,9 +119,10 @@ function start.request(workflow, options)
   local request = setmetatable({
     workflow = workflow, registry = registry, queue = options.queue, any = options.any and "1" or "",
     folder = options.folder, check_data = data_checker(workflow, entry), options = {},
-    longest = PAYLOAD_BYTES,
   }, Request)
   if not entry and not options.any then request:raise_unknown() end
+  local list, now = redis.hosts()
+  request.strictest = hosts.strictest(list, now, options.queue or entry and entry.queue or "default")
   request:set("queue", options.queue)
   request:set("priority", options.priority)
   request:set("delay_ms", options.delay_ms)
@@ -177,12 +178,17 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Starting
 
----Refuses data that no living host accepts.
----@param text string
-function Request:check_size(text)
-  if #text <= self.longest then return end
-  fault.raise_with("payload_too_large", { workflow = self.workflow }, "the data has %d bytes; %d are allowed", #text,
-    self.longest)
+---The size of the largest data that is accepted, in bytes.
+---@return integer
+function Request:longest() return self.strictest and self.strictest.max_payload or REDIS_BYTES end
+
+---Refuses data that a host which may get the run does not accept.
+---@param size integer bytes, or those read so far
+function Request:check_size(size)
+  if size <= self:longest() then return end
+  local who = self.strictest and ("host %s accepts (--max-payload)"):format(self.strictest.node) or "Redis accepts"
+  fault.raise_with("payload_too_large", { workflow = self.workflow, limit = self:longest() },
+    "the data is larger than the %d bytes that %s", self:longest(), who)
 end
 
 ---The group that starts one run.
@@ -225,7 +231,7 @@ end
 function Request:start(id, text, value)
   if id then check_option("id", identifier.fault(id)) end
   id = id or start.make_id(self.workflow)
-  self:check_size(text)
+  self:check_size(#text)
   self.check_data(value)
   local reply = redis.start(self:group(id, text))
   if reply[1] == "unknown" then self:raise_unknown() end

@@ -26,8 +26,16 @@ local StartEach = {}
 StartEach.__index = StartEach
 
 -- Raises a fault that speaks of a line.
-local function refuse(number, name, format, ...)
-  fault.raise_with(name, { line = number }, format, ...)
+local function refuse(number, format, ...)
+  fault.raise_with("invalid", { line = number }, format, ...)
+end
+
+-- Calls a function whose faults speak of a line.
+local function for_line(number, check, ...)
+  local ok, raised = pcall(check, ...)
+  if ok then return end
+  if fault.is(raised) then raised.details.line = number end
+  error(raised, 0)
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -40,15 +48,13 @@ local function unmarked(text) return (text:gsub("^\xEF\xBB\xBF", "")) end
 ---@param read fun(): string? the next piece, nil at the end
 ---@param take fun(text: string, number: integer) called with each line that is not blank
 ---@param rest fun() called when each piece is used up
----@param longest integer bytes; a longer line is `payload_too_large`
-function start_each.lines(read, take, rest, longest)
+---@param request weir.StartRequest refuses long lines before they are read to their end
+function start_each.lines(read, take, rest, request)
   local parts, size, number = {}, 0, 0
   local function add(part)
     size = size + #part
     parts[#parts + 1] = part
-    if size > longest then
-      refuse(number + 1, "payload_too_large", "the line has more than the %d bytes that are allowed", longest)
-    end
+    if size > request:longest() then for_line(number + 1, request.check_size, request, size) end
   end
   local function finish(part)
     local text = part
@@ -79,16 +85,11 @@ end
 -- The data of a line, as the workflow accepts it.
 function StartEach:decode(text, number)
   local value, message = json.try_decode(text)
-  if message then refuse(number, "invalid", "it is not valid JSON: %s", message) end
-  local ok, raised = pcall(self.check_line, self, text, value)
-  if ok then return value end
-  if fault.is(raised) then raised.details.line = number end
-  error(raised, 0)
-end
-
-function StartEach:check_line(text, value)
-  self.request:check_size(text)
-  self.request.check_data(value)
+  if message then refuse(number, "it is not valid JSON: %s", message) end
+  local request = self.request
+  if #text > request:longest() then for_line(number, request.check_size, request, #text) end
+  for_line(number, request.check_data, value)
+  return value
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -98,15 +99,15 @@ local function id_from_field(field, prefix)
   return function(_, number, value)
     local name = type(value) == "table" and value ~= json.null and not json.is_array(value) and value[field]
     if not name or name == json.null then
-      refuse(number, "invalid", 'it has no field "%s" to make an id of (--id-from)', field)
+      refuse(number, 'it has no field "%s" to make an id of (--id-from)', field)
     end
     if math.type(name) == "integer" then name = tostring(name) end
     if type(name) ~= "string" then
-      refuse(number, "invalid", 'field "%s" must be text or an integer to make an id of (--id-from)', field)
+      refuse(number, 'field "%s" must be text or an integer to make an id of (--id-from)', field)
     end
     local id = prefix .. name
     local problem = identifier.fault(id)
-    if problem then refuse(number, "invalid", 'field "%s": id%s', field, problem) end
+    if problem then refuse(number, 'field "%s": id%s', field, problem) end
     return id
   end
 end
