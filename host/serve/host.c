@@ -1,33 +1,44 @@
 // host: see host.h for what it promises.
 //
-//   STARTING -- enlisted --> SERVING -- stopped --> DRAINING -- workers ended --> RETIRING --> OVER
-//      |                        |                       |                            |          ^
-//      +------------------------+---- cannot go on -----+----------------------------+----------+
-//                                                       +-- --drain over, Redis away-+
+// clang-format off
+//   REGISTERING ---> LISTENING ---> ANNOUNCING ---> SERVING ---> DRAINING ---> DEREGISTERING ---> OVER
+//        |  has a lease  |  is subscribed |  bundles    |  stopped    |  workers have  |           ^
+//        |               |                |  announced  |             |  ended         |           |
+//        +---------------+----------------+-------------+-------------+----------------+-----------+
+//           cannot go on; --drain is over; Redis does not answer a host that is stopping
+// clang-format on
 #include "serve/host.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "base/xmalloc.h"
-#include "lua/vm.h"
-#include "serve/upkeep.h"
+#include "serve/control.h"
+#include "serve/deployment.h"
+#include "serve/long_turns.h"
+#include "serve/maintenance.h"
+#include "serve/membership.h"
+#include "serve/safety.h"
 #include "serve/worker.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sysexits.h>
 
 enum {
     TICK_MS = 500,
-    SILENCE_MS = 2000, // of Redis: then a host that is stopping waits for it no more
-    LISTEN_MS = 100,   // between two looks
-    WATCH_MS = 10,     // while a worker is in Lua
-    FLUSH_MS = 10,     // a turn that lasts longer holds up no outcome
-    LONG_MS = 50       // a turn that lasts longer keeps others waiting
+    SILENCE_MS = 2000, // a host that is stopping waits no longer for a Redis that is silent
+    LISTEN_MS = 100    // from one look for that to the next
 };
 
-typedef enum { HOST_STARTING, HOST_SERVING, HOST_DRAINING, HOST_RETIRING, HOST_OVER } HostState;
+typedef enum {
+    HOST_REGISTERING,
+    HOST_LISTENING,
+    HOST_ANNOUNCING,
+    HOST_SERVING,
+    HOST_DRAINING,
+    HOST_DEREGISTERING,
+    HOST_OVER
+} HostState;
 
 struct Host {
     uv_loop_t *loop;
@@ -36,19 +47,23 @@ struct Host {
     HostState state;
     int status; // to exit with, as far as it is known
     Outage outage;
-    Upkeep *upkeep;
+    Control *control;
+    Maintenance *maintenance;
+    Membership *membership;
+    LongTurns *long_turns;
+    Deployment deployment;
+    Batch *announcement; // NULL once it was sent
     Worker **workers;
     int worker_count;
     uv_async_t message;
     uv_timer_t tick;
-    uv_timer_t watch; // looks at the workers' turns, while there are any
     uv_timer_t drain;
-    uv_timer_t listen; // while it stops: whether Redis answers
+    uv_timer_t listen; // while the host stops: whether Redis answers
     size_t open_handles;
 
     // messages of other threads
     atomic_bool stop_asked, turn_begun;
-    _Atomic int64_t lost;       // number under which a worker was refused
+    _Atomic int64_t lost;       // the host number whose lease a worker was told is gone
     atomic_int stopped_workers; // threads that have ended
 };
 
@@ -57,6 +72,10 @@ static void finish(Host *host, int status) {
     host->state = HOST_OVER;
     if (host->status == STATUS_DONE) host->status = status;
     uv_stop(host->loop);
+}
+
+static void on_failed(void *owner, int status) {
+    finish(owner, status);
 }
 
 // ---- workers ------------------------------------------------------------------------------------
@@ -81,17 +100,75 @@ static void on_worker_turn(void *owner) {
 
 static void start_workers(Host *host) {
     WorkerEvents events = {host, on_worker_lost, on_worker_turn, on_worker_stopped};
-    host->workers = xcalloc((size_t)host->config->workers, sizeof(Worker *));
-    for (; host->worker_count < (int)host->config->workers; host->worker_count++)
-        host->workers[host->worker_count] =
-            worker_start(host->config, host->worker_count + 1, &host->outage, events);
+    int count = (int)host->config->workers;
+    host->workers = xcalloc((size_t)count, sizeof(Worker *));
+    for (int i = 0; i < count; i++) {
+        host->workers[i] = worker_start(host->config, i + 1, &host->outage, events);
+        long_turns_add(host->long_turns, i + 1, worker_watch(host->workers[i]));
+        worker_set_host(host->workers[i], control_host(host->control));
+    }
+    host->worker_count = count;
 }
 
-// ---- from time to time --------------------------------------------------------------------------
+static void wake_all(Host *host) {
+    for (int i = 0; i < host->worker_count; i++) worker_wake(host->workers[i]);
+}
 
+static void on_wake(void *owner, int worker) {
+    Host *host = owner;
+    if (worker > 0 && worker <= host->worker_count) worker_wake(host->workers[worker - 1]);
+}
+
+static void on_stuck(void *owner, int worker, const char *run_id) {
+    Host *host = owner;
+    log_error("run %s has kept worker %d for more than %lld s: giving up this process", run_id,
+              worker, (long long)host->config->stuck_ms / 1000);
+    membership_abort(host->membership, run_id);
+}
+
+// ---- from registering to serving ----------------------------------------------------------------
+
+static void serve(Host *host);
 static void stop(Host *host);
 
-// Runs that need no more of Redis than it does may still come to their next yield.
+static void on_registered(void *owner) {
+    Host *host = owner;
+    if (host->state != HOST_REGISTERING) return;
+    host->state = HOST_LISTENING;
+    control_listen(host->control);
+}
+
+static void announce(Host *host) {
+    Batch *batch = host->announcement;
+    host->announcement = NULL;
+    host->state = HOST_ANNOUNCING;
+    membership_renew(host->membership);
+    maintenance_add_sweep(host->maintenance, batch);
+    control_call(host->control, batch);
+    if (!host->deployment.waiting) serve(host);
+}
+
+// Again, after a new connection: messages sent meanwhile were missed.
+static void on_listening(void *owner) {
+    Host *host = owner;
+    if (host->state == HOST_LISTENING) {
+        announce(host);
+        return;
+    }
+    maintenance_due(host->maintenance, control_redis_ms(host->control));
+    wake_all(host);
+}
+
+static void on_deployed(void *owner, int status) {
+    Host *host = owner;
+    if (host->state != HOST_ANNOUNCING) return;
+    if (status == STATUS_DONE)
+        serve(host);
+    else
+        finish(host, status);
+}
+
+// Runs that need nothing from Redis meanwhile may still reach their next yield.
 static void give_up(Host *host) {
     if (host->state != HOST_SERVING) return;
     log_error("redis at %s: a script of weir has failed for %d s: this host ends",
@@ -106,89 +183,34 @@ static void on_tick(uv_timer_t *timer) {
     if (outage_lasts(&host->outage)) give_up(host);
 }
 
-// ---- long turns ---------------------------------------------------------------------------------
-
-typedef struct {
-    Upkeep *upkeep;
-    int worker;
-} Stall;
-
-static void see_turn(void *about, const char *id, int64_t turn, int64_t turn_ms) {
-    Stall *stall = about;
-    upkeep_stalled(stall->upkeep, stall->worker, id, turn, turn_ms);
-}
-
-static void take_waiting(void *about, const char *id, int64_t turn) {
-    upkeep_waiting(((Stall *)about)->upkeep, id, turn);
-}
-
-static void send_gathered(void *about, const Batch *gathered) {
-    Stall *stall = about;
-    upkeep_send_for(stall->upkeep, stall->worker, gathered);
-}
-
-static void condemn(Host *host, int number, TurnWatch *watch) {
-    const char *id = turn_watch_condemn(watch, clock_ms(), host->config->stuck_ms);
-    if (!id) return;
-    log_error("run %s has kept worker %d for more than %lld s: giving up this process", id, number,
-              (long long)host->config->stuck_ms / 1000);
-    upkeep_abort(host->upkeep, id);
-}
-
-// The main thread does for a worker what that cannot do while it is in Lua: it sends what has
-// gathered before a long turn, gives the runs that wait behind it back to Redis, and ends a turn
-// that does not end, with the process.
-static void on_watch(uv_timer_t *timer) {
-    Host *host = timer->data;
-    bool active = false;
-    for (int i = 0; i < host->worker_count; i++) {
-        TurnWatch *watch = worker_watch(host->workers[i]);
-        Stall stall = {host->upkeep, i + 1};
-        TurnTaker taker = {&stall, see_turn, take_waiting};
-        turn_watch_flush(watch, clock_ms(), FLUSH_MS, send_gathered, &stall);
-        if (turn_watch_take(watch, clock_ms(), LONG_MS, &taker)) upkeep_relieve(host->upkeep);
-        condemn(host, i + 1, watch);
-        active = turn_watch_look(watch) || active;
-    }
-    if (!active) uv_timer_stop(&host->watch);
-}
-
-static void watch_turns(Host *host) {
-    if (!uv_is_active((uv_handle_t *)&host->watch))
-        uv_timer_start(&host->watch, on_watch, WATCH_MS, WATCH_MS);
-}
-
-// ---- upkeep -------------------------------------------------------------------------------------
-
-static void on_enlisted(void *owner, int64_t number) {
-    Host *host = owner;
-    if (host->state != HOST_STARTING) return;
+static void serve(Host *host) {
     host->state = HOST_SERVING;
+    log_info("host %lld: node %s, %lld workers", (long long)control_host(host->control),
+             host->config->node, (long long)host->config->workers);
+    control_serve(host->control);
+    maintenance_start(host->maintenance);
     start_workers(host);
-    for (int i = 0; i < host->worker_count; i++) worker_set_host(host->workers[i], number);
+    membership_serve(host->membership);
     uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
     if (host->events.on_ready) host->events.on_ready(host->events.owner);
 }
+
+// ---- the lease ----------------------------------------------------------------------------------
 
 static void on_renewed(void *owner, int64_t until_ms) {
     Host *host = owner;
     for (int i = 0; i < host->worker_count; i++) worker_renew(host->workers[i], until_ms);
 }
 
-static void on_wake(void *owner, int number) {
-    Host *host = owner;
-    if (number > host->worker_count) return;
-    if (number > 0)
-        worker_wake(host->workers[number - 1]);
-    else
-        for (int i = 0; i < host->worker_count; i++) worker_wake(host->workers[i]);
+static void on_lost(void *owner, int64_t number) {
+    membership_lost(((Host *)owner)->membership, number);
 }
 
-static void on_failed(void *owner, int status) {
-    finish(owner, status);
+static void on_due(void *owner, int64_t due_ms) {
+    maintenance_due(((Host *)owner)->maintenance, due_ms);
 }
 
-static void on_retired(void *owner) {
+static void on_deregistered(void *owner) {
     finish(owner, STATUS_DONE);
 }
 
@@ -200,25 +222,21 @@ static void on_drain_over(uv_timer_t *timer) {
     finish(host, STATUS_DONE);
 }
 
-static bool in_lua(const Host *host) {
-    for (int i = 0; i < host->worker_count; i++)
-        if (turn_watch_has_turn(worker_watch(host->workers[i]))) return true;
-    return false;
-}
-
-// Only Redis is still waited for, and it may be away for long: a supervisor would kill the host.
-// What cannot be told now is as if the host had died.
+// The host waits for Redis alone, which may be away for long: a supervisor would kill the host. For
+// the runs that it holds this is as if the host had died.
 static void on_listen(uv_timer_t *timer) {
     Host *host = timer->data;
-    if (upkeep_silence(host->upkeep) < SILENCE_MS || in_lua(host)) return;
+    if (control_silence_ms(host->control) < SILENCE_MS || long_turns_in_lua(host->long_turns))
+        return;
     log_warn("Redis does not answer: stopping without it; the runs of this host go on elsewhere "
              "once its lease has run out");
     finish(host, STATUS_DONE);
 }
 
-static void retire(Host *host) {
-    host->state = HOST_RETIRING;
-    upkeep_retire(host->upkeep);
+static void deregister(Host *host) {
+    host->state = HOST_DEREGISTERING;
+    maintenance_stop(host->maintenance);
+    membership_deregister(host->membership);
 }
 
 static void stop(Host *host) {
@@ -226,19 +244,20 @@ static void stop(Host *host) {
     host->state = HOST_DRAINING;
     uv_timer_start(&host->drain, on_drain_over, (uint64_t)host->config->drain_ms, 0);
     uv_timer_start(&host->listen, on_listen, LISTEN_MS, LISTEN_MS);
-    upkeep_leave(host->upkeep);
+    membership_leave(host->membership);
     for (int i = 0; i < host->worker_count; i++) worker_stop(host->workers[i]);
-    if (!host->worker_count) retire(host);
+    if (!host->worker_count) deregister(host);
 }
 
 static void on_message(uv_async_t *async) {
     Host *host = async->data;
+    if (host->state == HOST_OVER) return;
     int64_t lost = atomic_exchange(&host->lost, 0);
-    if (lost) upkeep_lost(host->upkeep, lost);
-    if (atomic_exchange(&host->turn_begun, false)) watch_turns(host);
+    if (lost) membership_lost(host->membership, lost);
+    if (atomic_exchange(&host->turn_begun, false)) long_turns_look(host->long_turns);
     if (atomic_load(&host->stop_asked)) stop(host);
     if (host->state == HOST_DRAINING && atomic_load(&host->stopped_workers) == host->worker_count)
-        retire(host);
+        deregister(host);
 }
 
 void host_stop(Host *host) {
@@ -252,113 +271,40 @@ void host_describe(Host *host) {
 
 // ---- open, run, close ---------------------------------------------------------------------------
 
+static void open_handles(Host *host) {
+    uv_async_init(host->loop, &host->message, on_message);
+    uv_timer_init(host->loop, &host->tick);
+    uv_timer_init(host->loop, &host->drain);
+    uv_timer_init(host->loop, &host->listen);
+    host->message.data = host->tick.data = host->drain.data = host->listen.data = host;
+    host->open_handles = 4;
+}
+
 Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     Host *host = xcalloc(1, sizeof *host);
     host->loop = loop;
     host->config = config;
     host->events = events;
-    uv_async_init(loop, &host->message, on_message);
-    uv_timer_init(loop, &host->tick);
-    uv_timer_init(loop, &host->watch);
-    host->tick.data = host;
-    uv_timer_init(loop, &host->drain);
-    uv_timer_init(loop, &host->listen);
-    host->message.data = host->watch.data = host->drain.data = host->listen.data = host;
-    host->open_handles = 5;
+    open_handles(host);
     outage_open(&host->outage, &config->redis, config->prefix);
-    host->upkeep =
-        upkeep_open(loop, config, &host->outage,
-                    (UpkeepEvents){host, on_enlisted, on_renewed, on_wake, on_failed, on_retired});
+    host->control =
+        control_open(loop, config, &host->outage,
+                     (ControlEvents){host, on_lost, on_due, on_listening, on_wake, on_failed});
+    host->maintenance = maintenance_open(loop, host->control);
+    host->membership = membership_open(
+        loop, config, host->control, host->maintenance,
+        (MembershipEvents){host, on_registered, on_renewed, on_wake, on_failed, on_deregistered});
+    host->long_turns = long_turns_open(loop, host->control, config->stuck_ms, on_stuck, host);
     return host;
 }
 
-typedef void Tell(const char *line);
-
-static void complain(const char *line) {
-    fprintf(stderr, "weir: %s\n", line);
-}
-
-static void warn(const char *line) {
-    log_warn("%s", line);
-}
-
-static void tell_lines(const char *lines, Tell *tell) {
-    char *copy = xstrdup(lines ? lines : ""), *rest = NULL;
-    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        tell(line);
-    free(copy);
-}
-
-enum { NAMED = 20 }; // workflows in a line of the log
-
-static void tell_workflows(const char *folder, const char *ids) {
-    if (!ids) {
-        log_warn("there is no workflow in %s: this host runs only what other hosts announced",
-                 folder);
-        return;
-    }
-    char *names = xstrdup(ids);
-    size_t count = 1, cut = 0;
-    for (char *at = names; (at = strchr(at, '\n')); *at++ = ' ')
-        if (++count == NAMED + 1) cut = (size_t)(at - names);
-    if (cut) names[cut] = '\0';
-    char *more = cut ? xformat(" and %zu more", count - NAMED) : xstrdup("");
-    log_info("workflows in %s: %s%s", folder, names, more);
-    free(more);
-    free(names);
-}
-
-// All that `weir run` needs of a folder: a workflow, or a file of it.
-static const char *wanted_of(const Config *config) {
-    if (config->command != COMMAND_RUN) return NULL;
-    const char *what = config->arguments.items[0], *slash = strrchr(what, '/');
-    size_t size = strlen(what);
-    bool is_file = size > 4 && strcmp(what + size - 4, ".lua") == 0;
-    return is_file && slash ? slash + 1 : what;
-}
-
-static int announce_folder(const Config *config, Vm *vm, Batch *batch, const char *folder,
-                           const Bundle *bundle) {
-    const char *wanted = wanted_of(config);
-    size_t arguments = 0;
-    Findings findings;
-    int status = STATUS_DONE;
-    tell_lines(bundle->notes, warn);
-    if (vm_announce(vm, bundle->sources, bundle->count, wanted, &arguments, &findings) == 0) {
-        batch_group(batch, "announce", arguments, NULL, NULL);
-        vm_take_effects(vm, batch);
-        tell_lines(findings.notes, warn);
-        if (!wanted) tell_workflows(folder, findings.workflows);
-    } else { // as every fault that keeps a process from starting, not as log lines
-        tell_lines(findings.faults, complain);
-        status = EX_CONFIG;
-    }
-    findings_free(&findings);
-    return status;
-}
-
-// Loads each bundle once, here, where its faults can still keep the host from starting.
-static int announce(Host *host, Batch *batch, const Bundle *bundles, size_t count) {
-    int status = STATUS_DONE;
-    Vm *vm = vm_open(host->config);
-    if (!vm) return EX_SOFTWARE;
-    for (size_t i = 0; i < count; i++) {
-        const char *folder = host->config->folders.items[i];
-        int told = announce_folder(host->config, vm, batch, folder, &bundles[i]);
-        if (told != STATUS_DONE) status = told;
-    }
-    vm_close(vm);
-    return status;
-}
-
 int host_run(Host *host, const Bundle *bundles, size_t bundle_count) {
-    Batch *batch = upkeep_batch(host->upkeep);
-    int status = announce(host, batch, bundles, bundle_count);
-    if (status != STATUS_DONE) {
-        batch_free(batch);
-        return status;
-    }
-    upkeep_start(host->upkeep, batch);
+    host->announcement = control_batch(host->control);
+    safety_check(host->config, host->announcement);
+    int status = deployment_load(&host->deployment, host->config, bundles, bundle_count,
+                                 host->announcement, on_deployed, host);
+    if (status != STATUS_DONE) return status;
+    membership_register(host->membership);
     while (host->state != HOST_OVER) uv_run(host->loop, UV_RUN_DEFAULT);
     return host->status;
 }
@@ -371,13 +317,17 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void host_close(Host *host) {
-    upkeep_close(host->upkeep);
+    host->state = HOST_OVER;
+    control_close(host->control);
+    membership_close(host->membership);
+    maintenance_close(host->maintenance);
+    long_turns_close(host->long_turns);
+    batch_free(host->announcement);
     uv_close((uv_handle_t *)&host->tick, on_closed);
-    uv_close((uv_handle_t *)&host->watch, on_closed);
     uv_close((uv_handle_t *)&host->drain, on_closed);
     uv_close((uv_handle_t *)&host->listen, on_closed);
-    // A worker that has not ended is in Lua, or waits for Redis. It may still speak to the host,
-    // which is left to it; the process is about to end.
+    // A worker that has not ended is in Lua, or waits for Redis, and may still send a message. The
+    // host is not freed then; the process is about to end.
     if (atomic_load(&host->stopped_workers) < host->worker_count) {
         uv_unref((uv_handle_t *)&host->message);
         return;

@@ -1,7 +1,7 @@
-// host: this process as one that runs workflows: its lease, its workers, from start to drained.
+// host: a process that runs workflows, from its registration until it has given back all runs.
 //
-// Everything here happens on the loop's thread; the workers have threads of their own. Nothing is
-// claimed before the host has a lease, hears wake-ups and has announced its bundles.
+// Everything here happens on the loop's thread; the workers have threads of their own. The host
+// claims no run before it has a lease, hears wake-ups and has announced its bundles.
 #ifndef WEIR_HOST_H
 #define WEIR_HOST_H
 
@@ -19,12 +19,13 @@ typedef struct {
 
 Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events);
 
-// Announces the bundles and serves until it is stopped, or cannot go on. The status to exit with;
-// what was wrong is in the log. A bundle that does not load is EX_CONFIG, before Redis is asked.
+// Announces the bundles and serves until the host is stopped or cannot go on. Returns the exit
+// status; the reason is in the log. A bundle that does not load is EX_CONFIG, before the host
+// connects to Redis.
 int host_run(Host *host, const Bundle *bundles, size_t bundle_count);
 
-// Has it claim nothing more, wait for what was begun (--drain at most) and give back what it holds;
-// then host_run returns. Any thread, until host_close.
+// The host claims no more runs, waits until its turns and steps have ended (at most for --drain)
+// and gives back what it holds; then host_run returns. Any thread, until host_close.
 void host_stop(Host *host);
 
 // Logs what each worker is doing. The loop's thread.

@@ -1,23 +1,9 @@
-// supervisor: between this process and whoever started it: signals, sd_notify, and who we are.
+// supervisor: what passes between this process and the program that supervises it: signals and
+// sd_notify.
 #ifndef WEIR_SUPERVISOR_H
 #define WEIR_SUPERVISOR_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <uv.h>
-
-// What other processes tell this one by. A pid alone is used again; with its start time it is not.
-typedef struct {
-    char boot[40];  // of the machine since it was last started
-    char pidns[40]; // in which the pid counts
-    int64_t pid;
-    uint64_t started; // clock ticks after boot
-} Identity;
-
-Identity supervisor_identity(void);
-
-// Whether a process of this boot and pid namespace still runs.
-bool supervisor_alive(int64_t pid, uint64_t started);
 
 // Tells the service manager; does nothing where there is none. The sd_notify protocol is lines such
 // as "READY=1" and "STATUS=...". Any thread.

@@ -1,7 +1,7 @@
 // The private redis-server: it answers when it was started, keeps what it should, and never stays
 // behind.
 #include "serve/private_redis.h"
-#include "serve/supervisor.h"
+#include "serve/process.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <cmocka.h>
 
@@ -226,16 +227,16 @@ static void test_nobody_else_may_read_the_data(void **state) {
 
 static void test_who_is_alive(void **state) {
     (void)state;
-    Identity self = supervisor_identity();
+    ProcessIdentity self = process_identity();
     assert_int_equal(self.pid, getpid());
     assert_int_equal(strlen(self.boot), 36);
-    assert_true(supervisor_alive(self.pid, self.started));
-    assert_false(supervisor_alive(self.pid, self.started + 1));
+    assert_true(process_is_alive(self.pid, self.started));
+    assert_false(process_is_alive(self.pid, self.started + 1));
     pid_t child = fork();
     if (child == 0) _exit(0);
     siginfo_t ended;
     waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT);
-    assert_false(supervisor_alive(child, self.started)); // a zombie is dead
+    assert_false(process_is_alive(child, self.started)); // a zombie is dead
     waitpid(child, NULL, 0);
 }
 

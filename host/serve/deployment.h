@@ -1,0 +1,30 @@
+// deployment: brings the workflow folders of a host into Redis.
+//
+// It loads each bundle once, here, where a fault can still be shown to the person who caused it,
+// and announces it: from then on new attempts of its workflows run it, on any host. It knows
+// nothing of leases, and a process may make as many as it likes, one after the other.
+#ifndef WEIR_DEPLOYMENT_H
+#define WEIR_DEPLOYMENT_H
+
+#include "assets/bundle.h"
+#include "config/config.h"
+#include "redis/batch.h"
+
+typedef struct {
+    size_t waiting; // groups without a reply yet
+    bool refused;
+    void (*on_done)(void *owner, int status);
+    void *owner;
+} Deployment;
+
+// Loads the bundles, which are those of the folders in `config`, and adds the groups that announce
+// them to the batch. The exit status: EX_CONFIG when one does not load, with its faults on stderr.
+//
+// When Redis has answered, `on_done` is called once with STATUS_DONE, or with EX_SOFTWARE and the
+// reason in the log; it is not called when the batch is abandoned. The Deployment must live until
+// then.
+int deployment_load(Deployment *deployment, const Config *config, const Bundle *bundles,
+                    size_t count, Batch *batch, void (*on_done)(void *owner, int status),
+                    void *owner);
+
+#endif
