@@ -1,0 +1,96 @@
+-- Modules and scripts without a spec of their own name, under the specs and stories that test them. The list only
+-- shrinks: whatever is new gets a spec of its name (spec/mirror_spec.lua).
+
+return {
+  -- lua/weir/
+  ["spec/engine/branches_spec.lua"] = { "lua/weir/base/call_site.lua", "lua/weir/engine/returned.lua" },
+  ["spec/base/sorted_keys_spec.lua"] = { "lua/weir/base/identifier.lua" },
+  ["spec/code/sandbox_spec.lua"] = {
+    "lua/weir/base/park.lua", "lua/weir/code/calendar.lua", "lua/weir/code/coroutines.lua", "lua/weir/code/files.lua",
+    "lua/weir/code/names.lua",
+  },
+  ["spec/init_spec.lua"] = {
+    "lua/weir/base/readonly.lua", "lua/weir/base/usage_error.lua", "lua/weir/define/definition.lua",
+  },
+  ["spec/code/bundle_spec.lua"] = { "lua/weir/code/announcement.lua" },
+  ["spec/random_processes_spec.lua"] = { "lua/weir/code/sort.lua" },
+  ["spec/random_programs_spec.lua"] = { "lua/weir/engine/check.lua" },
+  ["spec/engine/context_spec.lua"] = {
+    "lua/weir/define/violations.lua", "lua/weir/engine/call.lua", "lua/weir/engine/futures.lua",
+    "lua/weir/engine/step.lua",
+  },
+  ["spec/engine/graph_scheduler_spec.lua"] = { "lua/weir/engine/graph_results.lua" },
+  ["spec/engine/run_spec.lua"] = {
+    "lua/weir/memory/driver.lua", "lua/weir/memory/effects.lua", "lua/weir/memory/store.lua",
+  },
+  ["spec/reset/select_spec.lua"] = { "lua/weir/reset/plan.lua", "lua/weir/reset/redo_set.lua" },
+  ["spec/testing_spec.lua"] = {
+    "lua/weir/testing/asserts.lua", "lua/weir/testing/crashing.lua", "lua/weir/testing/golden.lua",
+    "lua/weir/testing/mocks.lua", "lua/weir/testing/result.lua",
+  },
+  ["spec/view/graph_view_spec.lua"] = {
+    "lua/weir/view/diagram.lua", "lua/weir/view/dot.lua", "lua/weir/view/graph_text.lua",
+  },
+  ["spec/cli/init_spec.lua"] = {
+    "lua/weir/view/tree.lua", "lua/weir/cli/deps.lua", "lua/weir/cli/list.lua", "lua/weir/cli/output.lua",
+    "lua/weir/cli/show.lua", "lua/weir/cli/start.lua", "lua/weir/cli/stats.lua", "lua/weir/cli/wait.lua",
+    "lua/weir/client/delete.lua", "lua/weir/client/dependencies.lua", "lua/weir/client/hosts.lua",
+    "lua/weir/client/outage.lua", "lua/weir/client/progress_count.lua", "lua/weir/client/redis.lua",
+    "lua/weir/client/start_graph.lua", "lua/weir/client/subtree.lua",
+  },
+  ["spec/client/selector_spec.lua"] = {
+    "lua/weir/cli/bulk.lua", "lua/weir/cli/progress.lua", "lua/weir/cli/selection.lua", "lua/weir/client/list.lua",
+  },
+  ["spec/client/transport_spec.lua"] = {
+    "lua/weir/cli/blocking.lua", "lua/weir/cli/exit_status.lua", "lua/weir/client/bulk.lua",
+    "lua/weir/client/doctor.lua", "lua/weir/client/fault.lua", "lua/weir/client/start.lua",
+    "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
+    "lua/weir/client/why.lua",
+  },
+  ["spec/cli/test/coverage_spec.lua"] = { "lua/weir/cli/test/bytecode.lua" },
+  ["tests/e2e/bulk_spec.lua"] = { "lua/weir/cli/start_each.lua", "lua/weir/client/cancel.lua" },
+  ["tests/e2e/test_command_spec.lua"] = {
+    "lua/weir/cli/test/init.lua", "lua/weir/cli/test/manifest.lua", "lua/weir/cli/test/report.lua",
+    "host/assets/assets.c", "host/cli/coverage.c", "host/cli/test_command.c", "host/cli/test_watch.c",
+    "host/serve/changes.c",
+  },
+
+  -- redis-scripts/
+  ["spec/redis/dispatch_spec.lua"] = {
+    "redis-scripts/lib.lua", "redis-scripts/lib/claims.lua", "redis-scripts/lib/ends.lua",
+    "redis-scripts/lib/reading.lua", "redis-scripts/lib/runs.lua", "host/redis/keyspace.c", "host/redis/reply.c",
+    "host/redis/script.c",
+  },
+  ["spec/redis/client/start_spec.lua"] = { "redis-scripts/lib/beginning.lua" },
+  ["spec/redis/client/cancel_spec.lua"] = { "redis-scripts/lib/cancelling.lua" },
+  ["spec/redis/client/retry_spec.lua"] = {
+    "redis-scripts/lib/reopening.lua", "redis-scripts/effects/afresh.lua", "redis-scripts/effects/forget.lua",
+  },
+  ["spec/redis/lib/sharing_spec.lua"] = { "redis-scripts/lib/loose.lua", "redis-scripts/effects/abandon.lua" },
+  ["spec/redis/worker/heartbeat_spec.lua"] = { "redis-scripts/lib/reaping.lua" },
+  ["spec/redis/worker/sweep_spec.lua"] = { "redis-scripts/lib/retention.lua" },
+  ["spec/redis/worker/turn_spec.lua"] = { "redis-scripts/effects/cancel.lua" },
+  ["spec/redis/effects/deps_spec.lua"] = { "redis-scripts/effects/graph.lua" },
+  ["spec/redis/effects/resolve_spec.lua"] = { "redis-scripts/effects/took.lua" },
+  ["spec/redis/worker/stalled_spec.lua"] = {
+    "redis-scripts/read/turns.lua", "redis-scripts/worker/give_back.lua", "redis-scripts/worker/leave.lua",
+    "redis-scripts/worker/relieve.lua",
+  },
+
+  -- host/
+  ["spec/json_spec.lua"] = { "host/lua/json.c" },
+  ["spec/base/ordered_pairs_spec.lua"] = { "host/lua/order.c" },
+  ["tests/unit/lua/test_vm.c"] = { "host/lua/limit.c" },
+  ["tests/unit/config/test_config.c"] = { "host/base/address.c", "host/config/flags.c" },
+  ["tests/unit/redis/test_store.c"] = { "host/redis/greeting.c", "host/redis/redis_error.c" },
+  ["tests/unit/serve/test_private_redis.c"] = { "host/base/private_folder.c", "host/serve/supervisor.c" },
+  ["tests/e2e/process_spec.lua"] = { "host/main.c", "host/base/log.c", "host/serve/host.c", "host/serve/upkeep.c" },
+  ["tests/e2e/supervised_spec.lua"] = { "host/base/log_writer.c" },
+  ["tests/e2e/side_by_side_spec.lua"] = {
+    "host/serve/quarantine.c", "host/serve/turn_watch.c", "host/serve/worker.c",
+  },
+  ["tests/e2e/refused_spec.lua"] = {
+    "host/cli/calls.c", "host/cli/cli_error.c", "host/cli/connection.c", "host/cli/subscription.c",
+  },
+  ["tests/e2e/cli_spec.lua"] = { "host/cli/client.c", "host/cli/command_io.c", "host/cli/interrupts.c" },
+}
