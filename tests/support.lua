@@ -185,11 +185,11 @@ function Redis:set_clock(offset_ms)
   assert(os.rename(self.folder .. "/clock.new", self.folder .. "/clock"))
 end
 
----A Redis whose default user has the rights that the README gives a user for weir, and no more.
+---A Redis whose default user has the rights that host/README.md gives a user for weir, and no more.
 ---The user `observer`, password `sesame`, may do all.
 ---@return Redis
 function support.restricted_redis()
-  local rights = assert(support.read "README.md":match "ACL SETUSER weir on >PASSWORD ([^`]+)\n```")
+  local rights = assert(support.read "host/README.md":match "ACL SETUSER weir on >PASSWORD ([^`]+)\n```")
   local words, redis = {}, support.redis()
   for word in rights:gmatch "%S+" do words[#words + 1] = word end
   redis:call("ACL", "SETUSER", "observer", "on", ">sesame", "allkeys", "allchannels", "allcommands")

@@ -10,7 +10,7 @@
 static const char LOG_IN[] = "give --redis the user and password of one who may log in";
 static const char PRIMARY[] = "give --redis its primary";
 
-// All that weir asks of Redis: see "Operating it" in the README. A host does not need the last
+// All that weir asks of Redis: see "Prepare Redis" in host/README.md. A host does not need the last
 // three.
 static const char RIGHTS[] =
     "+@hash +@list +@set +@sortedset +del +exists +rename +unlink +evalsha +script|load +publish "

@@ -1,5 +1,5 @@
 -- One list of cases, played in memory and on a host with a real Redis: what comes of them is compared as a whole. What
--- weir.testing does differently on purpose is listed in the README:
+-- weir.testing does differently on purpose is listed in lua/weir/testing/README.md:
 --
 --   a run whose data its schema refuses is started, and fails      a child that nobody knows: how to mock it
 --   what is not deterministic fails the spec, not the run          nothing is served by queue

@@ -1,4 +1,4 @@
--- Walks the lines of "Follow one run" in the README: workflows/order.lua on a real host, held still at
+-- Walks the lines of "Follow one run" in lua/weir/README.md: workflows/order.lua on a real host, held still at
 -- each transition. The host serves only the queue the parent was put in, so its child stands in its own
 -- queue until this test, as a worker of another host, claims and completes it.
 

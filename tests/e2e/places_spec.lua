@@ -162,7 +162,7 @@ describe("text of others", function()
   end)
 end)
 
-describe("a user of Redis with the rights of the README", function()
+describe("a user of Redis with the rights of the manual", function()
   local host, redis
 
   local function observed(...)
