@@ -4,12 +4,9 @@
 local entry = require "weir.record.entry"
 local executor = require "weir.engine.run"
 local failure = require "weir.base.failure"
+local kinds = require "weir.record.kinds"
 
 local replay = {}
-
-local function described(kind, subject)
-  return kind == "invoke" and ('invoke of "%s"'):format(subject) or kind
-end
 
 -- What the journal holds and the code did not ask for, in the order in which it began.
 local function unasked(run, is_meant)
@@ -40,7 +37,7 @@ local function divergence(run, fields, is_meant)
   local held = unasked(run, is_meant)[1]
   if not held then return nil end
   local text = ('the journal holds operation "%s", %s at %s, which was not asked for again'):format(held.id,
-    described(held.kind, held.subject), held.line)
+    kinds[held.kind].describe(held.subject), held.line)
   local asked = unheld(run, fields)[1]
   return asked and ('%s; the code asked for operation "%s" at %s'):format(text, asked.id, asked.line) or text
 end

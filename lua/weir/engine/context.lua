@@ -11,6 +11,7 @@ local failure = require "weir.base.failure"
 local futures = require "weir.engine.futures"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
+local kinds = require "weir.record.kinds"
 local nearest = require "weir.base.suggest"
 local retry = require "weir.define.retry_policy"
 local scope = require "weir.base.scope"
@@ -330,7 +331,7 @@ function context.adopt(run)
   journal.adopting = true
   for _, id in ipairs(ids) do
     local held = entry.read(journal.recorded[id], id)
-    if held.kind == "invoke" and not is_of_undo(run, held) then
+    if kinds[held.kind].owns_child and not is_of_undo(run, held) then
       local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
       if not arguments.detached then
         local operation = journal:begin("invoke", id, held.subject, held.line)

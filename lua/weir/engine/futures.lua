@@ -3,6 +3,7 @@
 local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
+local kinds = require "weir.record.kinds"
 local order = require "weir.base.ordered_pairs"
 local returned = require "weir.engine.returned"
 local scope = require "weir.base.scope"
@@ -50,7 +51,7 @@ local function read(run, operation)
     else
       operation.ok, operation.value = true, verb.result(outcome.value)
     end
-    if operation.kind == "invoke" then
+    if kinds[operation.kind].owns_child then
       operation.info = setmetatable({
         id = outcome.run or operation.child, attempts = outcome.attempts,
         started_at = operation.asked_at, finished_at = outcome.finished_at,
@@ -60,15 +61,9 @@ local function read(run, operation)
   end
   local cause = failure.decode(outcome.value)
   operation.ok = false
-  if operation.kind == "invoke" and (outcome.state == "failed" or outcome.state == "cancelled") then
-    operation.value = failure.new {
-      code = "child_failed", message = "Child execution failed: " .. cause.message, retryable = false,
-      run = run.id, operation = operation.id, workflow = operation.subject, cause = cause,
-    }
-  else
-    cause.run, cause.operation = run.id, operation.id
-    operation.value = cause
-  end
+  operation.value = failure.new(
+    kinds[operation.kind].failure(operation.id, operation.subject, outcome.state, cause))
+  operation.value.run = run.id
 end
 
 local function result_of(run, settles)

@@ -5,6 +5,7 @@
 local entry = require "weir.record.entry"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
+local kinds = require "weir.record.kinds"
 local scopes = require "weir.base.scope"
 local strings = require "weir.base.strings"
 
@@ -88,14 +89,7 @@ end
 -- What the operation failed with, as the workflow saw it: a child's own failure is the cause.
 local function error_of(operation, outcome)
   local failure = failure_of(outcome.value)
-  if operation.kind == "invoke" and (outcome.state == "failed" or outcome.state == "cancelled") then
-    return {
-      code = "child_failed", message = "Child execution failed: " .. tostring(failure.message),
-      retryable = false, operation = operation.id, workflow = operation.workflow, cause = failure,
-    }
-  end
-  failure.operation = operation.id
-  return failure
+  return kinds[operation.kind].failure(operation.id, operation.workflow, outcome.state, failure)
 end
 
 local function read_outcome(operation, outcome)
@@ -112,10 +106,10 @@ end
 
 local function read_operation(run, id, text, outcome, bundles, round)
   local held = entry.read(text, id)
-  local invoked = held.kind == "invoke"
+  local kind = kinds[held.kind]
   local operation = {
     id = id, kind = held.kind, scope = held.scope, after = held.after, line = held.line, started_at = held.started_at,
-    workflow = invoked and held.subject or nil, bundle = bundles[held.attempt] or run.bundle, attempts = 1,
+    workflow = kind.owns_child and held.subject or nil, bundle = bundles[held.attempt] or run.bundle, attempts = 1,
     arguments = held.arguments ~= "" and held.arguments or nil,
   }
   if outcome then
@@ -124,10 +118,11 @@ local function read_operation(run, id, text, outcome, bundles, round)
   else
     -- What was under way when its run ended has ended with it.
     operation.state = record.ENDED[run.state] and "cancelled" or "running"
-    local failures = held.kind == "step" and operation.arguments and json.decode(held.arguments).failures
-    if failures then operation.attempts = failures end
+    operation.attempts = operation.arguments and kind.tries(held.arguments) or operation.attempts
   end
-  if invoked and not operation.refused then operation.run = run.id .. "/" .. id .. (round and "~" .. round or "") end
+  if kind.owns_child and not operation.refused then
+    operation.run = run.id .. "/" .. id .. (round and "~" .. round or "")
+  end
   return operation
 end
 

@@ -17,6 +17,7 @@ local failure = require "weir.base.failure"
 local forgetting = require "weir.reset.select"
 local heap = require "weir.base.heap"
 local keys = require "weir.base.sorted_keys"
+local kinds = require "weir.record.kinds"
 local effects = require "weir.replay.effects"
 local record = require "weir.record.record"
 local scope = require "weir.base.scope"
@@ -192,11 +193,6 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Begin
 
-local function described(kind, subject)
-  if kind == "invoke" then return ('%s of "%s"'):format(kind, subject) end
-  return kind
-end
-
 -- What an attempt is served by, for people.
 function journal:bundle_of(attempt)
   local bundle = self.fields["bundle@" .. attempt] or self.fields.bundle
@@ -205,8 +201,8 @@ end
 
 -- The code asks for something else under this id than the journal holds: no attempt can go on.
 function journal:mismatch(id, held, kind, subject, line, detail)
-  local was = described(held.kind, held.subject) .. (detail and " " .. detail.was or "")
-  local now = described(kind, subject) .. (detail and " " .. detail.now or "")
+  local was = kinds[held.kind].describe(held.subject) .. (detail and " " .. detail.was or "")
+  local now = kinds[kind].describe(subject) .. (detail and " " .. detail.now or "")
   local made = failure.new {
     code = "replay_mismatch", operation = id, retryable = false,
     message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
@@ -232,7 +228,8 @@ local function first_owed(self, place, asked)
     for id, attempt in pairs(owed) do
       local held = self.recorded[id] and entry.read(self.recorded[id], id)
       local is_meant = held and attempt == self.attempt
-      if held and asked and not is_meant and held.kind ~= "sleep" and scope.is_within(held.scope, asked.scope) then
+      local may_differ = held and asked and not is_meant and not kinds[held.kind].is_harmless
+      if may_differ and scope.is_within(held.scope, asked.scope) then
         is_meant = not self.saw_attempt or self:bundle_of(attempt) ~= self:bundle_of(self.attempt)
       end
       if is_meant then
@@ -248,7 +245,7 @@ end
 -- The code has not asked again for what was recorded at this place, or before. No attempt can go on.
 local function misplaced(self, held, asked)
   local text = ('the journal holds operation "%s", %s at %s%s, which was not asked for again'):format(held.id,
-    described(held.kind, held.subject), held.line, self:bundle_of(held.attempt))
+    kinds[held.kind].describe(held.subject), held.line, self:bundle_of(held.attempt))
   if asked then
     text = ('%s; the code asked for operation "%s" at %s%s'):format(text, asked.id, asked.line,
       self:bundle_of(self.attempt))
@@ -306,8 +303,8 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   local after, attempt, started_at, held_arguments = self.delivered, self.attempt, nil, nil
   if not text then
     line = line or call_site.line()
-    if kind ~= "step" then self:check_new(id, line) end -- a step is told when it has run
-    if kind ~= "sleep" and (self.owed_before > 0 or self.owed > 0) then
+    if kinds[kind].is_recorded_first then self:check_new(id, line) end
+    if not kinds[kind].is_harmless and (self.owed_before > 0 or self.owed > 0) then
       self.fresh[#self.fresh + 1] = { id = id, line = line, scope = self.scope }
     end
   else
@@ -399,7 +396,7 @@ end
 
 function journal:note_end(operation)
   local at = operation.outcome.finished_at
-  if operation.kind == "invoke" and at > self.children_ended_at then self.children_ended_at = at end
+  if kinds[operation.kind].owns_child and at > self.children_ended_at then self.children_ended_at = at end
 end
 
 ---A child is on its way and has to end before the run does.

@@ -3,6 +3,7 @@
 -- Only who ran the code knows it exactly, so the run says it when it ends. What a retry makes of it: see `forgetting`.
 
 local forgetting = require "weir.reset.select"
+local kinds = require "weir.record.kinds"
 local keys = require "weir.base.sorted_keys"
 local scopes = require "weir.base.scope"
 
@@ -59,7 +60,7 @@ function barren:unawaited()
   local list = {}
   for _, id in ipairs(keys.sorted(self.unseen)) do
     local operation = self.unseen[id]
-    local failed = operation.kind == "invoke" and operation.outcome and operation.outcome.state ~= "cancelled"
+    local failed = kinds[operation.kind].owns_child and operation.outcome and operation.outcome.state ~= "cancelled"
     if failed and not operation.raced and not operation.dropped then list[#list + 1] = operation end
   end
   return list

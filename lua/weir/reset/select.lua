@@ -9,6 +9,7 @@
 -- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it, in the graph as
 -- it ran (`choose`) or as it is now (`outdated`).
 
+local kinds = require "weir.record.kinds"
 local scope = require "weir.base.scope"
 
 local forgetting = {}
@@ -151,7 +152,7 @@ function forgetting.choose(ended, again)
     local mark = marks[operation.id]
     if mark then
       ids[#ids + 1] = operation.id
-      forgotten[operation.id] = operation.kind == "invoke" and mark or ""
+      forgotten[operation.id] = kinds[operation.kind].owns_child and mark or ""
     end
   end
   return forgotten, ids

@@ -3,6 +3,7 @@
 
 local entry = require "weir.record.entry"
 local json = require "weir.json"
+local kinds = require "weir.record.kinds"
 local order = require "weir.base.ordered_pairs"
 local recorded = require "weir.record.record"
 local replay = require "weir.engine.check"
@@ -122,7 +123,7 @@ end
 local function outcome_of(operation)
   if operation.state == "completed" then return "completed", json.encode(operation.result) end
   local failure = operation.error
-  if operation.kind ~= "invoke" then return "failed", json.encode(failure) end
+  if not kinds[operation.kind].owns_child then return "failed", json.encode(failure) end
   if failure.code == "child_failed" then return operation.state, json.encode(failure.cause) end
   return failure.code == "timeout" and "timeout" or "refused", json.encode(failure)
 end
@@ -132,8 +133,9 @@ local BEFORE = 0 -- the attempt of all that the file holds: it was on other code
 local function add_operation(fields, run, operation)
   local id, number = operation.id, present(operation.number)
   local arguments = operation.arguments
+  local subject = kinds[operation.kind].owns_child and operation.workflow or ""
   fields["o:" .. id] = (number or "") .. "\t" .. operation.started_at .. "\t" .. entry.write(operation.kind,
-    operation.after, BEFORE, present(operation.line) or "?", operation.kind == "invoke" and operation.workflow or "",
+    operation.after, BEFORE, present(operation.line) or "?", subject,
     next(arguments) and json.encode(arguments) or "",
     scopes.marks(scopes.of(operation.scope or {}, operation.undoes)))
   local round, shared = "", ""
