@@ -20,6 +20,7 @@ local nearest = require "weir.base.suggest"
 local replay = require "weir.engine.check"
 local result = require "weir.testing.result"
 local retry = require "weir.define.retry_policy"
+local run_id = require "weir.base.run_id"
 local verb = require "weir.engine.call"
 
 local misuse = verb.misuse -- with the line of the spec
@@ -310,7 +311,7 @@ function Runner:settle(id)
 end
 
 function Runner:finish(id)
-  local store, root = self.memory, id:match("^[^/]*")
+  local store, root = self.memory, run_id.root(id)
   self:act(store.finish, function() return store.open[root] == 0 end)
   return result.new(store, id)
 end
@@ -429,7 +430,7 @@ local function spied(call)
   if completed then value = json.decode(call.value) end
   if value == json.null then value = nil end
   return {
-    id = record.id:match("[^/]*$"):gsub("~%d+$", ""), run = record.id, attempt = call.attempt,
+    id = run_id.operation(record.id), run = record.id, attempt = call.attempt,
     data = json.decode(record.fields.data), state = call.state or record.state,
     result = value, error = not completed and call.value and failure.decode(call.value) or nil, at_ms = call.at,
   }

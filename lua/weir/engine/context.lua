@@ -14,6 +14,7 @@ local json = require "weir.json"
 local kinds = require "weir.record.kinds"
 local nearest = require "weir.base.suggest"
 local retry = require "weir.define.retry_policy"
+local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
 local sandbox = require "weir.code.sandbox"
 local step = require "weir.engine.step"
@@ -188,29 +189,28 @@ local function watch(run, operation)
   end
 end
 
-local function in_round(path, round) return round > 1 and path .. "~" .. round or path end
-
 -- Which run the operation is: its id says the round, if that is not the first. One that was forgotten goes on in the
 -- round it had, unless it was asked something else then (the store looks); then the next one begins.
 ---@return integer? again that next round
 local function name_child(run, operation, new)
-  local journal, path, id = run.journal, run.id .. "/" .. operation.id, operation.id
+  local journal, id = run.journal, operation.id
+  local function in_round(round) return run_id.child(run.id, id, round) end
   if not new then
-    operation.child = in_round(path, journal.rounds[id] or 1)
+    operation.child = in_round(journal.rounds[id] or 1)
     return nil
   end
   local before = journal.forgotten[id]
   if not before then
-    operation.child = in_round(path, run.round)
+    operation.child = in_round(run.round)
     return nil
   end
   local following = math.max(run.round, before.round + 1)
   journal.forgotten[id] = nil
   run.effects.uncertain = true -- it may have ended already
   if before.anew then
-    operation.child = in_round(path, following)
+    operation.child = in_round(following)
   else
-    operation.child, operation.other_child = in_round(path, before.round), in_round(path, following)
+    operation.child, operation.other_child = in_round(before.round), in_round(following)
   end
   return following
 end
@@ -489,10 +489,9 @@ function made.run(state)
   local run = state.run
   run.observed, run.journal.saw_attempt = true, true
   local id = run.id
-  local _, depth = id:gsub("/", "")
   return setmetatable({
-    id = id, workflow = run.workflow, attempt = run.attempt, parent = id:match("^(.*)/[^/]*$"),
-    root = id:match("^[^/]*"), depth = depth, bundle = run.bundle_hash, created_at = run.created_at,
+    id = id, workflow = run.workflow, attempt = run.attempt, parent = run_id.parent(id),
+    root = run_id.root(id), depth = run_id.depth(id), bundle = run.bundle_hash, created_at = run.created_at,
   }, run_metatable)
 end
 

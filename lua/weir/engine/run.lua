@@ -17,6 +17,7 @@ local graph_scheduler = require "weir.engine.graph_scheduler"
 local json = require "weir.json"
 local retry = require "weir.define.retry_policy"
 local returned = require "weir.engine.returned"
+local run_id = require "weir.base.run_id"
 local sandbox = require "weir.code.sandbox"
 local scopes = require "weir.base.scope"
 local step = require "weir.engine.step"
@@ -510,7 +511,7 @@ end
 
 -- A child's failure is its parent's to deal with.
 local function report_failed(self, made)
-  if not self.id:find("/", 1, true) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
+  if run_id.is_root(self.id) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
 end
 
 -- The failure of a child that the code did not await changes nothing, so that nothing else would tell of it.

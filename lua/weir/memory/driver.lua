@@ -13,6 +13,7 @@ local effects = require "weir.replay.effects"
 local executor = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local replay = require "weir.engine.check"
+local run_id = require "weir.base.run_id"
 local sandbox = require "weir.code.sandbox"
 local Store = require "weir.memory.store"
 
@@ -202,8 +203,7 @@ local function is_foreseen(self, record, header, told)
   for _, effect in ipairs(told) do
     local invoke = effect.fields
     if effect.name == "invoke" and invoke.bundle ~= "" then
-      local _, depth = invoke.child:gsub("/", "")
-      if depth > invoke.max_depth or self.records[invoke.child]
+      if run_id.depth(invoke.child) > invoke.max_depth or self.records[invoke.child]
         or not self:may_be_fused(invoke.workflow, invoke.bundle) then
         return false
       end

@@ -4,6 +4,7 @@
 local entry = require "weir.record.entry"
 local json = require "weir.json"
 local record_of = require "weir.record.record"
+local run_id = require "weir.base.run_id"
 local Store = require "weir.memory.store"
 
 local ENDED, parent_of = record_of.ENDED, Store.parent_of
@@ -89,8 +90,7 @@ function effects.invoke(self, record, options)
   if untold_cancel(record) then
     return refuse(self, record, operation, "cancelled", "not started: its run is being cancelled")
   end
-  local _, depth = id:gsub("/", "")
-  if depth > options.max_depth then
+  if run_id.depth(id) > options.max_depth then
     return refuse(self, record, operation, "too_deep",
       ("invoking %s goes deeper than %d runs: %s"):format(workflow, options.max_depth, chain_of(self, record.id)))
   end
@@ -98,14 +98,14 @@ function effects.invoke(self, record, options)
     self:record_outcome(record, operation, "refused", 0, options.unknown)
     return
   end
-  local child, round = self.records[id], id:match("~%d+$")
+  local child, round = self.records[id], run_id.generation(id)
   if child and options.again and not same(child, workflow, data, options.deps) then
     if not ENDED[child.state] then child.detached = "1" end
-    round = "~" .. options.again
-    id, child = record.id .. "/" .. operation .. round, nil
+    round = options.again
+    id, child = run_id.child(record.id, operation, round), nil
   end
   if options.again then record.fields["x:" .. operation] = nil end
-  if round then record.fields["c:" .. operation] = round:sub(2) end
+  if round then record.fields["c:" .. operation] = tostring(round) end
   if child then return attach(self, record, operation, child, round, options) end
   if options.dedupe then
     local earlier = self:earlier_run(workflow, options.dedupe)
@@ -182,7 +182,7 @@ function effects.forget(self, record, effect)
   local before = not round and fields["x:" .. operation] or ""
   round = round or before:match("^%d+") or "1"
   fields["x:" .. operation] = round .. ((mark == "anew" or before:find("+", 1, true)) and "+" or "")
-  local child = self.records[record.id .. "/" .. operation .. (round ~= "1" and "~" .. round or "")]
+  local child = self.records[run_id.child(record.id, operation, round)]
   if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
 end
 

@@ -4,6 +4,7 @@
 
 local json = require "weir.json"
 local recorded = require "weir.record.record"
+local run_id = require "weir.base.run_id"
 
 local ENDED = recorded.ENDED
 local NEXT = { -- the legal moves, as in redis-scripts/lib/runs.lua
@@ -100,11 +101,11 @@ function Store:note_call(record)
   self:note(record, "begun")
 end
 
--- The parent, the operation there, and the round: "" or "~<n>".
+-- The parent, the operation there, and the generation from the second on.
 function Store.parent_of(id)
-  local parent, operation = id:match("^(.*)/([^/]*)$")
+  local parent = run_id.parent(id)
   if not parent then return nil end
-  return parent, operation:gsub("~%d+$", ""), operation:match("~%d+$") or ""
+  return parent, run_id.operation(id), run_id.generation(id)
 end
 
 ---A copy of a record after a change, if specs want it.
@@ -164,8 +165,8 @@ function Store:record_outcome(record, operation, state, attempts, value, at, rou
   if not text or text:byte() ~= 9 then return false end
   record.number = record.number + 1
   record.fields[field] = record.number .. text
-  record.fields[tostring(record.number)] = operation .. (round or "") .. "\t" .. state .. "\t" .. (at or self.now)
-    .. "\t" .. attempts .. (shared and " " .. shared or "") .. "\t" .. value
+  record.fields[tostring(record.number)] = operation .. (round and "~" .. round or "") .. "\t" .. state
+    .. "\t" .. (at or self.now) .. "\t" .. attempts .. (shared and " " .. shared or "") .. "\t" .. value
   self:keep(record)
   self:note(record, state, operation, value, at)
   return true
@@ -185,7 +186,7 @@ end
 ---@return weir.MemoryRecord
 function Store:add_record(id, workflow, data, seed, options, at)
   local record = {
-    id = id, root = id:match("^[^/]*"), state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
+    id = id, root = run_id.root(id), state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
     deaths = 0, waiters = {}, lingering = 0, detached = options.detached, workflow = workflow, created_at = at,
     fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(at),
                retry = options.retry, deps = options.deps, tags = options.tags },

@@ -6,6 +6,7 @@ local entry = require "weir.record.entry"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
+local run_id = require "weir.base.run_id"
 local scopes = require "weir.base.scope"
 local strings = require "weir.base.strings"
 
@@ -121,7 +122,7 @@ local function read_operation(run, id, text, outcome, bundles, round)
     operation.attempts = operation.arguments and kind.tries(held.arguments) or operation.attempts
   end
   if kind.owns_child and not operation.refused then
-    operation.run = run.id .. "/" .. id .. (round and "~" .. round or "")
+    operation.run = run_id.child(run.id, id, round)
   end
   return operation
 end
@@ -177,7 +178,8 @@ local function add_nodes(run, by_id)
     local operation = by_id[node.key]
     if not operation then
       operation = {
-        id = node.key, kind = "invoke", state = "pending", workflow = node.workflow, run = run.id .. "/" .. node.key,
+        id = node.key, kind = "invoke", state = "pending", workflow = node.workflow,
+        run = run_id.child(run.id, node.key),
         attempts = 0,
       }
       run.operations[#run.operations + 1] = operation
@@ -251,8 +253,8 @@ function record.read(id, list)
     generation = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
     detached = fields.detached ~= nil,
     seed = fields.seed, data = fields.data, result = fields.result,
-    error = fields.error and failure_of(fields.error), parent = id:match("^(.*)/[^/]*$"),
-    root = id:match("^[^/]*"), queue = (fields.queue or "default"):gsub("^%?.*", "default"),
+    error = fields.error and failure_of(fields.error), parent = run_id.parent(id),
+    root = run_id.root(id), queue = (fields.queue or "default"):gsub("^%?.*", "default"),
     priority = integer(fields.priority) or 0,
     bundle = fields.bundle ~= "" and fields.bundle or nil, tags = fields.tags,
     created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),

@@ -20,6 +20,7 @@ local keys = require "weir.base.sorted_keys"
 local kinds = require "weir.record.kinds"
 local effects = require "weir.replay.effects"
 local record = require "weir.record.record"
+local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
 
 local journal = {}
@@ -465,7 +466,7 @@ function learn(self, outcome)
         self.barren:remove(operation) -- this run thought that it had failed
       end
       if outcome.round and operation.child ~= nil then
-        operation.child = operation.child:gsub("~%d+$", "") .. "~" .. outcome.round
+        operation.child = run_id.in_generation(operation.child, outcome.round)
       end
       operation.other_child = nil
       if operation.awaited > 0 then self.deliverable:push(number, operation) end

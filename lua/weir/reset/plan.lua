@@ -6,6 +6,7 @@ local forgetting = require "weir.reset.select"
 local graph = require "weir.define.graph_plan"
 local nearest = require "weir.base.suggest"
 local record = require "weir.record.record"
+local run_id = require "weir.base.run_id"
 
 local chain = {}
 
@@ -72,7 +73,7 @@ end
 ---@param id string of the child
 ---@return string? id of another round
 function chain.successor(parent, id)
-  local operation = operation_of(parent, id:match("([^/~]*)~?%d*$"))
+  local operation = operation_of(parent, run_id.operation(id))
   return operation and operation.run ~= id and operation.run or nil
 end
 
@@ -129,12 +130,12 @@ end
 
 -- A node of a graph that was never begun is no run yet: what kept it from that is named.
 local function missing(look, id)
-  local parent_id, key = id:match("^(.*)/([^/]*)$")
+  local parent_id, key = run_id.parent(id), run_id.operation(id)
   local parent = parent_id and look(parent_id)
   local node = parent and parent.graph and operation_of(parent, key)
   for _, need in ipairs(node and node.depends_on or {}) do
     local operation = operation_of(parent, need)
-    if operation.state == "pending" then return missing(look, parent_id .. "/" .. need) end
+    if operation.state == "pending" then return missing(look, run_id.child(parent_id, need)) end
     if operation.state ~= "completed" then
       local state = operation.state == "failed" and "has failed" or "is " .. operation.state
       return refused("%s was not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,

@@ -7,6 +7,7 @@ local kinds = require "weir.record.kinds"
 local order = require "weir.base.ordered_pairs"
 local recorded = require "weir.record.record"
 local replay = require "weir.engine.check"
+local run_id = require "weir.base.run_id"
 local scopes = require "weir.base.scope"
 
 local golden = {}
@@ -141,11 +142,11 @@ local function add_operation(fields, run, operation)
   local round, shared = "", ""
   local child = present(operation.run)
   if child then
-    round = child:match("~%d+$") or ""
-    if child:sub(1, #run.id + 1) ~= run.id .. "/" then
-      fields["w:" .. id], round, shared = child, "", " " .. child
-    elseif round ~= "" then
-      fields["c:" .. id] = round:sub(2)
+    local generation = run_id.generation(child)
+    if not run_id.is_child_of(child, run.id) then
+      fields["w:" .. id], shared = child, " " .. child
+    elseif generation then
+      fields["c:" .. id], round = tostring(generation), "~" .. generation
     end
   end
   if not number then return end

@@ -12,6 +12,7 @@ local identifier = require "weir.base.identifier"
 local keys = require "weir.base.sorted_keys"
 local nearest = require "weir.base.suggest"
 local returned = require "weir.engine.returned"
+local run_id = require "weir.base.run_id"
 local terminal = require "weir.view.terminal"
 local verb = require "weir.engine.call"
 local weir = require "weir"
@@ -127,7 +128,7 @@ function Mocks:answer_child(mock, data, about)
   if given then return given end
   mock.calls = mock.calls + 1
   given = self:resolve(mock, mock.answer, data, {
-    id = about.id:match("[^/]*$"):gsub("~%d+$", ""), run = about.id, workflow = about.workflow,
+    id = run_id.operation(about.id), run = about.id, workflow = about.workflow,
     attempt = about.attempt, parent = about.parent, number = mock.calls,
   })
   self.given[key] = given
