@@ -21,7 +21,29 @@ describe("an entry", function()
   end)
 end)
 
+describe("a stored entry", function()
+  it("tells its number and where it began without being read whole", function()
+    local text = entry.write("invoke", 3, 2, "order.lua:11", "charge", "{}", "4")
+    assert.equal("7", entry.number(entry.stored(text, 1790000000000, 7)))
+    assert.is_nil(entry.number(entry.stored(text, 1790000000000)))
+    assert.same({ 3, 2 }, { entry.place(entry.stored(text, 1790000000000, 7)) })
+    assert.same({ 3, 2 }, { entry.place(entry.stored(text, 1790000000000)) })
+    assert.is_nil((entry.place ""))
+  end)
+end)
+
 describe("an outcome", function()
+  it("is read as it was written", function()
+    assert.same({
+      number = 4, operation = "ship", state = "failed", finished_at = 9, attempts = 2, value = "{}", round = 3,
+    }, entry.read_outcome(4, entry.write_outcome("ship", "failed", 9, 2, "{}", 3)))
+    assert.same({
+      number = 4, operation = "ship", state = "completed", finished_at = 9, attempts = 1, value = "1", run = "other",
+    }, entry.read_outcome(4, entry.write_outcome("ship", "completed", 9, 1, "1", nil, "other")))
+    assert.same({ number = 5, operation = "", state = "expired", finished_at = 9, attempts = 0, value = "late" },
+      entry.read_outcome(5, entry.write_end("expired", 9, "late")))
+  end)
+
   it("is read whole, tabs and line ends of its value included", function()
     assert.same({
       number = 12, operation = "ship:label", state = "completed", finished_at = 1790000000001,

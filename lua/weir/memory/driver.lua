@@ -10,6 +10,7 @@ local bundle = require "weir.code.bundle"
 local chance = require "weir.base.random"
 local act = require "weir.memory.effects"
 local effects = require "weir.replay.effects"
+local entry = require "weir.record.entry"
 local executor = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local replay = require "weir.engine.check"
@@ -261,8 +262,8 @@ function Memory:crash(id)
   if record.deaths >= (self.options.max_deaths or 5) then
     record.crash_loop = true
     record.number = record.number + 1
-    record.fields[tostring(record.number)] =
-      ("\tcrash_loop\t%d\t0\tcrash_loop: %d processes died while they ran it"):format(self.now, record.deaths)
+    record.fields[tostring(record.number)] = entry.write_end("crash_loop", self.now,
+      ("crash_loop: %d processes died while they ran it"):format(record.deaths))
   end
 end
 

@@ -138,7 +138,7 @@ function effects.deps(self, record, effect)
   local parent = self.records[parent_of(record.id)]
   local states, bytes = {}, 0
   for i, key in ipairs(effect.keys) do
-    local number = (parent.fields["o:" .. key] or ""):match("^%d+")
+    local number = entry.number(parent.fields["o:" .. key] or "")
     local state = '{"ok":false}'
     if number then
       local outcome = entry.read_outcome(math.tointeger(tonumber(number)), parent.fields[number])
@@ -175,7 +175,7 @@ function effects.forget(self, record, effect)
   end
   local text = fields["o:" .. operation]
   if not text and not (fields["x:" .. operation] and mark == "anew") then return end
-  local number, round = (text or ""):match("^%d+"), fields["c:" .. operation]
+  local number, round = entry.number(text or ""), fields["c:" .. operation]
   if number then fields[number] = nil end
   fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
   if mark == "" then return end

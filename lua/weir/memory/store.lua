@@ -2,6 +2,7 @@
 -- redis-scripts/lib/ has them. Knows no coroutine and no event.
 -- Invariant: all that outlives a coroutine stands in `records`, as the texts that Redis would hold.
 
+local entry = require "weir.record.entry"
 local json = require "weir.json"
 local recorded = require "weir.record.record"
 local run_id = require "weir.base.run_id"
@@ -152,7 +153,7 @@ end
 
 -- `at`: when it is taken to have been, if that is not now.
 function Store:begin_operation(record, operation, text, at)
-  record.fields["o:" .. operation] = "\t" .. (at or self.now) .. "\t" .. text
+  record.fields["o:" .. operation] = entry.stored(text, at or self.now)
   table.insert(record.begun, operation)
   self:note(record, "begun", operation, text, at)
 end
@@ -165,8 +166,8 @@ function Store:record_outcome(record, operation, state, attempts, value, at, rou
   if not text or text:byte() ~= 9 then return false end
   record.number = record.number + 1
   record.fields[field] = record.number .. text
-  record.fields[tostring(record.number)] = operation .. (round and "~" .. round or "") .. "\t" .. state
-    .. "\t" .. (at or self.now) .. "\t" .. attempts .. (shared and " " .. shared or "") .. "\t" .. value
+  record.fields[tostring(record.number)] =
+    entry.write_outcome(operation, state, at or self.now, attempts, value, round, shared)
   self:keep(record)
   self:note(record, state, operation, value, at)
   return true
@@ -247,7 +248,7 @@ local function waiters_of(self, record)
   for _, waiter in ipairs(record.waiters) do
     local run = self.records[waiter.run]
     local text = run.fields["w:" .. waiter.operation] == record.id and run.fields["o:" .. waiter.operation] or ""
-    local after = tonumber(text:match("^\t%d+\t[^\t]*\t(%d+)"))
+    local after = not entry.number(text) and entry.place(text) or nil
     if after and not ENDED[run.state] and not (run.cancel and after < run.cancel) then found[#found + 1] = run end
   end
   return found
@@ -304,7 +305,7 @@ end
 
 function Store:record_end(record, code, message)
   record.number = record.number + 1
-  record.fields[tostring(record.number)] = ("\t%s\t%d\t0\t%s"):format(code, self.now, message)
+  record.fields[tostring(record.number)] = entry.write_end(code, self.now, message)
   self:keep(record)
   self:note(record, code, "", message)
 end

@@ -38,6 +38,27 @@ function entry.write(kind, after, attempt, line, subject, arguments, marks)
   return kind .. "\t" .. after .. "\t" .. attempt .. "\t" .. line .. "\t" .. subject .. "\t" .. arguments
 end
 
+---The entry of an operation that begins, or of one whose outcome is known.
+---@param text string what the journal says
+---@param started_at integer ms
+---@param number integer|string|nil of its outcome
+---@return string
+function entry.stored(text, started_at, number) return (number or "") .. "\t" .. started_at .. "\t" .. text end
+
+---The number of the outcome, as text.
+---@param text string
+---@return string? number
+function entry.number(text) return text:match "^%d+" end
+
+---Where an operation began: after which outcome, and in which attempt of its run.
+---@param text string
+---@return integer after
+---@return integer attempt
+function entry.place(text)
+  local after, attempt = text:match "^%d*\t%d+\t[^\t]*\t(%d+)\t(%d+)"
+  return tonumber(after), tonumber(attempt)
+end
+
 ---An entry, without a table for it: a replay reads one for each operation.
 ---@param text string
 ---@return integer? number
@@ -79,6 +100,25 @@ function entry.read_outcome(number, text, from)
     attempts = tonumber(attempts), run = run ~= "" and run or nil, value = value, round = tonumber(round),
   }
 end
+
+---An outcome, without its number.
+---@param operation string
+---@param state string
+---@param finished_at integer ms
+---@param attempts integer
+---@param value string
+---@param generation integer? of the child, from the second on
+---@param run string? which run stands for it
+---@return string
+function entry.write_outcome(operation, state, finished_at, attempts, value, generation, run)
+  if generation then operation = operation .. "~" .. generation end
+  if run then attempts = attempts .. " " .. run end
+  return operation .. "\t" .. state .. "\t" .. finished_at .. "\t" .. attempts .. "\t" .. value
+end
+
+---What ends a run from outside: cancelled, expired, now, lost.
+---@return string
+function entry.write_end(code, at, message) return entry.write_outcome("", code, at, 0, message) end
 
 -- "item-9" before "item-10": runs of digits compare by number.
 local function natural(text)

@@ -143,9 +143,8 @@ end
 
 -- How far the code had come is where the last of what is recorded began.
 local function note_recorded(self, id, text)
-  local after, attempt = text:match("^%d*\t%d+\t[^\t]*\t(%d+)\t(%d+)")
-  after = math.tointeger(tonumber(after))
-  note_place(self, id, after, math.tointeger(tonumber(attempt)))
+  local after, attempt = entry.place(text)
+  note_place(self, id, after, attempt)
   if after > self.replay_until then self.replay_until, self.replay_last = after, 0 end
   if after == self.replay_until then self.replay_last = self.replay_last + 1 end
 end

@@ -135,24 +135,23 @@ local function add_operation(fields, run, operation)
   local id, number = operation.id, present(operation.number)
   local arguments = operation.arguments
   local subject = kinds[operation.kind].owns_child and operation.workflow or ""
-  fields["o:" .. id] = (number or "") .. "\t" .. operation.started_at .. "\t" .. entry.write(operation.kind,
-    operation.after, BEFORE, present(operation.line) or "?", subject,
-    next(arguments) and json.encode(arguments) or "",
-    scopes.marks(scopes.of(operation.scope or {}, operation.undoes)))
-  local round, shared = "", ""
+  local text = entry.write(operation.kind, operation.after, BEFORE, present(operation.line) or "?", subject,
+    next(arguments) and json.encode(arguments) or "", scopes.marks(scopes.of(operation.scope or {}, operation.undoes)))
+  fields["o:" .. id] = entry.stored(text, operation.started_at, number)
+  local generation, shared
   local child = present(operation.run)
   if child then
-    local generation = run_id.generation(child)
     if not run_id.is_child_of(child, run.id) then
-      fields["w:" .. id], shared = child, " " .. child
-    elseif generation then
-      fields["c:" .. id], round = tostring(generation), "~" .. generation
+      fields["w:" .. id], shared = child, child
+    else
+      generation = run_id.generation(child)
+      fields["c:" .. id] = generation and tostring(generation)
     end
   end
   if not number then return end
   local state, value = outcome_of(operation)
-  fields[tostring(number)] = ("%s\t%s\t%d\t%d%s\t%s"):format(id .. round, state, operation.finished_at,
-    operation.attempts, shared, value)
+  fields[tostring(number)] =
+    entry.write_outcome(id, state, operation.finished_at, operation.attempts, value, generation, shared)
   fields.number = tostring(math.max(number, tonumber(fields.number)))
 end
 
@@ -169,7 +168,7 @@ local function fields_of(run, bundle_name)
   end
   local cancel = run.cancel
   if cancel then
-    fields[tostring(cancel.number)] = ("\t%s\t%d\t0\t%s"):format(cancel.state, cancel.at, cancel.message)
+    fields[tostring(cancel.number)] = entry.write_end(cancel.state, cancel.at, cancel.message)
     fields.number = tostring(math.max(cancel.number, tonumber(fields.number)))
   end
   return fields

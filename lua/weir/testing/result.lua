@@ -195,7 +195,7 @@ local function sentence_of(memory, happening)
   if not operation then return begins and memory.records[happening.run].workflow .. " begins" or end_of(happening) end
   if operation == "" then return ("is to end, %s: %s"):format(happening.state, happening.text) end
   if not begins then return ("%s %s"):format(operation, end_of(happening)) end
-  local held = entry.read("\t0\t" .. happening.text)
+  local held = entry.read(entry.stored(happening.text, 0))
   return ("%s begins: %s%s"):format(operation, held.kind, held.subject ~= "" and " of " .. held.subject or "")
 end
 
