@@ -22,11 +22,11 @@ static int open_module(lua_State *L) {
     return 1;
 }
 
-// The ledger is for this process alone: a spec may run `weir test`, too.
+// The manifest is for this process alone: a spec may run `weir test`, too.
 static void push_options(lua_State *L, const Config *config) {
     config_push(L, config);
     lua_pushstring(L, getenv(LEDGER));
-    lua_setfield(L, -2, "ledger");
+    lua_setfield(L, -2, "manifest");
     unsetenv(LEDGER);
 }
 

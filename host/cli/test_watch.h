@@ -7,7 +7,7 @@
 
 struct lua_State;
 
-// `words` is the command line to run again, `variable` how the path of the ledger gets there.
+// `words` is the command line to run again, `variable` how the path of the manifest gets there.
 void test_watch_open(char **words, const char *variable);
 void test_watch_close(void);
 
@@ -18,7 +18,7 @@ int test_watch_folders(struct lua_State *L);
 // there is quiet.
 int test_watch_changes(struct lua_State *L);
 
-// spawn(ledger) -> the exit status (128 + the signal that killed it), or nil.
+// spawn(manifest) -> the exit status (128 + the signal that killed it), or nil.
 int test_watch_spawn(struct lua_State *L);
 
 #endif

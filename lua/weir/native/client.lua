@@ -1,38 +1,40 @@
 ---@meta weir.native.client
--- What the command line tool gets from C (host/cli/client.c). What fails raises a weir.Fault.
+-- The functions that C gives the command line (host/cli/client.c). They block the process, and raise a
+-- weir.NativeFault.
 
----@class weir.Fault what ends a command: one line for people, and the exit status
+---@class weir.NativeFault one line for people, and the exit status
 ---@field status integer
 ---@field message string
 
 local client = {}
 
----Sends groups to Redis as one batch; sends them again when the connection died.
+---Sends groups to Redis as one batch, and again if the connection died.
 ---@param ... (string|integer)[] a verb and its arguments
 ---@return table reply {"ok", now_ms, commit, {reply of each group}, claims, next_due}
 function client.call(...) end
 
----Sends groups as one batch and goes on: its reply is for `receive`. At most four calls may be under
----way. Sent again, with all behind it, when the connection died.
+---Sends groups as one batch and does not wait for the reply, which `receive` returns. At most four calls may be under
+---way. If the connection dies, all calls under way are sent again, in their order.
 ---@param ... (string|integer)[] a verb and its arguments
 function client.send(...) end
 
----The reply of the oldest call under way, as `call` gives it.
+---Waits for the reply of the oldest call under way, as `call` returns it.
 ---@return table reply
 function client.receive() end
 
 ---Sends a command of Redis itself.
 ---@param ... string|integer
----@return any reply nil when Redis refuses it
+---@return any reply nil: Redis refuses the command
 function client.ask(...) end
 
----Listens to channels, named without the prefix. Once it has returned, no message is missed.
+---Subscribes to channels, named without the prefix, instead of those before. Once it has returned, no message is
+---missed.
 ---@param ... string
 function client.listen(...) end
 
----The next message of the channels listened to. Nil when the time is over, and when the connection
----had to be made anew: what was said meanwhile is lost, so look at the facts again.
----@param timeout_ms integer? nil: wait for ever
+---Waits for the next message. Nil after the timeout, and after the connection had to be made anew: messages may be
+---lost, so the caller must look at the facts again.
+---@param timeout_ms integer? nil: no limit
 ---@return string? channel
 ---@return string? text
 function client.message(timeout_ms) end
@@ -47,14 +49,18 @@ function client.bundle(folder) end
 ---@return string
 function client.read(path) end
 
----Opens a file, or stdin for "-", to be read piece by piece with `more`. One is open at a time.
+---Opens a file, or stdin for "-", to be read in pieces with `more`. One file is open at a time.
 ---@param path string
----@return integer? size in bytes, of a file that can be opened and read once more
+---@return integer? size in bytes, if the file can be opened and read again
 function client.open(path) end
 
----Some of what is left to read; waits for it.
----@return string? bytes nil at its end
+---Waits for the next piece.
+---@return string? bytes nil: the end
 function client.more() end
+
+---The folders whose workflow files have changed since the `weir dev` of this Redis has read them.
+---@return string[] paths
+function client.changed_folders() end
 
 ---Writes to stdout (1) or stderr (2) at once.
 ---@param descriptor 1|2
@@ -74,8 +80,8 @@ function client.width() end
 ---@return integer
 function client.height() end
 
----Keeps lines at the foot of the terminal (stderr), in place of those before; what is logged goes
----above them. No line may be wider than the terminal. Nil: they stay, and are let go.
+---Keeps lines at the foot of the terminal (stderr), in place of those before; log lines go above them. No line may be
+---wider than the terminal. Nil: they stay where they are, and later lines go below them.
 ---@param text string? ends with a line break
 function client.show(text) end
 
@@ -83,13 +89,13 @@ function client.show(text) end
 ---@return integer
 function client.now_ms() end
 
----Waits. True as soon as the process is interrupted, or when it was before.
+---Waits; returns true as soon as the process is interrupted, or if it was interrupted before.
 ---@param ms integer
 ---@return boolean interrupted
 function client.pause(ms) end
 
----From now on Ctrl-C and SIGTERM do not end the process: `pause` tells of them, and where `receive`, `message`
----and `more` wait they raise a fault of status 130. A second one ends it.
+---From now on Ctrl-C and SIGTERM do not end the process: `pause` returns true, and `call`, `receive`, `message` and
+---`more` raise a fault of status 130. A second signal ends the process.
 function client.heed_interrupts() end
 
 return client

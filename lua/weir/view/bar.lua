@@ -1,4 +1,4 @@
--- A bar that says how much of something has ended, and how. Pure.
+-- A bar that shows how many of a number of things have ended, and how. Pure.
 
 local terminal = require "weir.view.terminal"
 
@@ -7,9 +7,9 @@ local bar = {}
 local WIDTH = 24
 
 ---@class weir.BarCounts
----@field noun string what is counted: "node"
----@field total integer? nil: nobody knows
----@field running integer? nil: nobody knows
+---@field noun string "node", "child", "operation"
+---@field total integer? nil: unknown
+---@field running integer? nil: unknown
 ---@field completed integer
 ---@field failed integer
 ---@field cancelled integer
@@ -31,7 +31,7 @@ function bar.text(counts)
   return table.concat(words, ", ")
 end
 
--- What there is at all is seen: it has a column at least.
+-- The share of n in columns, at least one if n is not 0.
 local function columns_of(n, total, width)
   return n > 0 and math.max(1, n * width // total) or 0
 end
@@ -53,7 +53,7 @@ local function blocks(style, counts, width)
   return table.concat(parts)
 end
 
----One line: how much of it has ended, how, and for how long it has been under way.
+---One line: the share that has ended, the counts, and the time so far.
 ---@param style weir.Style
 ---@param counts weir.BarCounts
 ---@param elapsed_ms integer

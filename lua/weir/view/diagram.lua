@@ -1,24 +1,24 @@
--- A graph as a picture, for graphs that fit: stages stand from left to right, a node is a line of its
--- column, its edges are lines between the columns, heavy ones along the critical path. Pure.
+-- Draws a graph, if it fits: a column for each stage, a row for each node, and lines between the columns for the edges,
+-- heavy ones along the critical path. Pure.
 --
--- Lines run from left to right, then up or down, then right. They can be followed without doubt:
---   where two that have nothing to do with each other cross, the one beneath is interrupted;
---   lines share a track, or join, only where each way that can be gone over them is an edge;
+-- Lines run to the right, then up or down, then to the right. A reader can follow each of them:
+--   where two unrelated lines cross, one of them is interrupted;
+--   lines share a track, or join, only where each way along them is an edge;
 --   no line runs on top of another.
--- Where that cannot be had, edges get a line each, and then stages use every other row.
+-- If that is impossible, edges get a line each, and stages then use every other row.
 
-local graph = require "weir.view.graph_view"
+local graph_view = require "weir.view.graph_view"
 local strings = require "weir.base.strings"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
 
 local diagram = {}
 
-local MOST_NODES, MOST_EDGES = 150, 400 -- more is no picture any more
+local MOST_NODES, MOST_EDGES = 150, 400 -- a larger drawing is not readable
 local LONGEST_NAME = 30
 local SWEEPS = 4
 
----@class weir.DiagramSlot what stands in one row of a stage: a node, or an edge that goes past it
+---@class weir.DiagramSlot one row of a stage: a node, or an edge that passes the stage
 ---@field node weir.GraphNode? nil: a line
 ---@field place integer among the slots of its stage, from the top
 ---@field row integer
@@ -43,14 +43,14 @@ local function connect(from, to)
   end
 end
 
--- What comes after a node in the critical path.
+-- The node that follows each node of the critical path.
 local function successors(view)
   local after = {}
   for i = 2, #view.critical do after[view.critical[i - 1]] = view.critical[i] end
   return after
 end
 
--- An edge over several stages passes those between as a line; those of one node share it.
+-- An edge over several stages passes those between as a line; edges of the same node share it.
 local function add_edges(layers, slots, node, heavy_to)
   local furthest, by_stage = node.stage, {}
   for _, after in ipairs(node.required_by) do
@@ -184,7 +184,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Tracks between two stages
 
--- Sources that lead to just the same, and the one way to write what they lead to.
+-- Groups the sources that lead to the same targets, by a text that names these targets.
 local function alike(sources)
   local groups, by_targets = {}, {}
   for _, source in ipairs(sources) do
@@ -217,8 +217,8 @@ local function single_edges(layer)
   return groups
 end
 
--- The edges between two stages as groups that share a track: few of them, so that it may turn out that they
--- cannot be told apart.
+-- Groups the edges between two stages that share a track. There are few groups, so a reader may be unable to tell their
+-- lines apart; `is_clear` finds out.
 local function group_edges(layer)
   local sources, groups, taken = {}, {}, {}
   for _, slot in ipairs(layer) do
@@ -252,7 +252,7 @@ local function measure(group)
   group.from, group.to = from, to
   group.straight = from == to
   local source, target = group.sources[1].row, group.targets[1].row
-  -- Those that go down come from the lowest first, those that go up from the highest: fewer crossings.
+  -- Lines down are drawn from the lowest source on, lines up from the highest one on: so fewer cross.
   group.rank = target >= source and -source or source
 end
 
@@ -267,8 +267,8 @@ local function by_slot(groups, side)
   return found
 end
 
--- Which group has to stand left of which: in a row all that leaves it before all that comes into it;
--- at a target the one that leads elsewhere too before the others.
+-- The constraints on the order of groups from left to right: in a row, groups that leave it come before groups that
+-- enter it; at a target, a group that also leads elsewhere comes before the others.
 local function constraints(groups)
   local after, from, into, by_row = {}, by_slot(groups, "sources"), by_slot(groups, "targets"), {}
   for _, group in ipairs(groups) do after[group] = {} end
@@ -286,7 +286,7 @@ local function constraints(groups)
   return after
 end
 
--- The groups that need a track, in an order that keeps the constraints. Nil: there is none.
+-- The groups that need a track, in an order that keeps the constraints; nil if there is no such order.
 local function sort_groups(groups, after)
   local open, sorted = {}, {}
   for _, group in ipairs(groups) do
@@ -306,7 +306,7 @@ local function sort_groups(groups, after)
   return sorted
 end
 
--- A track may be shared by groups whose rows do not touch.
+-- Groups whose rows do not touch may share a track.
 local function assign_tracks(groups)
   for _, group in ipairs(groups) do measure(group) end
   local after = constraints(groups)
@@ -329,8 +329,8 @@ local function assign_tracks(groups)
   return tracks
 end
 
--- Whether the lines lead from each source to its own targets and nowhere else: they are followed as
--- somebody would who reads them, from left to right.
+-- Whether the lines lead from each source to its own targets and nowhere else. They are followed as a reader follows
+-- them, from left to right.
 local function is_clear(groups)
   local from, into = by_slot(groups, "sources"), by_slot(groups, "targets")
   local reached, seen, walk
@@ -379,7 +379,7 @@ local function route_gutter(layer)
   return nil
 end
 
--- Nil when there is a gutter whose lines could not be followed, and then which those are.
+-- Nil if the lines of some gutters cannot be followed, and those gutters.
 local function route(layers)
   local gutters, unclear = {}, {}
   for i = 1, #layers - 1 do
@@ -390,8 +390,8 @@ local function route(layers)
   return gutters
 end
 
--- Each edge behind this stage becomes a line of its own in a stage without nodes: then all lines that
--- leave a node lead to lines of one edge, and all that join have the same target.
+-- Gives each edge after this stage a line of its own, in a stage without nodes: then all lines that leave a node belong
+-- to one edge each, and all lines that join have the same target.
 local function untangle(layers, i)
   local lines = {}
   for _, source in ipairs(layers[i]) do
@@ -412,8 +412,8 @@ local function untangle(layers, i)
   table.insert(layers, i + 1, lines)
 end
 
--- Rows and tracks, as dense as they can be had: a way that does not lead to lines that can be followed is left
--- for the next.
+-- Rows and tracks, as dense as possible: tries the ways to lay them out, the densest first, until the lines can be
+-- followed.
 local function lay_out(layers, pitch)
   for _, staggered in ipairs { false, true } do
     for _ = 1, 2 do
@@ -432,7 +432,7 @@ end
 
 local UP, DOWN, LEFT, RIGHT = 8, 4, 2, 1
 
--- For each set of directions its characters, counted up through which of them are heavy.
+-- The characters of each set of directions, by which of them are heavy.
 local GLYPHS = {
   [LEFT | RIGHT] = "─╼╾━", [UP | DOWN] = "│╽╿┃",
   [UP | RIGHT] = "└┕┖┗", [UP | LEFT] = "┘┙┚┛", [DOWN | RIGHT] = "┌┍┎┏", [DOWN | LEFT] = "┐┑┒┓",
@@ -471,7 +471,7 @@ local function draw_level(canvas, row, from, to, heavy)
   for column = from, to do draw_line(canvas, row, column, LEFT | RIGHT, heavy) end
 end
 
--- One edge: out of its source, along the track of its group, into its target.
+-- Draws one edge: out of its source, along the track of its group, into its target.
 local function draw_edge(canvas, source, target, from, track, to)
   local heavy = source.heavy[target]
   if not track then return draw_level(canvas, source.row, from, to, heavy) end
@@ -488,7 +488,7 @@ local function draw_edge(canvas, source, target, from, track, to)
   draw_line(canvas, target.row, track, back | RIGHT, heavy).joined = true
 end
 
--- Where lines cross that have nothing to do with each other, the heavier one goes on, else the upright.
+-- Where unrelated lines cross, the heavier one goes on, or the vertical one if both are alike.
 local function text_of(cell)
   local lines, heavy = cell.lines, cell.heavy
   if lines == UP | DOWN | LEFT | RIGHT and not cell.joined then
@@ -504,14 +504,14 @@ end
 
 local function label_of(node, now, form)
   local name = terminal.clip(terminal.plain(node.key), LONGEST_NAME)
-  local span = graph.span(node, now)
+  local span = graph_view.span(node, now)
   local width = 2 + terminal.width(name)
   if span and form.inline then width = width + 1 + #span end
   return { name = name, span = span, width = width, below = span and not form.inline and 2 + #span or 0 }
 end
 
 local function painted(style, node, label, form)
-  local name = terminal.paint(style, graph.COLOURS[node.state], label.name)
+  local name = terminal.paint(style, graph_view.COLOURS[node.state], label.name)
   if node.critical then name = terminal.paint(style, "bold", label.name) end
   local text = tree.mark(style, node.state) .. " " .. name
   if label.span and form.inline then text = text .. " " .. terminal.paint(style, "dim", label.span) end
@@ -603,8 +603,8 @@ end
 
 -- ------------------------------------------------------------------------------------------------
 
--- From the most generous to the tightest: what a node took beside its name or below it, dashes before
--- and behind the tracks, columns from track to track, dashes where there is no track.
+-- From the most generous form to the tightest: the time of a node beside its name or below it, dashes before and behind
+-- the tracks, columns from track to track, dashes where there is no track.
 local FORMS = {
   { inline = true, lead = 1, trail = 1, spread = 2, bare = 0 },
   { inline = true, lead = 0, trail = 1, spread = 2, bare = 0 },
@@ -620,7 +620,7 @@ local function count_edges(view)
   return n
 end
 
--- Columns that the stages take in any form, tracks left out.
+-- The columns that the stages take in any form, without tracks.
 local function least_width(view, now)
   local total = 0
   for _, stage in ipairs(view.stages) do

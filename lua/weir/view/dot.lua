@@ -1,7 +1,7 @@
--- A run in the language of Graphviz: a graph as its nodes and what they depend on, the critical path in
--- bold; any other run as the tree of its children. Pure.
+-- A run for Graphviz: a graph with its nodes and their dependencies, the critical path in bold; any other run as the
+-- tree of its children. Pure.
 
-local graph = require "weir.view.graph_view"
+local graph_view = require "weir.view.graph_view"
 local terminal = require "weir.view.terminal"
 
 local dot = {}
@@ -42,7 +42,7 @@ function dot.graph(name, view, now)
   local lines, after = begin(name), {}
   for i = 2, #view.critical do after[view.critical[i - 1]] = view.critical[i] end
   for _, node in ipairs(view.nodes) do
-    local label = label_of(node.key, about(node.state, graph.span(node, now)))
+    local label = label_of(node.key, about(node.state, graph_view.span(node, now)))
     lines[#lines + 1] = ("  %s %s;"):format(quoted(node.key), attributes_of(node.state, label, node.critical))
   end
   for _, node in ipairs(view.nodes) do

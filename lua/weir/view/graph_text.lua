@@ -1,23 +1,22 @@
--- A graph run in text: the diagram where it fits, else its nodes by stages, as many as there is room for,
--- what failed and what goes on first; below that the critical path and what went wrong. No line is
--- wider than the terminal. Pure.
+-- The run of a graph as text: a diagram if it fits, else its nodes by stages, failed and running ones first, as many as
+-- there is room for. Below stand the critical path and the errors. No line is wider than the terminal. Pure.
 
 local diagram = require "weir.view.diagram"
-local graph = require "weir.view.graph_view"
+local graph_view = require "weir.view.graph_view"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
 
-local picture = {}
+local graph_text = {}
 
 local LINES_OF_A_STAGE = 4
-local TOLD = 10 -- errors, and nodes with children
+local LISTED = 10 -- errors, and nodes with children
 local LONGEST_NAME = 30
 local GAP = "   "
 
 -- ------------------------------------------------------------------------------------------------
 -- Stages
 
--- Neighbours in which nothing happens go together: whole graphs of them may be done, or not begun.
+-- The state of a stage whose nodes are all completed or all pending: neighbours of the same state become one entry.
 local function quiet_state(stage)
   local state = stage[1].state
   if state ~= "completed" and state ~= "pending" then return nil end
@@ -47,7 +46,7 @@ local function each(stages)
   return entries
 end
 
--- Entries for no more rows than there are; what is not told one by one is counted in the last.
+-- At most so many entries; the last one counts the stages that have none.
 local function fit(stages, rows)
   if #stages <= rows then return each(stages) end
   local entries = fold(stages)
@@ -74,7 +73,7 @@ local function title_of(entry)
   return ("stages %d–%d"):format(entry.from, entry.to)
 end
 
--- What failed, what goes on, what decided; then in the order given.
+-- Failed nodes come first, then running ones and those of the critical path, then the others in the order of the graph.
 local URGENCY = { failed = 1, cancelled = 3, completed = 5, pending = 6 }
 local DECIDED = 4
 
@@ -93,20 +92,20 @@ local function by_urgency(nodes)
 end
 
 local function item_of(style, node, now, columns)
-  local span = graph.span(node, now)
+  local span = graph_view.span(node, now)
   local most = math.min(LONGEST_NAME, columns - 2 - (span and 1 + #span or 0))
   local name = terminal.clip(terminal.plain(node.key), math.max(1, most))
   local text = tree.mark(style, node.state) .. " "
-    .. terminal.paint(style, node.critical and "bold" or graph.COLOURS[node.state], name)
+    .. terminal.paint(style, node.critical and "bold" or graph_view.COLOURS[node.state], name)
   if span then text = text .. " " .. terminal.paint(style, "dim", span) end
   return text, 2 + terminal.width(name) + (span and 1 + #span or 0)
 end
 
 local function hidden_text(hidden) return "… " .. tree.counted(hidden) end
 
--- The nodes on so many lines; those that no longer fit are counted.
+-- The nodes on at most so many lines; the last line counts those that do not fit.
 local function fill(style, nodes, lines, columns, now)
-  local filled, line, width, shown, hidden = {}, {}, 0, 0, graph.counts(nodes)
+  local filled, line, width, shown, hidden = {}, {}, 0, 0, graph_view.counts(nodes)
   for _, node in ipairs(by_urgency(nodes)) do
     local text, own = item_of(style, node, now, columns)
     local with_gap = width > 0 and width + #GAP + own or own
@@ -129,14 +128,14 @@ local function fill(style, nodes, lines, columns, now)
 end
 
 local function count_only(style, nodes, columns)
-  return { terminal.paint(style, "dim", terminal.clip(hidden_text(graph.counts(nodes)), columns)) }
+  return { terminal.paint(style, "dim", terminal.clip(hidden_text(graph_view.counts(nodes)), columns)) }
 end
 
 ---The nodes by stages.
 ---@param view weir.GraphView
 ---@param options weir.DiagramOptions
 ---@return string[] lines
-function picture.stages(view, options)
+function graph_text.stages(view, options)
   local style, lines, margin = options.style, {}, 0
   local entries = fit(view.stages, options.rows)
   for _, entry in ipairs(entries) do margin = math.max(margin, terminal.width(title_of(entry)) + 2) end
@@ -154,11 +153,11 @@ function picture.stages(view, options)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- What stands below
+-- Below the nodes
 
 local ARROW, CRITICAL = " → ", "critical path  "
 
--- The whole path, else as many names of both its ends as fit.
+-- The whole path, or as many names from both of its ends as fit.
 local function path_text(names, columns)
   local text = table.concat(names, ARROW)
   if terminal.width(text) <= columns then return text end
@@ -176,7 +175,7 @@ end
 ---@param style weir.Style
 ---@param view weir.GraphView
 ---@return string?
-function picture.critical(style, view)
+function graph_text.critical(style, view)
   if #view.critical == 0 then return nil end
   local names, span = {}, terminal.span(view.critical_ms)
   for i, node in ipairs(view.critical) do names[i] = terminal.clip(terminal.plain(node.key), LONGEST_NAME) end
@@ -186,12 +185,12 @@ function picture.critical(style, view)
   return terminal.paint(style, "dim", CRITICAL) .. terminal.paint(style, "bold", path) .. "  " .. span
 end
 
--- The first few, and how many more there are.
-local function shorten(lines, of_what)
-  local more = #lines - TOLD
+-- The first few lines, and the number of the others.
+local function shorten(lines, noun)
+  local more = #lines - LISTED
   if more <= 0 then return lines end
-  lines = table.move(lines, 1, TOLD, 1, {})
-  lines[TOLD + 1] = ("… and %s more %s"):format(more, of_what)
+  lines = table.move(lines, 1, LISTED, 1, {})
+  lines[LISTED + 1] = ("… and %s more %s"):format(more, noun)
   return lines
 end
 
@@ -209,11 +208,11 @@ local function children_line(style, node)
   return terminal.paint(style, "dim", terminal.clip(terminal.plain(text), style.columns - 1))
 end
 
----One line for each node that did not complete, those that failed first, and for each that has children of its own.
+---One line for each node that failed or was cancelled, failed ones first, and for each that has children of its own.
 ---@param style weir.Style
 ---@param view weir.GraphView
 ---@return string[]
-function picture.notes(style, view)
+function graph_text.notes(style, view)
   local failures, others, parents = {}, {}, {}
   for _, node in ipairs(view.nodes) do
     local list = node.state == "failed" and failures or others
@@ -227,39 +226,39 @@ end
 
 ---@param view weir.GraphView
 ---@return string "8 nodes: 6 completed, 1 failed, 1 pending"
-function picture.summary(view)
-  return ("%s: %s"):format(terminal.count(#view.nodes, "node"), tree.counted(graph.counts(view.nodes)))
+function graph_text.summary(view)
+  return ("%s: %s"):format(terminal.count(#view.nodes, "node"), tree.counted(graph_view.counts(view.nodes)))
 end
 
 local function draw_nodes(view, options)
-  return diagram.draw(view, options) or picture.stages(view, options)
+  return diagram.draw(view, options) or graph_text.stages(view, options)
 end
 
----In no more rows than there are, for what is drawn again and again: the nodes, the critical path, and of
----what went wrong as much as there is room for.
+---At most so many rows, for a text that is drawn again and again in place: the nodes, the critical path, and as many
+---errors as there is room for.
 ---@param view weir.GraphView
 ---@param options weir.DiagramOptions
 ---@return string[] lines
-function picture.live(view, options)
+function graph_text.live(view, options)
   local style, rows = options.style, options.rows
   local lines = draw_nodes(view, { style = style, now = options.now, rows = math.max(1, rows - 1) })
-  lines[#lines + 1] = picture.critical(style, view)
-  local notes = picture.notes(style, view)
+  lines[#lines + 1] = graph_text.critical(style, view)
+  local notes = graph_text.notes(style, view)
   return table.move(notes, 1, math.min(#notes, math.max(0, rows - #lines)), #lines + 1, lines)
 end
 
 ---@param view weir.GraphView
 ---@param options weir.DiagramOptions
 ---@return string[] lines
-function picture.draw(view, options)
+function graph_text.draw(view, options)
   local style = options.style
   local lines = draw_nodes(view, options)
   lines[#lines + 1] = ""
-  lines[#lines + 1] = terminal.paint(style, "dim", terminal.clip(picture.summary(view), style.columns - 1))
-  lines[#lines + 1] = picture.critical(style, view)
-  local notes = picture.notes(style, view)
+  lines[#lines + 1] = terminal.paint(style, "dim", terminal.clip(graph_text.summary(view), style.columns - 1))
+  lines[#lines + 1] = graph_text.critical(style, view)
+  local notes = graph_text.notes(style, view)
   if #notes > 0 then lines[#lines + 1] = "" end
   return table.move(notes, 1, #notes, #lines + 1, lines)
 end
 
-return picture
+return graph_text

@@ -1,22 +1,21 @@
--- A graph run as people look at it: its nodes with where they stand, in stages, and the critical path,
--- the chain of nodes that decided when it ended. Pictures and lists are made of this (diagram.lua,
--- picture.lua, dot.lua).
+-- The run of a graph, ready to be drawn: its nodes with their states, in stages, and the critical path, which is the
+-- chain of nodes that decided when the graph ended. diagram, graph_text and dot draw it.
 --
 -- Pure, and linear in nodes and edges; nothing in it recurses, as chains may be long.
 
 local record = require "weir.record.record"
 local terminal = require "weir.view.terminal"
 
-local graph = {}
+local graph_view = {}
 
----In which colour a node in some state is written about; in none when all is well.
-graph.COLOURS = { failed = "red", cancelled = "yellow", retrying = "yellow", pending = "dim" }
+---The colour of a node by its state; a state that is not here has none.
+graph_view.COLOURS = { failed = "red", cancelled = "yellow", retrying = "yellow", pending = "dim" }
 
 ---@class weir.GraphNode
 ---@field key string
 ---@field workflow string
 ---@field run string its run's id
----@field state string of the operation, or of the child that goes on
+---@field state string of its run while that has not ended, else of its operation
 ---@field when "all"|"any"|"settled"
 ---@field optional boolean
 ---@field depends_on weir.GraphNode[]
@@ -24,19 +23,19 @@ graph.COLOURS = { failed = "red", cancelled = "yellow", retrying = "yellow", pen
 ---@field began integer? nil: it is pending
 ---@field ended integer?
 ---@field failed string? the message of its error
----@field children integer? runs that it began itself, where that was looked up
----@field stage integer the longest way from a node that depends on nothing, which is in stage 1
+---@field children integer? runs that its own run has started; nil: none, or its run was not read
+---@field stage integer 1 for a node without dependencies, else one more than the highest stage of its dependencies
 ---@field critical boolean? it is on the critical path
 
 ---@class weir.GraphView
----@field nodes weir.GraphNode[] in the order in which they were given
+---@field nodes weir.GraphNode[] in the order of the graph
 ---@field by_key table<string, weir.GraphNode>
 ---@field stages weir.GraphNode[][]
 ---@field critical weir.GraphNode[] first to last
----@field critical_ms integer what they took
+---@field critical_ms integer the time that they took together
 
 local function message_of(failure)
-  while failure and failure.cause do failure = failure.cause end -- what is at the bottom of it says most
+  while failure and failure.cause do failure = failure.cause end -- the innermost cause says most
   return failure and tostring(failure.message)
 end
 
@@ -48,16 +47,17 @@ local function children_of(child)
   return n > 0 and n or nil
 end
 
--- A node that was to begin when its graph was being cancelled was refused, which is no failure.
+-- A node whose start was refused because its graph was being cancelled has not failed.
 local function state_of(operation)
   if not operation then return "pending" end
   return operation.error and operation.error.code == "cancelled" and "cancelled" or operation.state
 end
 
-local function read_node(run, given, operation, child)
+local function read_node(run, declared, operation, child)
   local node = {
-    key = given.key, workflow = given.workflow, run = operation and operation.run or run.id .. "/" .. given.key,
-    state = state_of(operation), when = given.when or "all", optional = given.optional == true,
+    key = declared.key, workflow = declared.workflow,
+    run = operation and operation.run or run.id .. "/" .. declared.key,
+    state = state_of(operation), when = declared.when or "all", optional = declared.optional == true,
     depends_on = {}, required_by = {}, stage = 1,
   }
   if node.state == "pending" then return node end
@@ -72,7 +72,7 @@ local function read_node(run, given, operation, child)
   return node
 end
 
--- Longest ways, by taking away what depends on nothing that is left.
+-- Finds the stages by removing, again and again, the nodes whose dependencies are all removed.
 local function find_stages(view)
   local open, free = {}, {}
   for _, node in ipairs(view.nodes) do
@@ -99,8 +99,8 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The critical path
 
--- When it was clear that this node would not start, and the failed node that made it so: the first
--- failure for one that needs all, the last for one that needs any.
+-- The failed node because of which this one will not start: the first failure for a node that needs all its
+-- dependencies, the last one for a node that needs any.
 local function find_blocker(node, blockers)
   local chosen
   for _, dependency in ipairs(node.depends_on) do
@@ -126,12 +126,12 @@ local function find_blockers(view)
   return blockers
 end
 
--- Of two that ended in the same millisecond the one that came after more others.
+-- Of two nodes that ended in the same millisecond the one in the higher stage counts as the later.
 local function ended_later(node, other)
   return node.ended > other.ended or node.ended == other.ended and node.stage > other.stage
 end
 
--- The dependency whose end let this node begin.
+-- The dependency whose end allowed this node to begin.
 local function find_decider(node, blockers)
   local chosen
   for _, dependency in ipairs(node.depends_on) do
@@ -146,7 +146,8 @@ local function find_decider(node, blockers)
   return chosen
 end
 
--- What goes on longest decides while the graph goes on; what ended last, once it has ended.
+-- The last node of the critical path: while the graph runs, the node that has run longest; then the one that ended
+-- last.
 local function find_last(view)
   local running, ended
   for _, node in ipairs(view.nodes) do
@@ -176,19 +177,20 @@ end
 
 ---@param run weir.Record of a graph
 ---@param now integer ms, by the clock of the run
----@param children table<string, weir.Record|weir.Glance>? what is known of the runs of its nodes
+---@param children table<string, weir.Record>? the runs of its nodes, as far as they were read
 ---@return weir.GraphView
-function graph.view(run, now, children)
+function graph_view.view(run, now, children)
   local operations, view = {}, { nodes = {}, by_key = {} }
   for _, operation in ipairs(run.operations) do operations[operation.id] = operation end
-  for i, given in ipairs(run.graph.nodes) do
-    local operation = operations[given.key]
-    local node = read_node(run, given, operation, operation and operation.run and children and children[operation.run])
-    view.nodes[i], view.by_key[given.key] = node, node
+  for i, declared in ipairs(run.graph.nodes) do
+    local operation = operations[declared.key]
+    local child = operation and operation.run and children and children[operation.run]
+    local node = read_node(run, declared, operation, child)
+    view.nodes[i], view.by_key[declared.key] = node, node
   end
-  for i, given in ipairs(run.graph.nodes) do
+  for i, declared in ipairs(run.graph.nodes) do
     local node = view.nodes[i]
-    for _, key in ipairs(given.depends_on or {}) do
+    for _, key in ipairs(declared.depends_on or {}) do
       table.insert(node.depends_on, view.by_key[key])
       table.insert(view.by_key[key].required_by, node)
     end
@@ -198,25 +200,24 @@ function graph.view(run, now, children)
   return view
 end
 
----How many nodes are in which state.
+---The number of nodes in each state.
 ---@param nodes weir.GraphNode[]
 ---@return table<string, integer>
-function graph.counts(nodes)
+function graph_view.counts(nodes)
   local counts = {}
   for _, node in ipairs(nodes) do counts[node.state] = (counts[node.state] or 0) + 1 end
   return counts
 end
 
----How long a node took, or takes until now; nil for one that has not begun.
+---The time that a node took or has taken so far; nil for one that has not begun.
 ---@param node weir.GraphNode
 ---@param now integer
 ---@return string?
-function graph.span(node, now)
+function graph_view.span(node, now)
   return node.began and terminal.span((node.ended or now) - node.began)
 end
 
--- The dependency that keeps a node from starting: one that ended in a way that counts against it, else one
--- that has not ended yet.
+-- The dependency that keeps a node from starting: one whose end excludes the node, else one that has not ended yet.
 local function obstacle_of(node, blockers)
   local open, bad
   for _, dependency in ipairs(node.depends_on) do
@@ -229,22 +230,22 @@ local function obstacle_of(node, blockers)
   return open or blockers[node] and bad or nil
 end
 
----Why a pending node has not begun: the dependency that it waits for or that ended it, and the node
----whose failure is at the root of it, when it will never begin.
+---Why a pending node has not begun: the dependency that it waits for, and, if it will never begin, the failed node that
+---is the cause.
 ---@param view weir.GraphView
 ---@param node weir.GraphNode
----@return weir.GraphNode? obstacle nil: nothing stands in its way
+---@return weir.GraphNode? obstacle nil: it is about to begin
 ---@return weir.GraphNode? blocker
-function graph.obstacle(view, node)
+function graph_view.obstacle(view, node)
   local blockers = find_blockers(view)
   return obstacle_of(node, blockers), blockers[node]
 end
 
----All that is reached over one kind of edge, itself left out.
+---Counts the nodes that are reached along one kind of edge, without the node itself.
 ---@param node weir.GraphNode
 ---@param edges "depends_on"|"required_by"
 ---@return integer
-function graph.reach(node, edges)
+function graph_view.reach(node, edges)
   local seen, stack, n = { [node] = true }, { node }, 0
   while #stack > 0 do
     for _, next_node in ipairs(table.remove(stack)[edges]) do
@@ -257,4 +258,4 @@ function graph.reach(node, edges)
   return n
 end
 
-return graph
+return graph_view

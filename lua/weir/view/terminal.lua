@@ -1,25 +1,24 @@
--- What can be said about text on a terminal: how wide it is, how it is cut, padded and coloured.
--- What comes from outside is made harmless here: no text can move the cursor or break a line.
--- Pure; writes nothing and asks no terminal.
+-- Text for a terminal: its width, and how it is cut, padded and coloured. `plain` and `escaped` make text from outside
+-- harmless, so that it cannot move the cursor or break a line. Pure; writes nothing and asks no terminal.
 
 local duration = require "weir.base.duration"
 local strings = require "weir.base.strings"
 
 local terminal = {}
 
----@class weir.Style which way text is dressed up
+---@class weir.Style
 ---@field colours boolean
 ---@field columns integer
 ---@field rows integer
 
--- Characters that take two columns: East Asian wide ones and pictures.
+-- Characters that take two columns: East Asian wide ones and emoji.
 local WIDE = {
   { 0x1100, 0x115F }, { 0x2E80, 0x303E }, { 0x3041, 0xA4CF }, { 0xA960, 0xA97F },
   { 0xAC00, 0xD7A3 }, { 0xF900, 0xFAFF }, { 0xFE30, 0xFE6F }, { 0xFF00, 0xFF60 },
   { 0xFFE0, 0xFFE6 }, { 0x1F300, 0x1F64F }, { 0x1F680, 0x1F6FF }, { 0x1F900, 0x1F9FF },
   { 0x20000, 0x3FFFD },
 }
--- …and those that take none: they join what stands before them.
+-- Characters that take none, as they combine with the one before.
 local JOINED = {
   { 0x0300, 0x036F }, { 0x0483, 0x0489 }, { 0x0591, 0x05BD }, { 0x0610, 0x061A },
   { 0x064B, 0x065F }, { 0x200B, 0x200F }, { 0x20D0, 0x20F0 }, { 0xFE00, 0xFE0F },
@@ -43,8 +42,8 @@ terminal.plain = strings.plain
 
 local function as_escape(char) return ("\\u%04x"):format(utf8.codepoint(char)) end
 
----Text of several lines, such as JSON, without what a terminal would obey: in the strings of JSON "\u009b" is the same.
----Line breaks, tabs and colours stay, for JSON has no such bytes in strings.
+---JSON text whose control characters are escaped, which does not change its value. Line breaks, tabs and colours stay:
+---JSON has no such bytes in strings.
 ---@param text string
 ---@return string
 function terminal.escaped(text)
@@ -53,7 +52,7 @@ function terminal.escaped(text)
     :gsub("\xE2\x81[\xA6-\xA9]", as_escape))
 end
 
----Columns that plain text takes.
+---The width of plain text in columns.
 ---@param text string
 ---@return integer
 function terminal.width(text)
@@ -63,7 +62,7 @@ function terminal.width(text)
   return width
 end
 
----Plain text that takes no more columns than that; what was cut is told by "…".
+---Cuts plain text to so many columns, with "…" at the end.
 ---@param text string
 ---@param columns integer
 ---@return string
@@ -78,17 +77,17 @@ function terminal.clip(text, columns)
   return text
 end
 
----Plain text with blanks behind it up to so many columns, or before it.
+---Fills plain text up to so many columns with blanks, behind it or before it.
 ---@param text string
 ---@param columns integer
----@param right boolean? the text stands right
+---@param right boolean? aligned right
 ---@return string
 function terminal.pad(text, columns, right)
   local blanks = (" "):rep(columns - terminal.width(text))
   return right and blanks .. text or text .. blanks
 end
 
----A span that is read at a glance: three digits where they matter.
+---A span with three significant digits.
 ---@param ms integer
 ---@return string "870ms" "1.24s" "12.4s" "2m 5s" "3h 12m"
 function terminal.span(ms)
@@ -123,7 +122,7 @@ function terminal.count(n, noun)
   return ("%s %s"):format(terminal.number(n), n == 1 and noun or PLURALS[noun] or noun .. "s")
 end
 
----How much is done, as so many columns: "[####------]".
+---A share as a bar of so many columns: "[####------]".
 ---@param share number 0 to 1
 ---@param columns integer
 ---@return string
@@ -156,15 +155,15 @@ function terminal.paint(style, colour, text)
   return "\27[" .. CODES[colour] .. "m" .. text .. "\27[0m"
 end
 
-local NARROWEST = 8 -- columns of a cell that was cut
+local NARROWEST = 8 -- columns of a cell that is cut
 
----Rows of cells as lines, each column as wide as its widest cell. Where there is no room for all, the column named is
----cut, and where that is not enough, others are left out; so are empty ones.
+---Pads cells, so that each column is as wide as its widest cell. If they do not fit, the elastic column is cut; if that
+---is not enough, the spare columns are left out. Empty columns are left out, too.
 ---@param rows string[][] plain texts
 ---@param columns integer
----@param elastic integer the column that gives way
----@param spare integer[]? columns that can be done without, in that order
----@param least integer? columns that the one that gives way keeps as long as others can be left out
+---@param elastic integer the column that is cut
+---@param spare integer[]? the columns that may be left out, in this order
+---@param least integer? width that the elastic column keeps as long as spare columns are left
 ---@return string[][] rows padded, but for the last column
 function terminal.columns(rows, columns, elastic, spare, least)
   local widths, excess = {}, -2 - columns

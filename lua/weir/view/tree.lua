@@ -1,10 +1,10 @@
--- A run as a tree: a line for the run, one for each operation, the operations of a child below the
--- invoke that began it. Made in four acts, each pure:
+-- A run as a tree: a line for the run, one for each operation, and the operations of a child below its invoke. Four
+-- pure functions:
 --
---   plant    runs become rows that stand below each other
---   gather   rows that repeat each other become one
---   prune    rows that do not fit are counted instead of shown: what goes on and what failed stays
---   draw     rows become lines, as wide as the terminal
+--   plant    turns runs into a tree of rows
+--   gather   replaces rows that repeat each other by one
+--   prune    replaces rows that do not fit by their number; running and failed ones stay
+--   draw     turns rows into lines, as wide as the terminal
 
 local duration = require "weir.base.duration"
 local json = require "weir.json"
@@ -15,16 +15,16 @@ local terminal = require "weir.view.terminal"
 local tree = {}
 
 ---@class weir.TreeRow
----@field state string of the operation, or of the child that it began
+---@field state string of the operation, or of its child while that has not ended
 ---@field name string
----@field about string what kind of thing it is
----@field note string? what is to be said of it now
+---@field about string the workflow, or the kind of operation
+---@field note string? about its attempts, its timeout or its cancel
 ---@field failed string? the message of its error
 ---@field began integer?
----@field ended integer? nil: it goes on
+---@field ended integer? nil: it has not ended
 ---@field is_run boolean? whether it is an invoke
----@field rows weir.TreeRow[] what stands below
----@field hidden table<string, integer>? a row that stands for others: how many in which state
+---@field rows weir.TreeRow[] below this one
+---@field hidden table<string, integer>? of a row that replaces others: their number by state
 
 local MARKS = {
   completed = { "✓", "green" }, failed = { "✗", "red" }, cancelled = { "⊘", "yellow" },
@@ -104,7 +104,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Gather
 
-local REPEATED, LONGEST_PERIOD = 5, 3 -- how often rows repeat each other before they become one, and how many at a time
+local REPEATED, LONGEST_PERIOD = 5, 3 -- repetitions before rows are gathered, and rows that repeat as a group
 
 local function went_well(row)
   if row.state ~= "completed" or row.note then return false end
@@ -116,7 +116,7 @@ end
 
 local function folded(text) return (text:gsub("%d+", "N")) end
 
--- Rows with the same likeness say the same, but for numbers. nil: it is like no other.
+-- Rows of equal likeness differ only in numbers. nil: this row is not gathered.
 local function likeness(row)
   local ended_alone = (row.state == "failed" or row.state == "cancelled") and not row.note and #row.rows == 0
   if not row.ended or not (ended_alone or went_well(row)) then return nil end
@@ -124,14 +124,14 @@ local function likeness(row)
     row.failed and folded(row.failed) or "")
 end
 
--- How often the `period` rows from `from` on stand behind each other.
+-- The number of times that the `period` rows from `from` on follow each other.
 local function count_repeats(alike, from, period)
   local at = from
   while alike[at] and alike[at] == alike[from + (at - from) % period] do at = at + 1 end
   return (at - from) // period
 end
 
--- The row that stands for every `period`-th of `rows` from `from` on.
+-- The row that replaces every `period`-th of `rows` from `from` on.
 local function gathered(rows, from, period, count)
   local first, last = rows[from], rows[from + (count - 1) * period]
   local name, least, most = folded(first.name), math.maxinteger, 0
@@ -149,7 +149,7 @@ local function gathered(rows, from, period, count)
   }
 end
 
----The tree with neighbours that repeat each other as one row, also where a few of them do so in turn.
+---Replaces neighbours that repeat each other by one row; so it does with groups of up to three rows that take turns.
 ---@param row weir.TreeRow
 ---@return weir.TreeRow
 function tree.gather(row)
@@ -173,7 +173,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Prune
 
----Rows of a tree, its own included.
+---The number of rows of a tree, including its own.
 ---@param row weir.TreeRow
 ---@return integer
 function tree.size(row)
@@ -182,7 +182,7 @@ function tree.size(row)
   return size
 end
 
--- What must be seen comes first: what goes on, then what failed, then what ended last.
+-- Running rows come first, then failed ones, then those that ended last.
 local function urgency(row)
   if row.state == "pending" then return 0 end
   if not row.ended then return row.state == "ready" and 2 or 3 end
@@ -203,7 +203,7 @@ local function rank(rows)
   return places
 end
 
--- The rows to show of these, in their order, behind one that counts the others.
+-- The most urgent rows in their order, after a row that counts the others.
 local function choose(rows, most, ranks)
   if #rows <= most then return rows end
   ranks[rows] = ranks[rows] or rank(rows)
@@ -233,7 +233,7 @@ local function cut(row, most, depth, ranks)
   return copy
 end
 
--- What ended well has nothing more to say.
+-- Leaves out the rows below completed ones.
 local function fold(row)
   local copy = copy_of(row)
   for i, below in ipairs(row.rows) do
@@ -248,9 +248,9 @@ end
 
 local WIDTHS = { 200, 100, 50, 30, 20, 15, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1 }
 local DEPTHS = { 64, 6, 4, 3, 2, 1 }
-local NARROW = 6 -- rather less deep than with fewer than that beside each other
+local NARROW = 6 -- fewer rows beside each other are shown only in a tree of depth 1
 
----The tree with no more rows than that.
+---Shortens a tree to at most so many rows.
 ---@param row weir.TreeRow
 ---@param most integer
 ---@return weir.TreeRow
@@ -289,7 +289,7 @@ end
 local GAP = "  "
 local TIME = 8 -- columns of a time, right-aligned
 
--- Pieces of text, each in its colour, cut where the line is full.
+-- Joins pieces of text, each in its colour, and cuts them at the end of the line.
 local function join(style, pieces, columns)
   local parts, left = {}, columns
   for _, piece in ipairs(pieces) do
@@ -325,7 +325,7 @@ local function times_of(row, options)
   return offset or "", took
 end
 
--- Siblings have their kinds below each other, as long as no name is out of all proportion.
+-- The `about` of siblings stands in one column, unless a name is very long.
 local function name_width_of(rows)
   local width = 0
   for _, row in ipairs(rows) do
@@ -338,7 +338,7 @@ end
 ---@class weir.DrawOptions
 ---@field style weir.Style
 ---@field now integer ms, by the clock of the rows
----@field origin integer? with it a column says how long after that each row began
+---@field origin integer? adds a column with the time from this instant to the begin of each row
 
 ---@param root weir.TreeRow
 ---@param options weir.DrawOptions

@@ -1,6 +1,6 @@
 -- Which specs a saved file touches.
 
-local rerun = require "weir.cli.test.watch"
+local watch = require "weir.cli.test.watch"
 
 describe("what a saved file touches", function()
   local known, disk
@@ -20,7 +20,7 @@ describe("what a saved file touches", function()
   end)
 
   local function choose(...)
-    return (rerun.choose(known, { ... }, function(path) return disk[path] end))
+    return (watch.choose(known, { ... }, function(path) return disk[path] end))
   end
 
   it("is a spec itself", function() assert.same({ "spec/a_spec.lua" }, choose "spec/a_spec.lua") end)

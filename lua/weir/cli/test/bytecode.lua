@@ -1,19 +1,18 @@
--- The lines of a chunk that have code, of all its functions, called or not: debug.getinfo tells
--- only those of a function one holds. Read from what string.dump writes (Lua 5.4, lundump.c).
--- Left out is what no line of the source asks for: the return that Lua puts at the end of each
--- function, which one that returns by itself never comes to.
+-- The lines of a chunk that have code, in all its functions, called or not. debug.getinfo tells only the lines of a
+-- function that the caller holds, so they are read from the output of string.dump (Lua 5.4, lundump.c). The return that
+-- Lua adds at the end of each function belongs to no line of the source and is left out.
 
 local bytecode = {}
 
--- Lua 5.4, its format 0, then what a transfer as text would have harmed, then sizes of an
--- instruction, an integer and a number.
+-- Lua 5.4 and its format 0; bytes that a transfer as text would change; the sizes of an instruction, an integer and a
+-- number.
 local HEADER = "\27Lua\x54\0\x19\x93\r\n\x1a\n\4\8\8"
 local AFTER_HEADER = #HEADER + 8 + 8 + 1 + 1 -- an integer, a number, a count of upvalues
 
 local INTEGER, FLOAT, SHORT_TEXT, LONG_TEXT = 0x03, 0x13, 0x04, 0x14
 local STORED_ELSEWHERE = -128 -- a step between lines too large for its byte
 
--- Numbers come in groups of seven bits, the last one marked.
+-- Reads a number: groups of seven bits, the last one marked.
 local function number(self)
   local value = 0
   repeat
@@ -69,7 +68,7 @@ end
 
 local TAILCALL = 69 -- in the lowest 7 bits of an instruction
 
--- Behind a tail call stands a return that never runs.
+-- A return that Lua puts behind a tail call, and that never runs.
 local function follows_tail_call(self, code, i)
   return i > 1 and self.text:byte(code + 4 * (i - 2)) & 0x7f == TAILCALL
 end
@@ -89,7 +88,7 @@ local function read_function(self)
   for _ = 1, number(self) do read_function(self) end
   local lines = read_lines(self, first_line)
   skip_names(self)
-  -- the first instruction of a function that takes any arguments is of no line either
+  -- the first instruction of a vararg function belongs to no line, either
   for i = takes_any and 2 or 1, #lines - 1 do
     if not follows_tail_call(self, code, i) then self.lines[lines[i]] = true end
   end

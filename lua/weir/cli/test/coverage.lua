@@ -1,6 +1,5 @@
--- `weir test --coverage`: which lines of workflow files the specs did not run, as text. Counted are
--- the files of bundles, and other files here that are no specs; a line counts that has code.
--- Changes nothing in what runs: it listens.
+-- `weir test --coverage`: the lines of workflow files that the specs did not run, as text. It counts the lines with
+-- code of the files of bundles, and of other files below this folder that are no specs. The code runs unchanged.
 
 local bytecode = require "weir.cli.test.bytecode"
 local native = require "weir.native.tester"
@@ -8,23 +7,23 @@ local native = require "weir.native.tester"
 local coverage = {}
 coverage.__index = coverage
 
-local WIDEST = 60 -- a name that lines up with the others
+local WIDEST = 60 -- columns: longer names do not widen the first column
 
 local function read(path)
   local file <close> = io.open(path, "rb")
   return file and file:read "a"
 end
 
--- A file that is no workflow's and no module's.
+-- Whether a file is a spec, or not of this project.
 local function is_foreign(path)
   return path:find "^/" or path:find "^%.%./" or path:find "_spec%.lua$" or path:find "^%.?/?spec/"
     or path:find "/spec/" or not path:find "%.lua$"
 end
 
--- Keeps the sources of each bundle. Only once somebody asks for that module, and each time that it is
--- loaded: busted gives every file modules of its own, and none may be there before.
+-- Keeps the sources of each bundle. The module is wrapped each time that it is loaded, as busted loads modules anew for
+-- every file.
 local function listen(sources)
-  local search = package.searchers[2] -- what finds weir's own
+  local search = package.searchers[2] -- finds the modules of weir
   package.preload["weir.code.bundle"] = function(name)
     local chunk, path = search(name)
     local bundle = chunk(name, path)
@@ -37,7 +36,7 @@ local function listen(sources)
   end
 end
 
----Notes lines from now on.
+---Notes the lines that run from now on.
 ---@return table coverage
 function coverage.begin()
   local self = setmetatable({ sources = {} }, coverage)
@@ -46,12 +45,12 @@ function coverage.begin()
   return self
 end
 
--- As a bundle compiles it: a mark of its encoding and a line for the shell are no Lua.
+-- As a bundle compiles it: without the mark of UTF-8 and the #! line.
 local function plain(source)
   return (source:gsub("^\xEF\xBB\xBF", ""):gsub("^#", "--#"))
 end
 
----Numbers as ranges, where nothing lies between them that ran.
+---Joins missing lines to ranges, where no line between them ran.
 ---@param missing table<integer, true>
 ---@param lines integer[] all lines, in order
 ---@return string
@@ -90,10 +89,10 @@ function coverage.of(path, source, ran)
   return { path = path, ran = count, all = #lines, missing = coverage.ranges(missing, lines) }
 end
 
--- Rounded down: what is not whole is never said to be.
+-- Rounded down: only a whole file has 100 %.
 local function percent(file) return file.ran * 100 // file.all end
 
----Sorts them, the worst first.
+---Sorts files, the worst first.
 ---@param files weir.Coverage[]
 function coverage.sort(files)
   table.sort(files, function(a, b)
@@ -103,7 +102,7 @@ function coverage.sort(files)
   end)
 end
 
----A line each, then the total.
+---A line for each file, then the total.
 ---@param files weir.Coverage[]
 ---@return string
 function coverage.text(files)
@@ -124,7 +123,7 @@ function coverage.text(files)
   return table.concat(rows)
 end
 
----What the specs ran by now.
+---The coverage so far.
 ---@return weir.Coverage[] files
 function coverage:files()
   local files = {}

@@ -1,13 +1,12 @@
--- `weir test`: busted, with weir and weir.testing on its path. What weir does not know itself goes
--- through to busted; where it looks for specs, and with which status it ends, is decided here.
--- Never ends the process: what would is turned into a status, so that a report can follow.
+-- `weir test`: busted, with weir and weir.testing on its path. Flags that weir does not know go to busted; weir decides
+-- where busted looks for specs and with which status it ends. An exit of busted becomes a return, so that a report can
+-- follow.
 
 local test = {}
 
 local DONE, FAILED, USAGE, NO_INPUT, UNAVAILABLE = 0, 1, 64, 66, 69
 
--- What is looked through after everything else: no file of a project can take the place of a module
--- of busted.
+-- These come last, so that no file of a project takes the place of a module of busted.
 local PATHS = "workflows/?.lua;workflows/?/init.lua;lua/?.lua;lua/?/init.lua;spec/?.lua"
 
 local DEPTH = 16 -- of folders below each other
@@ -17,21 +16,21 @@ local function complain(format, ...)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- What is to be run
+-- The arguments
 
--- What busted makes of its arguments and of .busted here.
+-- The arguments as busted reads them, with .busted.
 ---@return table? arguments
----@return string? fault
+---@return string? problem
 local function parse(words)
   local cli = require "busted.modules.cli" {
     output = require("term").isatty(io.stdout) and "utfTerminal" or "plainTerminal",
   }
   cli:set_name "weir test"
-  -- which interpreter runs them is not for .busted to say: this one
+  -- the interpreter is this one, whatever .busted says
   return cli:parse { "--ignore-lua", table.unpack(words) }
 end
 
----The specs in a folder and below; not in hidden folders.
+---Finds the specs in a folder and below, except in hidden folders.
 ---@param folder string
 ---@return string[] paths sorted
 function test.find(folder)
@@ -52,7 +51,7 @@ function test.find(folder)
   return found
 end
 
--- Where nothing is said about it: spec/, or else whatever specs there are.
+-- Without a path of the user: spec/, or else all specs below this folder.
 local function choose_roots(arguments)
   local roots = arguments.ROOT
   roots = type(roots) == "table" and roots or { roots }
@@ -62,9 +61,9 @@ local function choose_roots(arguments)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Running it
+-- Running
 
--- Busted ends the process where it is done; here it comes back with what it would have ended with.
+-- Runs busted, and returns the status with which it would end the process.
 local function run_busted(arguments)
   local ended = {}
   require("busted.compatibility").exit = function(code)
@@ -77,7 +76,7 @@ local function run_busted(arguments)
     function cli.parse() return arguments end
     return cli
   end
-  -- as a file of that name, which is what busted calls itself by
+  -- busted uses the name of this chunk as its own
   local chunk = assert(load([[local run = require "busted.runner"; run { standalone = false }]], "@weir test"))
   local ok, raised = xpcall(chunk, function(raised)
     return raised == ended and raised or debug.traceback(tostring(raised), 2)
@@ -89,10 +88,10 @@ end
 
 local function run(arguments, options)
   local coverage = options.coverage and require("weir.cli.test.coverage").begin()
-  local ledger = options.ledger and require("weir.cli.test.manifest").begin(options.ledger, arguments)
+  local manifest = options.manifest and require("weir.cli.test.manifest").begin(options.manifest, arguments)
   local report = options.json and require("weir.cli.test.report").begin(arguments)
   local status = run_busted(arguments)
-  if ledger then ledger:write() end
+  if manifest then manifest:write() end
   local files = coverage and coverage:files() or nil
   if report then
     report:print(files)
@@ -110,20 +109,20 @@ function test.main(options)
     return UNAVAILABLE
   end
   if options.watch and options.json then
-    complain "--watch goes on and on, and --json is one report: leave one out"
+    complain "--watch never ends, and --json is one report: leave one out"
     return USAGE
   end
   package.path = package.path .. ";" .. PATHS
   _G.arg = table.move(options, 1, #options, 1, { [0] = "weir test" })
 
-  local arguments, fault = parse(options)
+  local arguments, problem = parse(options)
   if not arguments then
-    complain("%s", (fault:gsub("^weir test: error: ", ""):gsub("; re%-run with.*", "; see busted --help")))
+    complain("%s", (problem:gsub("^weir test: error: ", ""):gsub("; re%-run with.*", "; see busted --help")))
     return USAGE
   end
-  local there, why = require("lfs").chdir(arguments.directory)
-  if not there then
-    complain("cannot go to %s: %s", arguments.directory, why)
+  local changed, message = require("lfs").chdir(arguments.directory)
+  if not changed then
+    complain("cannot change to %s: %s", arguments.directory, message)
     return NO_INPUT
   end
   arguments.directory = "."
@@ -138,7 +137,7 @@ function test.main(options)
       return NO_INPUT
     end
   end
-  if options.watch and not options.ledger then return require("weir.cli.test.watch").main(arguments.ROOT) end
+  if options.watch and not options.manifest then return require("weir.cli.test.watch").main(arguments.ROOT) end
   return run(arguments, options)
 end
 

@@ -1,35 +1,34 @@
--- What passes between `weir test --watch` and the process in which the specs run, in a file. There:
--- the specs to run, a line each (none: all). Back: the specs that there are, and below each, after
--- a tab, the files that it read: modules, and what it opened. Paths are relative to the folder of
--- the call; files elsewhere are not told.
+-- The file through which `weir test --watch` and the process that runs the specs talk. To that process: the specs to
+-- run, a line each (none: all). Back: all specs, and after each, behind a tab, the files that it read, which are
+-- modules and files that it opened. Paths are relative to the folder of the call; files outside of it are left out.
 
 local paths = require "pl.path"
 
-local ledger = {}
-ledger.__index = ledger
+local manifest = {}
+manifest.__index = manifest
 
--- Before the specs put theirs in its place.
+-- Kept before specs replace it.
 local open = io.open
 
 local function relative(path)
   if type(path) ~= "string" then return nil end
-  local found = paths.relpath(path)
-  return not found:find "^%.%." and not found:find "[\t\n]" and found or nil
+  local below = paths.relpath(path)
+  return not below:find "^%.%." and not below:find "[\t\n]" and below or nil
 end
 
--- A spec that is elsewhere is told as it was named.
+-- A spec outside of the folder keeps the path with which it was named.
 local function name_of(spec) return relative(spec) or spec end
 
 ---@param path string
 ---@param specs string[]
-function ledger.ask(path, specs)
+function manifest.ask(path, specs)
   local file <close> = assert(open(path, "wb"))
   for _, spec in ipairs(specs) do assert(file:write(spec, "\n")) end
 end
 
 ---@param path string
 ---@return table<string, table<string, true>> reads the files that each spec read
-function ledger.answer(path)
+function manifest.answer(path)
   local reads, spec = {}, nil
   for line in io.lines(path) do
     local read = line:match "^\t(.*)"
@@ -43,9 +42,9 @@ function ledger.answer(path)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Where the specs run
+-- In the process that runs the specs
 
--- Read while no spec runs (a helper, say), or where specs share modules: read for all of them.
+-- A file that was read while no spec ran (by a helper, say), or while specs share modules, counts for all specs.
 local function note(self, path)
   path = relative(path)
   if not path then return end
@@ -55,7 +54,7 @@ end
 
 local function is_read(mode) return mode == nil or type(mode) == "string" and mode:find "^r" ~= nil end
 
--- Notes what the functions that read files are asked for.
+-- Wraps the functions that read files, to note the paths.
 local function listen(self)
   for _, place in ipairs { { io, "open" }, { io, "lines" }, { _G, "loadfile" }, { _G, "dofile" } } do
     local library, name = place[1], place[2]
@@ -66,7 +65,7 @@ local function listen(self)
     end
   end
   for i, search in ipairs(package.searchers) do
-    -- not what is preloaded, nor what is weir's own
+    -- without preloaded modules and those of weir
     package.searchers[i] = i < 3 and search or function(...)
       local loader, path = search(...)
       if type(loader) == "function" then note(self, path) end
@@ -75,7 +74,7 @@ local function listen(self)
   end
 end
 
--- Which specs there are, and which of them runs.
+-- Notes all specs, and which of them runs.
 local function follow(self)
   local make_loader = require "busted.modules.test_file_loader"
   package.loaded["busted.modules.test_file_loader"] = function(...)
@@ -101,24 +100,24 @@ local function follow(self)
   end
 end
 
----Runs what is asked for, and notes what each spec reads.
----@param path string of the ledger
+---Selects the specs that the file names, and notes from now on which files each spec reads.
+---@param path string of the file
 ---@param arguments table of busted; ROOT is replaced
----@return table ledger
-function ledger.begin(path, arguments)
-  local asked = {}
-  for spec in io.lines(path) do asked[#asked + 1] = spec end
-  if asked[1] then arguments.ROOT = asked end
-  local self = setmetatable({ path = path, reads = {}, common = {} }, ledger)
+---@return table manifest
+function manifest.begin(path, arguments)
+  local specs = {}
+  for spec in io.lines(path) do specs[#specs + 1] = spec end
+  if specs[1] then arguments.ROOT = specs end
+  local self = setmetatable({ path = path, reads = {}, common = {} }, manifest)
   self.shared = not arguments["auto-insulate"]
   follow(self)
   listen(self)
   return self
 end
 
-function ledger:write()
+function manifest:write()
   local file <close> = assert(open(self.path, "wb"))
-  for spec in pairs(self.reads) do self.common[spec] = nil end -- read to be run
+  for spec in pairs(self.reads) do self.common[spec] = nil end -- a spec reads itself
   for spec, reads in pairs(self.reads) do
     for path in pairs(self.common) do reads[path] = true end
     assert(file:write(spec, "\n"))
@@ -126,4 +125,4 @@ function ledger:write()
   end
 end
 
-return ledger
+return manifest

@@ -1,5 +1,5 @@
--- `weir test --json`: what the specs came to, as one object on stdout. It takes the place of what busted prints; what
--- specs print meanwhile goes to stderr, so that nothing else stands on stdout.
+-- `weir test --json`: the results of the specs as one object on stdout, instead of the output of busted. The specs' own
+-- output goes to stderr.
 
 local json = require "weir.json"
 
@@ -18,7 +18,7 @@ local function divert()
   end
 end
 
--- Where the spec stands, and what is said of it: busted keeps whatever was raised.
+-- The place of a failed spec, and its message: busted keeps any value that was raised.
 local function fault_of(failed)
   local trace = failed.element.trace or failed.trace or {}
   local message = failed.message
@@ -40,12 +40,12 @@ local function add(self, handler)
   end
 end
 
----Counts what runs from now on.
----@param arguments table of busted; what it prints by is replaced
+---Counts the specs that run from now on.
+---@param arguments table of busted; its output handler is replaced
 ---@return table report
 function report.begin(arguments)
   local self = setmetatable({ successes = 0, failures = 0, errors = 0, pending = 0, seconds = 0, faults = {} }, report)
-  arguments.output = "weir" -- where busted looks for its own
+  arguments.output = "weir" -- the name of the handler below
   package.loaded["busted.outputHandlers.weir"] = function()
     local handler = require "busted.outputHandlers.base"()
     require("busted").subscribe({ "suite", "end" }, function()

@@ -1,40 +1,40 @@
--- `weir test --watch`: runs the specs, each time in a process of its own, so that nothing is stale;
--- then those that a saved file touches: a spec itself, or all that read the file. What none is known
--- to have read, a new module say, may matter to any. Ends with Ctrl-C.
+-- `weir test --watch`: runs all specs, then, whenever a file is saved, the specs that it concerns: the spec itself, or
+-- those that read the file. A file that no spec is known to have read, such as a new module, may concern all specs.
+-- Each run is a process of its own, so that no module is stale. Ends with Ctrl-C.
 
-local keys = require "weir.base.sorted_keys"
-local ledger = require "weir.cli.test.manifest"
+local sorted_keys = require "weir.base.sorted_keys"
+local manifest = require "weir.cli.test.manifest"
 local lfs = require "lfs"
 local native = require "weir.native.tester"
 local paths = require "pl.path"
 
-local rerun = {}
+local watch = {}
 
 local INTERRUPTED = 130
 local DEPTH = 16 -- of folders below each other
-local NAMES = 4 -- that a line tells before it counts
+local NAMES = 4 -- in a line; more are counted
 
--- Where code usually is, also before any spec was seen to read it.
+-- Folders that are watched also before a spec has read a file in them.
 local USUAL = { "workflows", "lua", "spec" }
 
 -- ------------------------------------------------------------------------------------------------
--- What is touched
+-- Which specs a change concerns
 
----@class weir.rerun.Known
+---@class weir.watch.Known
 ---@field reads table<string, table<string, true>> what each spec read
----@field texts table<string, string> of files, as they were when they changed last
+---@field texts table<string, string> of files, as of their last change
 
--- Of saved files, those that are others than they were: specs may write what they read.
-local function other_than_before(known, changed, read)
-  local others = {}
+-- The saved files whose text differs: specs may write files that they read.
+local function differing(known, changed, read)
+  local files = {}
   for _, path in ipairs(changed) do
     local text = read(path)
     if text ~= known.texts[path] or text == nil then
       known.texts[path] = text
-      others[#others + 1] = path
+      files[#files + 1] = path
     end
   end
-  return others
+  return files
 end
 
 local function readers_of(known, path)
@@ -45,36 +45,36 @@ local function readers_of(known, path)
   return specs
 end
 
--- What nobody is known to have read, but may when it is there.
-local function may_matter(path, is_there)
+-- Whether a file that no spec is known to have read may concern all specs.
+local function may_concern_all(path, exists)
   local name = path:match "[^/]+$"
-  return name == ".busted" or is_there and not name:find "^%." and name:find "%.lua$" ~= nil
+  return name == ".busted" or exists and not name:find "^%." and name:find "%.lua$" ~= nil
 end
 
----Which specs are to be run again.
----@param known weir.rerun.Known
+---Chooses the specs to run again.
+---@param known weir.watch.Known
 ---@param changed string[] paths
----@param read fun(path: string): string? its text, nil when it is not there
----@return string[]? specs those touched; empty: all; nil: none
----@return string[] because the files that matter
-function rerun.choose(known, changed, read)
+---@param read fun(path: string): string? its text; nil: there is no such file
+---@return string[]? specs empty: all; nil: none
+---@return string[] because the files that concern them
+function watch.choose(known, changed, read)
   local specs, because, all = {}, {}, false
-  for _, path in ipairs(other_than_before(known, changed, read)) do
+  for _, path in ipairs(differing(known, changed, read)) do
     local readers = readers_of(known, path)
-    local is_there = read(path) ~= nil
+    local exists = read(path) ~= nil
     for _, spec in ipairs(readers) do
-      if spec ~= path or is_there then specs[spec] = true end
+      if spec ~= path or exists then specs[spec] = true end
     end
-    if not readers[1] and may_matter(path, is_there) then all = true end
+    if not readers[1] and may_concern_all(path, exists) then all = true end
     if all or readers[1] then because[#because + 1] = path end
-    if not is_there then known.reads[path] = nil end -- a spec that is gone
+    if not exists then known.reads[path] = nil end -- the spec was removed
   end
   for spec in pairs(specs) do
     if not known.reads[spec] then specs[spec] = nil end
   end
   if all then return {}, because end
-  local touched = keys.sorted(specs)
-  return touched[1] and touched or nil, because
+  local chosen = sorted_keys.sorted(specs)
+  return chosen[1] and chosen or nil, because
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -111,11 +111,11 @@ local function folders(roots, known)
     set[folder_of(spec)] = true
     for path in pairs(reads) do set[folder_of(path)] = true end
   end
-  return keys.sorted(set)
+  return sorted_keys.sorted(set)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Again and again
+-- The loop
 
 local function named(list)
   local names = table.concat(list, ", ", 1, math.min(#list, NAMES))
@@ -132,30 +132,30 @@ local function announce(because, specs)
   if because[1] then say("%s changed: running %s", named(because), what) else say("running %s", what) end
 end
 
--- False: interrupted.
+-- Runs specs in a process of their own; false if it was interrupted.
 local function run(path, known, specs)
-  ledger.ask(path, specs)
+  manifest.ask(path, specs)
   if not native.spawn(path) then return false end
-  local reads = ledger.answer(path)
-  if not specs[1] and next(reads) then known.reads = {} end -- all were asked for
+  local reads = manifest.answer(path)
+  if not specs[1] and next(reads) then known.reads = {} end -- all specs ran
   for spec, paths_read in pairs(reads) do known.reads[spec] = paths_read end
   return true
 end
 
--- The next change that touches a spec; nil: interrupted.
+-- Waits for the next change that concerns a spec; nil if it was interrupted.
 local function await_change(roots, known)
   while true do
-    native.watch(folders(roots, known)) -- there may be new ones
+    native.watch(folders(roots, known)) -- folders may be new
     local changed = native.changes()
     if not changed then return nil end
-    local specs, because = rerun.choose(known, changed, read_file)
+    local specs, because = watch.choose(known, changed, read_file)
     if specs then return specs, because end
   end
 end
 
 ---@param roots string[] where the specs are
 ---@return integer status
-function rerun.main(roots)
+function watch.main(roots)
   local path = os.tmpname()
   local known, specs, because = { reads = {}, texts = {} }, {}, {}
   native.watch(folders(roots, known))
@@ -169,4 +169,4 @@ function rerun.main(roots)
   return INTERRUPTED
 end
 
-return rerun
+return watch
