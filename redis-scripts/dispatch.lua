@@ -4,13 +4,9 @@
 -- reply  1 ok | lease_lost  2 now_ms  3 commit  4 a reply for each group  5 claims  6 next wake-up of all, when asked
 --
 -- The first write is one that Redis refuses when it may not write (-OOM, -READONLY, -MISCONF), before anything is
--- half done; those that follow cannot fail. A batch that frees memory is not refused for want of it.
+-- half done; those that follow cannot fail. A batch that frees_memory memory is not refused for want of it.
 
-define "lib/runs" -- nearly every batch needs these
-define "lib/ends"
-define "lib/claims"
-
-local call, key = redis.call, lib.key
+local runs, call, key = lib.runs, redis.call, lib.key
 local worker, now = lib.worker, lib.now()
 
 local groups_begin = 4 + tonumber(ARGV[3])
@@ -83,9 +79,9 @@ local function check_rights()
 end
 if changing or lib.capacity > 0 then check_rights() end
 
--- At its maxmemory Redis refuses a script's first write when that may take memory, and none that follows. So what frees
--- memory begins with one that takes none, and changes nothing; else a full Redis would stay full for ever.
-if plan.frees then call("HDEL", key("meta"), "none") end
+-- At its maxmemory Redis refuses a script's first write when that may take memory, and none that follows. So what
+-- frees_memory memory begins with one that takes none, and changes nothing; else a full Redis would stay full for ever.
+if plan.frees_memory then call("HDEL", key("meta"), "none") end
 
 local commit
 if changing or lib.capacity > 0 then
@@ -176,10 +172,10 @@ for _, write in ipairs(plan.calls) do call(unpack(write)) end
 lib.claims.update_heads()
 
 -- After a sweep has said what it read of these lists: it may have taken one for empty.
-for at, ids in pairs(plan.going) do
+for at, ids in pairs(plan.expiry) do
   local stamp = string.format("%d", at)
-  write_members("RPUSH", "going:" .. stamp, ids)
-  call("ZADD", key("going"), at, stamp)
+  write_members("RPUSH", "expiry:" .. stamp, ids)
+  call("ZADD", key("expiry"), at, stamp)
 end
 for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
 
@@ -189,9 +185,9 @@ for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.pu
 local given = {}
 for i, run in ipairs(claims) do
   if run.warm then
-    given[i] = lib.outcomes(run, run.known, { "warm", run.id, run.turn })
+    given[i] = runs.outcomes(run, run.known, { "warm", run.id, run.turn })
   else
-    given[i] = lib.reading.cold(run, "0")
+    given[i] = lib.pages.cold(run, "0")
   end
 end
 

@@ -117,19 +117,19 @@ function lib.begin()
     woken = {}, -- runs that became ready in this batch, in order
     roots = {}, -- root -> created_at
     failed = {}, -- run -> finished_at, false: not in the set
-    going = {}, -- instant in ms -> runs that go then
-    going_of = {}, -- workflow -> the list in `going` of its runs that end now
+    expiry = {}, -- instant in ms -> runs that expire then
+    expiry_of = {}, -- workflow -> the list in `expiry` of its runs that end now
     deleting = {}, -- run -> true: there is more below it to delete | false: all is gone
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
     left = {}, -- queue -> true: runs left it that were not given to anybody, so that another may be its first
     gone = {}, -- host -> true: its workers take nothing any more
     to_wake = nil, -- a list for the threads of the calling host that have runs to ask for; its field `host` names it
-    frees = false, -- whether memory is freed, so that it has to be written also when there is none left
+    frees_memory = false, -- whether memory is freed, so that it has to be written also when there is none left
     keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<created_at>\t<run>", as read or planned; false: none
     tellings = 0, -- operations that were told of the end of a run that they share
-    to_sweep = SWEEP, -- how many runs may still be looked at that nobody named
-    to_tell = REPLY, to_tell_bytes = REPLY_BYTES, -- how much the replies may still bring
+    sweep_budget = SWEEP, -- how many runs may still be looked at that nobody named
+    reply_budget = REPLY, reply_bytes_budget = REPLY_BYTES, -- how much the replies may still bring
   }
   lib.plan = plan
 end
@@ -145,20 +145,20 @@ function lib.conflict()
 end
 
 --- A sweep takes up to so many runs.
-function lib.to_sweep() return plan.to_sweep end
+function lib.sweep_budget() return plan.sweep_budget end
 
 --- It took so many.
-function lib.swept(count) plan.to_sweep = plan.to_sweep - count end
+function lib.use_sweep_budget(count) plan.sweep_budget = plan.sweep_budget - count end
 
 --- Whether the call may tell one more field or outcome; the first is told whatever its size.
-function lib.may_tell(bytes)
-  return plan.to_tell > 0 and plan.to_tell_bytes > bytes
+function lib.may_reply(bytes)
+  return plan.reply_budget > 0 and plan.reply_bytes_budget > bytes
 end
 
 --- It told one.
-function lib.tell(bytes)
-  plan.to_tell = plan.to_tell - 1
-  plan.to_tell_bytes = plan.to_tell_bytes - bytes
+function lib.use_reply_budget(bytes)
+  plan.reply_budget = plan.reply_budget - 1
+  plan.reply_bytes_budget = plan.reply_bytes_budget - bytes
 end
 
 lib.CHUNK = 3000 -- arguments of a command
@@ -173,24 +173,4 @@ end
 --- Plan a write that is none of the above. The key is given without the prefix.
 function lib.write(command, key, ...)
   push(plan.calls, { command, PREFIX .. key, ... })
-end
-
--- ---------------------------------------------------------------------------------------------------------------
--- The registry
-
---- The registry's entry of a workflow, read once a batch; nil when no host has announced the workflow.
-function lib.registered(workflow)
-  local entry = plan.registry[workflow]
-  if entry == nil then
-    local text = call("HGET", PREFIX .. "registry", workflow)
-    entry = text and cjson.decode(text)
-    plan.registry[workflow] = entry
-  end
-  return entry or nil
-end
-
---- Plan the registry's entry of a workflow: a JSON object, see README.md.
-function lib.register(workflow, text)
-  plan.registry[workflow] = cjson.decode(text)
-  lib.write("HSET", "registry", workflow, text)
 end

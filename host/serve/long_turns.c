@@ -43,7 +43,7 @@ static void report_turn(void *about, const char *id, int64_t turn, int64_t turn_
 
 static void give_back(void *about, const char *id, int64_t turn) {
     Report *report = about;
-    batch_group(report->batch, "relieve", 2, NULL, NULL);
+    batch_group(report->batch, "requeue", 2, NULL, NULL);
     batch_text(report->batch, id);
     batch_integer(report->batch, turn);
 }

@@ -9,6 +9,7 @@
 --                        waiters: its end is still being told to runs that share it
 --        missing
 
+local runs = lib.runs
 local retention = lib.retention
 
 function verbs.delete()
@@ -18,12 +19,12 @@ function verbs.delete()
   local above = retention.deleting_above(id)
   if above then return { retention.go_on_deleting(above) and "deleted" or "deleting" } end
   if on then return { "deleted" } end
-  local run = lib.load(id)
+  local run = runs.load(id)
   if not run then return { "missing" } end
-  if not lib.ended(run) then return { "live", run.state } end
-  if run.loose then return { "below" } end
+  if not runs.ended(run) then return { "live", run.state } end
+  if run.live_detached then return { "below" } end
   if run.waiters then return { "needed", "waiters" } end
-  local parent_id = lib.parent_of(id)
-  if parent_id and lib.load(parent_id) and not retention.is_taken(run) then return { "needed", run.state } end
+  local parent_id = runs.parent_of(id)
+  if parent_id and runs.load(parent_id) and not retention.is_taken(run) then return { "needed", run.state } end
   return { retention.delete_tree(id) and "deleted" or "deleting" }
 end

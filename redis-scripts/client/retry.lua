@@ -6,8 +6,10 @@
 --        changed run   it is not what was looked at, nothing was written
 --        missing run
 
--- Each begins a new round that forgets all, or from some operation on.
-local function begins_a_round(again)
+local runs = lib.runs
+
+-- Each begins a new generation that forgets all, or from some operation on.
+local function begins_generation(again)
   return again == "scratch" or string.sub(again, 1, 5) == "from\t"
 end
 
@@ -25,21 +27,21 @@ end
 function verbs.retry()
   local asked, mark = read_asked()
   for i, one in ipairs(asked) do
-    local run = lib.load(one.id)
+    local run = runs.load(one.id)
     if not run or lib.retention.deleting_above(one.id) then return { "missing", one.id } end
     one.run = run
-    if i == 1 and lib.get(run, "retried_at") == mark then return { "retried" } end
-    if not lib.ended(run) or run.turn ~= one.turn then return { "changed", one.id } end
+    if i == 1 and runs.get(run, "retried_at") == mark then return { "retried" } end
+    if not runs.ended(run) or run.turn ~= one.turn then return { "changed", one.id } end
   end
   for i, one in ipairs(asked) do
-    lib.set(one.run, "retried_at", mark)
-    if begins_a_round(one.again) then
-      lib.set(one.run, "round", tonumber(lib.get(one.run, "round") or 1) + 1)
+    runs.set(one.run, "retried_at", mark)
+    if begins_generation(one.again) then
+      runs.set(one.run, "generation", tonumber(runs.get(one.run, "generation") or 1) + 1)
     end
     if i == 1 then
-      lib.reopening.reopen(one.run, one.again)
+      lib.reopen.begin_again(one.run, one.again)
     else
-      lib.set(one.run, "again", one.again)
+      runs.set(one.run, "again", one.again)
     end
   end
   return { "retried" }

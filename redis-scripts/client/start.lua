@@ -7,25 +7,27 @@
 --        earlier run         that one stands for what is asked for with this key
 --        deleting            the tree that had this id is not gone yet; a step of that was done: ask again
 
+local runs = lib.runs
+
 function verbs.start()
   local id, workflow, data, seed, any = lib.take_many(5)
-  local options = lib.beginning.start_options(lib.take())
+  local options = lib.starts.start_options(lib.take())
 
-  local run = lib.load_if_any(id)
-  if run then return { "exists", lib.get(run, "workflow"), lib.get(run, "data"), run.state } end
-  if lib.beginning.went_already(id, seed) then return { "exists", workflow, data, "completed" } end
-  if lib.beginning.being_deleted(id) then
+  local run = runs.load_if_any(id)
+  if run then return { "exists", runs.get(run, "workflow"), runs.get(run, "data"), run.state } end
+  if lib.starts.went_already(id, seed) then return { "exists", workflow, data, "completed" } end
+  if lib.starts.being_deleted(id) then
     lib.retention.go_on_deleting(id)
     return { "deleting" }
   end
-  if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
+  if any ~= "1" and not lib.registry.find(workflow) then return { "unknown" } end
 
   if options.dedupe then
-    local earlier = lib.sharing.earlier(workflow, options.dedupe)
+    local earlier = lib.dedupe.find(workflow, options.dedupe)
     if earlier then return { "earlier", earlier.id } end
   end
-  run = lib.create(id)
-  if options.dedupe then lib.sharing.stand_for(run, workflow, options.dedupe, options.within_ms) end
-  lib.beginning.begin_run(run, workflow, data, seed, options)
+  run = runs.create(id)
+  if options.dedupe then lib.dedupe.register(run, workflow, options.dedupe, options.within_ms) end
+  lib.starts.begin_run(run, workflow, data, seed, options)
   return { "started" }
 end

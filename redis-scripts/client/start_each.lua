@@ -6,6 +6,7 @@
 --                                      index: where in the list those stand that were there otherwise
 --        unknown                       nobody has announced the workflow; none was begun
 
+local runs = lib.runs
 local CHUNK = 6000 -- ids handed to one call: unpack is bounded by the C stack
 
 -- When none of these runs is there, that is known at once of each, and `load` need not look again.
@@ -16,17 +17,17 @@ local function look_for(ids)
     keys[i] = lib.key("r:" .. id)
   end
   if #ids == 0 or #ids > CHUNK or redis.call("EXISTS", unpack(keys)) > 0 then return end
-  for _, id in ipairs(ids) do lib.forget(id) end
+  for _, id in ipairs(ids) do runs.set_missing(id) end
 end
 
 local function is_same(run, workflow, data)
-  return lib.get(run, "workflow") == workflow and lib.get(run, "data") == data
+  return runs.get(run, "workflow") == workflow and runs.get(run, "data") == data
 end
 
 function verbs.start_each()
   local workflow, any = lib.take_many(2)
-  local options = lib.beginning.start_options(lib.take())
-  if any ~= "1" and not lib.registered(workflow) then return { "unknown" } end
+  local options = lib.starts.start_options(lib.take())
+  if any ~= "1" and not lib.registry.find(workflow) then return { "unknown" } end
 
   local ids, texts, seeds = {}, {}, {}
   while lib.more() do
@@ -37,13 +38,13 @@ function verbs.start_each()
 
   local started, there, reply = 0, 0, { "started", 0, 0 }
   for i, id in ipairs(ids) do
-    local run = lib.load(id)
-    if not run and lib.beginning.went_already(id, seeds[i]) then
+    local run = runs.load(id)
+    if not run and lib.starts.went_already(id, seeds[i]) then
       there = there + 1
-    elseif not run and lib.beginning.being_deleted(id) then
+    elseif not run and lib.starts.being_deleted(id) then
       reply[#reply + 1] = i - 1 -- what had this id is on its way out
     elseif not run then
-      lib.beginning.begin_run(lib.create(id), workflow, texts[i], seeds[i], options)
+      lib.starts.begin_run(runs.create(id), workflow, texts[i], seeds[i], options)
       started = started + 1
     elseif is_same(run, workflow, texts[i]) then
       there = there + 1

@@ -2,10 +2,12 @@
 -- args   run
 -- reply  live state | ended state | missing
 
+local runs = lib.runs
+
 function verbs.watch()
-  local run = lib.load(lib.take())
+  local run = runs.load(lib.take())
   if not run then return { "missing" } end
-  if lib.ended(run) then return { "ended", run.state } end
-  if not run.watch then lib.set_special(run, "watch", "1") end
+  if runs.ended(run) then return { "ended", run.state } end
+  if not run.watch then runs.set_rare(run, "watch", "1") end
   return { "live", run.state }
 end

@@ -3,10 +3,12 @@
 -- args   child
 -- moves  nothing
 
+local runs = lib.runs
+
 function effects.abandon(run)
   local id = lib.take()
-  local child = lib.load(id)
-  if child and not lib.ended(child) then return lib.loose.let_go(child, "abandoned") end
-  local _, operation = lib.parent_of(id)
-  lib.sharing.stop_waiting(run, operation, "abandoned")
+  local child = runs.load(id)
+  if child and not runs.ended(child) then return lib.detached.detach(child, "abandoned") end
+  local _, operation = runs.parent_of(id)
+  lib.dedupe.stop_waiting(run, operation, "abandoned")
 end

@@ -6,8 +6,10 @@
 -- What Redis recorded first holds: a cancel that the worker has not been told yet comes before this completion, and the
 -- reply of the turn brings it.
 
+local ends = lib.ends
+
 function effects.complete(run)
   local result = lib.take()
-  if lib.lingers(run) or run.cancel and run.cancel > run.told then return end
-  lib.finish(run, "completed", result)
+  if ends.cancel_is_pending(run) or run.cancel and run.cancel > run.told then return end
+  ends.finish(run, "completed", result)
 end

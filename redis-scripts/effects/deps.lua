@@ -5,12 +5,13 @@
 -- The outcome is a list, {"ok":true,"value":…} or {"ok":false,"error":…} for each key, without error while it has no
 -- outcome. The texts are those of the parent's journal. When they pass a MiB the list ends: it has one at least.
 
+local runs = lib.runs
 local MOST_BYTES = 1024 * 1024
 
 local function state_of(parent, key)
-  local entry = parent and lib.get(parent, "o:" .. key)
+  local entry = parent and runs.get(parent, "o:" .. key)
   local number = entry and string.match(entry, "^%d+")
-  local outcome = number and lib.get(parent, number)
+  local outcome = number and runs.get(parent, number)
   if not outcome then return '{"ok":false}' end
   local state, from = string.match(outcome, "^[^\t]*\t(%a+)\t%d+\t%d+\t()")
   local called = state == "completed" and '{"ok":true,"value":' or '{"ok":false,"error":'
@@ -19,8 +20,8 @@ end
 
 function effects.deps(run)
   local operation, entry, n = lib.take_many(3)
-  local parent_id = lib.parent_of(run.id)
-  local parent = parent_id and lib.load(parent_id)
+  local parent_id = runs.parent_of(run.id)
+  local parent = parent_id and runs.load(parent_id)
   local states, bytes = {}, 0
   for i = 1, tonumber(n) do
     local key = lib.take()
@@ -31,6 +32,6 @@ function effects.deps(run)
       bytes = MOST_BYTES -- those that follow are not asked for either: the list has no gaps
     end
   end
-  lib.begin_operation(run, operation, entry)
-  lib.record_outcome(run, operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
+  runs.begin_operation(run, operation, entry)
+  runs.record_outcome(run, operation, "completed", 1, "[" .. table.concat(states, ",") .. "]")
 end

@@ -2,6 +2,8 @@
 -- args   shape                  JSON: each node's key, workflow, depends_on, when, optional
 -- moves  nothing
 
+local runs = lib.runs
+
 function effects.graph(run)
-  lib.set(run, "graph", lib.take())
+  runs.set(run, "graph", lib.take())
 end

@@ -2,7 +2,9 @@
 -- args   operation  entry                   entry: the journal's own text
 -- moves  nothing
 
+local runs = lib.runs
+
 function effects.record(run)
   local operation, entry = lib.take(), lib.take()
-  lib.begin_operation(run, operation, entry)
+  runs.begin_operation(run, operation, entry)
 end

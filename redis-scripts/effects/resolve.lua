@@ -4,12 +4,14 @@
 -- An operation has one outcome. When Redis recorded another first (a child that completed while its timeout was on the
 -- way), that one holds and this says nothing: the reply of the turn brings it.
 
+local runs = lib.runs
+
 function effects.resolve(run)
   local operation, state, attempts, value, entry = lib.take(), lib.take(), lib.take(), lib.take(), lib.take()
   local took_ms = run.took_ms
   run.took_ms = nil
   if entry ~= "" then
-    lib.begin_operation(run, operation, entry, took_ms and string.format("%d", lib.now() - took_ms))
+    runs.begin_operation(run, operation, entry, took_ms and string.format("%d", lib.now() - took_ms))
   end
-  lib.record_outcome(run, operation, state, tonumber(attempts), value)
+  runs.record_outcome(run, operation, state, tonumber(attempts), value)
 end

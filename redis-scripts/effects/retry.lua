@@ -3,13 +3,15 @@
 -- moves  running -> retrying
 -- A cancel that the worker has not been told comes first: the run stays running and is told.
 
+local runs = lib.runs
+
 function effects.retry(run)
   local delay, failure = tonumber(lib.take()), lib.take()
   if run.cancel and run.cancel > run.told then return end
-  lib.move(run, "retrying")
-  lib.set(run, "error", failure)
-  lib.set_owner(run, "")
-  lib.delay(run, lib.now() + delay)
+  runs.move(run, "retrying")
+  runs.set(run, "error", failure)
+  runs.set_owner(run, "")
+  runs.delay(run, lib.now() + delay)
   lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
   lib.push(lib.plan.published, lib.plan.delayed[run.id])
 end

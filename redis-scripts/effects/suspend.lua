@@ -3,6 +3,8 @@
 -- args   wake|""  wake_in|""    the earliest timer: an instant in ms, and for those begun in this turn a span in ms
 -- moves  running -> waiting
 
+local runs = lib.runs
+
 function effects.suspend(run)
   local wake, wake_in = lib.take_many(2)
   if run.number > run.told then return end
@@ -11,9 +13,9 @@ function effects.suspend(run)
     local at = lib.now() + wake_in
     if not wake or at < wake then wake = at end
   end
-  lib.move(run, "waiting")
+  runs.move(run, "waiting")
   run.known = run.number
-  lib.delay(run, wake or math.huge)
+  runs.delay(run, wake or math.huge)
   local due = lib.plan.delayed[run.id]
   run.wake = due < math.huge and due or nil
 end

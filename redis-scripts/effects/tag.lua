@@ -2,6 +2,8 @@
 -- args   tags        all of them, as JSON
 -- moves  nothing
 
+local runs = lib.runs
+
 function effects.tag(run)
-  lib.set(run, "tags", lib.take())
+  runs.set(run, "tags", lib.take())
 end

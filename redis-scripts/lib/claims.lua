@@ -5,6 +5,7 @@
 -- others promoted for it, then what became ready here and is its own, then what its queues have: by priority and age
 -- over all of them. While other workers are idle it is given its share of the queues and no more, and they are woken.
 
+local runs = lib.runs
 local call, key, write_chunks = redis.call, lib.key, lib.write_chunks
 local worker, now, served = lib.worker, lib.now(), lib.served
 
@@ -70,12 +71,12 @@ end
 
 -- One worker for each run: the first may have little room, or be dead and not known to be. A host that stands still
 -- hears and does not come, so those whose lease runs come first.
-local function wake_for(queue, runs)
+local function wake_for(queue, count)
   read_idle()
   for _, wanted in ipairs({ true, false }) do
     for who, theirs in pairs(idle) do
-      if runs == 0 then return end
-      if serves(theirs, queue) and is_alive(who) == wanted and wake(who) then runs = runs - 1 end
+      if count == 0 then return end
+      if serves(theirs, queue) and is_alive(who) == wanted and wake(who) then count = count - 1 end
     end
   end
 end
@@ -111,7 +112,7 @@ end
 
 local MIDDLE = 2 ^ 44 -- of the places that one priority has
 local function score_of(run, place)
-  return (100 - tonumber(lib.get(run, "priority") or 0)) * 2 ^ 45 + MIDDLE + place
+  return (100 - tonumber(runs.get(run, "priority") or 0)) * 2 ^ 45 + MIDDLE + place
 end
 
 -- Runs of a workflow that no host has announced stand apart, in the queue `?<workflow>`.
@@ -133,12 +134,12 @@ end
 
 -- Such a run goes to the queue it was started for, or to that of its workflow, once the workflow is known.
 local function leave_unknown(run)
-  local queue = lib.get(run, "queue")
-  local entry = queue and is_unknown(queue) and lib.registered(lib.get(run, "workflow"))
+  local queue = runs.get(run, "queue")
+  local entry = queue and is_unknown(queue) and lib.registry.find(runs.get(run, "workflow"))
   if not entry then return end
-  queue = lib.get(run, "asked_queue") or entry.queue
-  lib.set(run, "queue", queue ~= "default" and queue or nil)
-  lib.set(run, "asked_queue", nil)
+  queue = runs.get(run, "asked_queue") or entry.queue
+  runs.set(run, "queue", queue ~= "default" and queue or nil)
+  runs.set(run, "asked_queue", nil)
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -147,25 +148,25 @@ end
 -- A run that was taken out of a queue. An error here would lose all that were taken with it, as Redis takes no write
 -- back: a record that cannot be read is passed over.
 local function load_taken(id)
-  local ok, run = pcall(lib.load, id)
+  local ok, run = pcall(runs.load, id)
   if ok then return run end
-  lib.forget(id)
+  runs.set_missing(id)
 end
 
 local function claim(run)
   if not run or run.state ~= "ready" then return end
-  if run.deadline then lib.cancelling.expire(run) end
+  if run.deadline then lib.cancellation.expire(run) end
   if run.state ~= "ready" then return end
   local warm = run.owner ~= ""
   if not warm then
-    if not lib.get(run, "bundle") then
-      local entry = lib.registered(lib.get(run, "workflow"))
-      lib.set(run, "bundle", entry and entry.bundle or "")
+    if not runs.get(run, "bundle") then
+      local entry = lib.registry.find(runs.get(run, "workflow"))
+      runs.set(run, "bundle", entry and entry.bundle or "")
     end
-    if run.fresh or not lib.get(run, "started_at") then lib.set(run, "started_at", string.format("%d", now)) end
+    if run.fresh or not runs.get(run, "started_at") then runs.set(run, "started_at", string.format("%d", now)) end
   end
-  lib.move(run, "running")
-  lib.set_owner(run, worker)
+  runs.move(run, "running")
+  runs.set_owner(run, worker)
   lib.plan.delayed[run.id] = false
   run.warm = warm
   given[#given + 1] = run
@@ -174,16 +175,16 @@ end
 
 -- Runs that became ready here and that no worker holds get their places: those that were given back stand before all
 -- others of their priority, in their order, the others behind.
-local function give_places(runs, by_queue)
+local function give_places(fresh, by_queue)
   local returned = 0
-  for _, run in ipairs(runs) do
+  for _, run in ipairs(fresh) do
     if run.given_back then returned = returned + 1 end
   end
-  local behind = returned < #runs and call("HINCRBY", key("meta"), "sequence", #runs - returned) - (#runs - returned)
+  local behind = returned < #fresh and call("HINCRBY", key("meta"), "sequence", #fresh - returned) - (#fresh - returned)
   local before = returned > 0 and -call("HINCRBY", key("meta"), "returned", returned) - 1
-  for _, run in ipairs(runs) do
+  for _, run in ipairs(fresh) do
     leave_unknown(run)
-    local queue = lib.get(run, "queue") or "default"
+    local queue = runs.get(run, "queue") or "default"
     if run.given_back then before = before + 1 else behind = behind + 1 end
     by_queue[queue] = by_queue[queue] or {}
     table.insert(by_queue[queue],
@@ -205,7 +206,7 @@ local function place_woken(by_queue)
     elseif run.owner == worker and capacity > 0 then
       claim(run)
     else
-      lib.set(run, "known", run.known)
+      runs.set(run, "known", run.known)
       local entries = for_owner[run.owner] or {}
       for_owner[run.owner] = entries
       entries[#entries + 1], entries[#entries + 2] = now, run.id

@@ -5,6 +5,7 @@
 -- next call of anybody. A journal too long for one call is read page by page; meanwhile it is `d:<run>`, so that nobody
 -- finds it. Whether a tree may go is decided before; a run in it that lives all the same is left alone.
 
+local runs = lib.runs
 local call, match, find = redis.call, string.match, string.find
 local STEPS = 100 -- a call; a run is one, and so are 64 fields of its journal
 local PAGE = 200 -- fields of a journal, at least
@@ -28,8 +29,8 @@ local function push_children(stack, id, field, value)
   local child = id .. "/" .. operation
   if value == lib.ELSEWHERE then value = call("HGET", lib.key("v:" .. id), field) or "" end
   if what == "x" or what == "o" and find(value, "^%d*\t%d+\tinvoke") then lib.push(stack, { id = child }) end
-  for round = 2, what ~= "o" and tonumber(match(value, "^%d+")) or 1 do
-    lib.push(stack, { id = child .. "~" .. round })
+  for generation = 2, what ~= "o" and tonumber(match(value, "^%d+")) or 1 do
+    lib.push(stack, { id = child .. "~" .. generation })
   end
 end
 
@@ -40,12 +41,12 @@ local function step(stack, gone)
   local hash = (entry.renamed and "d:" or "r:") .. id
   local state, waiters = unpack(call("HMGET", lib.key(hash), "state", "waiters"))
   retention.take_steps(1)
-  if not lib.is_end(state) then return end
+  if not runs.is_end(state) then return end
   if waiters then -- those that share it are told of its end by `promote` first
     retention.take_steps(retention.steps_left())
     return lib.push(stack, entry)
   end
-  lib.forget(id)
+  runs.set_missing(id)
   if state == "failed" then lib.push(gone.failed, id) end
 
   local page = call("HSCAN", lib.key(hash), entry.cursor or "0", "COUNT", PAGE)
@@ -99,7 +100,7 @@ local function work(id, stack)
   write_chunks(gone.keys, "UNLINK")
   write_chunks(gone.failed, "ZREM", lib.key("failed"))
   lib.plan.deleting[id] = #stack > 0
-  lib.plan.frees = true
+  lib.plan.frees_memory = true
   return #stack == 0
 end
 
@@ -131,18 +132,18 @@ end
 --- The run that is being deleted with all below it, this one among them; nil when there is none.
 function retention.deleting_above(id)
   while id do
-    if lib.beginning.being_deleted(id) then return id end
-    id = lib.parent_of(id)
+    if lib.starts.being_deleted(id) then return id end
+    id = runs.parent_of(id)
   end
 end
 
 --- Whether an ended child's outcome stands in its parent's journal, so that nobody will ask for the child again. One
 --- that failed is asked for by a retry, and so is one that is to begin again.
 function retention.is_taken(run)
-  if run.state ~= "completed" or lib.get(run, "again") then return false end
-  local parent_id, operation = lib.parent_of(run.id)
-  local parent = lib.load(parent_id, "o:" .. operation)
+  if run.state ~= "completed" or runs.get(run, "again") then return false end
+  local parent_id, operation = runs.parent_of(run.id)
+  local parent = runs.load(parent_id, "o:" .. operation)
   if not parent then return true end
-  local number = match(lib.get(parent, "o:" .. operation) or "", "^%d+")
-  return number ~= nil and match(lib.get(parent, number) or "", "^[^\t]*\t(%a+)") == "completed"
+  local number = match(runs.get(parent, "o:" .. operation) or "", "^%d+")
+  return number ~= nil and match(runs.get(parent, number) or "", "^[^\t]*\t(%a+)") == "completed"
 end

@@ -1,21 +1,24 @@
 -- runs: a run as it stands in this batch: its fields, its state, who holds it, its operations and their outcomes. Read
 -- once, planned here, written once by dispatch.lua. `move` is the only writer of `state`. Needed by nearly every batch.
 
+local runs = {}
+lib.runs = runs
+
 local call, unpack, find, match, key, push = redis.call, unpack, string.find, string.match, lib.key, lib.push
 local STAMP, TEXT, ELSEWHERE = lib.stamp, lib.text, lib.ELSEWHERE
 
 -- The fields that decide what may happen to a run. The rest is read where it is needed.
--- What is zero, one or absent for most runs is not stored for them, and not looked for: `special` says that some is.
-local SPECIAL = { "attempt", "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters",
-                  "abandoned", "loose", "lingering", "keyed_until", "kept_until" }
+-- What is zero, one or absent for most runs is not stored for them, and not looked for: `has_rare` says that some is.
+local RARE = { "attempt", "crashes", "cancel", "deadline", "watch", "detached", "cancel_awaited", "terminate",
+               "waiters", "abandoned", "live_detached", "cancel_pending", "keyed_until", "kept_until" }
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
 --- field that will be asked for.
-function lib.load(id, also)
+function runs.load(id, also)
   local record = lib.plan.records[id]
   if record ~= nil then return record or nil end
   local hash = key("r:" .. id)
-  local v = call("HMGET", hash, "state", "owner", "turn", "number", "known", "special", also or "special")
+  local v = call("HMGET", hash, "state", "owner", "turn", "number", "known", "has_rare", also or "has_rare")
   if not v[1] then
     lib.plan.records[id] = false
     return nil
@@ -29,13 +32,13 @@ function lib.load(id, also)
   }
   if also then record.also, record.value_of_also = also, v[7] end
   if v[6] then
-    record.special = v[6]
-    v = call("HMGET", hash, unpack(SPECIAL))
-    record.attempt, record.deaths = tonumber(v[1] or 1), tonumber(v[2] or 0)
+    record.has_rare = v[6]
+    v = call("HMGET", hash, unpack(RARE))
+    record.attempt, record.crashes = tonumber(v[1] or 1), tonumber(v[2] or 0)
     record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
-    record.watch, record.detached, record.lingers, record.now = v[5], v[6], v[7], v[8]
+    record.watch, record.detached, record.cancel_awaited, record.terminate = v[5], v[6], v[7], v[8]
     record.waiters, record.abandoned = v[9], v[10]
-    record.loose, record.lingering = v[11] and tonumber(v[11]), v[12] and tonumber(v[12])
+    record.live_detached, record.cancel_pending = v[11] and tonumber(v[11]), v[12] and tonumber(v[12])
     record.keyed_until, record.kept_until = v[13] and tonumber(v[13]), v[14] and tonumber(v[14])
   end
   lib.plan.records[id] = record
@@ -43,13 +46,13 @@ function lib.load(id, also)
 end
 
 --- The same of a run that most likely is not there: asked like this, that is known for half of what it costs.
-function lib.load_if_any(id)
-  if lib.plan.records[id] == nil and call("EXISTS", key("r:" .. id)) == 0 then lib.forget(id) end
-  return lib.load(id)
+function runs.load_if_any(id)
+  if lib.plan.records[id] == nil and call("EXISTS", key("r:" .. id)) == 0 then runs.set_missing(id) end
+  return runs.load(id)
 end
 
 --- A run that is not there yet. Its first `set` begins its hash.
-function lib.create(id)
+function runs.create(id)
   local record = {
     id = id, state = "", owner = "", turn = 0, number = 0, attempt = 1, fresh = true,
     changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, owner = nil, bundle = nil,
@@ -60,10 +63,10 @@ function lib.create(id)
 end
 
 --- A run is not there any more, as far as this batch goes.
-function lib.forget(id) lib.plan.records[id] = false end
+function runs.set_missing(id) lib.plan.records[id] = false end
 
 --- Plan one field of a run; nil takes it away.
-function lib.set(record, field, value)
+function runs.set(record, field, value)
   if not record.dirty then
     record.dirty = true
     push(lib.plan.changed, record)
@@ -71,20 +74,20 @@ function lib.set(record, field, value)
   if value == nil then value = false end
   record.changed[field] = value
 end
-local set = lib.set
+local set = runs.set
 
 --- Plan one of the fields that most runs do not have.
-function lib.set_special(record, field, value)
+function runs.set_rare(record, field, value)
   record[field] = value
   set(record, field, value)
-  if not record.special then
-    record.special = "1"
-    set(record, "special", "1")
+  if not record.has_rare then
+    record.has_rare = "1"
+    set(record, "has_rare", "1")
   end
 end
 
 --- Read any field of a run, as planned or as stored. Values kept elsewhere are fetched.
-function lib.get(record, field)
+function runs.get(record, field)
   local value = record.changed[field]
   if value ~= nil then return value or nil end
   if record.fresh then return nil end
@@ -96,14 +99,14 @@ function lib.get(record, field)
   if value == ELSEWHERE then value = call("HGET", key("v:" .. record.id), field) end
   return value or nil
 end
-local get = lib.get
+local get = runs.get
 
---- The run that waits for this one, the name of the operation there, and its round: "" or "~<n>". Nil for a root.
-function lib.parent_of(id)
+--- The run that waits for this one, the name of the operation there, and its generation: "" or "~<n>". Nil for a root.
+function runs.parent_of(id)
   local parent, operation = match(id, "^(.*)/([^/]*)$")
   if not parent or not find(operation, "~", 1, true) then return parent, operation, "" end
-  local name, round = match(operation, "^(.*)(~%d+)$")
-  return parent, name, round
+  local name, generation = match(operation, "^(.*)(~%d+)$")
+  return parent, name, generation
 end
 
 -- The one table of legal moves; the drawing is in README.md.
@@ -118,8 +121,8 @@ local NEXT = {
 }
 local ENDED = { completed = true, failed = true, cancelled = true }
 
-function lib.ended(record) return ENDED[record.state] == true end
-function lib.is_end(state) return ENDED[state] == true end
+function runs.ended(record) return ENDED[record.state] == true end
+function runs.is_end(state) return ENDED[state] == true end
 
 --- Change the state of a run: the only writer of `state`.
 local function move(record, to)
@@ -130,16 +133,16 @@ local function move(record, to)
   record.state = to
   set(record, "state", to)
 end
-lib.move = move
+runs.move = move
 
 --- Plan where the delayed set wakes a run: at `wake`, at its deadline, whichever is first.
-function lib.delay(record, wake)
+function runs.delay(record, wake)
   if record.deadline and (not wake or record.deadline < wake) then wake = record.deadline end
   lib.plan.delayed[record.id] = wake
 end
 
 --- Set which worker owns a run: its worker while it is running or warm, nobody otherwise.
-function lib.set_owner(record, worker)
+function runs.set_owner(record, worker)
   if record.owner == worker then return end
   local owned = lib.plan.owned
   if record.owner ~= "" then
@@ -155,12 +158,12 @@ function lib.set_owner(record, worker)
 end
 
 --- Where a run stands while it is ready and nobody's: the queue's key without prefix.
-function lib.queue_of(record)
+function runs.queue_of(record)
   return "ready:" .. (get(record, "queue") or "default")
 end
 
 --- Take a ready run out of the set it stands in.
-function lib.unqueue(record)
+function runs.unqueue(record)
   if record.fresh then return end
   if record.owner ~= "" then
     lib.write("ZREM", "ready:@" .. record.owner, record.id)
@@ -176,16 +179,18 @@ end
 --
 -- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
 -- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation, the child of a
---                later round is told as "<operation>~<round>", and a run that is not its child as "<attempts> <run>"
+--                later generation is told as "<operation>~<generation>", and a run that is not its child as "<attempts>
+--                <run>"
 
 --- Record that an operation began, or began another try. `stamp`: when, if that is not now.
-function lib.begin_operation(record, operation, entry, stamp)
+function runs.begin_operation(record, operation, entry, stamp)
   set(record, "o:" .. operation, "\t" .. (stamp or STAMP) .. "\t" .. entry)
 end
 
 --- Give an outcome the run's next number. False when the operation has one already: the first holds.
---- `round`: "~<n>" of the child whose end it is, when that is not its first. `shared`: the run, when it is no child.
-function lib.record_outcome(record, operation, state, attempts, value, stamp, round, shared)
+--- `generation`: "~<n>" of the child whose end it is, when that is not its first. `shared`: the run, when it is no
+--- child.
+function runs.record_outcome(record, operation, state, attempts, value, stamp, generation, shared)
   local field = "o:" .. operation
   local entry = get(record, field)
   if not entry or string.byte(entry) ~= 9 then return false end
@@ -194,7 +199,7 @@ function lib.record_outcome(record, operation, state, attempts, value, stamp, ro
   local text = TEXT[number]
   set(record, "number", text)
   set(record, field, text .. entry)
-  if round and round ~= "" then operation = operation .. round end
+  if generation and generation ~= "" then operation = operation .. generation end
   attempts = shared and TEXT[attempts] .. " " .. shared or TEXT[attempts]
   set(record, text, operation .. "\t" .. state .. "\t" .. (stamp or STAMP) .. "\t" .. attempts .. "\t" .. value)
   return true
@@ -205,7 +210,7 @@ local PAGE = 1000 -- outcomes that are read at once
 --- What has come for a run after `known`: one text for each outcome, lowest number first. At least one, but no more
 --- than the call may still tell: a worker that was not told all is told the rest in reply to its next turn, for until
 --- then nothing that its run says of how it goes on has any effect.
-function lib.outcomes(record, known, into)
+function runs.outcomes(record, known, into)
   local told = 0
   for from = known + 1, record.number, PAGE do
     local to = math.min(from + PAGE - 1, record.number)
@@ -226,9 +231,9 @@ function lib.outcomes(record, known, into)
         if outcome == ELSEWHERE then outcome = call("HGET", key("v:" .. record.id), number) end
       end
       if outcome then
-        if told > 0 and not lib.may_tell(#outcome) then return into end
+        if told > 0 and not lib.may_reply(#outcome) then return into end
         told = told + 1
-        lib.tell(#outcome)
+        lib.use_reply_budget(#outcome)
         into[#into + 1] = TEXT[number] .. "\t" .. outcome
       end
     end

@@ -2,22 +2,24 @@
 -- args   cursor  count
 -- reply  audit cursor checked fault…       cursor "0": that was all
 
+local runs = lib.runs
+
 local function faults_of(id, into)
-  local run = lib.load(id, "created_at")
+  local run = runs.load(id, "created_at")
   if not run then return end
   local function fault(text) into[#into + 1] = id .. ": " .. text end
-  local created_at = lib.get(run, "created_at")
+  local created_at = runs.get(run, "created_at")
   if not string.find(created_at or "", "^%d+$") then
     fault("its created_at is " .. (created_at and '"' .. created_at .. '"' or "missing") .. ", which is no time")
   end
   local delayed = redis.call("ZSCORE", lib.key("delayed"), id)
   local waits = run.state == "waiting" or run.state == "retrying" or run.state == "scheduled"
   if waits and not delayed then fault("is " .. run.state .. " but nothing will wake it") end
-  if lib.ended(run) and delayed and not run.waiters then
+  if runs.ended(run) and delayed and not run.waiters then
     fault("is " .. run.state .. " but stands in the delayed set")
   end
   if run.state == "ready" then
-    local queue = run.owner ~= "" and "ready:@" .. run.owner or lib.queue_of(run)
+    local queue = run.owner ~= "" and "ready:@" .. run.owner or runs.queue_of(run)
     local score, name = redis.call("ZSCORE", lib.key(queue), id), string.sub(queue, 7)
     if not score then fault("is ready but not in " .. queue) end
     if score and run.owner == "" and string.byte(name) ~= 63 then
@@ -34,32 +36,32 @@ local function faults_of(id, into)
       fault("is owned by " .. run.owner .. ", a host that is gone")
     end
   end
-  if lib.ended(run) and run.owner ~= "" then fault("is " .. run.state .. " but owned by " .. run.owner) end
+  if runs.ended(run) and run.owner ~= "" then fault("is " .. run.state .. " but owned by " .. run.owner) end
   if run.state == "failed" and not redis.call("ZSCORE", lib.key("failed"), id) then
     fault("failed but is not in the failed set")
   end
-  local parent_id = lib.parent_of(id)
+  local parent_id = runs.parent_of(id)
   if not parent_id then
     if not redis.call("ZSCORE", lib.key("roots"), id) then fault("is a root but not in the roots") end
     return
   end
-  local parent = lib.load(parent_id)
+  local parent = runs.load(parent_id)
   if not parent then
     if not lib.retention.deleting_above(id) then fault("its parent is gone") end
     return
   end
-  if lib.ended(parent) and not lib.ended(run) and not run.detached and not run.abandoned then
-    local _, operation = lib.parent_of(id)
-    local entry = lib.get(parent, "o:" .. operation)
+  if runs.ended(parent) and not runs.ended(run) and not run.detached and not run.abandoned then
+    local _, operation = runs.parent_of(id)
+    local entry = runs.get(parent, "o:" .. operation)
     if not entry or string.byte(entry) == 9 then fault("is " .. run.state .. " but its parent " .. parent.state) end
   end
 end
 
 function verbs.audit()
   local cursor, count = lib.take(), lib.take()
-  local runs = lib.key("r:")
-  local page = redis.call("SCAN", cursor, "MATCH", runs:gsub("[%[%]%*%?\\]", "\\%0") .. "*", "COUNT", count)
+  local prefix = lib.key("r:")
+  local page = redis.call("SCAN", cursor, "MATCH", prefix:gsub("[%[%]%*%?\\]", "\\%0") .. "*", "COUNT", count)
   local reply = { "audit", page[1], #page[2] }
-  for _, key in ipairs(page[2]) do faults_of(string.sub(key, #runs + 1), reply) end
+  for _, key in ipairs(page[2]) do faults_of(string.sub(key, #prefix + 1), reply) end
   return reply
 end

@@ -5,10 +5,12 @@
 --        on; but always the last one, as the next page begins behind it
 -- reply  list (at run)…
 
--- What a run does not wait for may outlive it; then `special` was set.
+local runs = lib.runs
+
+-- What a run does not wait for may outlive it; then `has_rare` was set.
 local function lived_on(id, since)
-  local stored = redis.call("HMGET", lib.key("r:" .. id), "state", "finished_at", "special")
-  return stored[3] or not lib.is_end(stored[1]) or tonumber(stored[2]) >= since
+  local stored = redis.call("HMGET", lib.key("r:" .. id), "state", "finished_at", "has_rare")
+  return stored[3] or not runs.is_end(stored[1]) or tonumber(stored[2]) >= since
 end
 
 function verbs.list()

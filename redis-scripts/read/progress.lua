@@ -15,9 +15,9 @@ local MOST_BYTES = 1024 * 1024 -- of outcomes that are read only to see how they
 -- What a graph has beside nodes and outcomes: the rest of its fields, counted, are those.
 local OWN = { "state", "workflow", "data", "seed", "created_at", "queue", "priority", "asked_queue", "bundle",
               "started_at", "finished_at", "result", "error", "owner", "turn", "number", "known", "retry", "tags",
-              "graph", "deps", "again", "ended", "barren", "round", "spent", "retried_at", "special", "attempt",
-              "deaths", "cancel", "deadline", "watch", "detached", "lingers", "now", "waiters", "abandoned", "loose",
-              "lingering" }
+              "graph", "deps", "again", "reset_number", "redo", "generation", "attempts_before", "retried_at",
+              "has_rare", "attempt", "crashes", "cancel", "deadline", "watch", "detached", "cancel_awaited",
+              "terminate", "waiters", "abandoned", "live_detached", "cancel_pending" }
 
 local function read(id, field)
   local value = redis.call("HGET", lib.key("r:" .. id), field)

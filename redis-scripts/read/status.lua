@@ -6,7 +6,7 @@
 --                               expires   when the lease of the host that holds it ends, absent when it has ended
 
 local FIELDS = { "state", "workflow", "attempt", "queue", "priority", "owner", "cancel", "number", "deadline", "error",
-                 "tags", "detached", "special", "created_at", "started_at", "finished_at" }
+                 "tags", "detached", "has_rare", "created_at", "started_at", "finished_at" }
 
 local function look(id)
   local stored = redis.call("HMGET", lib.key("r:" .. id), unpack(FIELDS))

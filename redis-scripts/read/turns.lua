@@ -10,7 +10,7 @@ function verbs.turns()
     for i = 1, #about, 2 do fields[about[i]] = about[i + 1] end
     for thread = 1, tonumber(fields.threads or 0) do
       local worker = host .. "." .. thread
-      local run, since = lib.reaping.long_turn(worker, fields["turn:" .. thread])
+      local run, since = lib.recovery.long_turn(worker, fields["turn:" .. thread])
       if run then
         for _, value in ipairs({ worker, fields.node or "", run, since }) do reply[#reply + 1] = value end
       end

@@ -18,8 +18,8 @@ function verbs.announce()
   for i = 1, #sources, 2 do lib.write("HSET", "bundle:" .. bundle, sources[i], sources[i + 1]) end
   for _ = 1, tonumber(lib.take()) do
     local workflow, entry = lib.take_many(2)
-    lib.register(workflow, entry)
-    lib.reaping.adopt(workflow)
+    lib.registry.put(workflow, entry)
+    lib.recovery.route_unknown(workflow)
   end
   return { "announced", bundle }
 end

@@ -5,6 +5,6 @@
 
 function verbs.deregister()
   local host = lib.take()
-  local done = lib.reaping.reap(host, false, 0)
+  local done = lib.recovery.reclaim_host(host, false, 0)
   return { "deregistered", done and "0" or "1" }
 end

@@ -5,5 +5,5 @@
 
 function verbs.give_back()
   local id, turn = lib.take_many(2)
-  return { lib.reaping.give_back(id, turn, lib.worker) and "given_back" or "not_owner" }
+  return { lib.recovery.give_back(id, turn, lib.worker) and "given_back" or "not_owner" }
 end

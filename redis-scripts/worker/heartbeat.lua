@@ -2,9 +2,9 @@
 -- runs of dead hosts, runs that wait for a stalled worker and runs that were started before their workflow was known;
 -- it wakes idle workers of queues that are not empty, as a wake-up may have been lost; and it deletes expired keys of
 -- `dedupe`.
--- args   host  lease_ms  max_deaths
+-- args   host  lease_ms  max_crashes
 -- moves  running -> ready, for the runs of dead hosts
--- reply  heartbeat reaped more("1"|"0") thread… | lease_lost       thread: of this host, may find runs
+-- reply  heartbeat reclaimed more("1"|"0") thread… | lease_lost       thread: of this host, may find runs
 
 local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
 
@@ -13,13 +13,13 @@ local function relieve(host)
   local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
   for thread = 1, threads do
     local worker = host .. "." .. thread
-    lib.reaping.relieve(worker, "-inf", lib.now() - STALE_MS)
-    lib.reaping.relieve(worker, "(" .. lib.now(), "+inf")
+    lib.recovery.requeue_stalled(worker, "-inf", lib.now() - STALE_MS)
+    lib.recovery.requeue_stalled(worker, "(" .. lib.now(), "+inf")
   end
 end
 
 function verbs.heartbeat()
-  local host, lease_ms, max_deaths = lib.take(), tonumber(lib.take()), tonumber(lib.take())
+  local host, lease_ms, max_crashes = lib.take(), tonumber(lib.take()), tonumber(lib.take())
   lib.want_due = true
 
   local now = lib.now()
@@ -30,9 +30,9 @@ function verbs.heartbeat()
 
   -- When no host could send a heartbeat, Redis stood still: that is no host's fault.
   local stalled = now - last > lease_ms / 2 and now - last or 0
-  local reaped, more = 0, false
+  local reclaimed, more = 0, false
   for i = 1, #leases, 2 do
-    local other, expires = leases[i], lib.reaping.lease_end(leases[i], tonumber(leases[i + 1]), lease_ms)
+    local other, expires = leases[i], lib.recovery.lease_end(leases[i], tonumber(leases[i + 1]), lease_ms)
     if other ~= host and expires > 0 and stalled > 0 then
       expires = expires + stalled
       lib.write("ZADD", "leases", expires, other)
@@ -40,19 +40,21 @@ function verbs.heartbeat()
     if other == host then
       lib.write("ZADD", "leases", now + lease_ms, host)
     elseif expires <= now and not more then
-      local _, count = lib.reaping.reap(other, true, max_deaths)
-      reaped, more = count, count > 0
+      local _, count = lib.recovery.reclaim_host(other, true, max_crashes)
+      reclaimed, more = count, count > 0
     end
     if expires > now or other == host then relieve(other) end
   end
   for _, workflow in ipairs(redis.call("SMEMBERS", lib.key("unknown"))) do
-    if lib.registered(workflow) and lib.reaping.adopt(workflow) then lib.write("SREM", "unknown", workflow) end
+    if lib.registry.find(workflow) and lib.recovery.route_unknown(workflow) then
+      lib.write("SREM", "unknown", workflow)
+    end
   end
-  lib.sharing.sweep_keys()
+  lib.dedupe.sweep_keys()
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "heartbeat_at", now)
-  more = more or lib.to_sweep() == 0
-  local reply = { "heartbeat", reaped, more and "1" or "0", host = host }
+  more = more or lib.sweep_budget() == 0
+  local reply = { "heartbeat", reclaimed, more and "1" or "0", host = host }
   lib.plan.to_wake = reply
   return reply
 end

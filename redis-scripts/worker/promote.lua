@@ -4,31 +4,33 @@
 --        an ended one with more waiters than one call can tell tells the next of them
 -- reply  promoted count
 
+local runs, ends = lib.runs, lib.ends
+
 -- The turn counts on: should the one that failed be sent again, it is not taken for one of the new attempt.
 local function next_attempt(run)
   run.turn = run.turn + 1
-  lib.set(run, "turn", run.turn)
-  lib.set(run, "bundle@" .. run.attempt, lib.get(run, "bundle"))
-  lib.set(run, "bundle", nil)
-  lib.set_special(run, "attempt", run.attempt + 1)
+  runs.set(run, "turn", run.turn)
+  runs.set(run, "bundle@" .. run.attempt, runs.get(run, "bundle"))
+  runs.set(run, "bundle", nil)
+  runs.set_rare(run, "attempt", run.attempt + 1)
 end
 
 function verbs.promote()
   lib.want_due = true
-  local due = redis.call("ZRANGEBYSCORE", lib.key("delayed"), "-inf", lib.now(), "LIMIT", 0, lib.to_sweep())
-  lib.swept(#due)
+  local due = redis.call("ZRANGEBYSCORE", lib.key("delayed"), "-inf", lib.now(), "LIMIT", 0, lib.sweep_budget())
+  lib.use_sweep_budget(#due)
   for _, id in ipairs(due) do
-    local run = lib.load(id)
-    if run and run.deadline then lib.cancelling.expire(run) end
+    local run = runs.load(id)
+    if run and run.deadline then lib.cancellation.expire(run) end
     local state = run and run.state
     if state == "scheduled" or state == "waiting" then
-      lib.make_ready(run)
+      ends.make_ready(run)
     elseif state == "retrying" then
       next_attempt(run)
-      lib.make_ready(run)
-    elseif run and run.waiters and lib.ended(run) then
+      ends.make_ready(run)
+    elseif run and run.waiters and runs.ended(run) then
       lib.plan.delayed[id] = false
-      lib.sharing.tell_waiters(run, lib.get(run, state == "completed" and "result" or "error"))
+      lib.dedupe.tell_waiters(run, runs.get(run, state == "completed" and "result" or "error"))
     elseif lib.plan.delayed[id] == nil then
       lib.plan.delayed[id] = false
     end

@@ -15,7 +15,7 @@ function verbs.register()
 
   local previous = redis.call("HGET", lib.key("nodes"), node)
   local expires = previous and redis.call("ZSCORE", lib.key("leases"), previous)
-  local until_ms = expires and lib.reaping.lease_end(previous, tonumber(expires), lease_ms)
+  local until_ms = expires and lib.recovery.lease_end(previous, tonumber(expires), lease_ms)
   if expires and until_ms > lib.now() and previous ~= takeover then
     local v = redis.call("HMGET", lib.key("host:" .. previous), "boot", "namespace", "pid", "started")
     return { "alive", previous, v[1] or "", v[2] or "", v[3] or "", v[4] or "",

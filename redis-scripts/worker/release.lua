@@ -3,13 +3,15 @@
 -- moves  nothing; a ready run goes from the worker's own queue to everybody's
 -- reply  released | not_owner
 
+local runs = lib.runs
+
 function verbs.release()
-  local run = lib.load(lib.take())
+  local run = runs.load(lib.take())
   if not run or run.owner ~= lib.worker then return { "not_owner" } end
   if run.state == "ready" then
-    lib.reaping.give_up(run)
+    lib.recovery.requeue(run)
   elseif run.state == "waiting" then
-    lib.set_owner(run, "")
+    runs.set_owner(run, "")
   else
     return { "not_owner" }
   end

@@ -1,5 +1,5 @@
 -- stalled: a worker of the calling host is in a long turn. Redis notes which run has it, does not count on the worker,
--- and gives to all what was promoted for it. Groups of `relieve` behind it bring what waits there.
+-- and gives to all what was promoted for it. Groups of `requeue` behind it bring what waits there.
 -- args   host  report  thread  run  turn  turn_ms      report: counts what this host reports
 -- moves  nothing; ready runs go from the worker's own queue to everybody's
 -- reply  stalled | told          told: this report was here before, and its groups say nothing new
@@ -15,6 +15,6 @@ function verbs.stalled()
   lib.write("HSET", about, "reports", report,
     "turn:" .. thread, table.concat({ id, turn, string.format("%d", lib.now() - turn_ms) }, "\t"))
   lib.write("HDEL", "idle", worker)
-  lib.reaping.relieve(worker, "-inf", "+inf")
+  lib.recovery.requeue_stalled(worker, "-inf", "+inf")
   return { "stalled" }
 end

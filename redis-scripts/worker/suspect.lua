@@ -2,9 +2,11 @@
 -- args   run
 -- reply  suspected | not_owner
 
+local runs = lib.runs
+
 function verbs.suspect()
-  local run = lib.load(lib.take())
+  local run = runs.load(lib.take())
   if not run or run.state ~= "running" then return { "not_owner" } end
-  lib.set_special(run, "deaths", math.max(run.deaths or 0, 1))
+  runs.set_rare(run, "crashes", math.max(run.crashes or 0, 1))
   return { "suspected" }
 end

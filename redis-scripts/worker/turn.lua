@@ -13,11 +13,12 @@
 -- A turn that is sent again, its reply having been lost, is known by its number: it is answered by where the run
 -- stands now, and nothing is done twice.
 
+local runs = lib.runs
 local ENDED_HERE = { completed = true, failed = true, cancelled = true, retrying = true }
 
 local function where_it_stands(record, known)
   if record.state == "waiting" then return { "suspended", record.wake or "" } end
-  if record.state == "running" then return lib.outcomes(record, known, { "running" }) end
+  if record.state == "running" then return runs.outcomes(record, known, { "running" }) end
   return { "done" }
 end
 
@@ -25,7 +26,7 @@ function verbs.turn()
   local id, turn, known = lib.take_many(3)
   turn, known = tonumber(turn), tonumber(known)
 
-  local record = lib.load(id, "workflow") -- asked for when it ends
+  local record = runs.load(id, "workflow") -- asked for when it ends
   if not record then return { "not_owner" } end
   record.told = known
   local ours = record.owner == lib.worker
@@ -37,7 +38,7 @@ function verbs.turn()
   end
   if not ours or record.state ~= "running" or record.turn ~= turn then return { "not_owner" } end
 
-  if record.deadline then lib.cancelling.expire(record) end
+  if record.deadline then lib.cancellation.expire(record) end
   if lib.take_word("speculate") then
     local number, at, count = lib.take_many(3)
     if tonumber(number) ~= record.number or lib.wrong then return { "conflict" } end
@@ -45,9 +46,9 @@ function verbs.turn()
     record.told = record.number
   end
   record.turn = turn + 1
-  lib.set(record, "turn", lib.text[turn + 1])
-  if (record.deaths or 0) > 0 then
-    lib.set_special(record, "deaths", 0)
+  runs.set(record, "turn", lib.text[turn + 1])
+  if (record.crashes or 0) > 0 then
+    runs.set_rare(record, "crashes", 0)
     local host = "host:" .. string.match(lib.worker, "^%d+")
     if redis.call("HGET", lib.key(host), "quarantine") == id then lib.write("HDEL", host, "quarantine") end
   end

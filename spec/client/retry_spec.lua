@@ -67,7 +67,7 @@ describe("retry of a run and of its child in one call", function()
     it("does all from scratch: " .. named, function()
       assert.same({ ["r:a"] = 2, ["r/c:a"] = 1, ["r/d:a"] = 1, ["r/c~2:a"] = 1, ["r/d~2:a"] = 1 },
         retried { scratch = true })
-      assert.equal("2", made.records.r.fields.round)
+      assert.equal("2", made.records.r.fields.generation)
     end)
 
     it("does all from an operation on: " .. named, function()

@@ -23,13 +23,13 @@ describe("model", function()
 
   local function compare()
     for id, run in pairs(oracle.runs) do
-      local v = store:call("HMGET", "r:" .. id, "state", "owner", "turn", "number", "attempt", "deaths")
+      local v = store:call("HMGET", "r:" .. id, "state", "owner", "turn", "number", "attempt", "crashes")
       check(run.state, v[1], "state of " .. id)
       check(run.owner, v[2] or "", "owner of " .. id)
       check(run.turn, tonumber(v[3] or 0), "turn of " .. id)
       check(run.number, tonumber(v[4] or 0), "number of " .. id)
       check(run.attempt, tonumber(v[5] or 1), "attempt of " .. id)
-      check(run.deaths, tonumber(v[6] or 0), "deaths of " .. id)
+      check(run.crashes, tonumber(v[6] or 0), "crashes of " .. id)
       local wake = store:call("ZSCORE", "delayed", id)
       check(run.wake, wake == "inf" and math.huge or wake and tonumber(wake) or nil, "wake of " .. id)
     end

@@ -44,18 +44,18 @@ describe("random trees of runs", function()
       if operations[name].open or roll(2) == 1 then
         local round, mark = fields["c:" .. name], roll(3) == 1 and "anew" or "again"
         local before = not round and fields["x:" .. name] or ""
-        say { "forget", name, mark }
+        say { "reset", name, mark }
         operations[name], fields["c:" .. name] = nil, nil
         fields["x:" .. name] = (round or before:match "^%d+" or "1")
           .. (mark == "anew" and "+" or before:match "%+" or "")
       end
     end
     for field, value in pairs(fields) do
-      if field:find "^%d" and value:byte() == 9 and tonumber(field) <= tonumber(fields.ended) then
-        say { "forget", "", field }
+      if field:find "^%d" and value:byte() == 9 and tonumber(field) <= tonumber(fields.reset_number) then
+        say { "reset", "", field }
       end
     end
-    say { "afresh" }
+    say { "reset_done" }
   end
 
   local function options_of()
@@ -91,7 +91,7 @@ describe("random trees of runs", function()
     for i = 1, 3 do
       local name = "o" .. i
       if not operations[name] and roll(2) == 1 then
-        say(invoke(id, name, fields, tonumber(fields.round or 1)))
+        say(invoke(id, name, fields, tonumber(fields.generation or 1)))
         operations[name] = { open = true, child = id .. "/" .. name, fresh = true }
       end
     end
@@ -135,7 +135,7 @@ describe("random trees of runs", function()
       for _, name in ipairs(keys.sorted(operations)) do
         local operation = operations[name]
         if operation.open or roll(2) == 1 then -- what was abandoned ends, too
-          say { "cancel", operation.child, "the run ends", fields.now or "" }
+          say { "cancel", operation.child, "the run ends", fields.terminate or "" }
         end
       end
     end
@@ -241,34 +241,34 @@ describe("random trees of runs", function()
   -- What must hold
 
   local function check_loose(runs)
-    local loose = {}
+    local live_detached = {}
     for id, run in pairs(runs) do
       if (run.detached or run.abandoned) and not ENDED[run.state] then
         local above = id:match "^(.*)/"
         while above do
-          loose[above] = (loose[above] or 0) + 1
+          live_detached[above] = (live_detached[above] or 0) + 1
           above = above:match "^(.*)/"
         end
       end
     end
     for id, run in pairs(runs) do
-      assert(tonumber(run.loose or 0) == (loose[id] or 0),
-        ("%s counts %s below it, there are %d"):format(id, run.loose, loose[id] or 0))
+      assert(tonumber(run.live_detached or 0) == (live_detached[id] or 0),
+        ("%s counts %s below it, there are %d"):format(id, run.live_detached, live_detached[id] or 0))
     end
   end
 
   -- Each run counts its children that it told to end and that have not.
   local function check_lingering(runs)
-    local lingering = {}
+    local cancel_pending = {}
     for id, run in pairs(runs) do
-      if run.lingers and not ENDED[run.state] then
+      if run.cancel_awaited and not ENDED[run.state] then
         local parent = id:match "^(.*)/"
-        lingering[parent] = (lingering[parent] or 0) + 1
+        cancel_pending[parent] = (cancel_pending[parent] or 0) + 1
       end
     end
     for id, run in pairs(runs) do
-      assert(tonumber(run.lingering or 0) == (lingering[id] or 0),
-        ("%s counts %s that it told to end, there are %d"):format(id, run.lingering, lingering[id] or 0))
+      assert(tonumber(run.cancel_pending or 0) == (cancel_pending[id] or 0),
+        ("%s counts %s that it told to end, there are %d"):format(id, run.cancel_pending, cancel_pending[id] or 0))
     end
   end
 
@@ -320,7 +320,7 @@ describe("random trees of runs", function()
   local function left()
     local names = {}
     for name in pairs(store:dump()) do
-      if name:find "^[rvd]:" or name:find "^going" or name:find "^deleting" or name:find "^waiters"
+      if name:find "^[rvd]:" or name:find "^expiry" or name:find "^deleting" or name:find "^waiters"
         or name == "roots" or name == "failed" or name == "delayed" or name:find "^held" then
         names[#names + 1] = name
       end

@@ -36,7 +36,7 @@ describe("effects", function()
   it("that are joined go together, also where one turn should carry no more", function()
     for before = 1, 6 do
       local made, parts = effects.new(), 0
-      for i = 1, before do made:add("forget", { operation = "o" .. i }) end
+      for i = 1, before do made:add("reset", { operation = "o" .. i }) end
       for i = 1, 300 do
         made:add("resolve", { operation = "c" .. i, state = "timeout" })
         made:join()
@@ -57,11 +57,11 @@ describe("effects", function()
 
   it("that were told last can be taken back", function()
     local made = effects.new()
-    made:add("forget", { operation = "a" })
-    made:add "afresh"
-    made:take_back "afresh"
-    made:add("forget", { operation = "b" })
-    assert.same({ "forget", "a", "", "forget", "b", "" }, (made:take()))
+    made:add("reset", { operation = "a" })
+    made:add "reset_done"
+    made:take_back "reset_done"
+    made:add("reset", { operation = "b" })
+    assert.same({ "reset", "a", "", "reset", "b", "" }, (made:take()))
   end)
 
   -- A suspension or an end that is left over would be followed by what the next turn tells.

@@ -404,7 +404,7 @@ describe("a journal in, effects out:", function()
       ctx:sleep { id = "nap", duration = "9s" }
       ctx:step("new", function() return 1 end)
       return ctx:step("b", error)
-    end, { operations = begun, outcomes = outcomes, fields = { attempt = "2", spent = "1" } }))
+    end, { operations = begun, outcomes = outcomes, fields = { attempt = "2", attempts_before = "1" } }))
   end)
 
   describe("what was not asked for again", function()

@@ -392,7 +392,7 @@ describe("a retry by the rule", function()
       made:cancel("r", nil, true)
       made:finish "r"
       assert.equal(1, done.unbook)
-      assert.is_nil(made.records.r.fields.barren)
+      assert.is_nil(made.records.r.fields.redo)
       fixed = true
       made:retry("r", "rule")
       assert.is_true(made:finish("r").result)
@@ -430,7 +430,7 @@ describe("a retry of more", function()
       assert.same({ "a", "b", "c" }, made:finish("r").result)
       assert.equal(3, done.a)
       assert.equal("completed", made:state("r/a~3"))
-      assert.equal("3", made.records.r.fields.round)
+      assert.equal("3", made.records.r.fields.generation)
     end)
   end)
 

@@ -12,13 +12,13 @@ local redis = require "spec.support.redis"
 ---@field turn integer
 ---@field number integer of its last outcome
 ---@field attempt integer
----@field deaths integer
+---@field crashes integer
 ---@field wake number? as in the delayed set
 ---@field deadline integer?
 ---@field cancel integer? the number of its cancel
 ---@field began boolean? it was claimed once
----@field lingers boolean? its parent told it to end
----@field lingering integer how many of its children it told to end that have not
+---@field cancel_awaited boolean? its parent told it to end
+---@field cancel_pending integer how many of its children it told to end that have not
 ---@field ready_at integer since when its owner could take it
 ---@field ops table<string, { child: string?, number: integer? }>
 
@@ -29,7 +29,7 @@ local redis = require "spec.support.redis"
 local Oracle = {}
 Oracle.__index = Oracle
 
-local SUSPECT = 2 -- deaths
+local SUSPECT = 2 -- crashes
 local ENDED = { completed = true, failed = true, cancelled = true }
 
 local function ended(run) return ENDED[run.state] or false end
@@ -47,7 +47,7 @@ end
 function Oracle:start(id, delay_ms, timeout_ms)
   self.runs[id] = {
     id = id, state = delay_ms > 0 and "scheduled" or "ready", owner = "", turn = 0, number = 0,
-    attempt = 1, deaths = 0, lingering = 0, ops = {},
+    attempt = 1, crashes = 0, cancel_pending = 0, ops = {},
     deadline = timeout_ms and self.now + delay_ms + timeout_ms,
   }
   local run = self.runs[id]
@@ -72,8 +72,9 @@ function Oracle:finish(run, state)
   local parent = self.runs[parent_id]
   if not parent or ended(parent) then return end
   local recorded = outcome(parent, name)
-  if run.lingers then parent.lingering = parent.lingering - 1 end
-  if (recorded or run.lingers and parent.lingering == 0) and parent.state == "waiting" then self:make_ready(parent) end
+  if run.cancel_awaited then parent.cancel_pending = parent.cancel_pending - 1 end
+  local last = run.cancel_awaited and parent.cancel_pending == 0
+  if (recorded or last) and parent.state == "waiting" then self:make_ready(parent) end
 end
 
 function Oracle:cancel(run, state)
@@ -115,8 +116,8 @@ function act.cancel(self, run, _, name)
   local child = self.runs[run.id .. "/" .. name]
   if not child then return end
   self:cancel(child, "cancelled")
-  if ended(child) or child.lingers then return end
-  child.lingers, run.lingering = true, run.lingering + 1
+  if ended(child) or child.cancel_awaited then return end
+  child.cancel_awaited, run.cancel_pending = true, run.cancel_pending + 1
 end
 
 function act.suspend(self, run, told, wake_in)
@@ -126,7 +127,7 @@ function act.suspend(self, run, told, wake_in)
 end
 
 function act.finish(self, run, told, state)
-  if run.lingering > 0 then
+  if run.cancel_pending > 0 then
     act.suspend(self, run, told)
   elseif not (run.cancel and run.cancel > told) then
     self:finish(run, state)
@@ -145,7 +146,7 @@ end
 function Oracle:turn(id, worker, told, acts)
   local run = self.runs[id]
   if run.owner ~= worker or run.state ~= "running" then return "not_owner" end
-  run.turn, run.deaths = run.turn + 1, 0
+  run.turn, run.crashes = run.turn + 1, 0
   self:expire(run)
   for _, one in ipairs(acts) do act[one[1]](self, run, told, table.unpack(one, 2)) end
   if run.state == "running" then return "running", run.number - told end
@@ -215,7 +216,7 @@ function Oracle:reap(host)
       run.owner = ""
       count = count + 1
       if run.state == "running" then
-        run.deaths = math.min(run.deaths + 1, math.max(run.deaths, SUSPECT)) -- no worker told what it ran
+        run.crashes = math.min(run.crashes + 1, math.max(run.crashes, SUSPECT)) -- no worker told what it ran
         self:make_ready(run)
       end
     end

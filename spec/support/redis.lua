@@ -215,9 +215,9 @@ end
 
 ---A host says that it is alive.
 ---@param host string
----@param deaths integer? how many make a run lost
-function Store:heartbeat(host, deaths)
-  return self:worker(host .. ".0"):say("heartbeat", host, redis.LEASE_MS, deaths or 5)
+---@param crashes integer? how many make a run lost
+function Store:heartbeat(host, crashes)
+  return self:worker(host .. ".0"):say("heartbeat", host, redis.LEASE_MS, crashes or 5)
 end
 
 ---An entry of the registry.

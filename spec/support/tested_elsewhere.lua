@@ -58,23 +58,24 @@ return {
   -- redis-scripts/
   ["spec/redis/dispatch_spec.lua"] = {
     "redis-scripts/lib.lua", "redis-scripts/lib/claims.lua", "redis-scripts/lib/ends.lua",
-    "redis-scripts/lib/reading.lua", "redis-scripts/lib/runs.lua", "host/redis/keyspace.c", "host/redis/reply.c",
+    "redis-scripts/lib/pages.lua", "redis-scripts/lib/runs.lua", "host/redis/keyspace.c", "host/redis/reply.c",
     "host/redis/script.c",
   },
-  ["spec/redis/client/start_spec.lua"] = { "redis-scripts/lib/beginning.lua" },
-  ["spec/redis/client/cancel_spec.lua"] = { "redis-scripts/lib/cancelling.lua" },
+  ["spec/redis/client/start_spec.lua"] = { "redis-scripts/lib/starts.lua" },
+  ["spec/redis/client/cancel_spec.lua"] = { "redis-scripts/lib/cancellation.lua" },
   ["spec/redis/client/retry_spec.lua"] = {
-    "redis-scripts/lib/reopening.lua", "redis-scripts/effects/afresh.lua", "redis-scripts/effects/forget.lua",
+    "redis-scripts/lib/reopen.lua", "redis-scripts/effects/reset_done.lua", "redis-scripts/effects/reset.lua",
   },
-  ["spec/redis/lib/sharing_spec.lua"] = { "redis-scripts/lib/loose.lua", "redis-scripts/effects/abandon.lua" },
-  ["spec/redis/worker/heartbeat_spec.lua"] = { "redis-scripts/lib/reaping.lua" },
-  ["spec/redis/worker/sweep_spec.lua"] = { "redis-scripts/lib/retention.lua" },
+  ["spec/redis/lib/dedupe_spec.lua"] = { "redis-scripts/lib/detached.lua", "redis-scripts/effects/abandon.lua" },
+  ["spec/redis/worker/announce_spec.lua"] = { "redis-scripts/lib/registry.lua" },
+  ["spec/redis/worker/heartbeat_spec.lua"] = { "redis-scripts/lib/recovery.lua" },
+  ["spec/redis/worker/sweep_spec.lua"] = { "redis-scripts/lib/retention.lua", "redis-scripts/lib/expiry.lua" },
   ["spec/redis/worker/turn_spec.lua"] = { "redis-scripts/effects/cancel.lua" },
   ["spec/redis/effects/deps_spec.lua"] = { "redis-scripts/effects/graph.lua" },
   ["spec/redis/effects/resolve_spec.lua"] = { "redis-scripts/effects/took.lua" },
   ["spec/redis/worker/stalled_spec.lua"] = {
     "redis-scripts/read/turns.lua", "redis-scripts/worker/give_back.lua", "redis-scripts/worker/leave.lua",
-    "redis-scripts/worker/relieve.lua",
+    "redis-scripts/worker/requeue.lua",
   },
 
   -- host/
@@ -84,9 +85,12 @@ return {
   ["tests/unit/config/test_config.c"] = { "host/base/address.c", "host/config/flags.c" },
   ["tests/unit/redis/test_store.c"] = { "host/redis/greeting.c", "host/redis/redis_error.c" },
   ["tests/unit/serve/test_private_redis.c"] = { "host/base/private_folder.c", "host/serve/supervisor.c" },
-  ["tests/e2e/process_spec.lua"] = { "host/main.c", "host/base/log.c", "host/serve/host.c", "host/serve/upkeep.c" },
+  ["tests/e2e/process_spec.lua"] = { "host/main.c", "host/base/log.c", "host/serve/host.c", "host/serve/control.c",
+    "host/serve/deployment.c", "host/serve/maintenance.c", "host/serve/membership.c",
+    "host/serve/process.c", "host/serve/safety.c" },
   ["tests/e2e/supervised_spec.lua"] = { "host/base/log_writer.c" },
   ["tests/e2e/side_by_side_spec.lua"] = {
+    "host/serve/long_turns.c",
     "host/serve/quarantine.c", "host/serve/turn_watch.c", "host/serve/worker.c",
   },
   ["tests/e2e/refused_spec.lua"] = {

@@ -82,7 +82,7 @@ describe("retention", function()
     local left = {}
     for key in host.redis:call("KEYS", "*"):gmatch "[^\n]+" do
       local name = key:match "^weir:{0}:(%a+)"
-      if not STAYS[name] and name ~= "going" then left[#left + 1] = key end
+      if not STAYS[name] and name ~= "expiry" then left[#left + 1] = key end
     end
     table.sort(left)
     return left
@@ -163,9 +163,9 @@ describe("retention", function()
 
   it("leaves nothing", function()
     support.wait_until("the last to go", function()
-      return #runs_left() == 0 and host.redis:call("EXISTS", "weir:{0}:going") == "0"
+      return #runs_left() == 0 and host.redis:call("EXISTS", "weir:{0}:expiry") == "0"
     end)
-    assert.equal("", host.redis:call("KEYS", "weir:{0}:going*"))
+    assert.equal("", host.redis:call("KEYS", "weir:{0}:expiry*"))
     assert.equal("", good "doctor")
   end)
 

@@ -92,14 +92,15 @@ function executor.from_fields(bundle, id, fields)
 
   local self = setmetatable({
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
-    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.deaths or 0),
+    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.crashes or 0),
     created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
     queue = fields.queue or "default", -- which this worker serves
     lingering = {}, -- children that were told to end and of which nothing is awaited any more
     abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
     tags = fields.tags, -- JSON
-    round = math.tointeger(tonumber(fields.round or 1)), spent = math.tointeger(tonumber(fields.spent or 0)),
+    round = math.tointeger(tonumber(fields.generation or 1)),
+    spent = math.tointeger(tonumber(fields.attempts_before or 0)),
     deps = fields.deps, -- of a graph's node: the keys it depends on
     undos = nil, -- how to take back what it did, once there is anything
   }, Run)
@@ -330,7 +331,7 @@ end
 -- Children that were told to end, and take their time.
 function Run:hurry_lingering()
   for _, child in ipairs(self.lingering) do
-    self.effects:add("cancel", { child = child, message = passed_on(self.journal.at_once.value), now = "1" })
+    self.effects:add("cancel", { child = child, message = passed_on(self.journal.at_once.value), terminate = "1" })
   end
 end
 
@@ -539,10 +540,10 @@ function Run:finish()
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
     if code ~= "cancelled" then report_failed(self, made) end
     local state = code == "cancelled" and "cancelled" or "failed"
-    effects:close("fail", { state = state, error = failure.encode(made), barren = barren })
+    effects:close("fail", { state = state, error = failure.encode(made), redo = barren })
   elseif self.failure then
     report_failed(self, self.failure)
-    effects:close("fail", { state = "failed", error = failure.encode(self.failure), barren = barren })
+    effects:close("fail", { state = "failed", error = failure.encode(self.failure), redo = barren })
   else
     self:warn_of_left_over()
     effects:close("complete", { result = self.result })

@@ -388,7 +388,7 @@ function Memory:retry(...)
     record.fields.retried_at = tostring(self.retries)
     assert(ENDED[record.state], chain[i] .. " has not ended")
     if again == "scratch" or again:find("^from") then
-      record.fields.round = tostring((tonumber(record.fields.round) or 1) + 1)
+      record.fields.generation = tostring((tonumber(record.fields.generation) or 1) + 1)
     end
     if i == 1 then self:reopen(record, again) else record.fields.again = again end
   end

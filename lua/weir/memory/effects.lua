@@ -162,11 +162,11 @@ function effects.cancel(self, record, effect)
   end
   local child = self.records[id]
   if not child or child.detached then return end
-  self:cancel_run(child, "cancelled", message, effect.now == "1")
+  self:cancel_run(child, "cancelled", message, effect.terminate == "1")
   self:await_end(record, child)
 end
 
-function effects.forget(self, record, effect)
+function effects.reset(self, record, effect)
   local operation, mark = effect.operation, effect.mark
   local fields = record.fields
   if operation == "" then
@@ -186,8 +186,8 @@ function effects.forget(self, record, effect)
   if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
 end
 
-function effects.afresh(_, record)
-  record.fields.again, record.fields.barren, record.fields.ended = nil, nil, nil
+function effects.reset_done(_, record)
+  record.fields.again, record.fields.redo, record.fields.reset_number = nil, nil, nil
 end
 
 function effects.tag(_, record, effect) record.fields.tags = effect.tags end
@@ -234,7 +234,7 @@ end
 
 function effects.fail(self, record, effect)
   if lingers(self, record) or untold_cancel(record) then return end
-  if effect.barren ~= "" then record.fields.barren = effect.barren end
+  if effect.redo ~= "" then record.fields.redo = effect.redo end
   self:finish_run(record, effect.state, effect.error)
 end
 

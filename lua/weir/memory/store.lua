@@ -327,7 +327,7 @@ function Store:cancel_run(record, code, message, now)
     record.cancel = record.number
   end
   if now then
-    self:record_end(record, "now", message)
+    self:record_end(record, "terminated", message)
     record.cut = true
   end
   if state == "waiting" or state == "retrying" then self:make_ready(record) end
@@ -337,7 +337,7 @@ end
 function Store:reopen(record, again)
   local fields, registered = record.fields, self.registry[record.workflow]
   fields.again, fields["bundle@" .. record.attempt], fields.bundle = again, fields.bundle, nil
-  fields.ended, fields.spent = tostring(record.number), tostring(record.attempt)
+  fields.reset_number, fields.attempts_before = tostring(record.number), tostring(record.attempt)
   record.attempt = record.attempt + 1
   fields.error, fields.result, record.finished_at = nil, nil, nil
   record.cancel, record.cut, record.lingers, record.deaths = nil, nil, nil, 0
@@ -373,7 +373,7 @@ function Store.fields_of(record)
   local fields = {}
   for field, value in next, record.fields do fields[field] = value end
   fields.attempt, fields.turn, fields.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
-  fields.deaths = tostring(record.deaths)
+  fields.crashes = tostring(record.deaths)
   return fields
 end
 

@@ -238,7 +238,7 @@ function record.read(id, list)
       local outcome = entry.read_outcome(math.tointeger(tonumber(field)), value)
       if outcome.operation ~= "" then
         outcomes[outcome.operation] = outcome
-      elseif outcome.state ~= "now" and (not cancel or outcome.number < cancel.number) then
+      elseif outcome.state ~= "terminated" and (not cancel or outcome.number < cancel.number) then
         cancel = outcome
       end
     elseif attempt then
@@ -250,7 +250,7 @@ function record.read(id, list)
 
   local run = {
     id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
-    generation = integer(fields.round) or 1, turn = integer(fields.turn) or 0, barren = fields.barren,
+    generation = integer(fields.generation) or 1, turn = integer(fields.turn) or 0, barren = fields.redo,
     detached = fields.detached ~= nil,
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and failure_of(fields.error), parent = run_id.parent(id),

@@ -13,12 +13,12 @@ effects.__index = effects
 ---@type table<string, { options: string[]?, list: string?, [integer]: string }>
 effects.LAYOUT = {
   abandon = { "child" },
-  afresh = {},
-  cancel = { "child", "message", "now" },
+  reset_done = {},
+  cancel = { "child", "message", "terminate" },
   complete = { "result" },
   deps = { "operation", "entry", list = "keys" },
-  fail = { "state", "error", "barren" },
-  forget = { "operation", "mark" },
+  fail = { "state", "error", "redo" },
+  reset = { "operation", "mark" },
   graph = { "shape" },
   invoke = {
     "operation", "entry", "child", "workflow", "data", "seed", "max_depth", "unknown", "bundle", "result",

@@ -68,7 +68,7 @@ function journal.new(fields, attempt)
     furthest = 0, -- the highest number delivered
     children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
-    spent = math.tointeger(tonumber(fields.spent or 0)), -- attempts before the last retry by hand
+    spent = math.tointeger(tonumber(fields.attempts_before or 0)), -- attempts before the last retry by hand
     owed = 0, -- recorded operations of this attempt that its code has not asked for yet
     owed_before = 0, -- those of automatic attempts before
     places = {}, -- number after which they began -> id -> attempt
@@ -99,12 +99,12 @@ end
 ---The run begins again: what it does anew goes out of its record, here and in the store, before anything else. So do
 ---the cancel, expiry or loss that it had ended by; one that came since then holds.
 function journal:forget(fields)
-  local operations, ended = {}, tonumber(fields.ended or fields.number)
+  local operations, ended = {}, tonumber(fields.reset_number or fields.number)
   for field, value in pairs(fields) do
     if field:find("^o:") then
       operations[#operations + 1] = read_ended(field:sub(3), value, fields)
     elseif field:find("^%d") and value:byte() == 9 and tonumber(field) <= ended then
-      self.effects:add("forget", { mark = field })
+      self.effects:add("reset", { mark = field })
       fields[field] = nil
     end
   end
@@ -113,9 +113,9 @@ function journal:forget(fields)
   for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
 
   local marks, ids = forgetting.choose(
-    { operations = operations, barren = fields.barren, graph = record.shape(fields) }, fields.again)
+    { operations = operations, barren = fields.redo, graph = record.shape(fields) }, fields.again)
   for _, id in ipairs(ids) do
-    self.effects:add("forget", { operation = id, mark = marks[id] })
+    self.effects:add("reset", { operation = id, mark = marks[id] })
     if marks[id] ~= "" then -- as the store does it
       local round = fields["c:" .. id]
       local before = not round and fields["x:" .. id] or ""
@@ -125,7 +125,7 @@ function journal:forget(fields)
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
   end
-  self.effects:add("afresh")
+  self.effects:add("reset_done")
   self.begins_again = true
 end
 
@@ -154,14 +154,14 @@ end
 ---@param ids string[]
 function journal:forget_too(ids)
   if not ids[1] then return end
-  self.effects:take_back("afresh")
+  self.effects:take_back("reset_done")
   for _, id in ipairs(ids) do
-    self.effects:add("forget", { operation = id, mark = "anew" })
+    self.effects:add("reset", { operation = id, mark = "anew" })
     local before = self.forgotten[id]
     self.forgotten[id] = { round = self.rounds[id] or before and before.round or 1, anew = true }
     self.recorded[id], self.came[id], self.rounds[id] = nil, nil, nil
   end
-  self.effects:add("afresh")
+  self.effects:add("reset_done")
   self.replay_until, self.replay_last = 0, 0
   self.owed, self.owed_before, self.places = 0, 0, {}
   for id, text in next, self.recorded do note_recorded(self, id, text) end
@@ -418,10 +418,10 @@ end
 
 ---Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
 function journal:cancel_child(operation, message)
-  local now = self.at_once and "1" or nil
-  self.effects:add("cancel", { child = operation.child, message = message, now = now })
+  local terminate = self.at_once and "1" or nil
+  self.effects:add("cancel", { child = operation.child, message = message, terminate = terminate })
   local other = operation.other_child
-  if other then self.effects:add("cancel", { child = other, message = message, now = now }) end
+  if other then self.effects:add("cancel", { child = other, message = message, terminate = terminate }) end
 end
 
 ---Nothing is awaited any more of the child of an operation, and it goes on.
@@ -447,7 +447,7 @@ function learn(self, outcome)
   if id == "" then
     if ENDS_THE_RUN[outcome.state] then
       self.cancel = self.cancel or outcome
-    elseif outcome.state == "now" then
+    elseif outcome.state == "terminated" then
       self.at_once = outcome
     else
       self.crash_loop = outcome

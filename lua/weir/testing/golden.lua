@@ -159,7 +159,7 @@ end
 local function fields_of(run, bundle_name)
   local fields = {
     workflow = run.workflow, data = json.encode(run.data), seed = run.seed, created_at = tostring(run.created_at),
-    started_at = tostring(run.started_at), attempt = tostring(run.attempt), round = tostring(run.generation),
+    started_at = tostring(run.started_at), attempt = tostring(run.attempt), generation = tostring(run.generation),
     number = "0",
     bundle = bundle_name, ["bundle@" .. BEFORE] = present(run.bundle), tags = json.encode(run.tags),
   }

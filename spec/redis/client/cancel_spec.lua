@@ -143,7 +143,7 @@ describe("cancel", function()
     it("leaves one that was let go alone", function()
       a:turn("p", redis.invoke { operation = "d", child = "p/d", options = { detached = "1" } })
       assert.equal("running", a:turn("p", { "cancel", "p/d", "no more", "" }))
-      assert.same({ "ready" }, { store:state "p/d", store:run("p").lingering })
+      assert.same({ "ready" }, { store:state "p/d", store:run("p").cancel_pending })
     end)
 
     it("takes no notice of a child that has ended, or is not there", function()

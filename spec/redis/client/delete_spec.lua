@@ -223,7 +223,7 @@ describe("delete", function()
 
   it("waits until those that share a run know how it ended", function()
     perform("r", redis.complete())
-    store:call("HSET", "r:r", "waiters", "1", "special", "1")
+    store:call("HSET", "r:r", "waiters", "1", "has_rare", "1")
     refuses("needed waiters", "r")
   end)
 

@@ -11,7 +11,7 @@ describe("totals", function()
     local answer = store:unchanged(function() return store:say "totals" end)
     local seen = {}
     for i = 2, #answer, 2 do seen[answer[i]] = tonumber(answer[i + 1]) end
-    assert.same({ roots = 2, delayed = 1, failed = 1, going = 1, due = 0, deleting = 0, commit = 6 }, seen)
+    assert.same({ roots = 2, delayed = 1, failed = 1, expiring = 1, due = 0, deleting = 0, commit = 6 }, seen)
     store:pass(8 * 86400000)
     assert.equal(1, store:say("totals")[11])
   end)

@@ -53,7 +53,7 @@ describe("heartbeat", function()
       assert.same({ "heartbeat", 3, "1" }, store:heartbeat(store.host))
       assert.same({ "ready", "waiting", "ready" },
         { store:state "running", store:state "warm", store:state "woken" })
-      assert.same({ "1" }, { store:run("running").deaths, store:run("warm").deaths, store:run("woken").deaths })
+      assert.same({ "1" }, { store:run("running").crashes, store:run("warm").crashes, store:run("woken").crashes })
       assert.same({}, store:faults())
       assert.same({ "heartbeat", 0, "0" }, store:heartbeat(store.host))
       assert.is_false(expires(other))
@@ -85,7 +85,7 @@ describe("heartbeat", function()
     end)
   end)
 
-  it("counts deaths until something is recorded, and loses the run at the limit", function()
+  it("counts crashes until something is recorded, and loses the run at the limit", function()
     store:start "r"
     for death = 1, 3 do
       local host = store:register("doomed" .. death)
@@ -96,13 +96,13 @@ describe("heartbeat", function()
       store:call("ZADD", "leases", 0, host)
       store:heartbeat(store.host, 3)
       store:heartbeat(store.host, 3)
-      assert.equal(tostring(death), store:run("r").deaths)
+      assert.equal(tostring(death), store:run("r").crashes)
     end
-    assert.equal(("\tlost\t%d\t0\tlost: 3 processes died while they ran it"):format(redis.BEGIN),
+    assert.equal(("\tcrash_loop\t%d\t0\tcrash_loop: 3 processes died while they ran it"):format(redis.BEGIN),
       store:run("r")["1"])
     assert.same({ "cold r" }, a:claim(1))
     assert.equal("done", a:turn("r", redis.fail()))
-    assert.equal("0", store:run("r").deaths)
+    assert.equal("0", store:run("r").crashes)
     assert.same({}, store:faults())
   end)
 
@@ -118,8 +118,8 @@ describe("heartbeat", function()
       store:heartbeat(store.host, 5)
     end
 
-    local function deaths()
-      return { store:run("one").deaths or "0", store:run("two").deaths or "0" }
+    local function crashes()
+      return { store:run("one").crashes or "0", store:run("two").crashes or "0" }
     end
 
     before_each(function()
@@ -129,7 +129,7 @@ describe("heartbeat", function()
 
     it("makes them suspects, and counts no further", function()
       for _ = 1, 7 do die(function() end, { "one", "two" }) end
-      assert.same({ "2", "2" }, deaths())
+      assert.same({ "2", "2" }, crashes())
       assert.same({ "ready", "ready" }, { store:state "one", store:state "two" })
     end)
 
@@ -137,7 +137,7 @@ describe("heartbeat", function()
       for _ = 1, 4 do
         die(function(_, main, host) main:say("stalled", host, 1, 1, "two", 0, 500) end, { "one", "two" })
       end
-      assert.same({ "0", "4" }, deaths())
+      assert.same({ "0", "4" }, crashes())
     end)
 
     it("does not hold a long turn against a run that has recorded it", function()
@@ -145,13 +145,13 @@ describe("heartbeat", function()
         main:say("stalled", host, 1, 1, "two", 0, 500)
         worker:turn("two")
       end, { "one", "two" })
-      assert.same({ "1", "1" }, deaths())
+      assert.same({ "1", "1" }, crashes())
     end)
 
     it("counts for a suspect only when it is tried", function()
       for _ = 1, 2 do die(function() end, { "one", "two" }) end
       die(function(worker) worker:say("quarantine", "one") end, { "one", "two" })
-      assert.same({ "3", "2" }, deaths())
+      assert.same({ "3", "2" }, crashes())
     end)
 
     it("keeps to whom it blames while it takes back many runs in many calls", function()
@@ -162,8 +162,8 @@ describe("heartbeat", function()
       store:worker(host .. ".0"):say("stalled", host, 1, 1, "two", 0, 500)
       store:call("ZADD", "leases", 0, host)
       repeat until store:heartbeat(store.host, 5)[3] == "0"
-      assert.same({ "0", "1" }, deaths())
-      for i = 1, 150 do assert.is_nil(store:run("other" .. i).deaths) end
+      assert.same({ "0", "1" }, crashes())
+      for i = 1, 150 do assert.is_nil(store:run("other" .. i).crashes) end
     end)
   end)
 

@@ -14,8 +14,8 @@ describe("stalled", function()
     for _, id in ipairs { "one", "two", "three" } do store:start(id) end
     a:claim(3)
     store:start "four"
-    local answers = main:ask(0, report(1, "one", { "relieve", "two", 0 }, { "relieve", "three", 0 })).groups
-    assert.same({ { "stalled" }, { "relieved" }, { "relieved" } }, answers)
+    local answers = main:ask(0, report(1, "one", { "requeue", "two", 0 }, { "requeue", "three", 0 })).groups
+    assert.same({ { "stalled" }, { "requeued" }, { "requeued" } }, answers)
     assert.same({ "running", "ready" }, { store:state "one", store:state "two" })
     assert.same({}, store:faults())
     assert.same({ "cold two", "cold three", "cold four" }, b:claim(5))
@@ -29,7 +29,7 @@ describe("stalled", function()
     store:start "one"
     a:claim(2)
     store:start "late"
-    main:ask(0, report(1, "one", { "relieve", "low", 0 }))
+    main:ask(0, report(1, "one", { "requeue", "low", 0 }))
     assert.same({ "cold late", "cold low" }, b:claim(5))
   end)
 
@@ -40,7 +40,7 @@ describe("stalled", function()
     a:turn("warm", { "suspend", "", 10 })
     store:pass(10)
     assert.same({ "warm warm" }, a:claim(1, { "promote" }))
-    main:ask(0, report(1, "slow", { "relieve", "warm", 1 }))
+    main:ask(0, report(1, "slow", { "requeue", "warm", 1 }))
     assert.same({ "cold warm" }, b:claim(1))
     assert.same({}, store:faults())
   end)
@@ -62,8 +62,8 @@ describe("stalled", function()
     a:claim(2)
     b:claim(1)
     a:turn("two")
-    local answers = main:ask(0, report(1, "one", { "relieve", "two", 0 }, { "relieve", "three", 0 },
-      { "relieve", "none", 0 })).groups
+    local answers = main:ask(0, report(1, "one", { "requeue", "two", 0 }, { "requeue", "three", 0 },
+      { "requeue", "none", 0 })).groups
     assert.same({ { "stalled" }, { "not_owner" }, { "not_owner" }, { "not_owner" } }, answers)
   end)
 
@@ -71,12 +71,12 @@ describe("stalled", function()
     store:start "one"
     store:start "two"
     a:claim(2)
-    main:ask(0, report(1, "one", { "relieve", "two", 0 }))
+    main:ask(0, report(1, "one", { "requeue", "two", 0 }))
     assert.same({ "cold two" }, a:claim(1))
-    local answers = main:ask(0, report(1, "one", { "relieve", "two", 0 })).groups
+    local answers = main:ask(0, report(1, "one", { "requeue", "two", 0 })).groups
     assert.same({ { "told" }, { "not_owner" } }, answers)
     assert.equal("running", store:state "two")
-    assert.same({ { "stalled" }, { "relieved" } }, main:ask(0, report(2, "one", { "relieve", "two", 0 })).groups)
+    assert.same({ { "stalled" }, { "requeued" } }, main:ask(0, report(2, "one", { "requeue", "two", 0 })).groups)
   end)
 
   it("is shown until the run has come to its next turn", function()
@@ -110,7 +110,7 @@ describe("give_back", function()
     assert.same({ "not_owner" }, store.a:say("give_back", "two", 0))
     assert.same({ "not_owner" }, store.b:say("give_back", "one", 0))
     assert.same({ "cold two" }, store.b:claim(2))
-    assert.is_nil(store:run("two").deaths)
+    assert.is_nil(store:run("two").crashes)
     assert.same({}, store:faults())
   end)
 end)

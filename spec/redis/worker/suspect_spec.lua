@@ -12,11 +12,11 @@ describe("suspect", function()
     local main = store:worker(store.host .. ".0")
     assert.same({ "suspected" }, main:say("suspect", "p"))
     assert.same({ "suspected" }, main:say("suspect", "p"))
-    assert.equal("1", store:run("p").deaths)
+    assert.equal("1", store:run("p").crashes)
     local next_host = store:register "next"
     store:call("ZADD", "leases", 0, store.host)
     store:heartbeat(next_host)
-    assert.equal("2", store:run("p").deaths)
+    assert.equal("2", store:run("p").crashes)
   end)
 
   it("is lost for a run that is not running, and writes nothing", function()

@@ -99,10 +99,10 @@ describe("turn", function()
     assert.same({}, store:faults())
   end)
 
-  it("takes away the deaths of a run", function()
-    store:call("HSET", "r:p", "deaths", 2, "special", 1)
+  it("takes away the crashes of a run", function()
+    store:call("HSET", "r:p", "crashes", 2, "has_rare", 1)
     a:turn("p", redis.suspend)
-    assert.equal("0", store:run("p").deaths)
+    assert.equal("0", store:run("p").crashes)
   end)
 
   it("expires a run whose time is over", function()

@@ -167,7 +167,7 @@ describe("dedupe", function()
     it("forgets whom it waited for with the operation", function()
       ask "one"
       a:turn("p", shared("c", "p"))
-      a:turn("p", { "forget", "c", "again" })
+      a:turn("p", { "reset", "c", "again" })
       assert.is_nil(store:run("p")["w:c"])
       assert.same({}, store:call("SMEMBERS", "waiters:one"))
     end)
@@ -290,7 +290,7 @@ describe("dedupe", function()
       store:say("retry", 1, "a", store:run("a").turn, "rule")
       a:claim(1)
       assert.equal("suspended", waits_for("a/x", "a"))
-      assert.equal("running 2:x=refused", a:turn("a", { "forget", "x", "again" }, { "afresh" },
+      assert.equal("running 2:x=refused", a:turn("a", { "reset", "x", "again" }, { "reset_done" },
         redis.invoke { operation = "x", child = "a/x", options = { again = 2 } }, redis.suspend))
       assert.truthy(store:run("a")["2"]:find([[a waits for a\/x waits for a"]], 1, true))
       assert.equal("1", store:run("a/x").abandoned)

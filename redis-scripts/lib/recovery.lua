@@ -1,18 +1,19 @@
--- reaping: what a worker held, or nobody could take, goes back to everybody's queues, a bounded number of runs a call.
+-- recovery: what a worker held, or nobody could take, goes back to everybody's queues, a bounded number of runs a call.
 
+local runs, ends = lib.runs, lib.ends
 local call, push = redis.call, lib.push
-local reaping = {}
-lib.reaping = reaping
+local recovery = {}
+lib.recovery = recovery
 
 --- A workflow is known now: runs that waited for that go to their queue, a bounded number a call. True: that was all.
-function reaping.adopt(workflow)
+function recovery.route_unknown(workflow)
   local unknown = "ready:?" .. workflow
-  local waiting = call("ZRANGE", lib.key(unknown), 0, lib.to_sweep()) -- one more tells whether there is more
-  local all = #waiting <= lib.to_sweep()
+  local waiting = call("ZRANGE", lib.key(unknown), 0, lib.sweep_budget()) -- one more tells whether there is more
+  local all = #waiting <= lib.sweep_budget()
   if not all then waiting[#waiting] = nil end
-  lib.swept(#waiting)
+  lib.use_sweep_budget(#waiting)
   for _, id in ipairs(waiting) do
-    local run = lib.load(id)
+    local run = runs.load(id)
     lib.write("ZREM", unknown, id)
     if run and run.state == "ready" then push(lib.plan.woken, run) end
   end
@@ -20,29 +21,29 @@ function reaping.adopt(workflow)
 end
 
 --- A ready run leaves its worker's own queue for everybody's.
-function reaping.give_up(run)
-  lib.unqueue(run)
-  lib.set_owner(run, "")
+function recovery.requeue(run)
+  runs.unqueue(run)
+  runs.set_owner(run, "")
   push(lib.plan.woken, run)
 end
 
 --- What was promoted for a worker between two instants goes to all.
-function reaping.relieve(worker, from, to)
-  local promoted = call("ZRANGEBYSCORE", lib.key("ready:@" .. worker), from, to, "LIMIT", 0, lib.to_sweep())
-  lib.swept(#promoted)
+function recovery.requeue_stalled(worker, from, to)
+  local promoted = call("ZRANGEBYSCORE", lib.key("ready:@" .. worker), from, to, "LIMIT", 0, lib.sweep_budget())
+  lib.use_sweep_budget(#promoted)
   for _, id in ipairs(promoted) do
-    local run = lib.load(id)
-    if run and run.state == "ready" then reaping.give_up(run) end
+    local run = runs.load(id)
+    if run and run.state == "ready" then recovery.requeue(run) end
   end
 end
 
 --- A run that a worker was given and has not begun goes to all. False when that is not so.
-function reaping.give_back(id, turn, worker)
-  local run = lib.load(id)
+function recovery.give_back(id, turn, worker)
+  local run = runs.load(id)
   if not run or run.state ~= "running" or run.owner ~= worker or run.turn ~= tonumber(turn) then return false end
   run.given_back = true
-  lib.set_owner(run, "")
-  lib.make_ready(run)
+  runs.set_owner(run, "")
+  ends.make_ready(run)
   return true
 end
 
@@ -53,13 +54,13 @@ end
 -- was told so. Of a worker that told nothing, any of its runs may have been it. So all of them become suspects after a
 -- while, and a suspect is only blamed for the end of a process that tried it.
 
-local SUSPECT = 2 -- deaths; as host/serve/run.c has it
+local SUSPECT = 2 -- crashes; as host/serve/run.c has it
 
 --- The run that is in a long turn in a worker, or was when its process ended, and since when; or nil. `report` is what
 --- its host told of the turn; it is over when the run has come to another turn.
-function reaping.long_turn(worker, report)
+function recovery.long_turn(worker, report)
   local id, turn, since = string.match(report or "", "^(.-)\t(%d+)\t(%d+)$")
-  local run = id and lib.load(id)
+  local run = id and runs.load(id)
   if run and run.state == "running" and run.owner == worker and run.turn == tonumber(turn) then return id, since end
 end
 
@@ -72,11 +73,11 @@ local function find_blamed(host, threads)
     for thread, id in string.gmatch(v[2], "(%d+)\t([^\n]*)\n") do blamed[host .. "." .. thread] = id end
     return blamed
   end
-  local quarantined = v[1] and lib.load(v[1])
+  local quarantined = v[1] and runs.load(v[1])
   local lines = {}
   for thread = 1, threads do
     local worker = host .. "." .. thread
-    local id = reaping.long_turn(worker, call("HGET", about, "turn:" .. thread))
+    local id = recovery.long_turn(worker, call("HGET", about, "turn:" .. thread))
     if not id and quarantined and quarantined.owner == worker then id = quarantined.id end
     blamed[worker] = id
     if id then lines[#lines + 1] = thread .. "\t" .. id .. "\n" end
@@ -85,23 +86,24 @@ local function find_blamed(host, threads)
   return blamed
 end
 
-local function is_to_blame(run, blamed, max_deaths)
+local function is_to_blame(run, blamed, max_crashes)
   if blamed == run.id then return true end
-  return not blamed and ((run.deaths or 0) < SUSPECT or max_deaths <= SUSPECT)
+  return not blamed and ((run.crashes or 0) < SUSPECT or max_crashes <= SUSPECT)
 end
 
-local function take_back(run, counts, max_deaths)
-  if run.state == "ready" then return reaping.give_up(run) end
-  lib.set_owner(run, "")
+local function reclaim(run, counts, max_crashes)
+  if run.state == "ready" then return recovery.requeue(run) end
+  runs.set_owner(run, "")
   if run.state ~= "running" then return end
   if counts then
-    lib.set_special(run, "deaths", (run.deaths or 0) + 1)
-    if run.deaths >= max_deaths then
-      lib.cancelling.record_end(run, "crash_loop", "crash_loop: " .. run.deaths .. " processes died while they ran it")
+    runs.set_rare(run, "crashes", (run.crashes or 0) + 1)
+    if run.crashes >= max_crashes then
+      local message = "crash_loop: " .. run.crashes .. " processes died while they ran it"
+      lib.cancellation.record_end(run, "crash_loop", message)
     end
   end
   run.given_back = true
-  lib.make_ready(run)
+  ends.make_ready(run)
 end
 
 local function forget(host)
@@ -113,7 +115,7 @@ end
 
 --- When a host's lease ends. None is longer than `lease_ms`: one that is was given before Redis' clock was put back,
 --- and is cut, as a dead host would keep its runs until the clock is there again.
-function reaping.lease_end(host, expires, lease_ms)
+function recovery.lease_end(host, expires, lease_ms)
   local longest = lib.now() + lease_ms
   if expires <= longest then return expires end
   lib.write("ZADD", "leases", longest, host)
@@ -122,27 +124,27 @@ end
 
 --- Take back what a host held, a bounded number of runs; true when nothing is left. `counts`: it died, and that counts
 --- against the runs that may be to blame.
-function reaping.reap(host, counts, max_deaths)
+function recovery.reclaim_host(host, counts, max_crashes)
   lib.plan.gone[host] = true
-  local threads, reaped = tonumber(call("HGET", lib.key("host:" .. host), "threads") or 0), 0
+  local threads, reclaimed = tonumber(call("HGET", lib.key("host:" .. host), "threads") or 0), 0
   local blamed = counts and find_blamed(host, threads) or {}
   for thread = 1, threads do
     local worker = host .. "." .. thread
     lib.write("HDEL", "idle", worker)
-    if lib.to_sweep() > reaped then
-      for _, id in ipairs(call("SRANDMEMBER", lib.key("owned:" .. worker), lib.to_sweep() - reaped)) do
-        local run = lib.load(id)
+    if lib.sweep_budget() > reclaimed then
+      for _, id in ipairs(call("SRANDMEMBER", lib.key("owned:" .. worker), lib.sweep_budget() - reclaimed)) do
+        local run = runs.load(id)
         if run and run.owner == worker then
-          take_back(run, counts and is_to_blame(run, blamed[worker], max_deaths), max_deaths)
+          reclaim(run, counts and is_to_blame(run, blamed[worker], max_crashes), max_crashes)
         else
           lib.write("SREM", "owned:" .. worker, id)
         end
-        reaped = reaped + 1
+        reclaimed = reclaimed + 1
       end
     end
   end
-  lib.swept(reaped)
-  if reaped > 0 or lib.to_sweep() == 0 then return false, reaped end
+  lib.use_sweep_budget(reclaimed)
+  if reclaimed > 0 or lib.sweep_budget() == 0 then return false, reclaimed end
   forget(host)
   return true, 0
 end

@@ -1,16 +1,17 @@
--- reading: a run whole, a page at a time, for a worker that goes on from its journal and for people who look.
+-- pages: a run whole, a page at a time, for a worker that goes on from its journal and for people who look.
 
+local runs = lib.runs
 local call, match, push, ELSEWHERE = redis.call, string.match, lib.push, lib.ELSEWHERE
-local reading = {}
-lib.reading = reading
+local pages = {}
+lib.pages = pages
 
 local PAGE = 1000 -- fields, at least
 
 -- Adds a field whose value is elsewhere, if the call may still tell it.
 local function tell_far(id, field, into)
-  local value = lib.may_tell(0) and (call("HGET", lib.key("v:" .. id), field) or "")
+  local value = lib.may_reply(0) and (call("HGET", lib.key("v:" .. id), field) or "")
   if not value then return false end
-  lib.tell(#value)
+  lib.use_reply_budget(#value)
   into[#into + 1], into[#into + 2] = field, value
   return true
 end
@@ -18,8 +19,8 @@ end
 --- A page of a run's fields as stored, values in place: field, value, … are added to `into`, as many as the call may
 --- still tell, which may be none. Returns the cursor of the next page; it is "0" for the first, "" after the last. A
 --- cursor is that of HSCAN, empty when that is through, and the fields that HSCAN showed and that were too much.
-function reading.page(id, cursor, into)
-  if not lib.may_tell(0) then return cursor end
+function pages.page(id, cursor, into)
+  if not lib.may_reply(0) then return cursor end
   local hash = lib.key("r:" .. id)
   local scan, owed = match(cursor, "^(%d*)(.*)$")
   local left, fields = {}, {}
@@ -36,7 +37,7 @@ function reading.page(id, cursor, into)
   for i = 1, #fields, 2 do
     local field, value = fields[i], fields[i + 1]
     if value ~= ELSEWHERE then
-      lib.tell(#value)
+      lib.use_reply_budget(#value)
       into[#into + 1], into[#into + 2] = field, value
     elseif not tell_far(id, field, into) then
       push(left, field)
@@ -45,10 +46,10 @@ function reading.page(id, cursor, into)
   return left[1] and scan .. "\t" .. table.concat(left, "\t") or scan
 end
 
---- A page of a run for a worker that goes on from its journal: { "cold", run, turn, deaths, bundle, number, cursor,
+--- A page of a run for a worker that goes on from its journal: { "cold", run, turn, crashes, bundle, number, cursor,
 --- field, value, … }.
-function reading.cold(run, cursor)
-  local reply = { "cold", run.id, run.turn, run.deaths or 0, lib.get(run, "bundle") or "", run.number, "" }
+function pages.cold(run, cursor)
+  local reply = { "cold", run.id, run.turn, run.crashes or 0, runs.get(run, "bundle") or "", run.number, "" }
   if run.fresh then
     -- Created in this batch: all there is of it is what was planned.
     for field, value in pairs(run.changed) do
@@ -58,6 +59,6 @@ function reading.cold(run, cursor)
     end
     return reply
   end
-  reply[7] = reading.page(run.id, cursor, reply)
+  reply[7] = pages.page(run.id, cursor, reply)
   return reply
 end
