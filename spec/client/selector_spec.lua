@@ -264,8 +264,10 @@ describe("a selector", function()
     end)
   end)
 
-  it("shows how far it has come, where that takes its time and somebody looks", function()
+  it("shows how far it is, where that takes long and a person looks", function()
     local client, shown, clock = require "weir.native.client", {}, 0
+    local getenv = stub(os, "getenv", function(name) return name == "TERM" and "xterm" or nil end)
+    finally(function() getenv:revert() end)
     client.is_terminal = function() return true end
     client.width, client.height = function() return 60 end, function() return 24 end
     client.now_ms = function() return clock end

@@ -152,6 +152,8 @@ it("runs nothing", function() end)
     end
     assert.equal("weir: no specs: there is no spec/ here, nor any *_spec.lua; name one: weir test PATH\n",
       refused(66, "workflows", "weir test"))
+    assert.equal("weir: no specs: there is no *_spec.lua in workflows; name one: weir test PATH\n",
+      refused(66, ".", "weir test workflows"))
     assert.equal("weir: there is no nowhere_spec.lua\n", refused(66, ".", "weir test nowhere_spec.lua"))
     assert.equal("weir: unknown/bad flag: --outputt; see busted --help\n", refused(64, ".", "weir test --outputt"))
     assert.equal("weir: weir test needs busted: apt install lua-busted\n",

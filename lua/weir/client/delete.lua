@@ -2,6 +2,7 @@
 -- the hosts finish the deletion.
 
 local redis = require "weir.client.redis"
+local run_id = require "weir.base.run_id"
 local transport = require "weir.client.transport"
 
 local delete = {}
@@ -34,7 +35,7 @@ function answers_by_word.needed(id, state)
   if state == "waiters" then
     return refusal("Redis is still telling other runs how %s ended; delete it again in a moment", id)
   end
-  local parent, root = id:match("^(.*)/"), id:match("^[^/]*")
+  local parent, root = run_id.parent(id), run_id.root(id)
   if state ~= "completed" then
     return refusal("run %s is %s, and a retry of %s would go on with it; delete the whole tree: weir delete %s", id,
       state, parent, root)

@@ -5,6 +5,7 @@ local fault = require "weir.client.fault"
 local graph_view = require "weir.view.graph_view"
 local json = require "weir.json"
 local redis = require "weir.client.redis"
+local run_id = require "weir.base.run_id"
 local suggest = require "weir.base.suggest"
 
 local dependencies = {}
@@ -16,13 +17,13 @@ local dependencies = {}
 ---@return weir.Record? run the graph
 ---@return integer? now_ms
 function dependencies.locate(id)
-  local parent, key = id:match("^(.*)/([^/]*)$")
+  local parent = run_id.parent(id)
   if not parent then return nil end
   local runs, now = redis.inspect { parent }
   local run = runs[parent]
   if not run or not run.graph then return nil end
   local view = graph_view.view(run, now)
-  local node = view.by_key[(key:gsub("~%d+$", ""))]
+  local node = view.by_key[run_id.operation(id)]
   return node, view, run, now
 end
 
@@ -31,11 +32,10 @@ end
 ---@param view weir.GraphView? of the graph that it would be in
 function dependencies.raise_not_found(id, view)
   if not view then return redis.raise_not_found(id) end
-  local parent, key = id:match("^(.*)/([^/]*)$")
-  local keys = {}
+  local parent, key, keys = run_id.parent(id), run_id.operation(id), {}
   for i, node in ipairs(view.nodes) do keys[i] = node.key end
   local nearest = suggest.find(key, keys)
-  fault.raise_with("not_found", { run = id, nearest = nearest and parent .. "/" .. nearest },
+  fault.raise_with("not_found", { run = id, nearest = nearest and run_id.child(parent, nearest) },
     'graph "%s" has no node "%s"; %s', parent, key,
     nearest and ("did you mean %s/%s?"):format(parent, nearest) or ("weir deps %s shows its nodes"):format(parent))
 end

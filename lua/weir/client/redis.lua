@@ -4,6 +4,7 @@
 local fault = require "weir.client.fault"
 local json = require "weir.json"
 local record = require "weir.record.record"
+local run_id = require "weir.base.run_id"
 local transport = require "weir.client.transport"
 
 local redis = {}
@@ -114,7 +115,7 @@ end
 ---@param id string
 ---@return string sentence
 function redis.not_found(id)
-  local parent, key = id:match("^(.*)/([^/]*)$")
+  local parent, key = run_id.parent(id), run_id.operation(id)
   local above = parent and redis.inspect({ parent })[parent]
   for _, operation in ipairs(above and above.operations or {}) do
     if operation.id == key and operation.state == "pending" then

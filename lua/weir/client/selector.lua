@@ -12,6 +12,7 @@ local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local record = require "weir.record.record"
 local redis = require "weir.client.redis"
+local run_id = require "weir.base.run_id"
 local suggest = require "weir.base.suggest"
 
 local selector = {}
@@ -121,7 +122,7 @@ end
 -- Failed runs stand in the order in which they ended, all others in that of their roots.
 local function read_after(id, state)
   if not id then return nil end
-  local root = id:match("^[^/]*")
+  local root = run_id.root(id)
   local runs = redis.status { id, root }
   if not runs[id] then
     fault.raise_with("not_found", { option = "after", run = id },
@@ -233,7 +234,7 @@ function selector.fits(selection, run)
   if selection.state and run.state ~= selection.state then return false end
   if selection.workflow and run.workflow ~= selection.workflow then return false end
   if selection.queue and run.queue ~= selection.queue then return false end
-  if selection.roots and run.id:find("/", 1, true) then return false end
+  if selection.roots and not run_id.is_root(run.id) then return false end
   if selection.tags and not has_tags(run, selection.tags) then return false end
   local code = selection.error
   if code and not some_link(run.error, function(link) return link.code == code end) then return false end
@@ -356,16 +357,14 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Trees
 
-local function parent_of(id) return id:match("^(.*)/[^/]*$") end
-
 -- The runs from `id` up to, and without, its nearest selected ancestor; nil when it has none.
 local function path_to_selected(id, selected)
   local path = { id }
-  local above = parent_of(id)
+  local above = run_id.parent(id)
   while above do
     if selected[above] then return path end
     path[#path + 1] = above
-    above = parent_of(above)
+    above = run_id.parent(above)
   end
   return nil
 end

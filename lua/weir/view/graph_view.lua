@@ -4,6 +4,7 @@
 -- Pure, and linear in nodes and edges; nothing in it recurses, as chains may be long.
 
 local record = require "weir.record.record"
+local run_id = require "weir.base.run_id"
 local terminal = require "weir.view.terminal"
 
 local graph_view = {}
@@ -56,7 +57,7 @@ end
 local function read_node(run, declared, operation, child)
   local node = {
     key = declared.key, workflow = declared.workflow,
-    run = operation and operation.run or run.id .. "/" .. declared.key,
+    run = operation and operation.run or run_id.child(run.id, declared.key),
     state = state_of(operation), when = declared.when or "all", optional = declared.optional == true,
     depends_on = {}, required_by = {}, stage = 1,
   }

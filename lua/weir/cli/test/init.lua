@@ -60,6 +60,20 @@ local function choose_roots(arguments)
   return test.find "."
 end
 
+-- Says that there is nothing to run. A pattern of the user is left to busted.
+---@return string? problem
+local function fault_of_roots(arguments)
+  local roots, path, pattern = arguments.ROOT, require "pl.path", arguments.pattern
+  if #roots == 0 then return "no specs: there is no spec/ here, nor any *_spec.lua; name one: weir test PATH" end
+  local specs = 0
+  for _, root in ipairs(roots) do
+    if not path.exists(root) then return ("there is no %s"):format(root) end
+    specs = specs + (path.isdir(root) and #test.find(root) or 1)
+  end
+  if specs > 0 or #pattern ~= 1 or pattern[1] ~= "_spec" then return nil end
+  return ("no specs: there is no *_spec.lua in %s; name one: weir test PATH"):format(table.concat(roots, ", "))
+end
+
 -- ------------------------------------------------------------------------------------------------
 -- Running
 
@@ -127,15 +141,10 @@ function test.main(options)
   end
   arguments.directory = "."
   arguments.ROOT = choose_roots(arguments)
-  if #arguments.ROOT == 0 then
-    complain "no specs: there is no spec/ here, nor any *_spec.lua; name one: weir test PATH"
+  problem = fault_of_roots(arguments)
+  if problem then
+    complain("%s", problem)
     return NO_INPUT
-  end
-  for _, root in ipairs(arguments.ROOT) do
-    if not require("pl.path").exists(root) then
-      complain("there is no %s", root)
-      return NO_INPUT
-    end
   end
   if options.watch and not options.manifest then return require("weir.cli.test.watch").main(arguments.ROOT) end
   return run(arguments, options)
