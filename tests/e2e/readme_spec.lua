@@ -19,8 +19,9 @@ local OPERATIONS = manual.read "host/README.md"
 local TESTING = manual.read "lua/weir/testing/README.md"
 local ARCHITECTURE = manual.read "lua/weir/README.md"
 local MANUALS = {
-  README, AUTHORS, manual.read "workflows/coming-from.md", COMMANDS, OPERATIONS, TESTING, ARCHITECTURE,
-  manual.read "redis-scripts/README.md", manual.read "tests/README.md",
+  README, AUTHORS, COMMANDS, OPERATIONS, TESTING, ARCHITECTURE, manual.read "workflows/tutorial.md",
+  manual.read "workflows/recipes.md", manual.read "workflows/coming-from.md", manual.read "redis-scripts/README.md",
+  manual.read "tests/README.md",
 }
 
 local LARGEST_README = 9 * 1024
@@ -302,16 +303,15 @@ describe("the manual of testing", function()
 end)
 
 describe("the manual of the architecture", function()
-  it("lists the folders that are there", function()
-    local named = {}
-    for _, row in ipairs(manual.rows_below(ARCHITECTURE.text, "| folder | has |")) do
-      named[row:match "^| `(%l+)/`"] = true
+  it("says which folder may require which", function()
+    local rules = support.read "spec/layers_spec.lua":match "local BELOW = (%b{})"
+    local may, there = {}, assert(load("return " .. rules))()
+    for _, row in ipairs(manual.rows_below(ARCHITECTURE.text, "| folder | requires | has |")) do
+      local folder, uses = row:match "^| `(%l+)/` | ([^|]+) |"
+      may[folder] = {}
+      for name in uses:gmatch "`(%l+)`" do table.insert(may[folder], name) end
     end
-    local there = {}
-    local folders <close> = assert(io.popen "cd lua/weir && ls -d */")
-    for name in folders:lines() do there[name:match "%l+"] = true end
-    there.native = nil -- shapes for the editor
-    same_names(there, named, "lua/weir")
+    assert.same(there, may)
   end)
 
   it("follows one run through functions that are where it says", function()
