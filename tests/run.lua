@@ -87,7 +87,7 @@ local programs = {
 ---@field status integer? once it has ended
 
 -- Jobs that take long begin first, so that none of them is left over at the end.
-local FIRST = { "tests/crash/", "tests/conformance", "spec/redis/rights", "tests/e2e/" }
+local FIRST = { "tests/crash/", "tests/conformance", "tests/e2e/", "spec/random_programs" }
 
 local function rank(job)
   for i, part in ipairs(FIRST) do
@@ -165,7 +165,8 @@ for _, suite in ipairs(suites) do
   last_of[suite] = #jobs
 end
 
-local workers = math.tointeger(tonumber(os.getenv "WEIR_JOBS" or lines_of("nproc")[1] or 2))
+-- Stories wait more than they compute, so one program more than there are processors.
+local workers = math.tointeger(tonumber(os.getenv "WEIR_JOBS") or (tonumber(lines_of("nproc")[1]) or 1) + 1)
 local folder = lines_of(("mktemp -d %s/tests-XXXXXX"):format(build))[1]
 local ended = begin(jobs, folder, workers)
 

@@ -131,7 +131,7 @@ describe("a graph", function()
   it("of many nodes is only counted while it goes on", function()
     weir("start", "fan", "--id", "f1", "--data", '{"n":3000}')
     local text = on_terminal("wait", "f1")
-    assert.truthy(text:find("%d+%%  %d+ of 3,001 nodes, "), text)
+    assert.truthy(text:find("%d+%%  [%d,]+ of 3,001 nodes, "), text)
     assert.truthy(text:find("100%  3,001 of 3,001 nodes", 1, true), text)
     assert.is_nil(text:find("item-", 1, true))
     local shown = weir("show", "f1").stdout

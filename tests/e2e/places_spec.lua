@@ -100,7 +100,7 @@ describe("a bundle that was changed in Redis", function()
     finally(function() redis:stop() end)
     file("w.lua", 'return require "weir".workflow { id = "w", run = function() return "ours" end }')
     local host = support.host({ folder }, { redis = redis })
-    local bundle = redis:call("HGET", "weir:{0}:registry", "w"):match "^%x+"
+    local bundle = redis:call("HGET", "weir:{0}:registry", "w"):match '"bundle":"(%x+)"'
     assert.equal(64, #bundle)
     redis:call("HSET", "weir:{0}:bundle:" .. bundle, "w.lua",
       'return require "weir".workflow { id = "w", run = function() return "theirs" end }')
