@@ -62,7 +62,7 @@ local function units()
 end
 
 -- The programs of each suite. `style` is luacheck, one test a file; `random` has the specs that use
--- spec/support/dice.lua.
+-- spec/support/dice.lua; `scheduling` repeats the story of steps that block, which depends on timing most.
 local programs = {
   style = function()
     return { "luacheck --formatter TAP lua redis-scripts spec tests workflows host .busted .luacheckrc" }
@@ -77,6 +77,11 @@ local programs = {
   conformance = function() return together "tests/conformance" end,
   e2e = function() return apart "tests/e2e/*_spec.lua" end,
   crash = function() return apart "tests/crash/*_spec.lua" end,
+  scheduling = function()
+    local commands = {}
+    for i = 1, 20 do commands[i] = busted_over { "tests/e2e/side_by_side_spec.lua" } end
+    return commands
+  end,
 }
 
 -- ---- the queue ----------------------------------------------------------------------------------
