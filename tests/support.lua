@@ -330,12 +330,15 @@ end
 ---@return integer status
 function Host:kill() return (self.process:stop()) end
 
+---Whether its process was started and not ended by the story.
+function Host:is_there() return support.read(self.process.folder .. "/pid") ~= nil end
+
 ---Ends it as a supervisor would, and its Redis when that is its own.
 ---@return integer? status nil when it was killed before
 ---@return string? stderr
 function Host:stop()
   local status, stderr
-  if support.read(self.process.folder .. "/pid") then status, stderr = self.process:stop "TERM" end
+  if self:is_there() then status, stderr = self.process:stop "TERM" end
   if not self.options.redis then self.redis:stop() end
   return status, stderr
 end

@@ -1,35 +1,22 @@
 -- Hosts and their Redis, stopped, killed and cut: what was acknowledged goes on, and nobody does
 -- what is not his to do any more.
 
-local facts = require "tests.facts"
+local stages = require "tests.stage"
 local support = require "tests.support"
 local system = require "system"
 
 local FOLDERS = { "tests/fixtures/stories" }
 local TAKEN_OVER_MS = 2000 -- what a dead host's runs may stand still
 
-local redis, store, folder, hosts
+local stage, redis, store, folder
 
-local function start_host(node, more)
-  local flags = { "--workers", "2", "--node", node }
-  table.move(more or {}, 1, #(more or {}), #flags + 1, flags)
-  local host = support.host(FOLDERS, { redis = redis, flags = flags })
-  hosts[#hosts + 1] = host
-  return host
-end
+local function begin(settings, movable) redis, store = stage:begin(settings, movable) end
 
-local function begin(settings, movable)
-  redis = support.redis(settings, movable)
-  store = facts.of(redis)
-end
+local function start_host(...) return stage:host(...) end
 
-local function data(more)
-  local fields = { gate = folder .. "/gate", notes = folder .. "/notes" }
-  for name, value in pairs(more or {}) do fields[name] = value end
-  return fields
-end
+local function data(more) return stage:data(more) end
 
-local function open_gate() support.write(folder .. "/gate", "") end
+local function open_gate() stage:open_gate() end
 
 local function now_ms()
   local time = store:call "TIME"
@@ -50,21 +37,16 @@ end
 
 local function process_ids()
   local pids = {}
-  for pid in (support.read(folder .. "/notes") or ""):gmatch "(%d+)\n" do pids[pid] = true end
+  for pid in (stage:notes()):gmatch "(%d+)\n" do pids[pid] = true end
   return pids
 end
 
 before_each(function()
-  folder, hosts = support.folder(), {}
+  stage = stages.new(FOLDERS[1])
+  folder = stage.folder
 end)
 
-after_each(function()
-  open_gate()
-  for _, host in ipairs(hosts) do host:stop() end
-  store:close()
-  redis:stop()
-  support.remove(folder)
-end)
+after_each(function() stage:stop() end)
 
 describe("a host", function()
   it("that is killed is replaced by another within two seconds", function()

@@ -2,32 +2,24 @@
 -- and come back, and while messages are lost.
 
 local cjson = require "cjson"
-local facts = require "tests.facts"
+local stages = require "tests.stage"
 local support = require "tests.support"
 
 local FOLDERS = { "tests/fixtures/beside" }
 
-local redis, store, folder, hosts
+local stage, redis, store
 
 local function start_host(node, workers, more)
-  local flags = { "--node", node, "--workers", workers or 1 }
-  table.move(more or {}, 1, #(more or {}), #flags + 1, flags)
-  local host = support.host(FOLDERS, { redis = redis, flags = flags })
-  hosts[#hosts + 1] = host
-  return host
+  return stage:host(node, { "--workers", workers or 1, table.unpack(more or {}) })
 end
 
-local function data(more)
-  local fields = { gate = folder .. "/gate", notes = folder .. "/notes" }
-  for name, value in pairs(more or {}) do fields[name] = value end
-  return fields
-end
+local function data(more) return stage:data(more) end
 
-local function open_gate() support.write(folder .. "/gate", "") end
+local function open_gate() stage:open_gate() end
 
 local function notes(text)
   local count = 0
-  for line in (support.read(folder .. "/notes") or ""):gmatch "[^\n]+" do
+  for line in stage:notes():gmatch "[^\n]+" do
     if line:find(text, 1, true) == 1 then count = count + 1 end
   end
   return count
@@ -63,20 +55,11 @@ local function become_idle(count)
 end
 
 before_each(function()
-  folder, hosts = support.folder(), {}
-  redis = support.redis()
-  store = facts.of(redis)
+  stage = stages.new(FOLDERS[1])
+  redis, store = stage:begin()
 end)
 
-after_each(function()
-  open_gate()
-  for _, host in ipairs(hosts) do
-    host.process:signal "CONT"
-    host:stop()
-  end
-  redis:stop()
-  support.remove(folder)
-end)
+after_each(function() stage:stop() end)
 
 describe("steps that block", function()
   it("run side by side on the workers of a host, as many as there are", function()
@@ -100,7 +83,7 @@ describe("steps that block", function()
   it("let go what their worker has claimed and not begun", function()
     start_host("a", 1)
     become_idle(1)
-    for i = 1, 3 do store:start("h" .. i, "hold", data { notes = folder .. "/notes" }) end
+    for i = 1, 3 do store:start("h" .. i, "hold", data()) end
     noted("hold", 1)
     start_host("b", 1)
     noted("hold", 2)

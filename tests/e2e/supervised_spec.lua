@@ -1,24 +1,18 @@
 -- A host under a supervisor: what it tells it, how it stops, and when it refuses to be.
 
-local facts = require "tests.facts"
+local stages = require "tests.stage"
 local support = require "tests.support"
 local system = require "system"
 
 local FOLDERS = { "tests/fixtures/stories" }
 
-local redis, store, folder, hosts
+local stage, redis, store, folder
 
-local function start_host(node, more)
-  local flags = { "--workers", "2", "--node", node }
-  table.move(more or {}, 1, #(more or {}), #flags + 1, flags)
-  local host = support.host(FOLDERS, { redis = redis, flags = flags })
-  hosts[#hosts + 1] = host
-  return host
-end
+local function start_host(...) return stage:host(...) end
 
-local function data() return { gate = folder .. "/gate", notes = folder .. "/notes" } end
+local function data() return stage:data() end
 
-local function open_gate() support.write(folder .. "/gate", "") end
+local function open_gate() stage:open_gate() end
 
 local function begin_busy(id)
   store:start(id, "busy", data())
@@ -32,17 +26,12 @@ local function says(process, text)
 end
 
 before_each(function()
-  folder, redis, hosts = support.folder(), support.redis(), {}
-  store = facts.of(redis)
+  stage = stages.new(FOLDERS[1])
+  redis, store = stage:begin()
+  folder = stage.folder
 end)
 
-after_each(function()
-  open_gate() -- nothing may be left waiting for it
-  for _, host in ipairs(hosts) do host:stop() end
-  store:close()
-  redis:stop()
-  support.remove(folder)
-end)
+after_each(function() stage:stop() end)
 
 describe("a host that is started while Redis is away", function()
   local process
@@ -234,7 +223,7 @@ it("a host tells its supervisor once that it is ready, and that it stops", funct
   support.wait_until("the supervisor", function() return listener:stdout():find "listening" end)
 
   local host = support.host(FOLDERS, { redis = redis, env = { NOTIFY_SOCKET = path } })
-  hosts[1] = host
+  stage.hosts[1] = host
   support.wait_until("READY", function() return listener:stdout():find "%[READY=1\n" end)
   host.process:signal "TERM"
   assert.equal(0, host.process:wait())
