@@ -5,7 +5,7 @@ local definition = require "weir.define.definition"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local json = require "weir.json"
-local nearest = require "weir.base.suggest"
+local option_checks = require "weir.base.options"
 local usage_error = require "weir.base.usage_error"
 
 local weir = {}
@@ -75,16 +75,7 @@ function weir.graph(fields)
   return made
 end
 
-local ERROR_FIELDS = { "code", "details", "message", "retry_after", "retryable" }
-
-local function check_error_field(name)
-  for _, field in ipairs(ERROR_FIELDS) do
-    if field == name then return end
-  end
-  local meant = nearest.find(tostring(name), ERROR_FIELDS)
-  usage_error(('weir.error: unknown field "%s"; %s'):format(tostring(name), meant
-    and ('did you mean "%s"?'):format(meant) or "it has " .. table.concat(ERROR_FIELDS, ", ")))
-end
+local ERROR_FIELDS = option_checks.fields { "code", "details", "message", "retry_after", "retryable" }
 
 -- A caught error may be the message of another; a plain table would read "table".
 local function says(message)
@@ -107,7 +98,8 @@ function weir.error(fields)
   if type(fields) ~= "table" then
     usage_error("weir.error takes a table: weir.error { code = …, message = … }")
   end
-  for name in pairs(fields) do check_error_field(name) end
+  local unknown = option_checks.unknown(ERROR_FIELDS, fields)
+  if unknown then usage_error("weir.error: " .. unknown) end
   if fields.code ~= nil and (type(fields.code) ~= "string" or fields.code == "") then
     usage_error("weir.error: code must be text")
   end

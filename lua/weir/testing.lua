@@ -17,6 +17,7 @@ local keys = require "weir.base.sorted_keys"
 local memory = require "weir.memory.driver"
 local mocks = require "weir.testing.mocks"
 local nearest = require "weir.base.suggest"
+local option_checks = require "weir.base.options"
 local replay = require "weir.engine.check"
 local result = require "weir.testing.result"
 local retry = require "weir.define.retry_policy"
@@ -63,22 +64,17 @@ local WITHIN = "1h" -- of a key, unless the spec says otherwise
 -- ------------------------------------------------------------------------------------------------
 -- Options
 
-local function check_names(what, given, known)
+local function check_names(what, given, fields)
   if given ~= nil and type(given) ~= "table" then
     misuse(("%s takes a table of options, not a %s"):format(what, type(given)))
   end
-  for name in pairs(given or {}) do
-    local is_known = false
-    for _, one in ipairs(known) do is_known = is_known or one == name end
-    if not is_known then
-      local near = nearest.find(tostring(name), known)
-      misuse(("%s has no option %s; %s"):format(what, tostring(name), near and ("did you mean %s?"):format(near)
-        or "it has " .. table.concat(known, ", ")))
-    end
-  end
+  local fault = option_checks.unknown(fields, given or {})
+  if fault then misuse(("%s: %s"):format(what, fault)) end
 end
 
-local OPTIONS = { "always_replay", "crash_at", "dir", "files", "limits", "now", "seed", "steps", "workflows" }
+local OPTIONS = option_checks.fields {
+  "always_replay", "crash_at", "dir", "files", "limits", "now", "seed", "steps", "workflows",
+}
 
 local function check_workflows(list)
   if type(list) ~= "table" or definition.is(list) then
@@ -194,7 +190,9 @@ function Runner:find(id)
   unknown("run", id, keys.sorted(self.memory.records))
 end
 
-local RUN_OPTIONS = { "dedupe", "delay", "id", "priority", "queue", "retry", "tags" }
+local CANCEL_OPTIONS = option_checks.fields { "now" }
+local RETRY_OPTIONS = option_checks.fields { "from", "scratch" }
+local RUN_OPTIONS = option_checks.fields { "dedupe", "delay", "id", "priority", "queue", "retry", "tags" }
 
 local function read_dedupe(given)
   if given == nil then return nil end
@@ -211,7 +209,7 @@ end
 local function read_options(what, given)
   check_names(what, given, RUN_OPTIONS)
   given = given or {}
-  local read = { dedupe = read_dedupe(given.dedupe), priority = given.priority, queue = given.queue }
+  local read = { dedupe = read_dedupe(given.dedupe), queue = given.queue }
   local function check(name, message)
     if message then misuse(("%s: %s%s"):format(what, name, message)) end
   end
@@ -227,8 +225,10 @@ local function read_options(what, given)
     check("", message)
     read.retry = json.encode(policy)
   end
-  if given.priority ~= nil and not (math.type(given.priority) == "integer" and math.abs(given.priority) <= 100) then
-    check("priority", " must be an integer from -100 to 100")
+  if given.priority ~= nil then
+    local priority, message = option_checks.priority(given.priority)
+    check("priority", message)
+    read.priority = priority
   end
   if given.tags then
     local tags = {}
@@ -359,7 +359,7 @@ end
 ---@param options? { now: boolean? } now: without clean-up
 ---@return weir.testing.Result as it stands
 function Runner:cancel(id, options)
-  check_names("runner:cancel", options, { "now" })
+  check_names("runner:cancel", options, CANCEL_OPTIONS)
   local record = self:find(id)
   if record.finished_at then misuse(("run %s has ended: it is %s"):format(id, record.state)) end
   self.memory:cancel(id, MESSAGE, options and options.now)
@@ -372,7 +372,7 @@ end
 ---@return weir.testing.Result
 ---@return string sentence what was forgotten and what was kept
 function Runner:retry(id, options)
-  check_names("runner:retry", options, { "from", "scratch" })
+  check_names("runner:retry", options, RETRY_OPTIONS)
   options = options or {}
   if options.from and options.scratch then
     misuse("runner:retry: from and scratch exclude each other: scratch forgets everything")

@@ -99,8 +99,8 @@ describe("a graph is refused", function()
       .. 'node "load" depends on "xtract", which is no node (did you mean "extract"?); '
       .. 'node "load" depends on "etract", which is no node; '
       .. ('node "load" depends on "%s…", which is no node'):format(("k"):rep(80)), message)
-    assert.equal(('node "a" has an unknown field "%s…"; a node has data'):format(("f"):rep(80)),
-      fault_of(("f"):rep(100000), 1):sub(1, 132))
+    assert.equal(('node "a": unknown field "%s…"; a node has data'):format(("f"):rep(80)),
+      fault_of(("f"):rep(100000), 1):sub(1, 126))
   end)
 
   it("with a key twice, also among what a node depends on", function()
@@ -124,7 +124,7 @@ describe("a graph is refused", function()
   end)
 
   it("for a field that no node has, naming the nearest", function()
-    assert.equal('node "a" has an unknown field "depend_on"; did you mean "depends_on"?', fault_of("depend_on", {}))
+    assert.equal('node "a": unknown field "depend_on"; did you mean "depends_on"?', fault_of("depend_on", {}))
     assert.matches("; a node has data, depends_on, key, ", fault_of("colour", "red"))
   end)
 

@@ -36,9 +36,9 @@ describe("retry.policy", function()
       { { max_delay = -1 }, "retry.max_delay: a duration cannot be negative" },
       { { delay = "2s", max_delay = "1s" }, "retry.max_delay is shorter than retry.delay" },
       { { jitter = 0.5 }, "retry.jitter must be true or false" },
-      { { attempt = 3 }, 'retry has no field "attempt"; did you mean "attempts"?' },
+      { { attempt = 3 }, 'retry: unknown field "attempt"; did you mean "attempts"?' },
       { { [1] = 3 },
-        'retry has no field "1"; it has attempts, backoff, delay, jitter, max_delay' },
+        'retry: unknown field "1"; it has attempts, backoff, delay, jitter, max_delay' },
     }
     for _, case in ipairs(cases) do
       local policy, message = retry.policy(case[1])

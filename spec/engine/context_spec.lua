@@ -291,7 +291,7 @@ describe("invoke", function()
       return here(raised(function(ctx) ctx:invoke(options) end))
     end
     assert.equal("ctx:invoke takes a table: ctx:invoke{ id = …, workflow = …, data = … }", mistake("echo"))
-    assert.equal("ctx:invoke has no option worklow; did you mean workflow?", mistake { worklow = "echo" })
+    assert.equal('ctx:invoke: unknown field "worklow"; did you mean "workflow"?', mistake { worklow = "echo" })
     assert.equal("ctx:invoke: workflow is missing", mistake {})
     assert.equal('ctx:invoke: id "a/b" has a "/", which weir puts between ids',
       mistake { id = "a/b", workflow = "echo" })
@@ -918,7 +918,7 @@ describe("step", function()
 
   it("needs an id or takes a number, and a function", function()
     assert.equal("ctx:step takes an id and a function", here(raised(function(ctx) ctx:step("a") end)))
-    assert.equal("ctx:step has no option tiemout; did you mean timeout?",
+    assert.equal('ctx:step: unknown field "tiemout"; did you mean "timeout"?',
       here(raised(function(ctx) ctx:step { run = print, tiemout = 5 } end)))
   end)
 end)
@@ -941,7 +941,7 @@ describe("sleep", function()
     for text, given in pairs {
       ["ctx:sleep takes a duration or until_ms"] = {},
       ["ctx:sleep: until_ms is an integer of milliseconds"] = { until_ms = "5" },
-      ["ctx:sleep has no option till; it has duration, id, until_ms"] = { till = 5 },
+      ['ctx:sleep: unknown field "till"; it has duration, id, until_ms'] = { till = 5 },
     } do
       assert.equal(text, here(raised(function(ctx) ctx:sleep(given) end)))
     end
@@ -1035,9 +1035,9 @@ describe("ctx", function()
     assert.equal("ctx has no activity; did you mean step?", here(raised(function(ctx) ctx:activity {} end)))
     assert.equal('name the level: ctx.log:info("…"), or debug, warn, error',
       here(raised(function(ctx) ctx:log("hi") end)))
-    assert.equal("ctx.run has no name; it has attempt, bundle, created_at, depth, id, parent, root, workflow",
+    assert.equal('ctx.run: unknown field "name"; it has attempt, bundle, created_at, depth, id, parent, root, workflow',
       here(raised(function(ctx) return ctx.run.name end)))
-    assert.equal("ctx.run has no workflo; did you mean workflow?",
+    assert.equal('ctx.run: unknown field "workflo"; did you mean "workflow"?',
       here(raised(function(ctx) return ctx.run.workflo end)))
     local err = failed(function(data) return data.name end, { name = "ada" })
     assert.equal("ctx has no name; run gets (ctx, data): the data comes second", here(err.message))

@@ -240,7 +240,7 @@ describe("dedupe", function()
 
   it("refuses what is no dedupe, saying what one is", function()
     for options, fault in pairs {
-      [{ 7 }] = "dedupe has key and within, no 1", [{}] = "dedupe: key is missing",
+      [{ 7 }] = 'dedupe: unknown field "1"; it has key, within', [{}] = "dedupe: key is missing",
       [{ key = "a\n" }] = "has a control character", [{ key = "k", within = "soon" }] = '"soon" is no duration',
     } do
       local run = driver.new { workflows = { work, weir.workflow { id = "w", retry = { attempts = 1 },

@@ -308,7 +308,7 @@ describe("a graph that is given as data", function()
       refused [[{"nodes":[{"key":"a","workflow":"w","depends_on":["b"]},
                           {"key":"c","workflow":"w","depends_on":["c"]}]}]])
     assert.matches('/: must be an object', refused "[]")
-    assert.matches("/node: is unknown; a graph has name and nodes", refused [[{"node":[]}]])
+    assert.matches('/: unknown field "node"; did you mean "nodes"%?', refused [[{"node":[]}]])
     assert.matches("/name: must be text", refused [[{"name":5,"nodes":[]}]])
     assert.matches("/nodes: nodes is missing: a graph is a list", refused [[{"name":"x"}]])
   end)

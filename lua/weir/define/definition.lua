@@ -6,7 +6,7 @@ local duration = require "weir.base.duration"
 local frozen = require "weir.base.readonly"
 local graph = require "weir.define.graph_plan"
 local id = require "weir.base.identifier"
-local nearest = require "weir.base.suggest"
+local option_checks = require "weir.base.options"
 local retry = require "weir.define.retry_policy"
 local schema = require "weir.define.schema"
 
@@ -60,9 +60,8 @@ local function read_queue(value)
 end
 
 local function read_priority(value)
-  local priority = math.type(value) and math.tointeger(value)
-  if priority and priority >= -100 and priority <= 100 then return priority end
-  return nil, "priority must be an integer from -100 to 100"
+  local priority, fault = option_checks.priority(value)
+  return priority, fault and "priority" .. fault
 end
 
 local function read_duration(name, least)
@@ -113,31 +112,17 @@ local COMMON = {
 ---@class weir.Form what an author fills in
 ---@field word string
 ---@field fields table[]
----@field names string[]
+---@field known weir.Fields
 local function form(word, first)
   local fields, names = table.move(COMMON, 1, #COMMON, #first + 1, first), {}
   for i, field in ipairs(fields) do names[i] = field.name end
-  return { word = word, fields = fields, names = names }
+  return { word = word, fields = fields, known = option_checks.fields(names) }
 end
 
 local WORKFLOW, GRAPH = form("workflow", { ID, RUN, SCHEMA, RETRY }), form("graph", { ID, NODES, SCHEMA })
 
-local function unknown_field(asked, fields)
-  local unknown
-  for name in pairs(fields) do
-    local is_known = false
-    for _, candidate in ipairs(asked.names) do is_known = is_known or candidate == name end
-    name = tostring(name)
-    if not is_known and (not unknown or name < unknown) then unknown = name end
-  end
-  if not unknown then return nil end
-  local meant = nearest.find(unknown, asked.names)
-  return ('unknown field "%s"; %s'):format(unknown, meant and ('did you mean "%s"?'):format(meant)
-    or ("a %s has %s"):format(asked.word, table.concat(asked.names, ", ")))
-end
-
 local function read(asked, fields)
-  local fault = unknown_field(asked, fields)
+  local fault = option_checks.unknown(asked.known, fields, "a " .. asked.word)
   if fault then return nil, fault end
   local made = {}
   for _, field in ipairs(asked.fields) do

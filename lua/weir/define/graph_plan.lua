@@ -8,7 +8,7 @@
 local duration = require "weir.base.duration"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
-local keys = require "weir.base.sorted_keys"
+local option_checks = require "weir.base.options"
 local nearest = require "weir.base.suggest"
 local retry = require "weir.define.retry_policy"
 local strings = require "weir.base.strings"
@@ -39,10 +39,10 @@ local graph = {
 ---@field users integer[]
 ---@field first_user integer[]
 
-local FIELDS = {
-  data = true, depends_on = true, key = true, optional = true, priority = true, queue = true, retry = true,
-  timeout = true, when = true, workflow = true,
+local FIELDS = option_checks.fields {
+  "data", "depends_on", "key", "optional", "priority", "queue", "retry", "timeout", "when", "workflow",
 }
+local GRAPH_FIELDS = option_checks.fields { "name", "nodes" } -- of a graph that is given as data
 local WHEN = { all = true, any = true, settled = true }
 
 local MOST_FAULTS = 10 -- told of one graph
@@ -97,22 +97,14 @@ local OPTIONS = {
     return value
   end },
   { name = "priority", as = "priority", read = function(value)
-    local priority = math.type(value) and math.tointeger(value)
-    if priority and priority >= -100 and priority <= 100 then return priority end
-    return nil, "priority must be an integer from -100 to 100"
+    local priority, fault = option_checks.priority(value)
+    return priority, fault and "priority" .. fault
   end },
 }
 
 local function check_fields(node, i, faults)
-  for name in next, node do
-    if not FIELDS[name] then
-      local names = keys.sorted(FIELDS)
-      local shown = strings.short(tostring(name))
-      local near = nearest.find(tostring(name), names)
-      add_fault(faults, ("/nodes/%d"):format(i - 1), '%s has an unknown field "%s"; %s', named(node, i), shown,
-        near and ('did you mean "%s"?'):format(near) or "a node has " .. table.concat(names, ", "))
-    end
-  end
+  local unknown = option_checks.unknown(FIELDS, node, "a node")
+  if unknown then add_fault(faults, ("/nodes/%d"):format(i - 1), "%s: %s", named(node, i), unknown) end
 end
 
 local function read_options(plan, node, i, faults)
@@ -366,11 +358,8 @@ function graph.nodes_of_data(data)
   if type(data) ~= "table" or data == json.null or json.is_array(data) then
     refuse_data { { path = "/", message = 'must be an object {"name": …, "nodes": [ … ]}' } }
   end
-  for name in pairs(data) do
-    if name ~= "name" and name ~= "nodes" then
-      refuse_data { { path = "/" .. tostring(name), message = "is unknown; a graph has name and nodes" } }
-    end
-  end
+  local unknown = option_checks.unknown(GRAPH_FIELDS, data, "a graph")
+  if unknown then refuse_data { { path = "/", message = unknown } } end
   if data.name ~= nil and type(data.name) ~= "string" then
     refuse_data { { path = "/name", message = "must be text" } }
   end

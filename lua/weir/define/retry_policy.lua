@@ -2,8 +2,7 @@
 -- Pure: chance comes in as an argument, so that a replay gets the same pause.
 
 local duration = require "weir.base.duration"
-local nearest = require "weir.base.suggest"
-local strings = require "weir.base.strings"
+local option_checks = require "weir.base.options"
 
 local retry = {}
 
@@ -17,7 +16,7 @@ local retry = {}
 local DEFAULT_ATTEMPTS, DEFAULT_DELAY = 3, "1s"
 -- The default of max_delay: the longer of five minutes and so many times the delay, so that a long delay grows, too.
 local DEFAULT_MAX_DELAY_MS, DEFAULT_MAX_DELAYS = 5 * 60 * 1000, 300
-local FIELDS = { "attempts", "backoff", "delay", "jitter", "max_delay" }
+local FIELDS = option_checks.fields { "attempts", "backoff", "delay", "jitter", "max_delay" }
 
 -- Floats, which never wrap; and finite, so that a delay of 0 stays one.
 local GROWTH = {
@@ -25,21 +24,6 @@ local GROWTH = {
   linear = function(failures) return failures * 1.0 end,
   fixed = function() return 1.0 end,
 }
-
-local function unknown_field(given)
-  local unknown
-  for name in pairs(given) do
-    local known = false
-    for _, field in ipairs(FIELDS) do known = known or name == field end
-    name = tostring(name)
-    if not known and (not unknown or name < unknown) then unknown = name end
-  end
-  if not unknown then return nil end
-  local meant = nearest.find(unknown, FIELDS)
-  local advice = meant and ('did you mean "%s"?'):format(meant)
-    or "it has " .. table.concat(FIELDS, ", ")
-  return ('retry has no field "%s"; %s'):format(strings.short(unknown), advice)
-end
 
 local function given_or(value, default)
   if value == nil then return default end
@@ -55,8 +39,8 @@ function retry.policy(given)
   if type(given) ~= "table" then
     return nil, 'retry is a table such as { attempts = 3, delay = "1s" }, not a ' .. type(given)
   end
-  local message = unknown_field(given)
-  if message then return nil, message end
+  local unknown = option_checks.unknown(FIELDS, given)
+  if unknown then return nil, "retry: " .. unknown end
 
   local attempts = math.tointeger(given_or(given.attempts, DEFAULT_ATTEMPTS))
   if type(given.attempts) == "string" or not attempts or attempts < 1 then

@@ -5,8 +5,7 @@ local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
-local keys = require "weir.base.sorted_keys"
-local nearest = require "weir.base.suggest"
+local option_checks = require "weir.base.options"
 local scope = require "weir.base.scope"
 local usage_error = require "weir.base.usage_error"
 
@@ -43,15 +42,12 @@ function verb.state_of(ctx, name)
   return state, state.run
 end
 
-function verb.check_options(name, given, known)
-  for option in next, given do
-    if not known[option] then
-      local names = keys.sorted(known)
-      local near = type(option) == "string" and nearest.find(option, names)
-      verb.misuse(("ctx:%s has no option %s; %s"):format(name, tostring(option),
-        near and ("did you mean %s?"):format(near) or "it has " .. table.concat(names, ", ")))
-    end
-  end
+---@param name string of the verb
+---@param given table
+---@param fields weir.Fields
+function verb.check_options(name, given, fields)
+  local fault = option_checks.unknown(fields, given)
+  if fault then verb.misuse(("ctx:%s: %s"):format(name, fault)) end
 end
 
 function verb.milliseconds(name, option, value)

@@ -13,6 +13,7 @@ local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
 local nearest = require "weir.base.suggest"
+local option_checks = require "weir.base.options"
 local retry = require "weir.define.retry_policy"
 local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
@@ -89,11 +90,11 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- invoke, spawn
 
-local INVOKE_OPTIONS = {}
-for _, name in ipairs {
+local INVOKE_FIELDS = option_checks.fields {
   "id", "workflow", "data", "timeout", "on_timeout", "retry", "queue", "priority", "delay", "encode", "decode",
   "detached", "dedupe",
-} do INVOKE_OPTIONS[name] = true end
+}
+local DEDUPE_FIELDS = option_checks.fields { "key", "within" }
 
 -- Nothing is awaited any more of a child whose time is over.
 local function leave(run, operation)
@@ -166,12 +167,9 @@ local WITHIN_MS = 60 * 60 * 1000
 local function dedupe_of(name, given)
   if given == nil then return nil end
   if type(given) ~= "table" then misuse(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name)) end
-  for option in pairs(given) do
-    if option ~= "key" and option ~= "within" then
-      misuse(("ctx:%s: dedupe has key and within, no %s"):format(name, tostring(option)))
-    end
-  end
-  local fault = identifier.key_fault(given.key)
+  local fault = option_checks.unknown(DEDUPE_FIELDS, given)
+  if fault then misuse(("ctx:%s: dedupe: %s"):format(name, fault)) end
+  fault = identifier.key_fault(given.key)
   if fault then misuse(("ctx:%s: dedupe: key%s"):format(name, fault)) end
   return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
 end
@@ -281,7 +279,7 @@ local function invoke(state, run, name, options)
   if type(options) ~= "table" then
     misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
   end
-  check_options(name, options, INVOKE_OPTIONS)
+  check_options(name, options, INVOKE_FIELDS)
   local workflow = options.workflow
   local fault = identifier.fault(workflow)
   if fault then misuse(("ctx:%s: workflow%s"):format(name, fault)) end
@@ -297,10 +295,8 @@ local function invoke(state, run, name, options)
     if fault then misuse(("ctx:%s: queue%s"):format(name, fault)) end
   end
   if priority ~= nil then
-    priority = math.type(priority) and math.tointeger(priority)
-    if not priority or priority < -100 or priority > 100 then
-      misuse(("ctx:%s: priority must be an integer from -100 to 100"):format(name))
-    end
+    priority, fault = option_checks.priority(priority)
+    if not priority then misuse(("ctx:%s: priority%s"):format(name, fault)) end
   end
   local dedupe = dedupe_of(name, options.dedupe)
   local policy = nil
@@ -367,14 +363,14 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- sleep
 
-local SLEEP_OPTIONS = { id = true, duration = true, until_ms = true }
+local SLEEP_FIELDS = option_checks.fields { "duration", "id", "until_ms" }
 
 ---Sleep, durably.
 ---@param given weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
 function verbs.sleep(ctx, given)
   local state, run = state_of(ctx, "sleep")
   local options = type(given) == "table" and given or { duration = given }
-  check_options("sleep", options, SLEEP_OPTIONS)
+  check_options("sleep", options, SLEEP_FIELDS)
   local until_ms = options.until_ms
   if (until_ms == nil) == (options.duration == nil) then misuse("ctx:sleep takes a duration or until_ms") end
   if until_ms ~= nil then
@@ -480,9 +476,7 @@ local run_metatable = { __name = "weir.RunInfo", __metatable = "weir.RunInfo" }
 
 function run_metatable.__index(_, key)
   if key == "parent" then return nil end -- of a root
-  local near = type(key) == "string" and nearest.find(key, RUN_FIELDS)
-  misuse(("ctx.run has no %s; %s"):format(tostring(key), near and ("did you mean %s?"):format(near)
-    or "it has " .. table.concat(RUN_FIELDS, ", ")))
+  misuse("ctx.run: " .. option_checks.unknown_name(key, RUN_FIELDS))
 end
 
 function made.run(state)

@@ -4,6 +4,7 @@ local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
+local option_checks = require "weir.base.options"
 local order = require "weir.base.ordered_pairs"
 local returned = require "weir.engine.returned"
 local scope = require "weir.base.scope"
@@ -214,7 +215,7 @@ function futures.settle(ctx, t)
   return listed(results, t, #keys)
 end
 
-local RACE_OPTIONS = { losers = true }
+local RACE_FIELDS = option_checks.fields { "losers" }
 
 ---The first to finish: its result and its key, or its failure.
 ---@generic K
@@ -225,7 +226,7 @@ local RACE_OPTIONS = { losers = true }
 function futures.race(ctx, t, options)
   local state, run = verb.state_of(ctx, "race")
   options = options or {}
-  check_options("race", options, RACE_OPTIONS)
+  check_options("race", options, RACE_FIELDS)
   local losers = options.losers or "cancel"
   if losers ~= "cancel" and losers ~= "keep" then misuse('ctx:race: losers is "cancel" or "keep"') end
   local keys, items = begin_all(state, run, "race", t)

@@ -8,6 +8,7 @@ local failure = require "weir.base.failure"
 local files = require "weir.code.files"
 local futures = require "weir.engine.futures"
 local json = require "weir.json"
+local option_checks = require "weir.base.options"
 local retry = require "weir.define.retry_policy"
 local returned = require "weir.engine.returned"
 local undo = require "weir.engine.undo"
@@ -17,7 +18,7 @@ local check_options, misuse = verb.check_options, verb.misuse
 
 local step = {}
 
-local STEP_OPTIONS = { id = true, run = true, retry = true, timeout = true, at_most_once = true, undo = true }
+local STEP_FIELDS = option_checks.fields { "id", "run", "retry", "timeout", "at_most_once", "undo" }
 
 local function step_arguments(failures, pause_ms)
   return json.encode { failures = failures, pause_ms = pause_ms }
@@ -116,7 +117,7 @@ end
 function step.verb(ctx, id, body)
   local state, run = verb.state_of(ctx, "step")
   local given = type(id) == "table" and id or { id = id, run = body }
-  check_options("step", given, STEP_OPTIONS)
+  check_options("step", given, STEP_FIELDS)
   if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
   if given.undo ~= nil and type(given.undo) ~= "function" then misuse("ctx:step: undo is a function of the result") end
   local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
