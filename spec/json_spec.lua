@@ -462,7 +462,7 @@ describe("json, random:", function()
     math.randomseed(dice.seed)
     for i = 1, dice.times(count) do
       local ok, message = pcall(test)
-      if not ok then error(("%s, round %d: %s"):format(dice.repeats(dice.seed), i, message), 0) end
+      if not ok then error(("%s, generation %d: %s"):format(dice.repeats(dice.seed), i, message), 0) end
     end
   end
 

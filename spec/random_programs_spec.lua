@@ -113,13 +113,13 @@ end
 local way -- of the program under test
 
 local function new_way()
-  return { taken = {}, at = setmetatable({}, { __mode = "k" }), turn = {}, foreseen = {}, stale = 0, diverged = nil }
+  return { taken = {}, at = setmetatable({}, { __mode = "k" }), turn = {}, speculated = {}, stale = 0, diverged = nil }
 end
 
 -- The code of the current run does or sees something.
 local function note(...)
   local run = sandbox.current()
-  if run.fused then return end -- it may be done again, the long way
+  if run.inlined then return end -- it may be done again, the long way
   local words = table.pack(...)
   for i = 1, words.n do words[i] = tostring(words[i]) end
   table.insert(way.turn, table.concat(words, " "))
@@ -284,21 +284,21 @@ local function disturb(self, id, roll)
   end
 end
 
--- Follows the way that each run takes. What a turn noted that foresaw something holds only when it was so.
+-- Follows the way that each run takes. What a turn noted that speculated on something holds only when it was so.
 local function follow(self, id, applied)
   if not applied then
     local live, notes = self.live[id], way.turn
-    way.turn, way.foreseen[id] = {}, nil
+    way.turn, way.speculated[id] = {}, nil
     if live and live.effects and live.effects[1] == "speculate" then
-      way.foreseen[id] = { run = live.run, notes = notes }
+      way.speculated[id] = { run = live.run, notes = notes }
     elseif live then
       commit(live.run, notes)
     end
     return
   end
-  local foreseen = way.foreseen[id]
-  way.foreseen[id] = nil
-  if foreseen and self.stale == way.stale then commit(foreseen.run, foreseen.notes) end
+  local speculated = way.speculated[id]
+  way.speculated[id] = nil
+  if speculated and self.stale == way.stale then commit(speculated.run, speculated.notes) end
   way.stale = self.stale
 end
 
@@ -309,8 +309,8 @@ local function play(seed)
   way = new_way()
   chance = dice.of(~seed)
   local made = driver.new {
-    workflows = definitions_of(new_program(roll)), random = roll, history = true, max_deaths = math.huge,
-    strict = true, fused = roll(3) > 1, always_replay = roll(5) == 1, max_events = 5000,
+    workflows = definitions_of(new_program(roll)), random = roll, history = true, max_crashes = math.huge,
+    strict = true, inlined = roll(3) > 1, always_replay = roll(5) == 1, max_events = 5000,
     on_event = function(self, id, applied)
       follow(self, id, applied)
       disturb(self, id, roll)
@@ -356,7 +356,7 @@ local function replay(made, record)
     local last = not following or following.number ~= fields.number or following.attempt ~= fields.attempt
     if last and fields.state ~= "retrying" then -- no attempt begins with what comes while it backs off
       local run = executor.from_fields(made.bundles.b1, record.id, fields)
-      run:be_cautious() -- live, the world came between
+      run:disable_speculation() -- live, the world came between
       way.turn = {}
       local effects = driver.split(run:turn(made.now, {}))
       commit(run, way.turn)
@@ -370,7 +370,7 @@ end
 
 -- Replays a run that has ended from its whole journal, as weir.testing does.
 local function ends_otherwise(made, record)
-  if not record.fields.started_at or record.was_fused then return nil end
+  if not record.fields.started_at or record.was_inlined then return nil end
   way.turn = {}
   local done = whole.dry(made.bundles.b1, record.id, made.fields_of(record), {
     now = record.finished_at, limits = made.limits, host = made.host, ended = true,

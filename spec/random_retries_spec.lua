@@ -254,7 +254,7 @@ local function disturb(self, id, roll)
   elseif kind <= 4 and self:state(id) == "waiting" then
     self:drop(id)
   elseif kind == 5 and roll(6) == 1 and world.cancels then
-    self:cancel(self.order[roll(#self.order)], nil, world.at_once and roll(3) == 1)
+    self:cancel(self.order[roll(#self.order)], nil, world.termination and roll(3) == 1)
   elseif kind <= 16 then
     self.now = self.now + roll(4)
     self:promote()
@@ -262,9 +262,9 @@ local function disturb(self, id, roll)
 end
 
 local function new_driver(roll, seed, disturbed)
-  local options = { workflows = definitions(), max_deaths = math.huge, max_events = 20000 }
+  local options = { workflows = definitions(), max_crashes = math.huge, max_events = 20000 }
   if disturbed then
-    options.random, options.fused, options.always_replay = roll, roll(3) > 1, roll(4) == 1
+    options.random, options.inlined, options.always_replay = roll, roll(3) > 1, roll(4) == 1
     options.on_event = function(self, id) disturb(self, id, roll) end
   end
   made = driver.new(options)
@@ -330,14 +330,14 @@ local function retry_something(roll, root)
     local operation = run.operations[roll(math.max(1, #run.operations))]
     options.from = operation and operation.id
   end
-  world.rounds = world.rounds or options.scratch or options.from
+  world.generations = world.generations or options.scratch or options.from
   local word = retry.runs({ id }, options)[1].answer
   world.said[word] = (world.said[word] or 0) + 1
 end
 
 -- What is done is done once, but for what was undone since: nothing that is kept is done again.
 local function done_twice()
-  if made.crashes or world.rounds or world.changes then return nil end
+  if made.crashes or world.generations or world.changes then return nil end
   for path, times in pairs(world.done) do
     local undone = world.undone[path] or 0
     if times > undone + 1 then return ("%s was done %d times and undone %d times"):format(path, times, undone) end
@@ -372,7 +372,7 @@ local function play(seed)
 
   world = {
     fails = {}, done = {}, undone = {}, said = {},
-    cancels = roll(2) == 1, at_once = roll(2) == 1, changes = roll(3) == 1,
+    cancels = roll(2) == 1, termination = roll(2) == 1, changes = roll(3) == 1,
   }
   break_some(roll, maker.named, 3)
   new_driver(roll, seed, true)

@@ -401,7 +401,7 @@ static int turn_in_lua(lua_State *L) {
 }
 
 static int disable_speculation_in_lua(lua_State *L) {
-    push_method(L, lua_touserdata(L, 1), "be_cautious");
+    push_method(L, lua_touserdata(L, 1), "disable_speculation");
     lua_call(L, 1, 0);
     return 0;
 }

@@ -16,7 +16,7 @@ local json = require "weir.json"
 local keys = require "weir.base.sorted_keys"
 local memory = require "weir.memory.driver"
 local mocks = require "weir.testing.mocks"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local option_checks = require "weir.base.options"
 local replay = require "weir.engine.check"
 local result = require "weir.testing.result"
@@ -24,7 +24,7 @@ local retry = require "weir.define.retry_policy"
 local run_id = require "weir.base.run_id"
 local verb = require "weir.engine.call"
 
-local misuse = verb.misuse -- with the line of the spec
+local usage_error = verb.usage_error -- with the line of the spec
 
 local testing = { after = mocks.after, sequence = mocks.sequence }
 
@@ -66,10 +66,10 @@ local WITHIN = "1h" -- of a key, unless the spec says otherwise
 
 local function check_names(what, given, fields)
   if given ~= nil and type(given) ~= "table" then
-    misuse(("%s takes a table of options, not a %s"):format(what, type(given)))
+    usage_error(("%s takes a table of options, not a %s"):format(what, type(given)))
   end
   local fault = option_checks.unknown(fields, given or {})
-  if fault then misuse(("%s: %s"):format(what, fault)) end
+  if fault then usage_error(("%s: %s"):format(what, fault)) end
 end
 
 local OPTIONS = option_checks.fields {
@@ -78,12 +78,12 @@ local OPTIONS = option_checks.fields {
 
 local function check_workflows(list)
   if type(list) ~= "table" or definition.is(list) then
-    misuse("testing.new: workflows is a list of what weir.workflow and weir.graph make")
+    usage_error("testing.new: workflows is a list of what weir.workflow and weir.graph make")
   end
   local there = {}
   for i, one in ipairs(list) do
-    if not definition.is(one) then misuse(("testing.new: workflows[%d] is no workflow"):format(i)) end
-    if there[one.id] then misuse(('testing.new: workflow "%s" is there twice'):format(one.id)) end
+    if not definition.is(one) then usage_error(("testing.new: workflows[%d] is no workflow"):format(i)) end
+    if there[one.id] then usage_error(('testing.new: workflow "%s" is there twice'):format(one.id)) end
     there[one.id] = true
   end
 end
@@ -91,12 +91,12 @@ end
 local function code_of(options)
   local count = (options.dir and 1 or 0) + (options.workflows and 1 or 0) + (options.files and 1 or 0)
   if count ~= 1 then
-    misuse('testing.new takes one of dir = "workflows", workflows = { … } and files = { ["a.lua"] = "…" }')
+    usage_error('testing.new takes one of dir = "workflows", workflows = { … } and files = { ["a.lua"] = "…" }')
   end
   if options.workflows then check_workflows(options.workflows) end
   if not options.dir then return { workflows = options.workflows, files = options.files } end
   local files, fault = folder.read(options.dir)
-  if not files then misuse("testing.new: " .. fault) end
+  if not files then usage_error("testing.new: " .. fault) end
   return { files = files }
 end
 
@@ -154,10 +154,10 @@ end
 function testing.new(options)
   check_names("testing.new", options, OPTIONS)
   if options and options.steps ~= nil and options.steps ~= "mocked" then
-    misuse(('testing.new: steps is "mocked" or nothing, not %s'):format(tostring(options.steps)))
+    usage_error(('testing.new: steps is "mocked" or nothing, not %s'):format(tostring(options.steps)))
   end
   local runner, faults = make(options, code_of(options or {}))
-  if not runner then misuse("the workflows do not load:\n  " .. table.concat(faults, "\n  ")) end
+  if not runner then usage_error("the workflows do not load:\n  " .. table.concat(faults, "\n  ")) end
   watch(runner)
   return runner
 end
@@ -167,15 +167,15 @@ end
 ---@return integer
 function testing.duration(span)
   local ms, fault = duration.ms(span)
-  return ms or misuse("testing.duration: " .. fault)
+  return ms or usage_error("testing.duration: " .. fault)
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- Start
 
 local function unknown(what, name, names)
-  local near = nearest.find(tostring(name), names)
-  misuse(('there is no %s "%s"; %s'):format(what, tostring(name), near and ('did you mean "%s"?'):format(near)
+  local near = suggest.find(tostring(name), names)
+  usage_error(('there is no %s "%s"; %s'):format(what, tostring(name), near and ('did you mean "%s"?'):format(near)
     or names[1] and "there are " .. table.concat(names, ", ", 1, math.min(#names, 8)) or "there are none"))
 end
 
@@ -199,9 +199,9 @@ local function read_dedupe(given)
   local key, within = given, nil
   if type(given) == "table" then key, within = given.key, given.within end
   local fault = identifier.key_fault(key)
-  if fault then misuse("dedupe: key" .. fault) end
+  if fault then usage_error("dedupe: key" .. fault) end
   local within_ms, message = duration.ms(within or WITHIN)
-  if not within_ms then misuse("dedupe: within: " .. message) end
+  if not within_ms then usage_error("dedupe: within: " .. message) end
   return { key = key, within_ms = within_ms }
 end
 
@@ -211,7 +211,7 @@ local function read_options(what, given)
   given = given or {}
   local read = { dedupe = read_dedupe(given.dedupe), queue = given.queue }
   local function check(name, message)
-    if message then misuse(("%s: %s%s"):format(what, name, message)) end
+    if message then usage_error(("%s: %s%s"):format(what, name, message)) end
   end
   check("id", given.id ~= nil and identifier.fault(given.id) or nil)
   check("queue", given.queue ~= nil and identifier.queue_fault(given.queue) or nil)
@@ -241,7 +241,7 @@ end
 -- The same asked for again is the same run.
 local function check_same(record, workflow, text)
   if record.workflow == workflow and json.same(json.decode(record.fields.data), json.decode(text)) then return end
-  misuse(('duplicate_id: there is a run "%s" already, of %s; take another id'):format(record.id,
+  usage_error(('duplicate_id: there is a run "%s" already, of %s; take another id'):format(record.id,
     record.workflow ~= workflow and ('another workflow, "%s"'):format(record.workflow) or "other data"))
 end
 
@@ -249,7 +249,7 @@ function Runner:begin(what, workflow, data, options)
   self:check_workflow(workflow)
   local read = read_options(what, options)
   local text, fault = json.try_encode(data == nil and {} or data)
-  if fault then misuse(("%s: the data cannot be written as JSON: %s"):format(what, fault)) end
+  if fault then usage_error(("%s: the data cannot be written as JSON: %s"):format(what, fault)) end
   local store, id = self.memory, options and options.id
   if id and store.records[id] then
     check_same(store.records[id], workflow, text)
@@ -290,7 +290,7 @@ end
 function Runner:act(act, ...)
   if self.acting then
     self.mocks.fault = "a mock cannot move the runner that runs it: it returns, raises, or answers with testing.after"
-    misuse(self.mocks.fault)
+    usage_error(self.mocks.fault)
   end
   self.acting = true
   local ok, raised = xpcall(act, failure_or_trace, self.memory, ...)
@@ -302,7 +302,7 @@ function Runner:act(act, ...)
     self.verified = self.verified + 1
     fault = check_end(self, ended[self.verified])
   end
-  if fault then misuse(fault) end
+  if fault then usage_error(fault) end
 end
 
 function Runner:settle(id)
@@ -340,7 +340,7 @@ end
 ---@param span weir.Duration
 function Runner:advance(span)
   local ms, fault = duration.ms(span)
-  if not ms then misuse("runner:advance: " .. fault) end
+  if not ms then usage_error("runner:advance: " .. fault) end
   self:act(self.memory.advance, ms)
 end
 
@@ -361,7 +361,7 @@ end
 function Runner:cancel(id, options)
   check_names("runner:cancel", options, CANCEL_OPTIONS)
   local record = self:find(id)
-  if record.finished_at then misuse(("run %s has ended: it is %s"):format(id, record.state)) end
+  if record.finished_at then usage_error(("run %s has ended: it is %s"):format(id, record.state)) end
   self.memory:cancel(id, MESSAGE, options and options.now)
   return self:settle(id)
 end
@@ -375,10 +375,10 @@ function Runner:retry(id, options)
   check_names("runner:retry", options, RETRY_OPTIONS)
   options = options or {}
   if options.from and options.scratch then
-    misuse("runner:retry: from and scratch exclude each other: scratch forgets everything")
+    usage_error("runner:retry: from and scratch exclude each other: scratch forgets everything")
   end
   local links, _, fault = chain.of(function(one) return self.memory:read(one) end, id, options)
-  if not links then misuse(fault) end
+  if not links then usage_error(fault) end
   local registry, list = self.memory.registry, {}
   local sentence = chain.account(links, function(workflow)
     return registry[workflow] and registry[workflow].bundle
@@ -392,7 +392,7 @@ function Runner:retry(id, options)
 end
 
 for _, name in ipairs { "signal", "resolve", "reject" } do
-  Runner[name] = function() misuse(("runner:%s is not there yet"):format(name)) end
+  Runner[name] = function() usage_error(("runner:%s is not there yet"):format(name)) end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -470,7 +470,7 @@ end
 ---@param path string
 function Runner:record(path)
   local fault = golden.record(self.memory, self.mocks, path)
-  if fault then misuse(fault) end
+  if fault then usage_error(fault) end
 end
 
 ---Fails if a run in the file could not go on, on the present code, as its journal says. Nothing is executed.
@@ -478,7 +478,7 @@ end
 ---@return integer runs that were replayed
 function Runner:replays(path)
   local count, fault = golden.replays(self.memory, self.mocks, path)
-  if fault then misuse(fault) end
+  if fault then usage_error(fault) end
   return count
 end
 
@@ -486,7 +486,7 @@ end
 for name, method in pairs(Runner) do
   if type(method) == "function" then
     Runner[name] = function(self, ...)
-      if getmetatable(self) ~= Runner then misuse(("call runner:%s with a colon"):format(name)) end
+      if getmetatable(self) ~= Runner then usage_error(("call runner:%s with a colon"):format(name)) end
       return method(self, ...)
     end
   end

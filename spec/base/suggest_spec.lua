@@ -1,30 +1,30 @@
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 
-describe("nearest.find", function()
+describe("suggest.find", function()
   local names = { "validate-order", "process-order", "process-payment", "ship" }
 
   it("finds a mistyped name", function()
-    assert.equal("process-order", nearest.find("proces-order", names))
-    assert.equal("process-order", nearest.find("process_order", names))
-    assert.equal("process-payment", nearest.find("process-paymnet", names))
-    assert.equal("ship", nearest.find("shp", names))
-    assert.equal("ship", nearest.find("hsip", names))
+    assert.equal("process-order", suggest.find("proces-order", names))
+    assert.equal("process-order", suggest.find("process_order", names))
+    assert.equal("process-payment", suggest.find("process-paymnet", names))
+    assert.equal("ship", suggest.find("shp", names))
+    assert.equal("ship", suggest.find("hsip", names))
   end)
 
   it("does not count capitals", function()
-    assert.equal("validate-order", nearest.find("Validate-Order", names))
+    assert.equal("validate-order", suggest.find("Validate-Order", names))
   end)
 
   it("finds nothing where nothing is near", function()
-    assert.is_nil(nearest.find("refund", names))
-    assert.is_nil(nearest.find("ship", {}))
-    assert.is_nil(nearest.find("", names))
-    assert.is_nil(nearest.find("ab", { "xy" }))
+    assert.is_nil(suggest.find("refund", names))
+    assert.is_nil(suggest.find("ship", {}))
+    assert.is_nil(suggest.find("", names))
+    assert.is_nil(suggest.find("ab", { "xy" }))
   end)
 
   it("takes the first by bytes among equals, however they are listed", function()
-    assert.equal("task-a", nearest.find("task-x", { "task-b", "task-a", "task-c" }))
-    assert.equal("task-a", nearest.find("task-x", { "task-a", "task-c", "task-b" }))
+    assert.equal("task-a", suggest.find("task-x", { "task-b", "task-a", "task-c" }))
+    assert.equal("task-a", suggest.find("task-x", { "task-a", "task-c", "task-b" }))
   end)
 
   it("finds what plain edit distance finds", function()
@@ -60,22 +60,22 @@ describe("nearest.find", function()
     for _, name in ipairs(made) do
       local limit = math.max(1, #name // 3)
       for _, other in ipairs(made) do
-        assert.equal(plain(name, other) <= limit and other or nil, nearest.find(name, { other }))
+        assert.equal(plain(name, other) <= limit and other or nil, suggest.find(name, { other }))
       end
     end
   end)
 
   it("compares no name that is longer than people write", function()
     local name = ("x"):rep(65)
-    assert.is_nil(nearest.find(name, { name }))
-    assert.is_nil(nearest.find(("x"):rep(1000000), { "x" }))
-    assert.equal(("x"):rep(63), nearest.find(("x"):rep(64), { ("x"):rep(1000000), ("x"):rep(63) }))
+    assert.is_nil(suggest.find(name, { name }))
+    assert.is_nil(suggest.find(("x"):rep(1000000), { "x" }))
+    assert.equal(("x"):rep(63), suggest.find(("x"):rep(64), { ("x"):rep(1000000), ("x"):rep(63) }))
   end)
 
   it("ends a search over very many with what it has found", function()
     local many = { ("a"):rep(63) .. "b" }
     for i = 2, 100000 do many[i] = ("z"):rep(60) .. "zzzz" end
     many[100001] = ("a"):rep(64)
-    assert.equal(many[1], nearest.find(("a"):rep(64), many))
+    assert.equal(many[1], suggest.find(("a"):rep(64), many))
   end)
 end)

@@ -37,7 +37,7 @@ local function run(body, data, options)
   for i, always_replay in ipairs { false, true } do
     made = driver.new {
       workflows = with(body, options.fields), always_replay = always_replay, limits = options.limits,
-      fused = i == 1,
+      inlined = i == 1,
     }
     views[i] = made:run("w", data, { id = "r" })
     made:finish()
@@ -172,7 +172,7 @@ describe("invoke", function()
   end)
 
   it("takes what the child returned when that was recorded first", function()
-    local made = driver.new { fused = false, workflows = with(function(ctx)
+    local made = driver.new { inlined = false, workflows = with(function(ctx)
       return ctx:invoke { id = "a", workflow = "nap", data = { span = "2s", name = "n" }, timeout = "2s" }
     end) }
     local view = made:run("w", nil, { id = "r" })
@@ -1044,7 +1044,7 @@ describe("ctx", function()
   end)
 
   it("is not asked again by another attempt when it was misused", function()
-    for _, misuse in ipairs {
+    for _, usage_error in ipairs {
       function(ctx) ctx:step(function() end) end,
       function(ctx) ctx:nosuch() end,
       function(ctx) ctx.state = 1 end,
@@ -1056,7 +1056,7 @@ describe("ctx", function()
       function() error(weir.fatal {}) end,
       function(ctx) table.sort({ 2, 1 }, function() ctx:sleep(1) end) end,
     } do
-      local view = run(misuse)
+      local view = run(usage_error)
       assert.equal("failed", view.state)
       assert.equal(1, view.attempt)
       for _, operation in ipairs(view.operations) do assert.equal(1, operation.attempts or 1) end
@@ -1072,7 +1072,7 @@ describe("ctx", function()
 
   it("of another run cannot be used", function()
     local other
-    local made = driver.new { fused = false, workflows = with(function(ctx, data)
+    local made = driver.new { inlined = false, workflows = with(function(ctx, data)
       if data.first then
         other = ctx
         ctx:sleep("1h")

@@ -15,7 +15,7 @@ local nap = workflow("nap", function(ctx, data)
   return data
 end)
 
-local MODES = { {}, { always_replay = true }, { fused = false }, { always_replay = true, fused = false } }
+local MODES = { {}, { always_replay = true }, { inlined = false }, { always_replay = true, inlined = false } }
 
 -- The views of run `r` in every mode, which are all the same; and the driver of the last.
 local function play(nodes, input, more, begin)
@@ -448,7 +448,9 @@ describe("a graph that is changed, and retried", function()
       local function workflows(nodes)
         return { echo, fails, nap, flaky, weir.graph { id = "g", nodes = nodes }, options and options.more }
       end
-      local made = driver.new { workflows = workflows(before), always_replay = mode.always_replay, fused = mode.fused }
+      local made = driver.new {
+        workflows = workflows(before), always_replay = mode.always_replay, inlined = mode.inlined,
+      }
       made:start("g", {}, { id = "r" })
       assert.equal(options and options.first or "failed", made:finish("r").state)
       fixed = true

@@ -21,7 +21,7 @@ local careful = workflow("careful", function(ctx)
   end
 end)
 
-local MODES = { {}, { always_replay = true }, { fused = false }, { always_replay = true, fused = false } }
+local MODES = { {}, { always_replay = true }, { inlined = false }, { always_replay = true, inlined = false } }
 
 -- The workflow is `w`; `play(driver)` starts it and goes on from there. Every mode must come to the same.
 local function each_mode(definitions, play)
@@ -261,7 +261,7 @@ describe("data", function()
   end)
 
   it("of many children is told in parts", function()
-    local made = driver.new { fused = false, workflows = { nap, workflow("w", function(ctx)
+    local made = driver.new { inlined = false, workflows = { nap, workflow("w", function(ctx)
       local futures = {}
       for i = 1, 400 do futures[i] = ctx:spawn { workflow = "nap", data = { span = 0, name = i } } end
       return #ctx:all(futures)
@@ -472,9 +472,9 @@ describe("cancel", function()
   end)
 
   it("starts no child between its record and its delivery", function()
-    for _, fused in ipairs { true, false } do
+    for _, inlined in ipairs { true, false } do
       local made
-      made = driver.new { fused = fused, workflows = { nap, workflow("w", function(ctx)
+      made = driver.new { inlined = inlined, workflows = { nap, workflow("w", function(ctx)
         ctx:step("first", function() made:cancel("r") end)
         local _, err = pcall(ctx.invoke, ctx, { id = "late", workflow = "nap" })
         return err.code
@@ -487,7 +487,7 @@ describe("cancel", function()
   end)
 
   it("that is recorded while the run invokes refuses the child: the run ends all the same", function()
-    local made = driver.new { fused = false, workflows = { nap, workflow("w", function(ctx)
+    local made = driver.new { inlined = false, workflows = { nap, workflow("w", function(ctx)
       local future = ctx:spawn { id = "a", workflow = "nap" }
       pcall(future.await, future)
       local settled = future:settle()
@@ -678,7 +678,7 @@ describe("a limit", function()
   end)
 
   it("that is hit in a turn whose effects are lost leaves nothing to wait for", function()
-    local made = driver.new { fused = false, workflows = { careful, workflow("w", function(ctx)
+    local made = driver.new { inlined = false, workflows = { careful, workflow("w", function(ctx)
       ctx:spawn { id = "a", workflow = "careful" }
       ctx:sleep("1h")
     end) }, on_event = function(self, id, applied)
@@ -693,7 +693,7 @@ describe("a limit", function()
 
   it("that is hit in a turn that tells a part of many effects leaves nothing to wait for", function()
     for turn = 1, 6 do
-      local made = driver.new { fused = false, workflows = { careful, workflow("w", function(ctx)
+      local made = driver.new { inlined = false, workflows = { careful, workflow("w", function(ctx)
         for i = 1, 300 do ctx:spawn { id = "c" .. i, workflow = "careful" } end
         ctx:sleep("1h")
       end) }, on_event = function(self, id, applied)
@@ -719,7 +719,7 @@ describe("a limit", function()
     assert.equal(1, view.attempt)
   end)
 
-  it("of deaths: one child is tried apart, then all go in its turns again", function()
+  it("of crashes: one child is tried apart, then all go in its turns again", function()
     local made = driver.new { workflows = {
       workflow("echo", function(_, data) return data end),
       workflow("w", function(ctx)
@@ -733,16 +733,16 @@ describe("a limit", function()
     assert.is_true(made.turns < 20, made.turns)
   end)
 
-  it("of deaths: it is lost, its children end, its code runs no more", function()
-    local ran, deaths = 0, 0
-    local made = driver.new { max_deaths = 3, fused = false, workflows = { nap, careful, workflow("w", function(ctx)
+  it("of crashes: it is lost, its children end, its code runs no more", function()
+    local ran, crashes = 0, 0
+    local made = driver.new { max_crashes = 3, inlined = false, workflows = { nap, careful, workflow("w", function(ctx)
       ran = ran + 1
       local long = ctx:spawn { id = "long", workflow = "careful" }
       ctx:invoke { id = "short", workflow = "nap", data = { span = "1s" } }
       long:await()
     end) }, on_event = function(self, id, applied)
-      if id == "r" and not applied and self:state("r/short") == "completed" and deaths < 3 then
-        deaths = deaths + 1
+      if id == "r" and not applied and self:state("r/short") == "completed" and crashes < 3 then
+        crashes = crashes + 1
         self:crash("r")
       end
     end }
@@ -771,20 +771,20 @@ describe("a run without its code", function()
   end)
 end)
 
-describe("a fused child", function()
+describe("a inlined child", function()
   local function fused_run(child, fields)
     local made = driver.new { workflows = { workflow("w", function(ctx)
       return ctx:invoke { id = "a", workflow = "child", data = 5 }
     end), workflow("child", child, fields) } }
-    local view = made:run("w", nil, { id = "fused" })
-    return view, made.records["fused/a"].was_fused == true, made
+    local view = made:run("w", nil, { id = "inlined" })
+    return view, made.records["inlined/a"].was_inlined == true, made
   end
 
   it("is born completed in its parent's turn", function()
-    local view, fused, made = fused_run(function(_, data) return data + 1 end)
+    local view, inlined, made = fused_run(function(_, data) return data + 1 end)
     assert.equal(6, view.result)
-    assert.is_true(fused)
-    assert.same({ "speculate", "invoke", "complete" }, made:effects_of("fused"))
+    assert.is_true(inlined)
+    assert.same({ "speculate", "invoke", "complete" }, made:effects_of("inlined"))
   end)
 
   it("goes the long way when it wants anything of the world, and runs nothing twice", function()
@@ -797,9 +797,9 @@ describe("a fused child", function()
       function(ctx) ctx:tag("k", "v") return 1 end,
       function(ctx) return ctx.run.attempt end,
     } do
-      local view, fused = fused_run(child)
+      local view, inlined = fused_run(child)
       assert.equal(1, view.result)
-      assert.is_false(fused)
+      assert.is_false(inlined)
     end
     assert.equal(1, steps)
   end)
@@ -816,12 +816,12 @@ describe("a fused child", function()
   end)
 
   it("fails the long way, and is retried", function()
-    local view, fused = fused_run(function(ctx)
+    local view, inlined = fused_run(function(ctx)
       if ctx.run.attempt == 1 then error("once") end
       return "second"
     end)
     assert.equal("second", view.result)
-    assert.is_false(fused)
+    assert.is_false(inlined)
   end)
 
   it("fuses no children of its own", function()
@@ -872,7 +872,7 @@ describe("a crash at any event", function()
       end),
     }
     local function play(crash_at)
-      local made = driver.new { workflows = definitions, crash_at = crash_at, fused = crash_at % 2 == 0 }
+      local made = driver.new { workflows = definitions, crash_at = crash_at, inlined = crash_at % 2 == 0 }
       local view = made:run("w", nil, { id = "r" })
       made:finish()
       assert.is_nil(made:fault())
@@ -909,7 +909,7 @@ describe("data from outside that is larger than a payload may be", function()
   end)
 end)
 
-describe("what is said after an outcome that was foreseen", function()
+describe("what is said after an outcome that was speculated", function()
   local function said(ending)
     local told
     local made = driver.new { workflows = {

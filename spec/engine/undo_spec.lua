@@ -14,7 +14,7 @@ local leaf = workflow("leaf", function(ctx, data)
   return data.name
 end, { retry = { attempts = 1 } })
 
-local MODES = { {}, { always_replay = true }, { fused = false } }
+local MODES = { {}, { always_replay = true }, { inlined = false } }
 
 local function each_mode(body, play, fields)
   for _, mode in ipairs(MODES) do

@@ -35,7 +35,7 @@ end)
 describe("an outcome", function()
   it("is read as it was written", function()
     assert.same({
-      number = 4, operation = "ship", state = "failed", finished_at = 9, attempts = 2, value = "{}", round = 3,
+      number = 4, operation = "ship", state = "failed", finished_at = 9, attempts = 2, value = "{}", generation = 3,
     }, entry.read_outcome(4, entry.write_outcome("ship", "failed", 9, 2, "{}", 3)))
     assert.same({
       number = 4, operation = "ship", state = "completed", finished_at = 9, attempts = 1, value = "1", run = "other",

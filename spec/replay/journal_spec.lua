@@ -152,14 +152,14 @@ describe("effects", function()
     return operation
   end
 
-  local function foresee(made, operation, result)
+  local function speculate(made, operation, result)
     made.effects:patch(operation.handle, "result", result)
-    made:foresee(operation, result, 2000)
+    made:speculate(operation, result, 2000)
   end
 
-  it("that were foreseen are never told in parts", function()
+  it("that were speculated are never told in parts", function()
     local made = new()
-    for _, id in ipairs { "a", "b", "c" } do foresee(made, invoke(made, id, 900000), "null") end
+    for _, id in ipairs { "a", "b", "c" } do speculate(made, invoke(made, id, 900000), "null") end
     invoke(made, "d", 900000)
     assert.is_true(made.effects:overflows())
     local part, all = made.effects:take()
@@ -169,14 +169,14 @@ describe("effects", function()
     assert.equal("d", made.effects:take()[2])
   end)
 
-  it("count what the children returned that were foreseen", function()
+  it("count what the children returned that were speculated", function()
     local made = new()
-    foresee(made, invoke(made, "a", 1), ("x"):rep(1500000))
-    foresee(made, invoke(made, "b", 1), ("x"):rep(1500000))
+    speculate(made, invoke(made, "a", 1), ("x"):rep(1500000))
+    speculate(made, invoke(made, "b", 1), ("x"):rep(1500000))
     assert.is_true(made.effects:overflows())
   end)
 
-  it("that are left over may bring outcomes: nothing can be foreseen beside them", function()
+  it("that are left over may bring outcomes: nothing can be speculated beside them", function()
     local made = new()
     for i = 1, 150 do made:resolve(begin(made, "s" .. i, "sleep"), "completed", 1, "null") end
     made.effects:take()

@@ -1,7 +1,7 @@
 -- A run that ended begins again: what is forgotten, what is kept, and what the children do.
 
 local driver = require "spec.support.driver"
-local forgetting = require "weir.reset.select"
+local reset = require "weir.reset.select"
 local weir = require "weir"
 
 local workflow = driver.workflow
@@ -25,7 +25,7 @@ end, { retry = { attempts = 1 } })
 
 local long = workflow("long", function(ctx) ctx:sleep "1h" end)
 
-local MODES = { {}, { always_replay = true }, { fused = false } }
+local MODES = { {}, { always_replay = true }, { inlined = false } }
 
 -- Plays `play` on a run "r" of a workflow, in every mode.
 local function each_mode(body, play, fields)
@@ -220,7 +220,7 @@ describe("a retry by the rule", function()
       assert.equal("y", made:finish("r").result)
       assert.equal("failed", made:state("r/a"))
       assert.equal("completed", made:state("r/a~2"))
-      assert.equal(2, made:view("r").by_id.a.round)
+      assert.equal(2, made:view("r").by_id.a.generation)
     end)
   end)
 
@@ -234,9 +234,9 @@ describe("a retry by the rule", function()
         ctx:spawn { id = "a", workflow = "flaky", data = { name = asked } }
         ctx:sleep("1h")
       end) } }
-      for round, name in ipairs { "x", "y", "y" } do
+      for generation, name in ipairs { "x", "y", "y" } do
         asked = name
-        if round > 1 then made:retry("r", "rule") end
+        if generation > 1 then made:retry("r", "rule") end
         made:advance(1000)
         made:cancel("r")
         made:advance(1000)
@@ -256,7 +256,7 @@ describe("a retry by the rule", function()
     end
     for crash_at = 1, 60 do
       done, broken = {}, { a = true }
-      local made = driver.new { workflows = { flaky, workflow("w", body) }, fused = false, crash_at = crash_at }
+      local made = driver.new { workflows = { flaky, workflow("w", body) }, inlined = false, crash_at = crash_at }
       made:start("w", {}, { id = "r" })
       assert.equal("failed", made:finish("r").state)
       broken = {}
@@ -266,7 +266,7 @@ describe("a retry by the rule", function()
   end)
 
   it("loses no cancel that comes before the run has begun again", function()
-    for _, at_once in ipairs { false, true } do
+    for _, termination in ipairs { false, true } do
       each_mode(function(ctx)
         ctx:sleep "1s"
         return child(ctx, "a"):await()
@@ -275,7 +275,7 @@ describe("a retry by the rule", function()
         made:cancel("r")
         assert.equal("cancelled", made:finish("r").state)
         made:retry("r", "rule")
-        made:cancel("r", nil, at_once)
+        made:cancel("r", nil, termination)
         assert.equal("cancelled", made:finish("r").state)
         made:retry("r", "rule")
         assert.equal("a", made:finish("r").result)
@@ -303,7 +303,7 @@ describe("a retry by the rule", function()
     end)
   end)
 
-  it("loses no deaths in the turn in which the run begins again", function()
+  it("loses no crashes in the turn in which the run begins again", function()
     each_mode(function(ctx) return child(ctx, "a"):await() end, function(made)
       broken.a = true
       assert.equal("failed", made:finish("r").state)
@@ -498,14 +498,14 @@ describe("a retry of more", function()
     end, function(made)
       mode = nil
       made:finish "r"
-      for round, again in ipairs { "rule", "from\ta" } do
+      for generation, again in ipairs { "rule", "from\ta" } do
         mode = "refused"
         made:retry("r", "scratch")
         assert.equal("failed", made:finish("r").state)
         mode = "late"
         made:retry("r", again)
         assert.equal("a", made:finish("r").result)
-        assert.equal(round + 1, done.a)
+        assert.equal(generation + 1, done.a)
       end
     end)
   end)
@@ -517,13 +517,13 @@ describe("a retry of more", function()
       operations[i] = { id = id, scope = "all#1:" .. i .. "\t", kind = "invoke", number = i, after = 0, failed = true }
     end
     local began = os.clock()
-    local _, ids = forgetting.choose({ operations = operations }, "rule")
+    local _, ids = reset.choose({ operations = operations }, "rule")
     assert.equal(10000, #ids)
     assert.is_true(os.clock() - began < 1)
   end)
 
   it("without the journal having seen the end, takes no id with a colon for one of a branch, or of an undo", function()
-    local marks = forgetting.choose({ operations = {
+    local marks = reset.choose({ operations = {
       { id = "charge:7", kind = "step", number = 1, after = 0, failed = true },
       { id = "refund", kind = "step", number = 2, after = 1 },
       { id = "undo:x:step", kind = "step", number = 3, after = 2 },
@@ -537,7 +537,7 @@ describe("a retry of more", function()
   end)
 
   it("without the journal having seen the end, goes by what began after", function()
-    local marks, ids = forgetting.choose({ operations = {
+    local marks, ids = reset.choose({ operations = {
       { id = "a", kind = "invoke", number = 1, after = 0, failed = true },
       { id = "b", kind = "step", number = 2, after = 1 },
       { id = "c", kind = "invoke", number = 3, after = 2, failed = true },
@@ -560,26 +560,27 @@ describe("a retry of more", function()
       { key = "load", depends_on = { "transform" } },
       { key = "report", depends_on = { "load", "transform" } },
     } } }
-    assert.same({ transform = "again", report = "anew" }, (forgetting.choose(ended, "rule")))
-    assert.same({ other = "again" }, (forgetting.choose(ended, "only\tother")))
+    assert.same({ transform = "again", report = "anew" }, (reset.choose(ended, "rule")))
+    assert.same({ other = "again" }, (reset.choose(ended, "only\tother")))
     assert.same({ extract = "anew", transform = "anew", other = "anew", report = "anew" },
-      (forgetting.choose(ended, "from\textract")))
+      (reset.choose(ended, "from\textract")))
   end)
 end)
 
 describe("a child that was let go for another generation", function()
   it("is not ended by the time or the cancel of that", function()
     for _, how in ipairs { "timeout", "cancel" } do
-      local round
+      local generation
       each_mode(function(ctx)
-        local first = round == 1
-        return (ctx:invoke { id = "c", workflow = "long", data = { round = round }, timeout = first and "1s" or "1m",
+        local first = generation == 1
+        return (ctx:invoke { id = "c", workflow = "long", data = { generation = generation },
+          timeout = first and "1s" or "1m",
           on_timeout = first and "abandon" or nil })
       end, function(made)
-        round = 1
+        generation = 1
         made:advance(2000)
         assert.equal("failed", made:state "r")
-        round = 2
+        generation = 2
         made:retry("r", "rule")
         made:advance(1000)
         if how == "cancel" then made:cancel "r" end

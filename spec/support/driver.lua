@@ -114,7 +114,7 @@ function Driver:view(id)
       local read = entry.read(fields["o:" .. operation])
       read.id, read.state = operation, "running"
       local outcome = read.number and fields[tostring(read.number)]
-      read.round = tonumber(fields["c:" .. operation])
+      read.generation = tonumber(fields["c:" .. operation])
       if outcome then
         outcome = entry.read_outcome(read.number, outcome)
         read.state, read.attempts, read.finished_at = outcome.state, outcome.attempts,

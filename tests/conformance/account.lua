@@ -52,7 +52,7 @@ local function add_run(add, run)
   add("queue", run.queue)
   add("priority", run.priority)
   add("detached", run.detached or nil)
-  add("barren", run.barren)
+  add("redo", run.redo)
   add("cancel", run.cancel and run.cancel.state .. ": " .. run.cancel.value)
   local ids = {}
   for _, operation in ipairs(run.operations) do

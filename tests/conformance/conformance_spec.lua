@@ -16,9 +16,9 @@ local LIMITS = { payload_bytes = 65536, depth = 8 }
 
 local MODES = {
   { name = "in memory" },
-  { name = "in memory, each child a run of its own", fused = false },
+  { name = "in memory, each child a run of its own", inlined = false },
   { name = "in memory, replayed at each suspension", always_replay = true },
-  { name = "in memory, replayed, each child a run of its own", always_replay = true, fused = false },
+  { name = "in memory, replayed, each child a run of its own", always_replay = true, inlined = false },
   { name = "in memory, as authors have it", always_replay = true, separate = true },
 }
 

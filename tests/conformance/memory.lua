@@ -82,7 +82,7 @@ end
 
 ---@param case table
 ---@param limits table
----@param options { fused: boolean?, always_replay: boolean?, separate: boolean? }
+---@param options { inlined: boolean?, always_replay: boolean?, separate: boolean? }
 ---@param seeds table<string, string> of the runs that are started
 ---@return Account
 return function(case, limits, options, seeds)
@@ -91,7 +91,8 @@ return function(case, limits, options, seeds)
     always_replay = options.always_replay or false,
   }
   local store = runner.memory
-  store.options.fused, store.options.separate, store.options.strict = options.fused, options.separate, not case.later
+  store.options.inlined, store.options.separate = options.inlined, options.separate
+  store.options.strict = not case.later
   local side = setmetatable({ runner = runner, store = store, seeds = seeds }, Side)
   return account.of(side, case, play.case(side, case))
 end

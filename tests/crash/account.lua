@@ -1,6 +1,6 @@
 -- account: a tree of runs as it ended, in the form that two executions of it can be compared in:
 -- not times, not numbers, not attempts, not the id of the root, and not what a graph's node read of
--- its dependencies (a fused one has it at hand).
+-- its dependencies (a inlined one has it at hand).
 
 local json = require "weir.json"
 

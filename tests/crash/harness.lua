@@ -135,18 +135,18 @@ end
 -- Plays with a fault; one that is written with a slash comes again and again. Says whether it came before the end.
 local function perform(self, case, fault)
   local next_fault = fault and fault:find("/", 1, true) and fault
-  local deaths = 0
+  local crashes = 0
   for i, act in ipairs(self.play) do
     act.begin(case)
     if i == 1 then case.host = start_host(self, case, fault) end
     local over = watch(case, act)
     while not over do
-      deaths = deaths + 1
-      assert.is_true(deaths < MOST_DEATHS, "it does not come to its end")
+      crashes = crashes + 1
+      assert.is_true(crashes < MOST_DEATHS, "it does not come to its end")
       over = restart(self, case, act, next_fault)
     end
   end
-  local faulted = deaths > 0 or case.host:stderr():find("fault: ", 1, true) ~= nil
+  local faulted = crashes > 0 or case.host:stderr():find("fault: ", 1, true) ~= nil
   conclude(case)
   return faulted
 end

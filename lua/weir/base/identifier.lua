@@ -1,5 +1,5 @@
 -- What may be an id or a name: 1 to 512 bytes of UTF-8 without control characters, "/" and "~".
--- "/" separates runs and "~" rounds, so no id may hold them. Characters that turn the direction of text count as
+-- "/" separates runs and "~" generations, so no id may hold them. Characters that turn the direction of text count as
 -- control characters, for with them an id reads as another one. Pure.
 
 local id = {}

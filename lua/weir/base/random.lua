@@ -1,7 +1,7 @@
 -- Chance that repeats itself: the n-th number of a named stream is a pure function of the run's seed,
 -- so a replay draws what the first time drew, without a journal entry.
 
-local chance = {}
+local random = {}
 
 local function mixed(x)
   x = (x ~ (x >> 30)) * 0xbf58476d1ce4e5b9
@@ -14,20 +14,20 @@ end
 ---@param stream string
 ---@param n integer
 ---@return integer
-function chance.bits(seed, stream, n)
+function random.bits(seed, stream, n)
   local hash = 0xcbf29ce484222325
   for i = 1, #stream do hash = (hash ~ stream:byte(i)) * 0x100000001b3 end
   return mixed(mixed(seed ~ hash) + n * 0x9e3779b97f4a7c15)
 end
 
 ---A float in [0, 1).
-function chance.fraction(bits)
+function random.fraction(bits)
   return (bits >> 11) * (0.5 ^ 53)
 end
 
 ---As math.random: drawn with `bits()`, which gives another number each time.
-function chance.random(bits, m, n)
-  if m == nil then return chance.fraction(bits()) end
+function random.random(bits, m, n)
+  if m == nil then return random.fraction(bits()) end
   if n == nil and m == 0 then return bits() end
   if n == nil then m, n = 1, m end
   local low, high = math.tointeger(m), math.tointeger(n)
@@ -42,7 +42,7 @@ function chance.random(bits, m, n)
 end
 
 ---A version 4 UUID.
-function chance.uuid(bits)
+function random.uuid(bits)
   local a, b = bits(), bits()
   a = a & 0xffffffffffff0fff | 0x4000
   b = b & 0x3fffffffffffffff | math.mininteger
@@ -50,4 +50,4 @@ function chance.uuid(bits)
     b & 0xffffffffffff)
 end
 
-return chance
+return random

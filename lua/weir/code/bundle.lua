@@ -9,7 +9,7 @@ local frozen = require "weir.base.readonly"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
 local keys = require "weir.base.sorted_keys"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local sandbox = require "weir.code.sandbox"
 local strings = require "weir.base.strings"
 local weir = require "weir"
@@ -49,7 +49,7 @@ local LATER = { exec = true, http = true, pause = true }
 setmetatable(weir_members, {
   __index = function(_, key)
     if LATER[key] then error(("weir.%s is not there yet"):format(key), 2) end
-    local meant = type(key) == "string" and nearest.find(key, keys.sorted(weir_members))
+    local meant = type(key) == "string" and suggest.find(key, keys.sorted(weir_members))
     error(("weir has no %s%s"):format(tostring(key), meant and ("; did you mean %s?"):format(meant) or ""), 2)
   end,
 })

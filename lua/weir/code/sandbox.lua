@@ -6,7 +6,7 @@
 
 local call_site = require "weir.base.call_site"
 local calendar = require "weir.code.calendar"
-local chance = require "weir.base.random"
+local random = require "weir.base.random"
 local coroutines = require "weir.code.coroutines"
 local files = require "weir.code.files"
 local frozen = require "weir.base.readonly"
@@ -149,12 +149,12 @@ local function step_bits()
   local step = current.step
   if not step.seed then seed_step(system_seed()) end
   step.draws = step.draws + 1
-  return chance.bits(step.seed, "step", step.draws)
+  return random.bits(step.seed, "step", step.draws)
 end
 
 local math_members = copied(math, {
   random = function(...)
-    if in_step() then return chance.random(step_bits, ...) end
+    if in_step() then return random.random(step_bits, ...) end
     if not current then
       error("math.random would give each worker another value while a file loads:"
         .. " call it in run", 2)

@@ -1,6 +1,6 @@
 -- Graphs: the nodes that an author wrote, or another program sent, are checked once and laid down side by side.
 -- A plan is a few lists with one slot a node, so that 100,000 nodes take a few MiB, and all of it is linear: no
--- recursion, no table a node. Pure; conductor.lua runs what stands here.
+-- recursion, no table a node. Pure; graph_scheduler.lua runs what stands here.
 --
 -- Edges are kept both ways. Node i needs `needs[first_need[i]]` up to the one before `first_need[i + 1]`, in the order
 -- of its depends_on; `users` and `first_user` are the same seen from the other end.
@@ -9,7 +9,7 @@ local duration = require "weir.base.duration"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local option_checks = require "weir.base.options"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local retry = require "weir.define.retry_policy"
 local strings = require "weir.base.strings"
 local violations = require "weir.define.violations"
@@ -67,7 +67,7 @@ local function named(node, i)
 end
 
 local function meant(name, list, except)
-  local near = nearest.find(name, list)
+  local near = suggest.find(name, list)
   return near and near ~= except and (' (did you mean "%s"?)'):format(near) or ""
 end
 
@@ -278,7 +278,7 @@ local function left_over(plan)
   return last < plan.count and missing or nil
 end
 
--- Each node that is left over needs another one that is: going on from need to need comes round.
+-- Each node that is left over needs another one that is: going on from need to need comes generation.
 local function find_cycle(plan, missing)
   local i = 1
   while missing[i] == 0 do i = i + 1 end

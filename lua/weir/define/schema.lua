@@ -7,7 +7,7 @@
 -- violations; only where there are any a second one describes the first ten.
 
 local json = require "weir.json"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local order = require "weir.base.ordered_pairs"
 local strings = require "weir.base.strings"
 
@@ -270,7 +270,7 @@ local function compile_type(given, place)
   for i, name in ipairs(names) do
     tests[i] = TYPES[name]
     if not tests[i] then
-      local meant = type(name) == "string" and nearest.find(name, TYPE_NAMES)
+      local meant = type(name) == "string" and suggest.find(name, TYPE_NAMES)
       refuse(place, ("%s is no type; %s"):format(shown(name), meant
         and ('did you mean "%s"?'):format(meant)
         or "there are " .. table.concat(TYPE_NAMES, ", ")))
@@ -347,7 +347,7 @@ function KEYWORDS.additionalProperties(given, place, nesting, around)
     local meant
     if #names > 0 and report.meant < MOST_MEANT then
       report.meant = report.meant + 1
-      meant = nearest.find(tostring(name), names)
+      meant = suggest.find(tostring(name), names)
     end
     return add(report, "is not allowed%s", meant and ('; did you mean "%s"?'):format(meant) or "")
   end
@@ -544,7 +544,7 @@ function compile_node(node, place, nesting)
     elseif compile then
       checks[#checks + 1] = compile(given, place .. "/" .. name, nesting + 1, node)
     elseif name ~= "type" and not IGNORED[name] then
-      local meant = nearest.find(tostring(name), KEYWORD_NAMES)
+      local meant = suggest.find(tostring(name), KEYWORD_NAMES)
       refuse(place, ('unknown keyword "%s"; %s'):format(tostring(name), meant
         and ('did you mean "%s"?'):format(meant)
         or "there are " .. table.concat(KEYWORD_NAMES, ", ")))

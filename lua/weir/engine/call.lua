@@ -20,24 +20,24 @@ function verb.raise(code, message, more)
   error(failure.new(more), 0)
 end
 
-verb.misuse = usage_error
+verb.usage_error = usage_error
 
 function verb.check_run(run, name)
-  if run.fused then
+  if run.inlined then
     run.observed = true
-    error("a fused child has nothing to wait for", 0)
+    error("a inlined child has nothing to wait for", 0)
   end
   if run.step then
-    verb.misuse(('%s cannot be called inside step "%s"'):format(name, run.step.id))
+    verb.usage_error(('%s cannot be called inside step "%s"'):format(name, run.step.id))
   end
   if not run.branches.current then
-    verb.misuse(("%s cannot be called from outside of its run"):format(name))
+    verb.usage_error(("%s cannot be called from outside of its run"):format(name))
   end
 end
 
 function verb.state_of(ctx, name)
   local state = type(ctx) == "table" and rawget(ctx, verb.STATE)
-  if not state then verb.misuse(("call ctx:%s with a colon"):format(name)) end
+  if not state then verb.usage_error(("call ctx:%s with a colon"):format(name)) end
   verb.check_run(state.run, "ctx:" .. name)
   return state, state.run
 end
@@ -47,13 +47,13 @@ end
 ---@param fields weir.Fields
 function verb.check_options(name, given, fields)
   local fault = option_checks.unknown(fields, given)
-  if fault then verb.misuse(("ctx:%s: %s"):format(name, fault)) end
+  if fault then verb.usage_error(("ctx:%s: %s"):format(name, fault)) end
 end
 
 function verb.milliseconds(name, option, value)
   if value == nil then return nil end
   local ms, message = duration.ms(value)
-  if not ms then verb.misuse(("ctx:%s: %s: %s"):format(name, option, message)) end
+  if not ms then verb.usage_error(("ctx:%s: %s: %s"):format(name, option, message)) end
   return ms
 end
 
@@ -82,7 +82,7 @@ end
 function verb.id_of(state, kind, given)
   if given == nil then return state.prefix .. verb.numbered(state, kind), true end
   local fault = identifier.fault(given)
-  if fault then verb.misuse(("ctx:%s: id%s"):format(kind, fault)) end
+  if fault then verb.usage_error(("ctx:%s: id%s"):format(kind, fault)) end
   if state.scope == scope.ROOT and given:find("^undo:") then note_like_undo(state.run, given) end
   return state.prefix .. given, false
 end

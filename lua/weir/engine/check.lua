@@ -17,7 +17,7 @@ local function unasked(run, is_meant)
     if is_meant(held) then list[#list + 1] = held end
   end
   for id, text in pairs(log.recorded) do add(id, text) end
-  for _, id in ipairs(run.adopted or {}) do add(id, log.fields["o:" .. id]) end
+  for _, id in ipairs(run.taken_over or {}) do add(id, log.fields["o:" .. id]) end
   entry.sort(list)
   return list
 end
@@ -33,7 +33,7 @@ local function unheld(run, fields)
 end
 
 local function divergence(run, fields, is_meant)
-  if run.given_up or run.cut or run.effects:overflows() then return nil end
+  if run.killed or run.cut or run.effects:overflows() then return nil end
   local held = unasked(run, is_meant)[1]
   if not held then return nil end
   local text = ('the journal holds operation "%s", %s at %s, which was not asked for again'):format(held.id,
@@ -114,7 +114,7 @@ end
 ---@param fields table<string, string>
 ---@return string? fault
 function replay.difference(run, state, fields)
-  if run.given_up or run.journal.cancel then return nil end
+  if run.killed or run.journal.cancel then return nil end
   local before = state == "completed" and "it returned " .. fields.result
     or "it failed with " .. failure.decode(fields.error).message
   local made = run.failure

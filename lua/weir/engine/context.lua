@@ -3,7 +3,7 @@
 --
 -- Every branch has a context of its own: its scope prefixes the ids begun through it.
 
-local chance = require "weir.base.random"
+local random = require "weir.base.random"
 local deps = require "weir.engine.graph_results"
 local duration = require "weir.base.duration"
 local entry = require "weir.record.entry"
@@ -12,7 +12,7 @@ local futures = require "weir.engine.futures"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local option_checks = require "weir.base.options"
 local retry = require "weir.define.retry_policy"
 local run_id = require "weir.base.run_id"
@@ -26,7 +26,7 @@ local violations = require "weir.define.violations"
 local context = {}
 
 local STATE = verb.STATE
-local await, check_options, misuse = futures.await, verb.check_options, verb.misuse
+local await, check_options, usage_error = futures.await, verb.check_options, verb.usage_error
 local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_of
 
 local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb, undo = undo.verb }
@@ -52,7 +52,7 @@ local MEANT = {
 }
 
 local function advice(run, key)
-  local near = MEANT[key] or type(key) == "string" and nearest.find(key, verb_names())
+  local near = MEANT[key] or type(key) == "string" and suggest.find(key, verb_names())
   if near then return ("; did you mean %s?"):format(near) end
   local body = run.definition and run.definition.run
   if body and debug.getinfo(body, "u").nparams == 1 then return "; run gets (ctx, data): the data comes second" end
@@ -65,7 +65,7 @@ local metatable = {
   __name = "weir.Context",
   __metatable = "weir.Context",
   __newindex = function(_, key)
-    misuse(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)))
+    usage_error(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)))
   end,
   __index = function(ctx, key)
     local call = verbs[key]
@@ -75,8 +75,8 @@ local metatable = {
       rawset(ctx, key, value)
       return value
     end
-    if LATER[key] then misuse(("ctx:%s is not there yet"):format(key)) end
-    misuse(("ctx has no %s%s"):format(tostring(key), advice(ctx[STATE].run, key)))
+    if LATER[key] then usage_error(("ctx:%s is not there yet"):format(key)) end
+    usage_error(("ctx has no %s%s"):format(tostring(key), advice(ctx[STATE].run, key)))
   end,
 }
 
@@ -122,7 +122,7 @@ local function time_out(run, operation)
 end
 
 local function unknown_workflow(run, workflow)
-  local near = nearest.find(workflow, identifier.not_own(run.bundle.workflows))
+  local near = suggest.find(workflow, identifier.not_own(run.bundle.workflows))
   return failure.encode(failure.new {
     code = "unknown_workflow", retryable = false,
     message = ('no workflow "%s"%s%s'):format(workflow, near and (' (did you mean "%s"?)'):format(near) or "",
@@ -166,11 +166,13 @@ local WITHIN_MS = 60 * 60 * 1000
 ---@return { key: string, within_ms: integer }?
 local function dedupe_of(name, given)
   if given == nil then return nil end
-  if type(given) ~= "table" then misuse(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name)) end
+  if type(given) ~= "table" then
+    usage_error(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name))
+  end
   local fault = option_checks.unknown(DEDUPE_FIELDS, given)
-  if fault then misuse(("ctx:%s: dedupe: %s"):format(name, fault)) end
+  if fault then usage_error(("ctx:%s: dedupe: %s"):format(name, fault)) end
   fault = identifier.key_fault(given.key)
-  if fault then misuse(("ctx:%s: dedupe: key%s"):format(name, fault)) end
+  if fault then usage_error(("ctx:%s: dedupe: key%s"):format(name, fault)) end
   return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
 end
 
@@ -187,28 +189,28 @@ local function watch(run, operation)
   end
 end
 
--- Which run the operation is: its id says the round, if that is not the first. One that was forgotten goes on in the
--- round it had, unless it was asked something else then (the store looks); then the next one begins.
----@return integer? again that next round
+-- Chooses the child's run id. After a reset the child is reused if it is invoked with the same arguments (the invoke
+-- script compares them); otherwise the next generation starts, whose number is returned.
+---@return integer? again that next generation
 local function name_child(run, operation, new)
   local journal, id = run.journal, operation.id
-  local function in_round(round) return run_id.child(run.id, id, round) end
+  local function in_generation(generation) return run_id.child(run.id, id, generation) end
   if not new then
-    operation.child = in_round(journal.rounds[id] or 1)
+    operation.child = in_generation(journal.generations[id] or 1)
     return nil
   end
   local before = journal.forgotten[id]
   if not before then
-    operation.child = in_round(run.round)
+    operation.child = in_generation(run.generation)
     return nil
   end
-  local following = math.max(run.round, before.round + 1)
+  local following = math.max(run.generation, before.generation + 1)
   journal.forgotten[id] = nil
   run.effects.uncertain = true -- it may have ended already
   if before.anew then
-    operation.child = in_round(following)
+    operation.child = in_generation(following)
   else
-    operation.child, operation.other_child = in_round(before.round), in_round(following)
+    operation.child, operation.other_child = in_generation(before.generation), in_generation(following)
   end
   return following
 end
@@ -256,7 +258,7 @@ local function tell_invoke(run, operation, given, again)
   })
   if given.detached or given.dedupe then run.effects.uncertain = true end
   if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
-    run:may_fuse(operation, definition, given, seed, handle)
+    run:may_inline(operation, definition, given, seed, handle)
   end
   return true
 end
@@ -277,33 +279,33 @@ end
 
 local function invoke(state, run, name, options)
   if type(options) ~= "table" then
-    misuse(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
+    usage_error(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
   end
   check_options(name, options, INVOKE_FIELDS)
   local workflow = options.workflow
   local fault = identifier.fault(workflow)
-  if fault then misuse(("ctx:%s: workflow%s"):format(name, fault)) end
+  if fault then usage_error(("ctx:%s: workflow%s"):format(name, fault)) end
   local on_timeout = options.on_timeout
   if on_timeout ~= nil and on_timeout ~= "cancel" and on_timeout ~= "abandon" then
-    misuse(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(name))
+    usage_error(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(name))
   end
   local timeout_ms = milliseconds(name, "timeout", options.timeout)
   local delay_ms = milliseconds(name, "delay", options.delay)
   local queue, priority = options.queue, options.priority
   if queue ~= nil then
     fault = identifier.queue_fault(queue)
-    if fault then misuse(("ctx:%s: queue%s"):format(name, fault)) end
+    if fault then usage_error(("ctx:%s: queue%s"):format(name, fault)) end
   end
   if priority ~= nil then
     priority, fault = option_checks.priority(priority)
-    if not priority then misuse(("ctx:%s: priority%s"):format(name, fault)) end
+    if not priority then usage_error(("ctx:%s: priority%s"):format(name, fault)) end
   end
   local dedupe = dedupe_of(name, options.dedupe)
   local policy = nil
   if options.retry ~= nil then
     local message
     policy, message = retry.policy(options.retry)
-    if not policy then misuse(("ctx:%s: %s"):format(name, message)) end
+    if not policy then usage_error(("ctx:%s: %s"):format(name, message)) end
   end
 
   local id = id_of(state, "invoke", options.id)
@@ -317,14 +319,14 @@ local function invoke(state, run, name, options)
 end
 
 -- What an undo began, it will ask for again itself; where no undo runs any more, nobody does.
-local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.given_up end
+local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.killed end
 
 ---Take over the children that earlier attempts began and this one did not: they too end before the run.
 ---@return string[] ids
 function context.adopt(run)
-  local journal, adopted = run.journal, {}
+  local journal, taken_over = run.journal, {}
   local ids = journal:left_over()
-  journal.adopting = true
+  journal.taking_over = true
   for _, id in ipairs(ids) do
     local held = entry.read(journal.recorded[id], id)
     if kinds[held.kind].owns_child and not is_of_undo(run, held) then
@@ -335,12 +337,12 @@ function context.adopt(run)
         name_child(run, operation, false)
         operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
         watch(run, operation)
-        adopted[#adopted + 1] = id
+        taken_over[#taken_over + 1] = id
       end
     end
   end
-  journal.adopting = false
-  return adopted
+  journal.taking_over = false
+  return taken_over
 end
 
 ---Run a child, wait for it, return its result, or raise its failure.
@@ -372,10 +374,10 @@ function verbs.sleep(ctx, given)
   local options = type(given) == "table" and given or { duration = given }
   check_options("sleep", options, SLEEP_FIELDS)
   local until_ms = options.until_ms
-  if (until_ms == nil) == (options.duration == nil) then misuse("ctx:sleep takes a duration or until_ms") end
+  if (until_ms == nil) == (options.duration == nil) then usage_error("ctx:sleep takes a duration or until_ms") end
   if until_ms ~= nil then
     until_ms = math.type(until_ms) and math.tointeger(until_ms)
-    if not until_ms then misuse("ctx:sleep: until_ms is an integer of milliseconds") end
+    if not until_ms then usage_error("ctx:sleep: until_ms is an integer of milliseconds") end
   end
   local span_ms = milliseconds("sleep", "duration", options.duration)
 
@@ -408,9 +410,9 @@ end
 
 function context.random(ctx, ...)
   local state = rawget(ctx, STATE)
-  return chance.random(function()
+  return random.random(function()
     state.draws = state.draws + 1
-    return chance.bits(state.run.seed, "random:" .. state.prefix, state.draws)
+    return random.bits(state.run.seed, "random:" .. state.prefix, state.draws)
   end, ...)
 end
 
@@ -427,9 +429,9 @@ end
 ---@return string
 function verbs.uuid(ctx)
   local state = state_of(ctx, "uuid")
-  return chance.uuid(function()
+  return random.uuid(function()
     state.uuids = state.uuids + 1
-    return chance.bits(state.run.seed, "uuid:" .. state.prefix, state.uuids)
+    return random.bits(state.run.seed, "uuid:" .. state.prefix, state.uuids)
   end)
 end
 
@@ -440,15 +442,15 @@ local TAGS, TAG_BYTES = 100, 1024 -- the whole of them goes with each change
 
 local function check_tag(key, value)
   local fault = identifier.fault(key)
-  if fault then misuse("ctx:tag: key" .. fault) end
+  if fault then usage_error("ctx:tag: key" .. fault) end
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
-    misuse(('ctx:tag: value of "%s" must be text, a number or a boolean, not a %s'):format(key, kind))
+    usage_error(('ctx:tag: value of "%s" must be text, a number or a boolean, not a %s'):format(key, kind))
   end
   local text = tostring(value)
-  if not utf8.len(text) then misuse(('ctx:tag: value of "%s" is not valid UTF-8'):format(key)) end
+  if not utf8.len(text) then usage_error(('ctx:tag: value of "%s" is not valid UTF-8'):format(key)) end
   if #text > TAG_BYTES then
-    misuse(('ctx:tag: value of "%s" has %d bytes; %d are allowed'):format(key, #text, TAG_BYTES))
+    usage_error(('ctx:tag: value of "%s" has %d bytes; %d are allowed'):format(key, #text, TAG_BYTES))
   end
   return text
 end
@@ -465,7 +467,7 @@ function verbs.tag(ctx, key, value)
   tags[key] = text
   local count = 0
   for _ in pairs(tags) do count = count + 1 end
-  if count > TAGS then misuse(('ctx:tag: "%s" is one too many; a run has %d tags at most'):format(key, TAGS)) end
+  if count > TAGS then usage_error(('ctx:tag: "%s" is one too many; a run has %d tags at most'):format(key, TAGS)) end
   run.tags = json.encode(tags)
   run.effects:add("tag", { tags = run.tags })
 end
@@ -476,7 +478,7 @@ local run_metatable = { __name = "weir.RunInfo", __metatable = "weir.RunInfo" }
 
 function run_metatable.__index(_, key)
   if key == "parent" then return nil end -- of a root
-  misuse("ctx.run: " .. option_checks.unknown_name(key, RUN_FIELDS))
+  usage_error("ctx.run: " .. option_checks.unknown_name(key, RUN_FIELDS))
 end
 
 function made.run(state)
@@ -493,7 +495,7 @@ function made.deps(state) return deps.of_run(state.run) end
 
 local log_metatable = {
   __name = "weir.Log", __metatable = "weir.Log",
-  __call = function() misuse('name the level: ctx.log:info("…"), or debug, warn, error') end,
+  __call = function() usage_error('name the level: ctx.log:info("…"), or debug, warn, error') end,
 }
 
 function made.log(state)
@@ -501,8 +503,10 @@ function made.log(state)
   local log = setmetatable({}, log_metatable)
   for _, level in ipairs { "debug", "info", "warn", "error" } do
     log[level] = function(self, text, fields)
-      if self ~= log then misuse(("call ctx.log:%s with a colon"):format(level)) end
-      if sandbox.current() ~= run then misuse(("ctx.log:%s cannot be called from outside of its run"):format(level)) end
+      if self ~= log then usage_error(("call ctx.log:%s with a colon"):format(level)) end
+      if sandbox.current() ~= run then
+        usage_error(("ctx.log:%s cannot be called from outside of its run"):format(level))
+      end
       run:say(level, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
     end
   end

@@ -10,7 +10,7 @@ local returned = require "weir.engine.returned"
 local scope = require "weir.base.scope"
 local verb = require "weir.engine.call"
 
-local check_options, check_run, misuse = verb.check_options, verb.check_run, verb.misuse
+local check_options, check_run, usage_error = verb.check_options, verb.check_run, verb.usage_error
 
 local futures = {}
 
@@ -20,7 +20,7 @@ local future_metatable = { __metatable = "weir.Future", __name = "weir.Future" }
 
 function future_metatable.__index(_, key)
   return future_methods[key]
-    or misuse(("a future has no %s; future:await() waits for its result, future:settle() also for its failure")
+    or usage_error(("a future has no %s; future:await() waits for its result, future:settle() also for its failure")
       :format(tostring(key)))
 end
 
@@ -82,7 +82,7 @@ end
 
 local function inside_of(future, name)
   local settles = type(future) == "table" and rawget(future, OF)
-  if not settles then misuse(("call future:%s with a colon"):format(name)) end
+  if not settles then usage_error(("call future:%s with a colon"):format(name)) end
   check_run(future[RUN], "future:" .. name)
   return future[RUN], settles
 end
@@ -117,8 +117,8 @@ end
 
 -- The items of `t` in the order of their keys: futures as they are, functions begun as branches.
 local function begin_all(state, run, name, t)
-  if type(t) ~= "table" then misuse(("ctx:%s takes a table of futures and functions"):format(name)) end
-  if rawget(t, OF) then misuse(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(name, name)) end
+  if type(t) ~= "table" then usage_error(("ctx:%s takes a table of futures and functions"):format(name)) end
+  if rawget(t, OF) then usage_error(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(name, name)) end
   local prefix = verb.numbered(state, name) .. ":"
   local keys, items = {}, {}
   for key, item in order.pairs(t) do
@@ -126,14 +126,14 @@ local function begin_all(state, run, name, t)
     if type(item) == "function" then
       local label = tostring(key)
       local fault = identifier.fault(label)
-      if fault then misuse(("ctx:%s: the key%s"):format(name, fault)) end
+      if fault then usage_error(("ctx:%s: the key%s"):format(name, fault)) end
       local inner = scope.branch(state.scope, prefix .. label)
       local ctx = run:new_context(inner)
       settles = run.branches:spawn(inner, function() return item(ctx) end, ctx, "branch", label)
     else
       settles = type(item) == "table" and rawget(item, OF)
       if not settles then
-        misuse(("ctx:%s: [%s] is a %s, not a future or a function (ctx:spawn makes one)"):format(name,
+        usage_error(("ctx:%s: [%s] is a %s, not a future or a function (ctx:spawn makes one)"):format(name,
           tostring(key), type(item)))
       end
     end
@@ -228,9 +228,9 @@ function futures.race(ctx, t, options)
   options = options or {}
   check_options("race", options, RACE_FIELDS)
   local losers = options.losers or "cancel"
-  if losers ~= "cancel" and losers ~= "keep" then misuse('ctx:race: losers is "cancel" or "keep"') end
+  if losers ~= "cancel" and losers ~= "keep" then usage_error('ctx:race: losers is "cancel" or "keep"') end
   local keys, items = begin_all(state, run, "race", t)
-  if #keys == 0 then misuse("ctx:race: nobody takes part") end
+  if #keys == 0 then usage_error("ctx:race: nobody takes part") end
   local first
   for _, settles in ipairs(items) do
     if settles.settled and (not first or settles.settled < first.settled) then first = settles end

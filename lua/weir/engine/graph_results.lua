@@ -7,7 +7,7 @@
 local failure = require "weir.base.failure"
 local futures = require "weir.engine.futures"
 local json = require "weir.json"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local verb = require "weir.engine.call"
 
 local deps = {}
@@ -21,10 +21,10 @@ local SHOWN = 8 -- keys that a refusal names
 
 local function refuse(state, key)
   local keys = state.keys
-  if #keys == 0 then verb.misuse(('deps has no "%s": this node depends on none'):format(tostring(key))) end
-  local near = type(key) == "string" and nearest.find(key, keys)
+  if #keys == 0 then verb.usage_error(('deps has no "%s": this node depends on none'):format(tostring(key))) end
+  local near = type(key) == "string" and suggest.find(key, keys)
   local more = #keys > SHOWN and (" and %d more"):format(#keys - SHOWN) or ""
-  verb.misuse(('deps has no "%s"; %s'):format(tostring(key), near and ('did you mean "%s"?'):format(near)
+  verb.usage_error(('deps has no "%s"; %s'):format(tostring(key), near and ('did you mean "%s"?'):format(near)
     or ("there are %s%s"):format(table.concat(keys, ", ", 1, math.min(#keys, SHOWN)), more)))
 end
 
@@ -63,7 +63,7 @@ function metatable.__pairs(face)
 end
 
 function metatable.__newindex(_, key)
-  verb.misuse(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)))
+  verb.usage_error(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)))
 end
 
 ---@param keys string[]
@@ -151,7 +151,7 @@ end
 ---@param run table
 function deps.of_run(run)
   if not run.deps then
-    verb.misuse("ctx.deps is what a graph's node depends on, and this run is none; what it was given is its data")
+    verb.usage_error("ctx.deps is what a graph's node depends on, and this run is none; what it was given is its data")
   end
   if run.deps_face then return run.deps_face end
   local keys = {}

@@ -10,14 +10,14 @@ local context = require "weir.engine.context"
 local deps = require "weir.engine.graph_results"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
-local forgetting = require "weir.reset.select"
+local reset = require "weir.reset.select"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
 local returned = require "weir.engine.returned"
 local verb = require "weir.engine.call"
 local violations = require "weir.define.violations"
 
-local conductor = {}
+local graph_scheduler = {}
 
 -- Where a node is. What can never begin has its own state, so that what depends on it is told once.
 local WAITING, READY, RUNNING, COMPLETED, FAILED, NEVER = 0, 1, 2, 3, 4, 5
@@ -25,7 +25,7 @@ local WAITING, READY, RUNNING, COMPLETED, FAILED, NEVER = 0, 1, 2, 3, 4, 5
 local MOST_TOLD = 100 -- keys in the details of a failure
 local MOST_NAMED = 10 -- in its message
 
----@class weir.Conductor
+---@class weir.Scheduler
 ---@field run table
 ---@field plan weir.Plan
 ---@field input any
@@ -39,8 +39,8 @@ local MOST_NAMED = 10 -- in its message
 ---@field last integer
 ---@field under_way integer
 ---@field failures integer[] nodes whose failure fails the graph, in the order in which it came
-local Conductor = {}
-Conductor.__index = Conductor
+local Scheduler = {}
+Scheduler.__index = Scheduler
 
 -- ------------------------------------------------------------------------------------------------
 -- The nodes
@@ -62,7 +62,7 @@ local function new(run, definition, plan, input)
     run = run, plan = plan, input = input, states = {}, missing = {}, texts = {}, ready = {}, first = 1, last = 0,
     under_way = 0, failures = {},
     line = definition.line > 0 and ("%s:%d"):format(definition.file, definition.line) or definition.file,
-  }, Conductor)
+  }, Scheduler)
   for i = 1, plan.count do
     self.states[i], self.missing[i] = WAITING, plan.first_need[i + 1] - plan.first_need[i]
   end
@@ -72,7 +72,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Begin
 
-function Conductor:make_ready(i)
+function Scheduler:make_ready(i)
   self.states[i], self.last = READY, self.last + 1
   self.ready[self.last] = i
 end
@@ -84,7 +84,7 @@ local function keys_of_needs(plan, i)
 end
 
 -- What has come of a node so far: whether it completed, and the text.
-function Conductor:outcome(key)
+function Scheduler:outcome(key)
   local i = self.plan.index[key]
   local text = self.texts[i]
   if text then return self.states[i] == COMPLETED, text end
@@ -102,7 +102,7 @@ end
 -- same function would be given the same.
 ---@return string? text
 ---@return weir.Failure? fault
-function Conductor:make_data(i, make, keys)
+function Scheduler:make_data(i, make, keys)
   local key = self.plan.keys[i]
   local given = deps.at_hand(keys, self.read_dep)
   local ok, value = came_to(key, xpcall(make, traced, self.input, given))
@@ -116,7 +116,7 @@ end
 
 local NO_OPTIONS = {}
 
-function Conductor:begin(i)
+function Scheduler:begin(i)
   local run, plan = self.run, self.plan
   local key = plan.keys[i]
   local options, keys = plan.options[i] or NO_OPTIONS, keys_of_needs(plan, i)
@@ -139,7 +139,7 @@ function Conductor:begin(i)
 end
 
 -- Begin what can begin. True when more could than should in this turn.
-function Conductor:begin_ready()
+function Scheduler:begin_ready()
   local run, ready, keys = self.run, self.ready, self.plan.keys
   local journal = run.journal
   while self.first <= self.last do
@@ -169,7 +169,7 @@ local DECIDE = {
 }
 
 -- Tell those that depend on a node that it has ended, or never can begin; and so on, without recursion.
-function Conductor:tell_users(first, completed)
+function Scheduler:tell_users(first, completed)
   local plan, states, missing = self.plan, self.states, self.missing
   local list, at, ready = { first }, 0, {}
   while at < #list do
@@ -193,7 +193,7 @@ function Conductor:tell_users(first, completed)
   for _, user in ipairs(ready) do self:make_ready(user) end
 end
 
-function Conductor:settle(operation)
+function Scheduler:settle(operation)
   local i, outcome = operation.node, operation.outcome
   local completed = outcome.state == "completed"
   self.under_way = self.under_way - 1
@@ -208,7 +208,7 @@ local function first_keys(plan, nodes, most)
   return keys
 end
 
-function Conductor:failure()
+function Scheduler:failure()
   local plan, failures, pending = self.plan, self.failures, {}
   for i = 1, plan.count do
     if self.states[i] == NEVER then pending[#pending + 1] = i end
@@ -253,7 +253,7 @@ end
 
 -- The results of the last nodes, as the text that they are: those that nothing depends on, and required ones that only
 -- optional ones depend on.
-function Conductor:result()
+function Scheduler:result()
   local plan, index, keys, leads = self.plan, self.plan.index, {}, leading_on(self.plan)
   for i = 1, plan.count do
     local is_last = plan.first_user[i] == plan.first_user[i + 1] or not plan.optional[i] and not leads[i]
@@ -286,10 +286,10 @@ local function forget_outdated(journal, plan)
       }
     end
   end
-  journal:forget_too(forgetting.outdated(plan, kept, journal.forgotten))
+  journal:reset_more(reset.outdated(plan, kept, journal.forgotten))
 end
 
-function Conductor:conduct()
+function Scheduler:conduct()
   local all = self.run.branches
   self.wait = all:begin_watch()
   self.read_dep = function(key) return self:outcome(key) end
@@ -310,7 +310,7 @@ end
 ---@param ctx weir.Context
 ---@param definition weir.Definition
 ---@param input any
-function conductor.run(ctx, definition, input)
+function graph_scheduler.run(ctx, definition, input)
   local _, run = verb.state_of(ctx, "graph")
   local plan = plan_of(definition, input)
   if run.journal.begins_again then forget_outdated(run.journal, plan) end
@@ -325,4 +325,4 @@ function conductor.run(ctx, definition, input)
   return new(run, definition, plan, input):conduct()
 end
 
-return conductor
+return graph_scheduler

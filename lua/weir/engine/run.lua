@@ -92,14 +92,14 @@ function executor.from_fields(bundle, id, fields)
 
   local self = setmetatable({
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
-    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), deaths = tonumber(fields.crashes or 0),
+    attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), crashes = tonumber(fields.crashes or 0),
     created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
     queue = fields.queue or "default", -- which this worker serves
-    lingering = {}, -- children that were told to end and of which nothing is awaited any more
+    cancel_pending = {}, -- children that were told to end and of which nothing is awaited any more
     abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
     tags = fields.tags, -- JSON
-    round = math.tointeger(tonumber(fields.generation or 1)),
+    generation = math.tointeger(tonumber(fields.generation or 1)),
     spent = math.tointeger(tonumber(fields.attempts_before or 0)),
     deps = fields.deps, -- of a graph's node: the keys it depends on
     undos = nil, -- how to take back what it did, once there is anything
@@ -141,7 +141,7 @@ end
 ---@param fields string? JSON
 function Run:say(level, text, fields)
   self.observed = true
-  if self.fused or not self.step and self.journal:replaying() then return end
+  if self.inlined or not self.step and self.journal:replaying() then return end
   if self.effects.speculated > 0 then -- what led to it is not recorded yet
     self.unsaid = self.unsaid or {}
     table.insert(self.unsaid, { level, text, fields })
@@ -196,7 +196,7 @@ function Run:start()
   self.started = true
   local definition = self.definition
   if not definition then
-    return self:give_up("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
+    return self:kill("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
   self.ctx = self:new_context(scopes.ROOT)
   local function body() return run_body(self, definition, self.data) end
@@ -217,13 +217,13 @@ function Run:doom(code, message)
       self:linger(operation)
     end
   end
-  self:give_up(code, message)
+  self:kill(code, message)
 end
 
-function Run:give_up(code, message)
+function Run:kill(code, message)
   self.branches:drop()
   self.step, self.another = nil, nil
-  self.started, self.given_up = true, true
+  self.started, self.killed = true, true
   self:end_body(false, failure.new { code = code, message = message, retryable = false })
 end
 
@@ -261,8 +261,8 @@ end
 ---Cancel open children of operations in this scope.
 function Run:cancel_children(scope, message)
   for _, operation in ipairs(self.journal:open_children()) do
-    if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.told_to_end then
-      operation.told_to_end = true
+    if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.cancel_sent then
+      operation.cancel_sent = true
       self.journal:cancel_child(operation, message)
     end
   end
@@ -270,11 +270,11 @@ end
 
 ---The child of this operation was told to end, whatever is known of the operation.
 function Run:linger(operation)
-  local lingering = self.lingering
+  local cancel_pending = self.cancel_pending
   for _, child in ipairs { operation.child, operation.other_child } do
-    if not lingering[child] then
-      lingering[child] = true
-      table.insert(lingering, child)
+    if not cancel_pending[child] then
+      cancel_pending[child] = true
+      table.insert(cancel_pending, child)
     end
   end
 end
@@ -287,8 +287,8 @@ function Run:end_early(settles, why)
     for _, operation in ipairs(self.branches:awaited_in(settles.scope)) do operation.lost = why end
     self:cancel_children(settles.scope, "cancelled: it " .. why)
     self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
-  elseif settles.open and not settles.told_to_end then
-    settles.told_to_end = true
+  elseif settles.open and not settles.cancel_sent then
+    settles.cancel_sent = true
     self.journal:cancel_child(settles, "cancelled: it " .. why)
   end
 end
@@ -329,9 +329,9 @@ function Run:cancel_abandoned()
 end
 
 -- Children that were told to end, and take their time.
-function Run:hurry_lingering()
-  for _, child in ipairs(self.lingering) do
-    self.effects:add("cancel", { child = child, message = passed_on(self.journal.at_once.value), terminate = "1" })
+function Run:terminate_pending()
+  for _, child in ipairs(self.cancel_pending) do
+    self.effects:add("cancel", { child = child, message = passed_on(self.journal.termination.value), terminate = "1" })
   end
 end
 
@@ -353,22 +353,22 @@ end
 function Run:end_grace()
   if not self.journal.grace_ends_at then return end
   self.journal.grace_ends_at = nil
-  self.given_up = true
+  self.killed = true
   self.branches:drop()
   if self.ended then return self:end_others("the run was cancelled") end
   self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
 end
 
 -- Nobody wants to wait for the clean-up: none of the author's code runs any more, and the children end so too.
-function Run:cut_short()
+function Run:terminate()
   local log = self.journal
-  self.cut, self.started, self.given_up = true, true, true
+  self.cut, self.started, self.killed = true, true, true
   self.step, self.another, log.grace_ends_at = nil, nil, nil
   self.branches:drop()
-  for _, operation in pairs(log.open) do operation.told_to_end = false end
-  self:cancel_children(scopes.ROOT, passed_on(log.at_once.value))
-  self:hurry_lingering()
-  if not self.ended then self:end_body(false, cancelled(self, log.at_once.value)) end
+  for _, operation in pairs(log.open) do operation.cancel_sent = false end
+  self:cancel_children(scopes.ROOT, passed_on(log.termination.value))
+  self:terminate_pending()
+  if not self.ended then self:end_body(false, cancelled(self, log.termination.value)) end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -384,10 +384,10 @@ function Run:turn(now, outcomes, recorded_at)
   self:say_rest()
   local log = self.journal
   log:recorded_at(recorded_at or now)
-  if recorded_at then self.deaths = 0 end -- so it is in the store
+  if recorded_at then self.crashes = 0 end -- so it is in the store
   log:learn(outcomes)
-  if log.crash_loop and not self.ended then self:give_up("crash_loop", log.crash_loop.value) end
-  if log.at_once and not self.cut then self:cut_short() end
+  if log.crash_loop and not self.ended then self:kill("crash_loop", log.crash_loop.value) end
+  if log.termination and not self.cut then self:terminate() end
   if not self.started then self:start() end
   if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
     self:advance()
@@ -396,7 +396,7 @@ function Run:turn(now, outcomes, recorded_at)
     self:advance()
     sandbox.leave()
   end
-  if self.fusable then self:fuse() end
+  if self.inlinable then self:run_inlinable() end
   return (self.effects:take())
 end
 
@@ -405,7 +405,7 @@ function Run:end_if_over()
   local fault = self.journal.poisoned
   if self.ended or not fault and not self.main.settled then return false end
   if fault then
-    self:give_up(fault.code, fault.message)
+    self:kill(fault.code, fault.message)
   else
     self:end_body(self.main.ok, self.main.value)
   end
@@ -425,7 +425,7 @@ function Run:advance()
       self:await_cancel()
       if effects:overflows() then return end
     elseif self.another then
-      if self.unsaid then return end -- the reply to what was foreseen brings us back
+      if self.unsaid then return end -- the reply to what was speculated brings us back
       self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
         duration.text(self.another), tostring(self.failure.message)), self.failure.code)
       return effects:close("retry", { delay_ms = self.another, error = failure.encode(self.failure) })
@@ -434,20 +434,20 @@ function Run:advance()
     local following = log:next()
     if self:is_misplaced(following and number) then
       self:take_back()
-      self:give_up(log.poisoned.code, log.poisoned.message)
+      self:kill(log.poisoned.code, log.poisoned.message)
     elseif following == "cancel" then
       self:deliver_cancel()
     elseif following == "too late" then
       self:end_grace()
     elseif following then
       all:settle(following)
-    elseif self.ended and not cancelling and all.live_count == 0 and not self.adopted then
+    elseif self.ended and not cancelling and all.live_count == 0 and not self.taken_over then
       self:adopt()
     elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
       self:warn_of_unawaited()
       if self.unsaid then return end
       if not undo.begin(self) then return self:finish() end
-    elseif not log:due(self.clock_ms) and (cancelling or not self:foresee()) then
+    elseif not log:due(self.clock_ms) and (cancelling or not self:speculate()) then
       local waiting = not cancelling and all:next_step()
       if waiting and effects:is_empty() then
         all:wake(waiting) -- what led to its step is recorded
@@ -466,7 +466,7 @@ end
 -- Whether the code takes another way than its journal. A run that failed or was cancelled says why itself, and when it
 -- undoes, by its outcomes alone, is not always the same.
 function Run:is_misplaced(number)
-  if self.given_up or self.ended and (self.failure or self.journal.cancel) then return false end
+  if self.killed or self.ended and (self.failure or self.journal.cancel) then return false end
   return self.journal:is_misplaced(number)
 end
 
@@ -476,7 +476,7 @@ function Run:take_back()
   if not effects:clear() then return end -- a part has gone already: those children are cancelled
   for _, operation in ipairs(log:open_children()) do
     if operation.recorded then
-      operation.told_to_end = false
+      operation.cancel_sent = false
     else
       log:close_child(operation)
     end
@@ -485,16 +485,16 @@ end
 
 -- The code has ended: what attempts before began, and this one did not, is seen to as well.
 function Run:adopt()
-  local cancel, at_once = self.journal.cancel, self.journal.at_once
+  local cancel, termination = self.journal.cancel, self.journal.termination
   self.left_over = self.journal:left_over_lines()
-  self.adopted = context.adopt(self)
+  self.taken_over = context.adopt(self)
   for _, operation in ipairs(self.journal:open_children()) do
     if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
   end
-  local why = at_once and passed_on(at_once.value) or "cancelled: the run failed"
+  local why = termination and passed_on(termination.value) or "cancelled: the run failed"
   if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
   if cancel then self:cancel_abandoned() end
-  if self.cut then self:hurry_lingering() end
+  if self.cut then self:terminate_pending() end
 end
 
 local LONGEST = 1000 -- bytes of such a line
@@ -517,7 +517,7 @@ end
 
 -- The failure of a child that the code did not await changes nothing, so that nothing else would tell of it.
 function Run:warn_of_unawaited()
-  local failures = self.journal.barren
+  local failures = self.journal.redo_set
   if not failures or self.journal.cancel then return end
   for _, operation in ipairs(failures:unawaited()) do
     if not operation.said then
@@ -531,7 +531,7 @@ end
 -- Everything below this run has ended, but for children that were told to end: the store waits for those.
 function Run:finish()
   local log, effects, cancel = self.journal, self.effects, self.journal.cancel
-  local barren = self.main and log:barren_text() or "" -- nobody saw what its code did
+  local redo = self.main and log:redo_text() or "" -- nobody saw what its code did
   if cancel then
     local code, message = cancel.state, cancel.value
     local made = failure.new {
@@ -540,10 +540,10 @@ function Run:finish()
     if self.failure and self.failure.code ~= code then made.cause = self.failure end
     if code ~= "cancelled" then report_failed(self, made) end
     local state = code == "cancelled" and "cancelled" or "failed"
-    effects:close("fail", { state = state, error = failure.encode(made), redo = barren })
+    effects:close("fail", { state = state, error = failure.encode(made), redo = redo })
   elseif self.failure then
     report_failed(self, self.failure)
-    effects:close("fail", { state = "failed", error = failure.encode(self.failure), redo = barren })
+    effects:close("fail", { state = "failed", error = failure.encode(self.failure), redo = redo })
   else
     self:warn_of_left_over()
     effects:close("complete", { result = self.result })
@@ -562,36 +562,36 @@ function Run:warn_of_left_over()
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Fused: a child that only computes is run at once, and is born completed in the turn that invokes it.
+-- Inlined: a child that only computes is run at once, and is born completed in the turn that invokes it.
 --
 -- Until that turn is acknowledged nothing of it is outside: a child that wants anything of the store,
 -- the clock or the log, that fails or takes long, is forgotten and goes the long way. So does one that
--- the store will not have fused (something older is ready, newer code is registered): it decides.
+-- the store will not have inlined (something older is ready, newer code is registered): it decides.
 
-local FUSED_A_TURN = 100
-local FUSED_MS = 2 -- one of them
-local PATIENT_MS = 2 -- about all of them
-local PATIENCE = 64 -- invocations of a workflow that went the long way before it is tried again
+local INLINED_A_TURN = 100
+local INLINED_MS = 2 -- one of them
+local INLINING_MS = 2 -- about all of them
+local INLINE_BACKOFF = 64 -- invocations of a workflow that went the long way before it is tried again
 
-local patience = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be spared
+local inline_backoff = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be remaining
 
 ---@param invoke weir.Invoke
 ---@param handle integer of the invoke in the effects
-function Run:may_fuse(operation, definition, invoke, seed, handle)
-  if self.dry or self.host.separate or self.deaths > 0 or definition.timeout_ms or definition.graph then return end
+function Run:may_inline(operation, definition, invoke, seed, handle)
+  if self.dry or self.host.separate or self.crashes > 0 or definition.timeout_ms or definition.graph then return end
   if definition.queue ~= self.queue then return end
-  local spared = patience[definition]
-  if spared and spared > 0 then
-    patience[definition] = spared - 1
+  local remaining = inline_backoff[definition]
+  if remaining and remaining > 0 then
+    inline_backoff[definition] = remaining - 1
     return
   end
-  local fusable = self.fusable
-  if not fusable then
-    fusable = {}
-    self.fusable = fusable
+  local inlinable = self.inlinable
+  if not inlinable then
+    inlinable = {}
+    self.inlinable = inlinable
   end
-  if #fusable < FUSED_A_TURN then
-    fusable[#fusable + 1] = {
+  if #inlinable < INLINED_A_TURN then
+    inlinable[#inlinable + 1] = {
       operation = operation, definition = definition, child = operation.child, data = invoke.data, seed = seed,
       handle = handle, deps = invoke.deps, read_dep = invoke.read_dep,
     }
@@ -600,14 +600,14 @@ end
 
 ---Whether this turn should tell no more: what is begun now would wait, or go the long way, for nothing.
 function Run:is_full()
-  local fusable = self.fusable
-  return self.effects:overflows() or fusable ~= nil and #fusable >= FUSED_A_TURN
+  local inlinable = self.inlinable
+  return self.effects:overflows() or inlinable ~= nil and #inlinable >= INLINED_A_TURN
 end
 
--- What a fused child sees of itself. It has no journal: every verb that would need one gives it up.
-local function begin_fused(parent, one)
+-- What a inlined child sees of itself. It has no journal: every verb that would need one gives it up.
+local function begin_inlined(parent, one)
   local child = setmetatable({
-    id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, fused = true,
+    id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, inlined = true,
     bundle_hash = parent.bundle_hash, limits = parent.limits, created_at = parent.clock_ms,
     deps = one.deps, read_dep = one.read_dep,
     journal = { now_ms = parent.clock_ms }, branches = {},
@@ -624,14 +624,14 @@ end
 
 -- Run it. If it did nothing but return, its result goes with the invoke.
 local function compute(self, one)
-  local host, child = self.host, begin_fused(self, one)
+  local host, child = self.host, begin_inlined(self, one)
   sandbox.enter(self.bundle, child)
-  host.limit(FUSED_MS, true)
+  host.limit(INLINED_MS, true)
   local result = result_of(child, pcall(run_body, child, one.definition, one.data))
   local late = host.limit(nil)
   sandbox.leave()
   if not result or late or child.observed then
-    patience[one.definition] = PATIENCE
+    inline_backoff[one.definition] = INLINE_BACKOFF
     return nil
   end
   self.effects:patch(one.handle, "bundle", self.bundle_hash)
@@ -643,37 +643,38 @@ end
 local function has_time(self)
   local now = self.host.elapsed_ms()
   self.turn_began_ms = self.turn_began_ms or now
-  return now - self.turn_began_ms < PATIENT_MS
+  return now - self.turn_began_ms < INLINING_MS
 end
 
 -- What is left to run when the turn ends.
-function Run:fuse()
-  local fusable = self.fusable
-  self.fusable = nil
-  for _, one in ipairs(fusable) do
+function Run:run_inlinable()
+  local inlinable = self.inlinable
+  self.inlinable = nil
+  for _, one in ipairs(inlinable) do
     if not has_time(self) or not compute(self, one) then return end
   end
 end
 
----What it foresaw once was wrong.
-function Run:be_cautious() self.cautious = true end
+---What it speculated on once was wrong.
+function Run:disable_speculation() self.speculation_disabled = true end
 
--- When nothing else can come between, the outcome of a fused child is known before it is recorded: it takes the next
+-- When nothing else can come between, the outcome of a inlined child is known before it is recorded: it takes the next
 -- number. So the parent goes on at once, and a sequence of such children is one turn. The store takes the turn as a
 -- whole or not at all. If not (a cancel came, or newer code), this coroutine is dropped, and the run goes on from its
--- journal without foreseeing anything again.
-local FORESEEN_A_TURN = 32
+-- journal without speculating anything again.
+local SPECULATED_A_TURN = 32
 
-function Run:foresee()
-  local fusable, log = self.fusable, self.journal
-  local one = fusable and fusable[1]
-  if not one or self.cautious or self.effects.uncertain or #fusable ~= log.open_count then return false end
-  if self.effects.speculated >= FORESEEN_A_TURN or not has_time(self) then return false end
-  table.remove(fusable, 1)
+function Run:speculate()
+  local inlinable, log = self.inlinable, self.journal
+  local one = inlinable and inlinable[1]
+  if not one or self.speculation_disabled then return false end
+  if self.effects.uncertain or #inlinable ~= log.open_count then return false end
+  if self.effects.speculated >= SPECULATED_A_TURN or not has_time(self) then return false end
+  table.remove(inlinable, 1)
   local result = compute(self, one)
   sandbox.enter(self.bundle, self)
   if not result then return false end
-  log:foresee(one.operation, result, self.clock_ms)
+  log:speculate(one.operation, result, self.clock_ms)
   return true
 end
 

@@ -1,7 +1,7 @@
 -- ctx:step: run ordinary Lua once and remember what it returned.
 
 local call_site = require "weir.base.call_site"
-local chance = require "weir.base.random"
+local random = require "weir.base.random"
 local coroutines = require "weir.code.coroutines"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
@@ -14,7 +14,7 @@ local returned = require "weir.engine.returned"
 local undo = require "weir.engine.undo"
 local verb = require "weir.engine.call"
 
-local check_options, misuse = verb.check_options, verb.misuse
+local check_options, usage_error = verb.check_options, verb.usage_error
 
 local step = {}
 
@@ -28,7 +28,7 @@ end
 ---@return integer? ms
 function step.pause(run, policy, stream, failures, raised)
   if raised.retryable == false then return nil end
-  local pause = retry.delay(policy, failures, chance.fraction(chance.bits(run.seed, stream, failures)))
+  local pause = retry.delay(policy, failures, random.fraction(random.bits(run.seed, stream, failures)))
   local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
   if pause and least and least > pause then return math.min(least, duration.LONGEST_MS) end
   return pause
@@ -118,13 +118,15 @@ function step.verb(ctx, id, body)
   local state, run = verb.state_of(ctx, "step")
   local given = type(id) == "table" and id or { id = id, run = body }
   check_options("step", given, STEP_FIELDS)
-  if type(given.run) ~= "function" then misuse("ctx:step takes an id and a function") end
-  if given.undo ~= nil and type(given.undo) ~= "function" then misuse("ctx:step: undo is a function of the result") end
+  if type(given.run) ~= "function" then usage_error("ctx:step takes an id and a function") end
+  if given.undo ~= nil and type(given.undo) ~= "function" then
+    usage_error("ctx:step: undo is a function of the result")
+  end
   local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
   if given.retry ~= nil then
     local message
     options.policy, message = retry.policy(given.retry)
-    if not options.policy then misuse("ctx:step: " .. message) end
+    if not options.policy then usage_error("ctx:step: " .. message) end
   end
 
   local journal = run.journal

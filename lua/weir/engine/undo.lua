@@ -31,8 +31,8 @@ end
 function undo.verb(ctx, id, fn)
   local state, run = verb.state_of(ctx, "undo")
   local fault = identifier.fault(id)
-  if fault then verb.misuse("ctx:undo: id" .. fault) end
-  if type(fn) ~= "function" then verb.misuse("ctx:undo takes an id and a function") end
+  if fault then verb.usage_error("ctx:undo: id" .. fault) end
+  if type(fn) ~= "function" then verb.usage_error("ctx:undo takes an id and a function") end
   local full = state.prefix .. id
   if run.undos and run.undos.ids[full] then
     local message = ('there is an undo "%s" already; give each its own id'):format(full)
@@ -58,7 +58,7 @@ end
 ---@return boolean begun
 function undo.begin(run)
   local list = run.undos
-  if not list or not run.main or run.given_up or not (run.failure or run.journal.cancel) then return false end
+  if not list or not run.main or run.killed or not (run.failure or run.journal.cancel) then return false end
   run.undos, run.undoing, run.journal.undoing = nil, true, true
   run.branches:spawn(scope.undo(""), function() undo_all(run, list) end, run.ctx)
   return true

@@ -7,7 +7,7 @@
 -- What stands in the store is in memory/store.lua, what runs tell it in memory/effects.lua.
 
 local bundle = require "weir.code.bundle"
-local chance = require "weir.base.random"
+local random = require "weir.base.random"
 local act = require "weir.memory.effects"
 local effects = require "weir.replay.effects"
 local entry = require "weir.record.entry"
@@ -41,12 +41,12 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 ---@field always_replay boolean? drops every coroutine that is suspended
 ---@field strict boolean? code that does not do in a replay what it did before raises
 ---@field separate boolean? no child is run in its parent's turn
----@field fused boolean? false: the store takes no child that was, as when newer code is registered
+---@field inlined boolean? false: the store takes no child that was, as when newer code is registered
 ---@field crash_at integer? the event after which the process dies
 ---@field history boolean? keeps a copy of a record after each change: `record.history`
 ---@field chronicle boolean? keeps all that happens
 ---@field limits table?
----@field max_deaths integer?
+---@field max_crashes integer?
 ---@field max_events integer?
 ---@field mocked_step (fun(run: table, operation: weir.Operation): fun(about: table): any)? in place of a step's body
 ---@field advise (fun(workflow: string): string)? on a workflow that nobody knows
@@ -68,7 +68,7 @@ local function host_of(self)
     end,
     elapsed_ms = function() return 0 end,
     overrun = function() over = true end, -- the limit has come: what a step says for itself
-    seed = function(id) return chance.bits(self.options.seed or 0, id, 1) end, -- the same after a crash
+    seed = function(id) return random.bits(self.options.seed or 0, id, 1) end, -- the same after a crash
     mocked_step = self.options.mocked_step,
     advise = self.options.advise,
   }
@@ -198,14 +198,14 @@ local function compute(self, record)
   live.cold = false
 end
 
--- Whether what a run foresaw is so: the outcomes of its fused children are the next ones.
-local function is_foreseen(self, record, header, told)
+-- Whether what a run speculated on is so: the outcomes of its inlined children are the next ones.
+local function is_as_speculated(self, record, header, told)
   if header.number ~= record.number then return false end
   for _, effect in ipairs(told) do
     local invoke = effect.fields
     if effect.name == "invoke" and invoke.bundle ~= "" then
       if run_id.depth(invoke.child) > invoke.max_depth or self.records[invoke.child]
-        or not self:may_be_fused(invoke.workflow, invoke.bundle) then
+        or not self:may_be_inlined(invoke.workflow, invoke.bundle) then
         return false
       end
     end
@@ -219,19 +219,19 @@ local function apply(self, record)
   local header, told = effects.read(list)
   live.effects = nil
   self:expire(record)
-  record.foreseen = 0
+  record.speculated = 0
   if header then
-    if not is_foreseen(self, record, header, told) then -- nothing was written: back to the journal
+    if not is_as_speculated(self, record, header, told) then -- nothing was written: back to the journal
       self.stale = self.stale + 1
       forget(self, record.id)
-      hold(self, record).run:be_cautious()
+      hold(self, record).run:disable_speculation()
       return
     end
-    record.foreseen_at, record.foreseen = header.at, header.count
+    record.speculated_at, record.speculated = header.at, header.count
   end
   self.turns = self.turns + 1
   record.told, record.turn = live.known, record.turn + 1
-  record.deaths = 0
+  record.crashes = 0
   if self.options.on_turn then self.options.on_turn(self, record, list) end
   for _, effect in ipairs(told) do assert(act[effect.name], effect.name)(self, record, effect.fields) end
   self:keep(record)
@@ -258,12 +258,12 @@ function Memory:crash(id)
   local record = self.records[id]
   local was_running = record.state == "running"
   if not self:drop(id) or not was_running then return end
-  record.deaths = record.deaths + 1
-  if record.deaths >= (self.options.max_deaths or 5) then
+  record.crashes = record.crashes + 1
+  if record.crashes >= (self.options.max_crashes or 5) then
     record.crash_loop = true
     record.number = record.number + 1
     record.fields[tostring(record.number)] = entry.write_end("crash_loop", self.now,
-      ("crash_loop: %d processes died while they ran it"):format(record.deaths))
+      ("crash_loop: %d processes died while they ran it"):format(record.crashes))
   end
 end
 

@@ -30,9 +30,9 @@ local function chain_of(self, id)
 end
 
 ---Whether the store takes a child that its parent's worker ran already.
-function Store:may_be_fused(workflow, name)
+function Store:may_be_inlined(workflow, name)
   local registered = self.registry[workflow]
-  return self.options.fused ~= false and registered and registered.bundle == name
+  return self.options.inlined ~= false and registered and registered.bundle == name
 end
 
 local function refuse(self, record, operation, code, message)
@@ -50,11 +50,11 @@ local function same(child, workflow, data, deps)
 end
 
 -- The child that is there goes on, or its end is the outcome.
-local function attach(self, record, operation, child, round, options)
+local function attach(self, record, operation, child, generation, options)
   local lives = not ENDED[child.state]
   if options.detached then
     if lives then child.detached = "1" end
-    return self:record_outcome(record, operation, "completed", 1, json.encode(child.id), nil, round)
+    return self:record_outcome(record, operation, "completed", 1, json.encode(child.id), nil, generation)
   end
   if lives and (child.detached or child.abandoned) and refuse_circle(self, record, operation, child) then return end
   child.detached, child.abandoned = nil, nil
@@ -66,7 +66,7 @@ local function attach(self, record, operation, child, round, options)
     return self:reopen(child, again or "rule")
   end
   local value = child.fields[child.state == "completed" and "result" or "error"]
-  self:record_outcome(record, operation, child.state, child.attempt, value, nil, round)
+  self:record_outcome(record, operation, child.state, child.attempt, value, nil, generation)
 end
 
 local function share(self, record, operation, other, detached)
@@ -82,11 +82,11 @@ end
 
 function effects.invoke(self, record, options)
   local operation, id, workflow, data = options.operation, options.child, options.workflow, options.data
-  local name, result, foreseen_at = options.bundle, options.result, nil
-  if name ~= "" and record.foreseen > 0 then
-    record.foreseen, foreseen_at = record.foreseen - 1, record.foreseen_at
+  local name, result, speculated_at = options.bundle, options.result, nil
+  if name ~= "" and record.speculated > 0 then
+    record.speculated, speculated_at = record.speculated - 1, record.speculated_at
   end
-  self:begin_operation(record, operation, options.entry, foreseen_at)
+  self:begin_operation(record, operation, options.entry, speculated_at)
   if untold_cancel(record) then
     return refuse(self, record, operation, "cancelled", "not started: its run is being cancelled")
   end
@@ -98,34 +98,34 @@ function effects.invoke(self, record, options)
     self:record_outcome(record, operation, "refused", 0, options.unknown)
     return
   end
-  local child, round = self.records[id], run_id.generation(id)
+  local child, generation = self.records[id], run_id.generation(id)
   if child and options.again and not same(child, workflow, data, options.deps) then
     if not ENDED[child.state] then child.detached = "1" end
-    round = options.again
-    id, child = run_id.child(record.id, operation, round), nil
+    generation = options.again
+    id, child = run_id.child(record.id, operation, generation), nil
   end
   if options.again then record.fields["x:" .. operation] = nil end
-  if round then record.fields["c:" .. operation] = tostring(round) end
-  if child then return attach(self, record, operation, child, round, options) end
+  if generation then record.fields["c:" .. operation] = tostring(generation) end
+  if child then return attach(self, record, operation, child, generation, options) end
   if options.dedupe then
     local earlier = self:earlier_run(workflow, options.dedupe)
     if earlier then return share(self, record, operation, earlier, options.detached) end
     self:know_by(workflow, options.dedupe, options.within_ms, id)
   end
-  if name ~= "" and self:may_be_fused(workflow, name) then
-    local at = foreseen_at or self.now
+  if name ~= "" and self:may_be_inlined(workflow, name) then
+    local at = speculated_at or self.now
     child = self:add_record(id, workflow, data, options.seed, options, at)
-    child.state, child.finished_at, child.was_fused = "completed", at, true
+    child.state, child.finished_at, child.was_inlined = "completed", at, true
     child.fields.result, child.fields.started_at, child.fields.bundle = result, tostring(at), name
     self:note_call(child)
     Store.end_call(child, "completed", result)
     self:note(child, "completed", nil, result, at)
-    self:record_outcome(record, operation, "completed", 1, result, foreseen_at, round)
-    if foreseen_at then record.told = record.number end
+    self:record_outcome(record, operation, "completed", 1, result, speculated_at, generation)
+    if speculated_at then record.told = record.number end
     return
   end
   if options.detached then
-    self:record_outcome(record, operation, "completed", 1, json.encode(id), nil, round)
+    self:record_outcome(record, operation, "completed", 1, json.encode(id), nil, generation)
   end
   self:begin_run(id, workflow, data, options.seed, options)
 end
@@ -175,14 +175,14 @@ function effects.reset(self, record, effect)
   end
   local text = fields["o:" .. operation]
   if not text and not (fields["x:" .. operation] and mark == "anew") then return end
-  local number, round = entry.number(text or ""), fields["c:" .. operation]
+  local number, generation = entry.number(text or ""), fields["c:" .. operation]
   if number then fields[number] = nil end
   fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
   if mark == "" then return end
-  local before = not round and fields["x:" .. operation] or ""
-  round = round or before:match("^%d+") or "1"
-  fields["x:" .. operation] = round .. ((mark == "anew" or before:find("+", 1, true)) and "+" or "")
-  local child = self.records[run_id.child(record.id, operation, round)]
+  local before = not generation and fields["x:" .. operation] or ""
+  generation = generation or before:match("^%d+") or "1"
+  fields["x:" .. operation] = generation .. ((mark == "anew" or before:find("+", 1, true)) and "+" or "")
+  local child = self.records[run_id.child(record.id, operation, generation)]
   if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
 end
 
@@ -217,8 +217,8 @@ function effects.retry(self, record, effect)
 end
 
 -- Whether a run that is to end waits for children that it told to end.
-local function lingers(self, record)
-  if record.lingering == 0 then return false end
+local function cancel_awaited(self, record)
+  if record.cancel_pending == 0 then return false end
   if record.number <= record.told then
     self:move(record, "waiting")
     record.known = record.number
@@ -228,12 +228,12 @@ local function lingers(self, record)
 end
 
 function effects.complete(self, record, effect)
-  if lingers(self, record) or untold_cancel(record) then return end
+  if cancel_awaited(self, record) or untold_cancel(record) then return end
   self:finish_run(record, "completed", effect.result)
 end
 
 function effects.fail(self, record, effect)
-  if lingers(self, record) or untold_cancel(record) then return end
+  if cancel_awaited(self, record) or untold_cancel(record) then return end
   if effect.redo ~= "" then record.fields.redo = effect.redo end
   self:finish_run(record, effect.state, effect.error)
 end

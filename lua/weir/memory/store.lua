@@ -160,14 +160,14 @@ end
 
 ---The outcome of an operation, unless it has one.
 ---@return boolean recorded
-function Store:record_outcome(record, operation, state, attempts, value, at, round, shared)
+function Store:record_outcome(record, operation, state, attempts, value, at, generation, shared)
   local field = "o:" .. operation
   local text = record.fields[field]
   if not text or text:byte() ~= 9 then return false end
   record.number = record.number + 1
   record.fields[field] = record.number .. text
   record.fields[tostring(record.number)] =
-    entry.write_outcome(operation, state, at or self.now, attempts, value, round, shared)
+    entry.write_outcome(operation, state, at or self.now, attempts, value, generation, shared)
   self:keep(record)
   self:note(record, state, operation, value, at)
   return true
@@ -188,7 +188,7 @@ end
 function Store:add_record(id, workflow, data, seed, options, at)
   local record = {
     id = id, root = run_id.root(id), state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
-    deaths = 0, waiters = {}, lingering = 0, detached = options.detached, workflow = workflow, created_at = at,
+    crashes = 0, waiters = {}, cancel_pending = 0, detached = options.detached, workflow = workflow, created_at = at,
     fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(at),
                retry = options.retry, deps = options.deps, tags = options.tags },
   }
@@ -242,7 +242,7 @@ end
 -- The runs that cannot end before this one: see sharing.lua of redis-scripts.
 local function waiters_of(self, record)
   local found = {}
-  local parent = (record.lingers or not record.detached and not record.abandoned)
+  local parent = (record.cancel_awaited or not record.detached and not record.abandoned)
     and self.records[Store.parent_of(record.id) or ""]
   if parent and not ENDED[parent.state] then found[1] = parent end
   for _, waiter in ipairs(record.waiters) do
@@ -288,19 +288,19 @@ function Store:finish_run(record, state, value)
   table.insert(self.ended, record)
   self.delayed[record.id] = nil
   self:tell_waiters(record, value)
-  local parent_id, operation, round = Store.parent_of(record.id)
+  local parent_id, operation, generation = Store.parent_of(record.id)
   local parent = parent_id and not record.detached and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
-  local told = self:record_outcome(parent, operation, state, record.attempt, value, nil, round)
-  if record.lingers then parent.lingering = parent.lingering - 1 end
-  local last = record.lingers and parent.lingering == 0
+  local told = self:record_outcome(parent, operation, state, record.attempt, value, nil, generation)
+  if record.cancel_awaited then parent.cancel_pending = parent.cancel_pending - 1 end
+  local last = record.cancel_awaited and parent.cancel_pending == 0
   if (told or last) and parent.state == "waiting" then self:make_ready(parent) end
 end
 
 ---A run told a child to end, and does not end before it.
 function Store.await_end(_, record, child)
-  if ENDED[child.state] or child.lingers then return end
-  child.lingers, record.lingering = true, record.lingering + 1
+  if ENDED[child.state] or child.cancel_awaited then return end
+  child.cancel_awaited, record.cancel_pending = true, record.cancel_pending + 1
 end
 
 function Store:record_end(record, code, message)
@@ -340,7 +340,7 @@ function Store:reopen(record, again)
   fields.reset_number, fields.attempts_before = tostring(record.number), tostring(record.attempt)
   record.attempt = record.attempt + 1
   fields.error, fields.result, record.finished_at = nil, nil, nil
-  record.cancel, record.cut, record.lingers, record.deaths = nil, nil, nil, 0
+  record.cancel, record.cut, record.cancel_awaited, record.crashes = nil, nil, nil, 0
   local timeout_ms = registered and registered.definition.timeout_ms
   record.deadline = timeout_ms and self.now + timeout_ms
   self:make_ready(record)
@@ -373,7 +373,7 @@ function Store.fields_of(record)
   local fields = {}
   for field, value in next, record.fields do fields[field] = value end
   fields.attempt, fields.turn, fields.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
-  fields.crashes = tostring(record.deaths)
+  fields.crashes = tostring(record.crashes)
   return fields
 end
 

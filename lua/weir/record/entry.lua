@@ -2,9 +2,9 @@
 -- journal that writes them and everybody who reads a run, and in which order. Pure; knows no Redis.
 --
 -- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>[ <scope>]\t<line>\t<subject>\t<arguments>"
--- An outcome "<number>\t<operation>[~<round>]\t<state>\t<finished_at>\t<attempts>[ <run>]\t<value>"
+-- An outcome "<number>\t<operation>[~<generation>]\t<state>\t<finished_at>\t<attempts>[ <run>]\t<value>"
 --
--- Redis writes number, round and times; the journal writes the rest. Ids, kinds and lines hold no tab, ids no "~".
+-- Redis writes number, generation and times; the journal writes the rest. Ids, kinds and lines hold no tab, ids no "~".
 
 local scope = require "weir.base.scope"
 
@@ -24,7 +24,7 @@ local entry = {}
 ---@class weir.Outcome
 ---@field number integer
 ---@field operation string empty for what ends the run: cancelled, expired, now, crash_loop
----@field round integer? of the child that it is the end of, when that is not its first
+---@field generation integer? of the child that it is the end of, when that is not its first
 ---@field state string completed, failed, cancelled …
 ---@field finished_at integer ms
 ---@field attempts integer
@@ -93,11 +93,11 @@ end
 ---@param from integer? where that begins in `text`
 ---@return weir.Outcome
 function entry.read_outcome(number, text, from)
-  local operation, round, state, finished_at, attempts, run, value =
+  local operation, generation, state, finished_at, attempts, run, value =
     text:match("^([^\t~]*)~?(%d*)\t([%a_]+)\t(%d+)\t(%d+) ?([^\t]*)\t(.*)$", from)
   return {
     number = number, operation = operation, state = state, finished_at = tonumber(finished_at),
-    attempts = tonumber(attempts), run = run ~= "" and run or nil, value = value, round = tonumber(round),
+    attempts = tonumber(attempts), run = run ~= "" and run or nil, value = value, generation = tonumber(generation),
   }
 end
 

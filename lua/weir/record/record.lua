@@ -42,7 +42,7 @@ local record = {}
 ---@field attempt integer
 ---@field generation integer
 ---@field turn integer how many of its turns are recorded
----@field barren string? what a retry forgets by the rule, as `forgetting` reads it
+---@field redo string? what a plain retry resets, as weir.reset.select reads it
 ---@field detached boolean its end is nobody's outcome
 ---@field seed string
 ---@field data string JSON
@@ -105,7 +105,7 @@ local function read_outcome(operation, outcome)
   operation.error = error_of(operation, outcome)
 end
 
-local function read_operation(run, id, text, outcome, bundles, round)
+local function read_operation(run, id, text, outcome, bundles, generation)
   local held = entry.read(text, id)
   local kind = kinds[held.kind]
   local operation = {
@@ -122,7 +122,7 @@ local function read_operation(run, id, text, outcome, bundles, round)
     operation.attempts = operation.arguments and kind.tries(held.arguments) or operation.attempts
   end
   if kind.owns_child and not operation.refused then
-    operation.run = run_id.child(run.id, id, round)
+    operation.run = run_id.child(run.id, id, generation)
   end
   return operation
 end
@@ -224,14 +224,14 @@ end
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
 function record.read(id, list)
-  local fields, entries, outcomes, bundles, rounds, shared, cancel = {}, {}, {}, {}, {}, {}, nil
+  local fields, entries, outcomes, bundles, generations, shared, cancel = {}, {}, {}, {}, {}, {}, nil
   for i = 1, #list, 2 do
     local field, value = list[i], list[i + 1]
     local operation, attempt = field:match("^o:(.+)$"), field:match("^bundle@(%d+)$")
     if operation then
       entries[operation] = value
     elseif field:find("^c:") then
-      rounds[field:sub(3)] = value
+      generations[field:sub(3)] = value
     elseif field:find("^w:") then
       shared[field:sub(3)] = value
     elseif field:find("^%d+$") then
@@ -250,7 +250,7 @@ function record.read(id, list)
 
   local run = {
     id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
-    generation = integer(fields.generation) or 1, turn = integer(fields.turn) or 0, barren = fields.redo,
+    generation = integer(fields.generation) or 1, turn = integer(fields.turn) or 0, redo = fields.redo,
     detached = fields.detached ~= nil,
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and failure_of(fields.error), parent = run_id.parent(id),
@@ -263,7 +263,7 @@ function record.read(id, list)
   }
   local by_id = {}
   for operation, text in pairs(entries) do
-    by_id[operation] = read_operation(run, operation, text, outcomes[operation], bundles, rounds[operation])
+    by_id[operation] = read_operation(run, operation, text, outcomes[operation], bundles, generations[operation])
     if shared[operation] then by_id[operation].run, by_id[operation].shared = shared[operation], true end
     run.operations[#run.operations + 1] = by_id[operation]
   end

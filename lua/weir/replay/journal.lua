@@ -10,11 +10,11 @@
 -- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. A cancel
 -- counts as awaited by all, and holds back what has a higher number until the children have ended.
 
-local barren = require "weir.reset.redo_set"
+local redo_set = require "weir.reset.redo_set"
 local call_site = require "weir.base.call_site"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
-local forgetting = require "weir.reset.select"
+local reset = require "weir.reset.select"
 local heap = require "weir.base.heap"
 local keys = require "weir.base.sorted_keys"
 local kinds = require "weir.record.kinds"
@@ -48,8 +48,8 @@ function journal.new(fields, attempt)
     fields = fields,
     attempt = attempt,
     recorded = {}, -- id -> text of the entry
-    rounds = {}, -- id -> which round of its child is meant, if not the first
-    forgotten = {}, -- id -> { round, anew } of an invoke that is to be done again
+    generations = {}, -- id -> which generation of its child is meant, if not the first
+    forgotten = {}, -- id -> { generation, anew } of an invoke that is to be done again
     came = {}, -- id -> outcome that came before the code asked for the operation
     begun = {}, -- id -> the line where this attempt began it
     operations = {}, -- id -> operation begun whose outcome is not known
@@ -77,8 +77,8 @@ function journal.new(fields, attempt)
     saw_attempt = false, -- whether the code may depend on which attempt it is
     now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
     scope = "", -- of the branch that runs
-    barren = nil, -- what led to nothing, once there is any
-    adopting = false, -- what begins is no doing of the code
+    redo_set = nil, -- what led to nothing, once there is any
+    taking_over = false, -- what begins is no doing of the code
     begins_again = false, -- whether this is the first turn of an attempt that forgets what is to be done again
   }, journal)
   return self
@@ -86,7 +86,7 @@ end
 
 local learn
 
--- An operation of a run that ended, as `forgetting` wants it.
+-- An operation of a run that ended, as weir.reset.select takes it.
 local function read_ended(id, text, fields)
   local held = entry.read(text, id)
   if held.number then
@@ -112,15 +112,15 @@ function journal:forget(fields)
   local numbers = {}
   for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
 
-  local marks, ids = forgetting.choose(
-    { operations = operations, barren = fields.redo, graph = record.shape(fields) }, fields.again)
+  local marks, ids = reset.choose(
+    { operations = operations, redo = fields.redo, graph = record.shape(fields) }, fields.again)
   for _, id in ipairs(ids) do
     self.effects:add("reset", { operation = id, mark = marks[id] })
     if marks[id] ~= "" then -- as the store does it
-      local round = fields["c:" .. id]
-      local before = not round and fields["x:" .. id] or ""
+      local generation = fields["c:" .. id]
+      local before = not generation and fields["x:" .. id] or ""
       local anew = marks[id] == "anew" or before:find("+", 1, true)
-      fields["x:" .. id] = (round or before:match("^%d+") or "1") .. (anew and "+" or "")
+      fields["x:" .. id] = (generation or before:match("^%d+") or "1") .. (anew and "+" or "")
     end
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
@@ -152,14 +152,14 @@ end
 ---A graph has changed: before anything begins, more is forgotten of what was taken over. That goes before the word that
 ---all is forgotten, which was told last: an attempt that is cut off before that word is recorded begins here again.
 ---@param ids string[]
-function journal:forget_too(ids)
+function journal:reset_more(ids)
   if not ids[1] then return end
   self.effects:take_back("reset_done")
   for _, id in ipairs(ids) do
     self.effects:add("reset", { operation = id, mark = "anew" })
     local before = self.forgotten[id]
-    self.forgotten[id] = { round = self.rounds[id] or before and before.round or 1, anew = true }
-    self.recorded[id], self.came[id], self.rounds[id] = nil, nil, nil
+    self.forgotten[id] = { generation = self.generations[id] or before and before.generation or 1, anew = true }
+    self.recorded[id], self.came[id], self.generations[id] = nil, nil, nil
   end
   self.effects:add("reset_done")
   self.replay_until, self.replay_last = 0, 0
@@ -181,10 +181,10 @@ function journal:restore(fields)
         self.recorded[id] = value
         note_recorded(self, id, value)
       elseif first == 99 then -- "c:"
-        self.rounds[id] = math.tointeger(tonumber(value))
+        self.generations[id] = math.tointeger(tonumber(value))
       elseif first == 120 then -- "x:"
-        local round, anew = value:match("^(%d+)(%+?)$")
-        self.forgotten[id] = { round = math.tointeger(tonumber(round)), anew = anew ~= "" }
+        local generation, anew = value:match("^(%d+)(%+?)$")
+        self.forgotten[id] = { generation = math.tointeger(tonumber(generation)), anew = anew ~= "" }
       end
     end
   end
@@ -215,7 +215,7 @@ end
 -- Asked for by the code, no longer owed.
 local function note_asked(self, id, after, attempt)
   local place = self.places[after]
-  if self.adopting or not place or not place[id] then return end
+  if self.taking_over or not place or not place[id] then return end
   place[id] = nil
   if attempt == self.attempt then self.owed = self.owed - 1 else self.owed_before = self.owed_before - 1 end
 end
@@ -329,8 +329,8 @@ function journal:begin(kind, id, subject, line, arguments, strict)
     waits = {}, awaited = 0, settled = false,
   }
   self.begun[id] = line
-  if self.barren and not self.adopting then self.barren:lead_on(self.scope) end
-  if (self.cancel_delivered or self.undoing) and not self.adopting then self:failures():add_clean_up(id) end
+  if self.redo_set and not self.taking_over then self.redo_set:mark_handled(self.scope) end
+  if (self.cancel_delivered or self.undoing) and not self.taking_over then self:failures():add_clean_up(id) end
   local outcome = self.came[id]
   if outcome then
     self.came[id] = nil
@@ -346,8 +346,8 @@ end
 ---What of this run led to nothing yet.
 ---@return weir.Barren
 function journal:failures()
-  self.barren = self.barren or barren.new()
-  return self.barren
+  self.redo_set = self.redo_set or redo_set.new()
+  return self.redo_set
 end
 
 ---The code has ended. Of what is recorded some was not asked for: attempts before came further than this one, and what
@@ -359,7 +359,7 @@ function journal:left_over()
     local held = entry.read(text, id)
     ids[#ids + 1], operations[#operations + 1] = id, held
   end
-  if operations[1] then self:failures().latest = forgetting.latest(operations) end
+  if operations[1] then self:failures().latest = reset.latest(operations) end
   table.sort(ids)
   return ids
 end
@@ -378,9 +378,9 @@ function journal:left_over_lines()
   return list
 end
 
----What a retry forgets by the rule, now that the run ends: see `barren`.
+---What a retry forgets by the rule, now that the run ends: see `redo_set`.
 ---@return string
-function journal:barren_text()
+function journal:redo_text()
   local came = {}
   for id, outcome in pairs(self.came) do
     came[id] = { outcome = outcome, scope = entry.read(self.recorded[id], id).scope }
@@ -418,7 +418,7 @@ end
 
 ---Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
 function journal:cancel_child(operation, message)
-  local terminate = self.at_once and "1" or nil
+  local terminate = self.termination and "1" or nil
   self.effects:add("cancel", { child = operation.child, message = message, terminate = terminate })
   local other = operation.other_child
   if other then self.effects:add("cancel", { child = other, message = message, terminate = terminate }) end
@@ -448,7 +448,7 @@ function learn(self, outcome)
     if ENDS_THE_RUN[outcome.state] then
       self.cancel = self.cancel or outcome
     elseif outcome.state == "terminated" then
-      self.at_once = outcome
+      self.termination = outcome
     else
       self.crash_loop = outcome
     end
@@ -461,11 +461,11 @@ function learn(self, outcome)
       self:close_child(operation)
       if outcome.state ~= "completed" then
         self:failures():add(operation)
-      elseif self.barren then
-        self.barren:remove(operation) -- this run thought that it had failed
+      elseif self.redo_set then
+        self.redo_set:remove(operation) -- this run thought that it had failed
       end
-      if outcome.round and operation.child ~= nil then
-        operation.child = run_id.in_generation(operation.child, outcome.round)
+      if outcome.generation and operation.child ~= nil then
+        operation.child = run_id.in_generation(operation.child, outcome.generation)
       end
       operation.other_child = nil
       if operation.awaited > 0 then self.deliverable:push(number, operation) end
@@ -475,7 +475,7 @@ function learn(self, outcome)
   end
 end
 
----Outcomes have come from the store. Those that were foreseen come, too: they are known.
+---Outcomes have come from the store. Those that were speculated come, too: they are known.
 ---@param outcomes string[]
 function journal:learn(outcomes)
   for i = 1, #outcomes do
@@ -490,7 +490,7 @@ end
 ---that this turn stands on that.
 ---@param value string JSON
 ---@param at integer when it is taken to have ended
-function journal:foresee(operation, value, at)
+function journal:speculate(operation, value, at)
   self.effects:speculate(self.known, at, operation.handle)
   local number = self.known + 1
   self.known = number
@@ -555,7 +555,7 @@ function journal:next()
   if self.grace_ends_at and operation.outcome.finished_at >= self.grace_ends_at then return "too late" end
   deliverable:pop()
   operation.settled = true
-  if operation.outcome.state ~= "completed" then self.barren:deliver(operation) end
+  if operation.outcome.state ~= "completed" then self.redo_set:deliver(operation) end
   self:deliver(operation.outcome)
   return operation
 end

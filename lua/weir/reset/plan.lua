@@ -1,10 +1,10 @@
 -- What begins again so that one ended run does: the run itself, and those above it that ended because of it, each with
--- what it is to forget, as the runs themselves will find it (forgetting.lua). Or why it cannot. Pure; `weir retry` and
+-- what it is to forget, as the runs themselves will find it (reset.lua). Or why it cannot. Pure; `weir retry` and
 -- weir.testing act on it.
 
-local forgetting = require "weir.reset.select"
+local reset = require "weir.reset.select"
 local graph = require "weir.define.graph_plan"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local record = require "weir.record.record"
 local run_id = require "weir.base.run_id"
 
@@ -17,7 +17,7 @@ local NAMED = 5 -- operations named in a sentence
 ---@field again string what it is to forget: rule, only, from, scratch
 ---@field child string? what it is to ask for again: the operation, and behind tabs those for which that stands
 
--- An ended run as `forgetting` wants it.
+-- An ended run as weir.reset.select takes it.
 local function ended(run)
   local operations = {}
   for _, operation in ipairs(run.operations) do
@@ -30,7 +30,7 @@ local function ended(run)
       }
     end
   end
-  return { operations = operations, barren = run.barren, graph = run.graph }
+  return { operations = operations, redo = run.redo, graph = run.graph }
 end
 
 local function refused(format, ...) return nil, "refused", format:format(...) end
@@ -47,7 +47,7 @@ end
 local function no_such_operation(run, id)
   local names = {}
   for i, operation in ipairs(run.operations) do names[i] = operation.id end
-  local near = nearest.find(id, names)
+  local near = suggest.find(id, names)
   local advice = near and ('did you mean "%s"?'):format(near) or ("weir show %s lists them"):format(run.id)
   return nil, "no_operation", ('run %s has no operation "%s"; %s'):format(run.id, id, advice)
 end
@@ -71,13 +71,13 @@ end
 ---The run that a parent asks for in the place of one of its children, since it was retried.
 ---@param parent weir.Record
 ---@param id string of the child
----@return string? id of another round
+---@return string? id of another generation
 function chain.successor(parent, id)
   local operation = operation_of(parent, run_id.operation(id))
   return operation and operation.run ~= id and operation.run or nil
 end
 
--- A child that its parent has done with: another round of it, or nothing, stands in its place.
+-- A child that its parent has done with: another generation of it, or nothing, stands in its place.
 local function superseded(parent, id)
   local other = chain.successor(parent, id)
   if other then
@@ -98,7 +98,7 @@ local function asked_again(parent, child, operation)
   local ids, marks = { operation.id }, nil
   for _, one in ipairs(parent.operations) do
     if one.run == child.id and one.shared then
-      marks = marks or forgetting.choose(ended(parent), "rule")
+      marks = marks or reset.choose(ended(parent), "rule")
       if marks[one.id] then ids[#ids + 1] = one.id end
     end
   end
@@ -121,7 +121,7 @@ local function check_parent(parent, child)
     return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
-  if not forgetting.choose(ended(parent), "rule")[operation.id] then
+  if not reset.choose(ended(parent), "rule")[operation.id] then
     return past("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
@@ -203,7 +203,7 @@ end
 ---@return weir.Retried
 function chain.account(links, newest)
   local run, again = links[#links].run, links[#links].again
-  local marks = forgetting.choose(ended(run), again)
+  local marks = reset.choose(ended(run), again)
   local forgot, kept, above = {}, {}, {}
   for _, operation in ipairs(run.operations) do
     local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept

@@ -1,8 +1,8 @@
--- What of a run led to nothing, so that a retry by the rule does it anew: failures after whose delivery no operation
--- began in the branch that got them, nor in one that waited for that branch; and what cleaned up after a cancel.
--- Only who ran the code knows it exactly, so the run says it when it ends. What a retry makes of it: see `forgetting`.
+-- The run's unhandled failures, and its clean-up work after a cancel: a plain `weir retry` executes these again. A
+-- failure is handled if an operation began after its delivery, in the branch that received it or in one that waited for
+-- that branch. Only the run knows this, so it stores the list when it ends. weir.reset.select reads the list.
 
-local forgetting = require "weir.reset.select"
+local reset = require "weir.reset.select"
 local kinds = require "weir.record.kinds"
 local keys = require "weir.base.sorted_keys"
 local scopes = require "weir.base.scope"
@@ -14,28 +14,28 @@ local scopes = require "weir.base.scope"
 ---@field latest table<string, integer> scope -> the number after which attempts before began there what this one did
 ---not ask for
 ---@field clean_up string[] ids begun since a cancel was delivered, and what was undone
-local barren = {}
-barren.__index = barren
+local redo_set = {}
+redo_set.__index = redo_set
 
 ---@return weir.Barren
-function barren.new()
-  return setmetatable({ received = {}, unseen = {}, latest = {}, clean_up = {} }, barren)
+function redo_set.new()
+  return setmetatable({ received = {}, unseen = {}, latest = {}, clean_up = {} }, redo_set)
 end
 
 ---It failed, or will have.
 ---@param operation weir.Operation
-function barren:add(operation) self.unseen[operation.id] = operation end
+function redo_set:add(operation) self.unseen[operation.id] = operation end
 
 ---It did not fail after all.
 ---@param operation weir.Operation
-function barren:remove(operation) self.unseen[operation.id] = nil end
+function redo_set:remove(operation) self.unseen[operation.id] = nil end
 
 ---@param id string of an operation
-function barren:add_clean_up(id) table.insert(self.clean_up, id) end
+function redo_set:add_clean_up(id) table.insert(self.clean_up, id) end
 
 ---Its failure is delivered. What that leads to is not known yet.
 ---@param operation weir.Operation
-function barren:deliver(operation)
+function redo_set:deliver(operation)
   local receivers = {}
   for _, wait in ipairs(operation.waits) do
     if wait.branch.wait == wait then receivers[#receivers + 1] = wait.branch.scope end
@@ -46,7 +46,7 @@ end
 
 ---Something begins: the failures that its branch got, or one that it waited for, led to this.
 ---@param scope string of the branch
-function barren:lead_on(scope)
+function redo_set:mark_handled(scope)
   for operation, receivers in pairs(self.received) do
     for _, receiver in ipairs(receivers) do
       if scopes.is_within(receiver, scope) then self.received[operation] = nil end
@@ -56,7 +56,7 @@ end
 
 ---Children that failed and were not awaited, but for those that lost a race.
 ---@return weir.Operation[] in the order of their ids
-function barren:unawaited()
+function redo_set:unawaited()
   local list = {}
   for _, id in ipairs(keys.sorted(self.unseen)) do
     local operation = self.unseen[id]
@@ -69,7 +69,7 @@ end
 ---How the store keeps it, now that the run ends.
 ---@param came table<string, { outcome: weir.Outcome, scope: string }> what came and was never asked for
 ---@return string text each id behind a tab, those to be done anew with a "~"
-function barren:text(came)
+function redo_set:text(came)
   local ids, listed, latest = {}, {}, self.latest
   local function add(id)
     if not listed[id] then
@@ -79,7 +79,7 @@ function barren:text(came)
   end
   local function add_failed(id, number, receivers)
     for _, scope in ipairs(receivers) do
-      if forgetting.led_on(latest, scope, number) then return end
+      if reset.was_handled(latest, scope, number) then return end
     end
     add(id)
   end
@@ -97,4 +97,4 @@ function barren:text(came)
   return "\t" .. table.concat(ids, "\t")
 end
 
-return barren
+return redo_set

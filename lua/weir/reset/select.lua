@@ -12,9 +12,9 @@
 local kinds = require "weir.record.kinds"
 local scope = require "weir.base.scope"
 
-local forgetting = {}
+local reset = {}
 
----@alias weir.Mark ""|"again"|"anew" of an invoke: its child goes on if it is asked the same, or a new round begins
+---@alias weir.Mark ""|"again"|"anew" of an invoke: reuse its child if asked the same, or begin a new generation
 
 ---@class weir.Remembered
 ---@field id string
@@ -27,14 +27,14 @@ local forgetting = {}
 
 ---@class weir.Ended
 ---@field operations weir.Remembered[] in the order in which they began
----@field barren string? each behind a tab: those that a retry forgets by the rule, "~" before what was undone or
+---@field redo string? each behind a tab: those that a retry forgets by the rule, "~" before what was undone or
 ---cleaned up, which is done anew; nil: nobody saw how it ended
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
 ---In which scopes something began last, and after which outcome.
 ---@param operations { scope: string?, after: integer }[]
 ---@return table<string, integer> latest by scope
-function forgetting.latest(operations)
+function reset.latest(operations)
   local latest = {}
   for _, operation in ipairs(operations) do
     local inner = operation.scope or scope.ROOT
@@ -47,7 +47,7 @@ end
 ---@param latest table<string, integer>
 ---@param inner string scope of the branch
 ---@param number integer of the outcome
-function forgetting.led_on(latest, inner, number)
+function reset.was_handled(latest, inner, number)
   if (latest[scope.ROOT] or 0) >= number then return true end
   for outer in scope.around(inner) do
     if (latest[outer] or 0) >= number then return true end
@@ -56,9 +56,9 @@ function forgetting.led_on(latest, inner, number)
 end
 
 -- What a run that told of its end says itself: id -> how it is forgotten.
-local function read_barren(barren)
+local function read_redo(text)
   local listed = {}
-  for anew, id in barren:gmatch("\t(~?)([^\t]+)") do
+  for anew, id in text:gmatch("\t(~?)([^\t]+)") do
     listed[id] = anew ~= "" and "anew" or listed[id] or "again"
   end
   return listed
@@ -74,9 +74,9 @@ end
 
 -- Nobody saw how the run ended.
 local function guess(operations)
-  local listed, latest = {}, forgetting.latest(operations)
+  local listed, latest = {}, reset.latest(operations)
   for _, operation in ipairs(operations) do
-    if operation.failed and not forgetting.led_on(latest, operation.scope or scope.ROOT, operation.number) then
+    if operation.failed and not reset.was_handled(latest, operation.scope or scope.ROOT, operation.number) then
       listed[operation.id] = "again"
     end
   end
@@ -86,7 +86,7 @@ end
 
 -- `only`: what failed by itself is kept.
 local function by_the_rule(ended, marks, only)
-  local listed = ended.barren and read_barren(ended.barren) or guess(ended.operations)
+  local listed = ended.redo and read_redo(ended.redo) or guess(ended.operations)
   for _, operation in ipairs(ended.operations) do
     local mark = listed[operation.id]
     local again = mark and operation.failed and (operation.ended_early or not only)
@@ -128,7 +128,7 @@ end
 ---@param again string rule, only, from, scratch
 ---@return table<string, weir.Mark> marks those that are forgotten
 ---@return string[] ids the same, those that began last first
-function forgetting.choose(ended, again)
+function reset.choose(ended, again)
   local marks = {}
   local mode, named = again:match("^(%a+)\t?(.*)$")
   for _, operation in ipairs(ended.operations) do
@@ -229,7 +229,7 @@ end
 ---@param kept table<string, weir.KeptNode> by key
 ---@param forgotten table<string, { anew: boolean }> by key
 ---@return string[] keys
-function forgetting.outdated(plan, kept, forgotten)
+function reset.outdated(plan, kept, forgotten)
   local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which none stands before those it depends on
   for i = 1, plan.count do fates.lost[i] = forgotten[plan.keys[i]] ~= nil end
   while at < plan.count do
@@ -246,4 +246,4 @@ function forgetting.outdated(plan, kept, forgotten)
   return keys
 end
 
-return forgetting
+return reset

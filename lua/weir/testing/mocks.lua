@@ -10,7 +10,7 @@ local failure = require "weir.base.failure"
 local frozen = require "weir.base.readonly"
 local identifier = require "weir.base.identifier"
 local keys = require "weir.base.sorted_keys"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local returned = require "weir.engine.returned"
 local run_id = require "weir.base.run_id"
 local terminal = require "weir.view.terminal"
@@ -64,7 +64,9 @@ end
 ---One answer for each call, in order.
 ---@param list any[]
 function mocks.sequence(list)
-  if type(list) ~= "table" or #list == 0 then verb.misuse("testing.sequence takes a list of answers: { a, b, c }") end
+  if type(list) ~= "table" or #list == 0 then
+    verb.usage_error("testing.sequence takes a list of answers: { a, b, c }")
+  end
   return setmetatable({ list = list }, SEQUENCE)
 end
 
@@ -73,7 +75,7 @@ end
 ---@param answer any
 function mocks.after(span, answer)
   local ms, fault = duration.ms(span)
-  if not ms then verb.misuse("testing.after: " .. fault) end
+  if not ms then verb.usage_error("testing.after: " .. fault) end
   return setmetatable({ ms = ms, answer = answer }, AFTER)
 end
 
@@ -83,7 +85,7 @@ end
 local function traced(raised) return failure.from(raised, call_site.traceback()) end
 
 -- The spec is wrong, not the workflow: the run fails here, and the runner raises it.
-function Mocks:misuse(text)
+function Mocks:usage_error(text)
   self.fault = self.fault or text
   return { raised = failure.new { message = text, retryable = false } }
 end
@@ -100,7 +102,7 @@ function Mocks:resolve(mock, answer, ...)
   if kind == SEQUENCE then
     local one = answer.list[mock.calls]
     if one == nil then
-      return self:misuse(("the sequence of %s has %s; this is call %d"):format(mock.name,
+      return self:usage_error(("the sequence of %s has %s; this is call %d"):format(mock.name,
         terminal.count(#answer.list, "answer"), mock.calls))
     end
     return self:resolve(mock, one, ...)
@@ -163,7 +165,7 @@ end
 ---@param answer any
 function Mocks:mock(workflow, answer)
   local fault = identifier.fault(workflow)
-  if fault then verb.misuse("runner:mock: workflow" .. fault) end
+  if fault then verb.usage_error("runner:mock: workflow" .. fault) end
   local real = self.real[workflow]
   if real == nil then
     local there = self.memory.registry[workflow]
@@ -182,7 +184,7 @@ end
 function Mocks:unmock(workflow)
   if not self.workflows[workflow] then
     local names = keys.sorted(self.workflows)
-    verb.misuse(('"%s" is not mocked; %s'):format(tostring(workflow),
+    verb.usage_error(('"%s" is not mocked; %s'):format(tostring(workflow),
       names[1] and "mocked are " .. table.concat(names, ", ") or "nothing is"))
   end
   self:install(workflow, self.real[workflow] or nil)
@@ -210,12 +212,12 @@ end
 function Mocks:mock_step(workflow, id, answer)
   local registry = self.memory.registry
   if not registry[workflow] then
-    local near = nearest.find(tostring(workflow), identifier.not_own(registry))
-    verb.misuse(('runner:mock_step: there is no workflow "%s"%s'):format(tostring(workflow),
+    local near = suggest.find(tostring(workflow), identifier.not_own(registry))
+    verb.usage_error(('runner:mock_step: there is no workflow "%s"%s'):format(tostring(workflow),
       near and ('; did you mean "%s"?'):format(near) or ""))
   end
   if type(id) ~= "string" or id == "" then
-    verb.misuse('runner:mock_step: name the step, as in "charge" or "ship:*"')
+    verb.usage_error('runner:mock_step: name the step, as in "charge" or "ship:*"')
   end
   table.insert(self.steps, {
     workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0, line = call_site.line(),
@@ -227,7 +229,8 @@ end
 function Mocks:spend(mock, operation, given)
   if not given.after_ms then return given end
   if not operation.timeout_ms then
-    return self:misuse(mock.name .. ": a step takes no virtual time; testing.after says whether its timeout is over, "
+    return self:usage_error(mock.name
+      .. ": a step takes no virtual time; testing.after says whether its timeout is over, "
       .. "and it has none")
   end
   if given.after_ms >= operation.timeout_ms then self.memory.host.overrun() end
@@ -270,8 +273,8 @@ function Mocks:refuse(workflow, id)
   for _, mock in ipairs(self.steps) do
     if mock.workflow == workflow then names[#names + 1] = mock.subject end
   end
-  local near = nearest.find(id, names)
-  return self:misuse(('step "%s" of "%s" is not mocked, and this runner runs no other (steps = "mocked"): '
+  local near = suggest.find(id, names)
+  return self:usage_error(('step "%s" of "%s" is not mocked, and this runner runs no other (steps = "mocked"): '
     .. 'runner:mock_step("%s", "%s", …)%s'):format(id, workflow, workflow, id,
     near and ('; "%s" is mocked'):format(near) or "")).raised
 end
@@ -287,7 +290,7 @@ local function meant(name, asked)
   for _, one in ipairs(keys.sorted(asked)) do
     if without_digits(one) ~= without_digits(name) then others[#others + 1] = one end
   end
-  return nearest.find(name, others)
+  return suggest.find(name, others)
 end
 
 ---What was mocked under a name that is near that of something that ran for real, and was itself never asked for.

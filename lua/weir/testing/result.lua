@@ -6,7 +6,7 @@ local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
 local graph = require "weir.view.graph_view"
 local json = require "weir.json"
-local nearest = require "weir.base.suggest"
+local suggest = require "weir.base.suggest"
 local picture = require "weir.view.graph_text"
 local record = require "weir.record.record"
 local terminal = require "weir.view.terminal"
@@ -148,8 +148,8 @@ function Result:operation(id)
     if operation.id == id then return operation end
     names[i] = operation.id
   end
-  local near = nearest.find(tostring(id), names)
-  verb.misuse(('run %s has no operation "%s"%s; %s'):format(self.id, tostring(id),
+  local near = suggest.find(tostring(id), names)
+  verb.usage_error(('run %s has no operation "%s"%s; %s'):format(self.id, tostring(id),
     near and (', did you mean "%s"?'):format(near) or "",
     names[1] and "it has " .. table.concat(names, ", ") or "it has none"))
 end

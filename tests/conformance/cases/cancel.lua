@@ -1,5 +1,5 @@
 -- Cancel: before, while and after a run runs; with children, grace and at once. What a retry would forget of a run that
--- ended at once depends on whether its coroutine was there: without it nobody saw what its code did (`barren`).
+-- ended at once depends on whether its coroutine was there: without it nobody saw what its code did (`redo`).
 
 return {
   { "a run that waits", run = [[ ctx:sleep { id = "long", duration = "1d" } ]],
@@ -15,7 +15,7 @@ return {
       ctx:sleep { id = "clean-up", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "waits", "r", "clean-up" },
              { "cancel", "r" }, { "waits", "r", "clean-up" }, { "cancel", "r", now = true }, { "ends", "r" } },
-    cancelled = true, loose = { "run r barren" } },
+    cancelled = true, loose = { "run r redo" } },
   { "it is raised where the run waits, once, and everything works after it",
     run = [[
       local ok, raised = pcall(ctx.sleep, ctx, { id = "long", duration = "1d" })
@@ -86,17 +86,17 @@ return {
   { "at once: none of its code runs again",
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) ctx:step("never", function() end) ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r", now = true }, { "ends", "r" } },
-    cancelled = true, loose = { "run r barren" }, expect = { r = { operations = "long" } } },
+    cancelled = true, loose = { "run r redo" }, expect = { r = { operations = "long" } } },
   { "at once: nor that of its children, and no undo",
     run = [[ ctx:invoke { id = "child", workflow = "tidy" } ]],
     play = { { "start", "r" }, { "waits", "r/child/below", "long" }, { "cancel", "r", now = true }, { "ends", "r" } },
-    cancelled = true, loose = { "run r barren", "run r/child barren", "run r/child/below barren" },
+    cancelled = true, loose = { "run r redo", "run r/child redo", "run r/child/below redo" },
     expect = { ["r/child"] = { state = "cancelled", operations = "below, reserve" } } },
   { "at once, when it cleans up already",
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) ctx:sleep { id = "clean-up", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "waits", "r", "clean-up" },
              { "cancel", "r", now = true }, { "ends", "r" } },
-    cancelled = true, loose = { "run r barren" } },
+    cancelled = true, loose = { "run r redo" } },
   { "detached children are let go",
     run = [[ ctx:invoke { id = "d", workflow = "nap", data = { ms = 5, value = 1 }, detached = true }
       ctx:sleep { id = "long", duration = "1d" } ]],

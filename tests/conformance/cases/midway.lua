@@ -62,7 +62,7 @@ return {
     run = [[
       local ok = pcall(ctx.step, ctx, "s", function() ]] .. HOLD .. [[ end)
       ctx:step("never", function() end) ]],
-    play = midway { "cancel", "r", now = true }, cancelled = true, loose = { "run r barren" } },
+    play = midway { "cancel", "r", now = true }, cancelled = true, loose = { "run r redo" } },
   { "an expiry while a step runs",
     fields = 'timeout = "3s",', -- as long as a busy machine may take to begin it
     run = [[ ctx:step("s", function() ]] .. HOLD .. [[ end) ctx:sleep { id = "long", duration = "1d" } ]],

@@ -110,7 +110,7 @@ return {
     run = [[ return ctx:invoke { id = "c", workflow = id .. "-child" } ]],
     child = [[ return nil, "not found" ]],
     fails = "child_failed", expect = { ["r/c"] = { attempt = 1, error = "~returned 2 values" } } },
-  { "the misuse of a verb fails at once", fields = 'retry = { attempts = 3, delay = "1ms" },',
+  { "the usage_error of a verb fails at once", fields = 'retry = { attempts = 3, delay = "1ms" },',
     run = [[ ctx:step(function() end) ]], fails = "error", expect = { r = { attempt = 1 } } },
   { "a failure can be put together with text", fields = "retry = { attempts = 1 },",
     run = [[
