@@ -1,9 +1,8 @@
 // limit: see limit.h for what it promises.
 //
-// Lua is entered only by vm.c, but lua_State is a tree of coroutines, and the hook that stops one
-// is that one's alone. `running` follows Lua into them and out again; whoever is to be stopped is
-// hooked when he is seen running: by a tick, when he is resumed, or when what he resumed gives the
-// thread back.
+// Runs execute only below vm.c, but a lua_State is a tree of coroutines, and a hook stops one of
+// them. `running` follows Lua into coroutines and out again. A coroutine is hooked when it is seen
+// running: by a tick, when it is resumed, or when a coroutine that it resumed returns to it.
 #include "lua/limit.h"
 
 #include "base/xmalloc.h"
@@ -19,13 +18,13 @@
 enum {
     TICK_MS = 10,
     COLLECT_BYTES = 16 * 1024 * 1024, // garbage of dropped runs that is not worth a collection
-    CYCLES = 2, // of Lua's collector: what died after the one under way has looked takes another
-    COLLECT_NS = 1000000, // for steps of it, from one look at the loop to the next
-    WALK_SHARE = 8,       // of the time may go to setting hooks
+    CYCLES = 2, // of Lua's collector: garbage that the cycle under way has passed takes another
+    COLLECT_NS = 1000000, // for steps of it, in one iteration of the loop
+    WALK_SHARE = 8,       // at most an eighth of the time goes to setting hooks
     TICK_SIGNAL = SIGVTALRM
 };
 
-// Instructions from one look at the clocks to the next, 0: the next tick sees to that.
+// Instructions from one look at the clocks to the next, 0: the next tick sets the hook.
 // ThreadSanitizer delivers a signal only in a call that it knows, so there every turn is watched.
 #if defined(__SANITIZE_THREAD__)
 enum { HOOK_COUNT = 1000 };
@@ -100,9 +99,9 @@ static void kill_for_memory(Limits *limits, Account *account) {
     watch(limits);
 }
 
-// Lua answers a refusal with a full collection and asks once more, or gives up with an error that
-// the run's code can catch. So when it asks again, for whatever, and what was refused would still
-// not fit, the run is over.
+// Lua answers a refusal with a full collection and asks once more, or raises an error that the
+// run's code can catch. When it asks again, for any memory, and the refused bytes would still not
+// fit, the run is killed.
 static bool affords(Limits *limits, Account *account, size_t size) {
     if (account->refused && !limits->trial && !fits(account, account->refused))
         kill_for_memory(limits, account);
@@ -123,7 +122,8 @@ static void *allocate(void *data, void *memory, size_t old_size, size_t new_size
         pool_give(&limits->pool, block, old_whole);
         return NULL;
     }
-    // What grows is paid by who makes it grow; what shrinks may do so in anybody's collection.
+    // The account that makes a block grow pays for it. A block may shrink in a collection that any
+    // run started.
     bool grows = new_whole > old_whole;
     Account *payer = grows ? limits->charged : block->payer;
     size_t paid = block && block->payer == payer ? old_whole : 0;
@@ -151,8 +151,8 @@ static void restart(Stopwatch *stopwatch, int64_t limit_ms) {
     *stopwatch = (Stopwatch){.limit_ns = limit_ms * NS_PER_MS};
 }
 
-// Whether the limit is passed. What one look adds is bounded: a call of C that took longer than
-// that has returned by now, and is not to be blamed. Ticks are always counted in full.
+// Whether the limit is passed. One look adds a bounded time: a call of C that took longer has
+// returned by now, and the run is not killed for it. Ticks are always counted in full.
 static bool look(Stopwatch *stopwatch, clockid_t clock) {
     if (!stopwatch->limit_ns) return false;
     int64_t now = clock_ns(clock), most = stopwatch->limit_ns / 4;
@@ -172,9 +172,8 @@ static void kill_for_cpu(const Limits *limits, Account *account, const lua_Debug
              where->currentline, (double)limits->turn.limit_ns / 1e9);
 }
 
-// weir's own code is not interrupted, for it has to say how the run ended, except where it only
-// computes on what it is given: that is data of outsiders, so whatever takes too long there has to
-// end with the run.
+// weir's own code is not interrupted, as it has to record how the run ended. The exceptions only
+// compute on data, which comes from outside: data that takes too long ends the run.
 static bool is_interruptible(const char *source) {
     static const char *const pure[] = {"define/schema", "define/graph_plan", "base/duration",
                                        "base/suggest",  "base/strings",      "code/sort"};
@@ -203,10 +202,10 @@ static void hook(const Limits *limits, lua_State *L) {
     set_count(L, is_over(limits) ? 1 : HOOK_COUNT);
 }
 
-// Stops what has no end: in loops, under pcall, in coroutines, in callbacks of sort and gsub. Who
-// is doomed yields where he is, past all that would catch an error or clean up; where C is in
-// between that cannot be, and an error leads out of there. Who is late in a step gets the error,
-// after every instruction, so that nothing of the author's catches it and goes on.
+// Stops code that does not end: in loops, under pcall, in coroutines, in callbacks of sort and
+// gsub. A run over its limit is made to yield, which no pcall or __close can intercept. With a C
+// call on the stack it cannot yield; then an error is raised. A step over its time limit gets an
+// error after every instruction, so that no pcall can catch it and go on.
 static void on_counted(lua_State *L, lua_Debug *where) {
     Limits *limits = limit_of(L);
     Account *account = limits->charged;
@@ -229,7 +228,7 @@ static void on_counted(lua_State *L, lua_Debug *where) {
     lua_error(L);
 }
 
-// Also from a signal handler: lua_sethook is made for that.
+// May be called from a signal handler, as lua_sethook may.
 static void watch(Limits *limits) {
     lua_sethook(limits->running, on_counted, LUA_MASKCOUNT, 1);
 }
@@ -247,8 +246,8 @@ bool limit_step(Limits *limits, int64_t ms, bool trial) {
 
 static _Thread_local Limits *volatile ticking;
 
-// The next instruction looks at the clocks. On a deep stack it takes longer than a tick to set the
-// hook: then some ticks go by without.
+// The next instruction looks at the clocks. On a deep stack, setting the hook takes longer than a
+// tick; then some ticks are skipped.
 static void on_tick(int number) {
     (void)number;
     Limits *limits = ticking;
@@ -265,7 +264,7 @@ static void handle_ticks(void) {
     if (sigaction(TICK_SIGNAL, &action, NULL) != 0) abort();
 }
 
-// A thread that does nothing gets none: the timer counts its CPU time.
+// The timer counts the CPU time of the thread, so an idle thread gets no signals.
 static void start_ticks(Limits *limits) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, handle_ticks);
@@ -308,7 +307,7 @@ bool limit_collect(Limits *limits) {
     return false;
 }
 
-// ---- who pays ----------------------------------------------------------------------------------
+// ---- accounts ----------------------------------------------------------------------------------
 
 Account *limit_enter(Limits *limits, Account *account, int64_t cpu_ms) {
     Account *before = limits->charged;
@@ -322,7 +321,7 @@ Account *limit_enter(Limits *limits, Account *account, int64_t cpu_ms) {
 
 void limit_leave(Limits *limits, Account *before) {
     limits->charged = before;
-    limits->running = limits->L; // an error may have passed through a resume
+    limits->running = limits->L; // an error may have left a resume
 }
 
 void limit_progress(Limits *limits) {
@@ -379,7 +378,7 @@ static int resume(lua_State *L) {
     return count + 1;
 }
 
-// coroutine.close: the one that Lua has stands behind it, for it runs __close in that coroutine.
+// coroutine.close: calls Lua's own, which runs __close in the coroutine that it closes.
 static int close_coroutine(lua_State *L) {
     lua_State *co = check_coroutine(L);
     Limits *limits = limit_of(L);
@@ -398,7 +397,7 @@ void limit_install(lua_State *L) {
     lua_getfield(L, -1, "close");
     lua_pushcclosure(L, close_coroutine, 1);
     lua_setfield(L, -2, "close");
-    lua_pushnil(L); // it would resume unseen
+    lua_pushnil(L); // it would resume without the replacement above
     lua_setfield(L, -2, "wrap");
     lua_pop(L, 1);
 }

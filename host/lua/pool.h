@@ -1,9 +1,8 @@
-// pool: the memory of one Lua state. Lua asks for small blocks by the million and tells their size
-// when it gives them back; chunks of blocks of one size serve that several times faster than
-// malloc.
+// pool: the memory of one Lua state. Lua asks for millions of small blocks and names their size
+// when it frees them; chunks of blocks of one size are several times faster than malloc.
 //
-// A chunk without a block in use goes back to the system, but for a few that are kept for the next
-// blocks. Large blocks are malloc's. Not for two threads. Never fails: out of memory aborts.
+// A chunk without a used block goes back to the system, except for a few that are kept for the next
+// blocks. malloc serves large blocks. One thread at a time. Never fails: out of memory aborts.
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H
 
@@ -24,7 +23,7 @@ void *pool_take(Pool *pool, size_t size);
 void pool_give(Pool *pool, void *block, size_t size);
 void *pool_resize(Pool *pool, void *block, size_t old_size, size_t new_size);
 
-// Frees all small blocks; large ones have to be given back before.
+// Frees all small blocks; the caller must have given back the large ones.
 void pool_close(Pool *pool);
 
 #endif

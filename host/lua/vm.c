@@ -150,7 +150,7 @@ static int load_in_lua(lua_State *L) {
     return 0;
 }
 
-// An empty bundle, with a fault that dooms its runs.
+// An empty bundle, with a fault that ends its runs.
 static int refuse_in_lua(lua_State *L) {
     BundleCall *call = lua_touserdata(L, 1);
     lua_pushstring(L, call->hash);
@@ -164,7 +164,7 @@ static int refuse_in_lua(lua_State *L) {
     return 0;
 }
 
-// Stack: findings. Their lines of that name, NULL for none.
+// Stack: findings. Returns the lines under that name, NULL for none.
 static char *lines_of(lua_State *L, const char *name) {
     lua_getfield(L, -1, name);
     join_lines(L);
@@ -174,14 +174,14 @@ static char *lines_of(lua_State *L, const char *name) {
     return text;
 }
 
-// Stack: what is to be sent, a list. Raises where it holds anything but text and integers, so that
-// vm_take_effects can rely on it.
+// Stack: the effects, a list. Raises when it holds anything but strings and integers, so that
+// vm_take_effects need not.
 static void check_effects(lua_State *L) {
     luaL_checktype(L, -1, LUA_TTABLE);
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
     for (lua_Integer i = 1; i <= count; i++) {
         if (lua_rawgeti(L, -1, i) != LUA_TSTRING && !lua_isinteger(L, -1))
-            luaL_error(L, "effect %d is %s, which is no text and no integer", (int)i,
+            luaL_error(L, "effect %d is %s, neither a string nor an integer", (int)i,
                        luaL_tolstring(L, -1, NULL));
         lua_pop(L, 1);
     }
@@ -227,7 +227,7 @@ static VmRun *new_account(const Vm *vm) {
     return account_new((size_t)vm->config->memory_bytes);
 }
 
-// Files are run with the limits of a run: they may loop, too. Leaves one value.
+// Files run with the limits of a run: they may loop, too. Leaves one value.
 static int enter_sources(Vm *vm, lua_CFunction body, BundleCall *call) {
     VmRun *account = new_account(vm);
     int status = enter(vm, account, body, call, 1);
@@ -254,7 +254,7 @@ int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
     BundleCall call = {.vm = vm, .hash = hash, .fault = fault};
     if (enter(vm, &vm->limits.own, refuse_in_lua, &call, 0) == LUA_OK) return;
-    log_error("fault of weir's own: %s", error_text(vm->L));
+    log_error("internal error: %s", error_text(vm->L));
     lua_pop(vm->L, 1);
 }
 
@@ -424,7 +424,7 @@ static int forget_in_lua(lua_State *L) {
     return 0;
 }
 
-// Enters Lua for a run; false when it was stopped, with how that is to be told in the call.
+// Enters Lua for a run. False when the run was stopped; the call has the failure then.
 static bool go(RunCall *call, lua_CFunction body, int results) {
     lua_State *L = call->vm->L;
     VmRun *run = call->run;
@@ -433,9 +433,9 @@ static bool go(RunCall *call, lua_CFunction body, int results) {
     call->code = "error";
     if (run->killed) {
         call->code = account_code(run);
-    } else { // a fault of weir's own
+    } else { // an error in weir itself
         snprintf(run->message, sizeof run->message, "%s", error_text(L));
-        log_error("fault of weir's own: %s", error_text(L));
+        log_error("internal error: %s", error_text(L));
     }
     call->message = run->message;
     lua_pop(L, status == LUA_OK ? results : 1);
@@ -447,7 +447,7 @@ static bool kill_run(RunCall *call) {
     return go(call, kill_in_lua, 0);
 }
 
-// It cannot be begun: without its record, it can only fail.
+// The run cannot begin with its record. It begins without one, and fails.
 static void begin_bare(RunCall *call) {
     RunCall bare = {.vm = call->vm, .run = call->run, .id = call->id, .hash = ""};
     account_lift(call->run);
@@ -458,7 +458,7 @@ VmRun *vm_begin(Vm *vm, const char *id, const char *hash, int64_t known, const V
     RunCall call = {
         .vm = vm, .run = new_account(vm), .id = id, .hash = hash, .known = known, .page = page};
     if (!go(&call, begin_in_lua, 0)) begin_bare(&call);
-    return call.run; // one that is not even there fails its turn
+    return call.run; // a run that did not even begin so fails its turn
 }
 
 void vm_more(Vm *vm, VmRun *run, const char *id, const VmPage *page) {
@@ -478,7 +478,7 @@ Reports vm_take_reports(Vm *vm) {
 }
 
 int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects) {
-    reports_clear(&vm->reports); // of one that failed
+    reports_clear(&vm->reports); // of a turn that failed
     RunCall call = {.vm = vm, .run = run, .now_ms = now_ms, .recorded_ms = recorded_ms};
     if (go(&call, turn_in_lua, 1) || (kill_run(&call) && go(&call, turn_in_lua, 1))) {
         *effects = lua_rawlen(vm->L, -1);
@@ -487,7 +487,7 @@ int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *eff
     return UV_EPROTO;
 }
 
-// Reads without raising, for a batch cannot be left half written. The list was checked before.
+// Never raises, as a batch cannot be left half written: check_effects has checked the list.
 void vm_take_effects(Vm *vm, Batch *batch) {
     lua_State *L = vm->L;
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
@@ -537,7 +537,7 @@ char *vm_describe(Vm *vm, VmRun *run) {
     return text;
 }
 
-// ---- weir.native.host: what Lua may ask of the host ---------------------------------------------
+// ---- weir.native.host: the functions that Lua may call ------------------------------------------
 
 // An argument, with U+FFFD in place of each NUL.
 static const char *check_text(lua_State *L, int index) {
@@ -573,9 +573,9 @@ static int host_report(lua_State *L) {
     return 0;
 }
 
-// limit(ms, trial): raises in the author's code when ms have passed, again and again; limit(nil):
-// ends that, and says whether it has come so far. In a trial memory that is refused counts as that,
-// too: the run that tries is not to blame.
+// limit(ms, trial): from when ms have passed, raises in the author's code after every instruction;
+// limit(nil) ends the limit and returns whether it was passed. In a trial, a refusal of memory
+// counts as passed: the run is not killed for it.
 static int host_limit(lua_State *L) {
     int64_t ms = lua_isnoneornil(L, 1) ? 0 : luaL_checkinteger(L, 1);
     bool over = limit_step(limit_of(L), ms, lua_toboolean(L, 2));
@@ -583,7 +583,7 @@ static int host_limit(lua_State *L) {
     return 1;
 }
 
-// progress(): the run has come past something that its journal holds.
+// progress(): the run has replayed an operation of its journal.
 static int host_progress(lua_State *L) {
     limit_progress(limit_of(L));
     return 0;
@@ -622,7 +622,7 @@ static void preload(lua_State *L, const char *module, lua_CFunction open) {
     lua_pop(L, 1);
 }
 
-// What --lua-path and --lua-cpath name comes before what Lua itself looks through.
+// Paths of --lua-path and --lua-cpath come before those that Lua has itself.
 static void prepend_path(lua_State *L, const char *field, const char *path) {
     if (!path || !*path) return;
     lua_getfield(L, -1, field);
@@ -631,10 +631,8 @@ static void prepend_path(lua_State *L, const char *field, const char *path) {
     lua_pop(L, 1);
 }
 
-// weir's own modules are found right behind the preloaded ones: nothing on a path can take their
-// place.
-// Stack: package. What lies in the working folder may be anybody's, and is in no bundle: a module
-// is taken from there only when --lua-path says so.
+// Stack: package. Removes relative paths: files in the working folder are in no bundle and may
+// belong to another user. --lua-path can add it.
 static void leave_working_folder(lua_State *L, const char *field) {
     luaL_Buffer kept;
     lua_getfield(L, -1, field);
@@ -651,6 +649,8 @@ static void leave_working_folder(lua_State *L, const char *field) {
     lua_pop(L, 1);
 }
 
+// weir's own modules are found right behind the preloaded ones, so that no file on a path can
+// replace them.
 static void set_package(lua_State *L, const Config *config) {
     lua_getglobal(L, "package");
     leave_working_folder(L, "path");
@@ -680,7 +680,7 @@ void vm_install_modules(lua_State *L, const Config *config) {
     set_package(L, config);
 }
 
-// Stack: the executor. What runs may ask for, and their limits.
+// Stack: weir.engine.run, which gets the functions of the host and the limits of runs.
 static void set_limits(lua_State *L, const Config *config) {
     require(L, "weir.native.host");
     lua_setfield(L, -2, "host");

@@ -17,7 +17,7 @@ struct Watch {
 typedef struct {
     const char *path;
     uint64_t digest; // as it was read
-    uint64_t told;   // as it was when a line was written about it, or as it was read
+    uint64_t logged; // as it was when the last line was logged, or as it was read
 } WatchedFolder;
 
 struct Changes {
@@ -34,8 +34,8 @@ static void look_at(WatchedFolder *folder) {
     bool readable = bundle_read(folder->path, &bundle, fault) == 0;
     uint64_t digest = bundle_digest(&bundle);
     bundle_free(&bundle);
-    if (!readable || digest == folder->told) return;
-    folder->told = digest;
+    if (!readable || digest == folder->logged) return;
+    folder->logged = digest;
     if (digest != folder->digest)
         log_warn("workflows changed in %s: restart this host; it runs the files as they were when "
                  "it started",
@@ -53,7 +53,7 @@ static void on_changed(uv_fs_event_t *event, const char *name, int events, int s
     if (status == 0) uv_timer_start(&changes->quiet, on_quiet, QUIET_MS, 0);
 }
 
-// Where there are too many watches on this machine, changes go unnoticed.
+// The kernel limits the watches of a user. Beyond that, changes stay unnoticed.
 static void watch(Changes *changes, const char *path) {
     Watch *watch = xcalloc(1, sizeof *watch);
     watch->event.data = changes;
@@ -64,8 +64,8 @@ static void watch(Changes *changes, const char *path) {
     changes->open_handles++;
 }
 
-// The sources stand in the order of their paths: those of one folder are not all beside each other,
-// but a folder that is watched twice is no harm.
+// The sources are in the order of their paths, where files of one folder need not be neighbours. To
+// watch a folder twice does no harm.
 static void watch_folder(Changes *changes, const char *folder, const Bundle *bundle) {
     char *before = xstrdup("");
     watch(changes, folder);

@@ -1,8 +1,7 @@
-// changes: notices that workflow folders are no more as a host has read them, and says so in its
-// log.
+// changes: logs when the files of a workflow folder are no longer as the host has read them.
 //
-// A host runs the files as they were when it started. Of each folder what was read is compared with
-// what is there once nothing has been saved for a moment; a change that is taken back is none.
+// A host runs the files as they were when it started. When nothing has been saved for a moment, the
+// files are compared with those that the host has read; a change that was reverted is none.
 #ifndef WEIR_CHANGES_H
 #define WEIR_CHANGES_H
 

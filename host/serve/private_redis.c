@@ -116,7 +116,7 @@ static int wait_for_last_server(PrivateRedis *server) {
     return 0;
 }
 
-// What clients in this folder, or below, find when they are not told of a Redis.
+// Clients in this folder or below find the address here when they are given none.
 static int write_url(PrivateRedis *server) {
     char *text = xformat("unix://%s\n", server->socket);
     int status = write_text(server, "url.new", O_TRUNC, text), folder = server->folder;
@@ -309,7 +309,7 @@ void private_redis_stop(PrivateRedis *server) {
     if (!server) return;
     stop_server(server);
     if (server->temporary) nftw(server->temporary, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    // the locks last: whoever takes them finds nothing running
+    // the locks last: the next owner finds nothing running
     if (server->redis_lock >= 0) close(server->redis_lock);
     if (server->lock >= 0) close(server->lock);
     if (server->folder >= 0) close(server->folder);

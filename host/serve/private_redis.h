@@ -1,7 +1,8 @@
-// private_redis: a redis-server of this process' own, on a unix socket.
+// private_redis: a redis-server that this process starts for itself, on a unix socket.
 //
-// It dies with its parent, whatever kills that. Without a folder its data is in a temporary one and
-// goes with it; with one (`weir dev`) the data stays, and one folder has one such server at a time.
+// It dies with its parent, also when that is killed. Without a folder its data is in a temporary
+// one, which is removed at the end. With a folder (`weir dev`) the data stays, and the folder has
+// one such server at a time.
 #ifndef WEIR_PRIVATE_REDIS_H
 #define WEIR_PRIVATE_REDIS_H
 
@@ -18,7 +19,7 @@ enum { PRIVATE_REDIS_FAULT_SIZE = 512 };
 int private_redis_start(PrivateRedis **embedded, const char *folder, const char *durability,
                         RedisAddress *address, char fault[PRIVATE_REDIS_FAULT_SIZE]);
 
-// Stops the server and waits for its end. NULL is nothing to stop.
+// Stops the server and waits for its end. May be NULL.
 void private_redis_stop(PrivateRedis *embedded);
 
 #endif

@@ -1,8 +1,8 @@
 // quarantine: one suspect at a time in this process.
 //
-// A run that was there when processes died may be what killed them. Redis is told before such a
-// suspect has its turn; if the process dies then, that counts for it. Two suspects at once could
-// not be told apart, so only one worker is inside at a time. The others go on with runs that are no
+// A run that was there when processes crashed may have caused it. Redis records it before such a
+// suspect has its turn; a crash during the turn counts for the suspect. Two suspects at once could
+// not be told apart, so one worker at a time is inside. The others go on with runs that are no
 // suspects.
 #ifndef WEIR_QUARANTINE_H
 #define WEIR_QUARANTINE_H
@@ -19,9 +19,9 @@ struct Seat {
     void *about;
 };
 
-// True: this worker is inside. False: another one is, and `on_free` tells when it has left.
+// True: this worker is inside. False: another one is, and `on_free` will be called when it leaves.
 bool quarantine_enter(Seat *seat);
-// Also when it is not inside, or waits: then that ends.
+// Leaves, or stops waiting. May be called when neither is the case.
 void quarantine_leave(Seat *seat);
 
 #endif

@@ -1,5 +1,6 @@
-// run: the heart. One run in flight, from claim to settled; see run.h for what the file promises.
+// run: see run.h for what it promises.
 //
+// clang-format off
 //            claim cold                             claim warm
 //                |                                      |
 //                +---- its bundle is not here           +---- its coroutine is not here
@@ -12,14 +13,15 @@
 //               |  ^                                    ^
 //          turn |  | running: more has come             | suspended: it stays warm
 //               v  |                                    |
-//           RUNNING -- effects are in the batch --> CALLING -- done, lost --> forgotten
-//                                                     | stale: its record is asked for
+//           RUNNING -- effects are in the batch --> CALLING -- done, not owner --> forgotten
+//                                                     | conflict: its record is asked for
 //                                                     v
 //                                                  LOADING
+// clang-format on
 //
-// In LOADING and CALLING exactly one group under way speaks of the run, and only its reply moves it
-// on. In READY, FETCHING and WAITING none does. A run that waits for its turn (LOADING, FETCHING,
-// READY) may be taken away by the main thread, which then speaks for it (turn_watch.h).
+// In LOADING and CALLING exactly one group of the run is under way, and only its reply changes the
+// state. In READY, FETCHING and WAITING none is. The main thread may take away a run that waits for
+// its turn (LOADING, FETCHING, READY) and give it back to Redis (turn_watch.h).
 #include "serve/run.h"
 
 #include "base/log.h"
@@ -34,38 +36,38 @@
 
 typedef enum {
     RUN_LOADING,  // its record is asked for
-    RUN_FETCHING, // the sources of its bundle are
-    RUN_READY,    // its turn is next
+    RUN_FETCHING, // the sources of its bundle are asked for
+    RUN_READY,    // it waits for its turn
     RUN_RUNNING,  // in Lua
-    RUN_CALLING,  // what its turn said is on the way to Redis
-    RUN_WAITING,  // warm: Redis has it as waiting, its coroutine is kept
+    RUN_CALLING,  // the effects of its turn are on the way to Redis
+    RUN_WAITING,  // warm: suspended in Redis, its coroutine is kept here
 } RunState;
 
 static const char *const state_names[] = {"loading", "fetching", "ready",
                                           "running", "calling",  "waiting"}; // ORDER RunState
 
 struct Run {
-    WaitingRun place; // in the watch, when READY; first, so that the watch's is the run's
+    WaitingRun place; // in the turn watch; first, so that its address is the run's
     UT_hash_handle hh;
     Run *prev, *next; // in `waiting`
     Runs *runs;
-    VmRun *lua;   // when LOADING: the pages that came, NULL: none; NULL when FETCHING
+    VmRun *lua;   // when LOADING: from the pages that came, NULL: none; NULL when FETCHING
     Fetch *fetch; // when FETCHING
     RunState state;
-    int64_t known;           // highest number of the outcomes told here
-    int64_t crashes;         // processes that died while they ran it, in a row
-    int64_t recorded_ms;     // when Redis recorded its last turn here
-    size_t warm_bytes;       // when WAITING: the memory it is counted with
-    bool speculates_no_more; // it foresaw wrongly once
-    bool refused;            // Redis refused what its last turn said
-    bool in_line;            // it has a place in the watch
-    bool asked;              // a group under way asks for its record
-    bool disowned;           // forgotten meanwhile: the reply to that group frees it
-    Reports reports;         // of its last turn, which Redis has not recorded yet
+    int64_t known;         // highest number of the outcomes delivered here
+    int64_t crashes;       // processes that crashed while they ran it, in a row
+    int64_t recorded_ms;   // when Redis recorded its last turn here
+    size_t warm_bytes;     // when WAITING: its part of Runs.warm_bytes
+    bool never_speculates; // a speculation of it was wrong
+    bool refused;          // Redis refused the effects of its last turn
+    bool in_line;          // it is in the turn watch
+    bool asked;            // a group under way asks for its record
+    bool disowned;         // forgotten meanwhile: the reply to that group frees it
+    Reports reports;       // of its last turn, which Redis has not recorded yet
     char id[];
 };
 
-// The sources of a bundle, asked for once for all runs that need them.
+// One request for the sources of a bundle, for all runs that need them.
 struct Fetch {
     Fetch *prev, *next;
     Runs *runs;
@@ -105,7 +107,7 @@ static void count_ready(Run *run, size_t change) {
     if (run->place.last) run->runs->suspects += change;
 }
 
-// From here on the main thread may take it away. Its turn is known.
+// From here on the main thread may take the run away. The number of its turn is known.
 static void enter_line(Run *run) {
     if (run->in_line) return;
     run->in_line = true;
@@ -119,7 +121,7 @@ static void make_ready(Run *run) {
     count_ready(run, 1);
 }
 
-// It does not wait for its turn any more.
+// The run waits for its turn no more.
 static void leave_line(Run *run) {
     if (!run->in_line) return;
     if (run->state == RUN_READY) count_ready(run, (size_t)-1);
@@ -176,8 +178,8 @@ enum {
 static void fetch(Run *run, const char *hash);
 static void load(Run *run, const char *cursor);
 
-// A page of a run's record came: the next one is asked for, or it begins. Outcomes that came after
-// the first page are not known, though a later page may show some: the first turn is told them.
+// A page of a run's record came: asks for the next one, or makes the run ready. Outcomes recorded
+// after the first page are delivered to the first turn, also when a later page holds some of them.
 static void begin(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
@@ -200,7 +202,7 @@ static void begin(Run *run, const Reply *claim) {
         load(run, cursor);
         return;
     }
-    if (run->speculates_no_more) vm_disable_speculation(runs->vm, run->lua);
+    if (run->never_speculates) vm_disable_speculation(runs->vm, run->lua);
     make_ready(run);
 }
 
@@ -210,8 +212,8 @@ static void deliver(Run *run, const Reply *outcomes, size_t skip) {
     vm_deliver(run->runs->vm, run->lua, outcomes, skip);
 }
 
-// Its coroutine goes on. A coroutine that is at another turn than Redis, which may have forgotten
-// some in a failover, is of no use: its run is loaded from its journal.
+// The coroutine goes on. False: it is at another turn than Redis, which may have lost turns in a
+// failover. Then the run must be loaded from its journal.
 static bool resume(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     if (run->place.turn != reply_integer(reply_at(claim, CLAIM_TURN))) return false;
@@ -231,7 +233,7 @@ void runs_claim(Runs *runs, const Reply *claim) {
         return;
     }
     if (run && !run->place.taken && warm && resume(run, claim)) return;
-    if (run) forget(run); // Redis had given up that this worker holds it
+    if (run) forget(run); // Redis no longer has this worker as its owner
     run = add(runs, id);
     if (warm) {
         run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
@@ -245,11 +247,11 @@ void runs_claim(Runs *runs, const Reply *claim) {
 void runs_recover(Runs *runs, const char *id) {
     Run *run = find(runs, id);
     if (run && run->state != RUN_WAITING) return;
-    if (run) forget(run); // its outcomes went with the reply that was lost
+    if (run) forget(run); // its outcomes were in the reply that was lost
     load(add(runs, id), FIRST_PAGE);
 }
 
-// ---- load: its record, when the coroutine is not here -------------------------------------------
+// ---- load: the record of a run whose coroutine is not here --------------------------------------
 
 static void on_loaded(void *about, const Reply *reply) {
     Run *run = about;
@@ -262,7 +264,7 @@ static void on_loaded(void *about, const Reply *reply) {
     if (reply_is(reply_at(reply, CLAIM_WORD), "cold"))
         begin(run, reply);
     else
-        forget(run); // it is somebody else's
+        forget(run); // another worker has it
 }
 
 static void load(Run *run, const char *cursor) {
@@ -276,8 +278,8 @@ static void load(Run *run, const char *cursor) {
 
 // ---- fetch: the sources of its bundle -----------------------------------------------------------
 
-// Whoever can write to Redis can change sources there: under this name they are no longer those
-// that a host announced.
+// Another client of Redis can change sources there. Then they are not those that a host announced
+// under this name.
 static void load_sources(Runs *runs, const char *hash, Source *sources, size_t count) {
     char name[BUNDLE_NAME_SIZE], *faults = NULL;
     bundle_name(sources, count, name);
@@ -309,7 +311,8 @@ static void load_bundle(Runs *runs, const char *hash, const Reply *reply) {
     free(sources);
 }
 
-// Loaded or refused, the bundle is there now. The records that asked for it went with their reply.
+// The bundle is loaded or refused now. The records of the runs went with their reply, so they are
+// asked for again.
 static void on_fetched(void *about, const Reply *reply) {
     Fetch *done = about;
     Runs *runs = done->runs;
@@ -350,16 +353,16 @@ static void end_isolation(Run *run) {
     quarantine_leave(&run->runs->seat);
 }
 
-enum { LATELY = 8 }; // turns
+enum { AVERAGED_TURNS = 8 };
 
-// 0 and the number of effects, or a negative code.
+// Returns 0 and the number of effects, or a negative code.
 static int enter_lua(Run *run, size_t *effects) {
     Runs *runs = run->runs;
     uint64_t began = uv_hrtime();
     turn_watch_begin(&runs->watch, &run->place, runs->batch->group_count ? runs->batch : NULL);
     int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
     turn_watch_end(&runs->watch);
-    runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / LATELY;
+    runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / AVERAGED_TURNS;
     return code;
 }
 
@@ -371,7 +374,7 @@ static void give_turn(Run *run) {
     size_t effects = 0;
     run->state = RUN_RUNNING;
     if (enter_lua(run, &effects) < 0) {
-        log_error("run %s is left where it stands: its end cannot be told", run->id);
+        log_error("run %s stays as it is in Redis: Lua could not even end it", run->id);
         end_isolation(run);
         forget(run);
         return;
@@ -396,7 +399,7 @@ static void on_isolated(void *about, const Reply *reply) {
     }
 }
 
-// Redis is told which suspect this process tries: if it dies now, that counts for this run.
+// Redis records which suspect this process tries: a crash from now on counts for this run.
 static void isolate(Run *run) {
     Batch *batch = run->runs->batch;
     run->runs->isolated = run;
@@ -413,12 +416,13 @@ bool runs_have_turn(const Runs *runs) {
     return runs->ready > runs->suspects || may_try_suspect(runs);
 }
 
-// Suspects come last: what is recorded for the others until then clears them.
+// Suspects come last. A process that has recorded a turn of another run before it crashes shows
+// that the other run is no suspect.
 void runs_turn(Runs *runs) {
     bool plain = runs->ready > runs->suspects;
     if (!plain && !(may_try_suspect(runs) && quarantine_enter(&runs->seat))) return;
     Run *run = (Run *)turn_watch_next(&runs->watch, !plain);
-    if (!run) { // the main thread was first
+    if (!run) { // the main thread has taken it away
         if (!plain) quarantine_leave(&runs->seat);
         runs_drop_taken(runs);
         return;
@@ -477,12 +481,12 @@ static void on_turned(void *about, const Reply *reply) {
         make_ready(run);
     } else if (reply_is(word, "suspended")) {
         suspend(run, reply_integer(value));
-    } else { // done; or lost, and the worker that has it goes on from the journal
+    } else { // done; or another worker has it and goes on from the journal
         forget(run);
     }
 }
 
-// A script raised and wrote nothing of this turn. Its end is all that can be tried.
+// A script raised an error and wrote nothing of this turn. The worker can only try to end the run.
 static void refuse(Run *run, const char *message) {
     log_error("run %s: Redis refused a turn: %s", run->id, message);
     if (run->refused) {
@@ -494,9 +498,10 @@ static void refuse(Run *run, const char *message) {
     make_ready(run);
 }
 
-// Its coroutine went on by what it foresaw, and that is not what came: it goes back to its journal.
+// The coroutine speculated on an outcome, and another one was recorded: the run is replayed from
+// its journal.
 static void reload(Run *run) {
-    run->speculates_no_more = true;
+    run->never_speculates = true;
     vm_forget(run->runs->vm, run->lua);
     run->lua = NULL;
     load(run, FIRST_PAGE);
@@ -509,8 +514,8 @@ static bool too_warm(const Runs *runs) {
            runs->warm_bytes > (size_t)(runs->config->warm_bytes / runs->config->workers);
 }
 
-// The least recently used coroutine goes: its run will be claimed cold, by anybody. It may hold
-// less by now than when it was suspended, as garbage was collected.
+// Drops the least recently used coroutines: any worker may claim their runs cold. A coroutine may
+// hold less memory by now than when it was suspended, as garbage was collected.
 static void evict(Runs *runs) {
     while (runs->waiting && too_warm(runs)) {
         Run *run = runs->waiting;
@@ -535,7 +540,7 @@ static void suspend(Run *run, int64_t wake_ms) {
 
 // ---- all of them --------------------------------------------------------------------------------
 
-enum { FIRST_TURN_NS = 1000000 }; // a guess, until there are turns
+enum { FIRST_TURN_NS = 1000000 }; // assumed until there are turns
 
 void runs_open(Runs *runs, const Config *config) {
     *runs = (Runs){.config = config, .turn_ns = FIRST_TURN_NS};

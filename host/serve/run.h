@@ -1,8 +1,10 @@
-// run: the runs of one worker, each from its claim until it is settled or lost.
+// run: the runs that one worker has, each from its claim until Redis gives it to another worker or
+// has recorded its end.
 //
-// A run that Redis gave to this worker is in `Runs` exactly as long as the worker may speak for it.
-// What a run has to say is appended to `batch`, which the worker sends; each group's reply comes
-// back here. Knows states and turns, not verbs, not sockets, not threads.
+// A run is in `Runs` exactly as long as the worker may send effects for it. The groups of a run are
+// appended to `batch`, which the worker sends; their replies come back here. This file knows the
+// states and turns of runs, but no durable verbs and no sockets. Other threads read a run only
+// through turn_watch.h and quarantine.h.
 #ifndef WEIR_RUN_H
 #define WEIR_RUN_H
 
@@ -18,49 +20,50 @@ typedef struct Fetch Fetch;
 typedef struct {
     const Config *config;
     Vm *vm;
-    Batch *batch;      // gathers; never NULL
-    int64_t now_ms;    // Redis' clock in the last answer
+    Batch *batch;      // the next one to send; never NULL
+    int64_t now_ms;    // the clock of Redis in the last answer
     int64_t wake_ms;   // earliest wake-up of the runs that this answer suspends, 0: none
-    size_t active;     // runs that are not waiting
-    size_t warm;       // runs that are
-    size_t warm_bytes; // of Lua memory that these hold
+    size_t active;     // runs that are not suspended
+    size_t warm;       // suspended runs
+    size_t warm_bytes; // Lua memory of the suspended runs
     size_t ready;      // runs that wait for their turn
-    size_t suspects;   // of these, those that must have it alone
-    int64_t turn_ns;   // how long a turn takes, by what the last ones took
-    TurnWatch watch;   // has those that are ready, in order
+    size_t suspects;   // of these, those that must be in quarantine
+    int64_t turn_ns;   // how long a turn takes: an average of the last ones
+    TurnWatch watch;   // the ready runs, in order
     Seat seat;         // in the quarantine of suspects
 
     Run *by_id;
     Run *waiting;  // least recently used first
-    Run *isolated; // the suspect that is inside the quarantine
+    Run *isolated; // the suspect that is in quarantine
     Fetch *fetches;
 } Runs;
 
 // The worker's thread gives it `vm` and `batch`.
 void runs_open(Runs *runs, const Config *config);
-// Forgets them all. No group that speaks of one may be under way.
+// Forgets all runs. No group of a run may be under way.
 void runs_clear(Runs *runs);
-// After runs_clear, when no other thread looks any more.
+// Call it after runs_clear, when no other thread reads the runs.
 void runs_close(Runs *runs);
 
-// Takes one claim: {"cold", …} or {"warm", …}.
+// Takes a run that Redis gave to this worker: {"cold", …} or {"warm", …}.
 void runs_claim(Runs *runs, const Reply *claim);
 
-// Redis counts this run as running here. If it is not in flight, the reply that gave it was lost.
+// Redis has this run as running here. If the worker has no such run, the reply that gave it was
+// lost, and the worker loads it.
 void runs_recover(Runs *runs, const char *id);
 
 // Whether a run may have its turn now.
 bool runs_have_turn(const Runs *runs);
-// Gives it its turn.
+// Gives the next run its turn.
 void runs_turn(Runs *runs);
 
-// Gives back what waits for its turn, as this worker begins no more turns.
+// Gives back the runs that wait for a turn, when this worker begins no more turns.
 void runs_give_back(Runs *runs);
 
-// Forgets what the main thread has taken away and gives back to Redis.
+// Forgets the runs that the main thread has taken away and gives back to Redis.
 void runs_drop_taken(Runs *runs);
 
-// What each of them is doing, to the log.
+// Logs what each run is doing.
 void runs_describe(Runs *runs);
 
 #endif

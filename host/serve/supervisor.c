@@ -1,7 +1,7 @@
 // supervisor: signals arrive on the loop as events; messages leave as datagrams.
 //
-// The second signal to stop does not come through here: the first one gives it back its default,
-// which the kernel carries out also when the loop no longer turns.
+// The first signal to stop restores the default action of the signal. So a second one ends the
+// process also when the loop does not turn.
 #include "serve/supervisor.h"
 
 #include <assert.h>
@@ -38,8 +38,8 @@ static bool has_terminal(void) {
     return terminal >= 0;
 }
 
-// Both a person who wants a reload and the kernel, for a terminal that was closed, send it. The
-// process has no terminal any more then. The kernel and the shell may each send one.
+// SIGHUP means a reload, or that the terminal was closed: then the process has no terminal any
+// more. The kernel and the shell may each send one.
 static void on_hangup(uv_signal_t *handle, int number) {
     static bool told;
     if (started_on_terminal && !has_terminal()) {

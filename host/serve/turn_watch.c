@@ -86,7 +86,7 @@ void turn_watch_end(TurnWatch *watch) {
     watch->id = NULL;
     bool condemned = watch->condemned;
     pthread_mutex_unlock(&watch->lock);
-    while (condemned) pause(); // the main thread is about to abort, with this run to blame
+    while (condemned) pause(); // the main thread blames this run and aborts
 }
 
 void turn_watch_progress(void *watch) {

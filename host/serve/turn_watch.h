@@ -1,10 +1,10 @@
-// turn_watch: which runs wait for their turn on a worker and which one has it, for other threads to
-// see.
+// turn_watch: the runs that wait for their turn on a worker, and the one that has it, for the main
+// thread to see.
 //
-// A worker's thread cannot speak for itself while it is in Lua. So the main thread looks here: it
-// takes away runs that wait behind a long turn, tells Redis which run has the turn, and condemns a
-// turn that does not end. The worker's thread owns the runs; it adds, takes and frees them under
-// the lock of the watch.
+// A worker's thread cannot act while it is in Lua. So the main thread looks here: it takes away
+// runs that wait behind a long turn, tells Redis which run has the turn, and condemns a turn that
+// does not end. The worker's thread owns the runs; it adds, takes and frees them under the lock of
+// the watch.
 #ifndef WEIR_TURN_WATCH_H
 #define WEIR_TURN_WATCH_H
 
@@ -20,25 +20,25 @@ struct WaitingRun {
     const char *id;
     int64_t turn; // the number of the turn that it waits for
     bool ready;   // it may have it now
-    bool last;    // it has its turn when no other run is ready
-    bool taken;   // the main thread gives it back to Redis: the worker must forget it
+    bool last;    // a suspect: it has its turn when no other run is ready
+    bool taken;   // the main thread gives it back to Redis; the worker must forget it
 };
 
 typedef struct {
     pthread_mutex_t lock;
-    WaitingRun *waiting;          // for their turn, first come first
-    WaitingRun *taken;            // taken away, until the worker forgets them
-    const struct Batch *gathered; // what other runs have said and was not sent yet, or NULL
-    const char *id;               // the run whose turn it is, NULL: none
-    int64_t turn;                 // its number
-    int64_t entered_ms;           // when the turn began, by clock_ms
-    _Atomic int64_t since_ms; // when it began or last came on: a replay that passes an operation
-    uint64_t turns;           // begun so far
-    uint64_t turns_seen;      // by the last look
-    bool unwatched;           // the main thread does not look until it is told of a turn
-    bool reported;            // the main thread has told Redis of this turn
-    bool flushed;             // and has sent what had gathered before it
-    bool condemned;           // it never ends its turn
+    WaitingRun *waiting;           // for their turn, first come first
+    WaitingRun *taken;             // taken away, until the worker forgets them
+    const struct Batch *gathered;  // effects of other runs that were not sent yet, or NULL
+    const char *id;                // the run whose turn it is, NULL: none
+    int64_t turn;                  // its number
+    int64_t entered_ms;            // when the turn began, by clock_ms
+    _Atomic int64_t since_ms;      // when the turn began or last replayed an operation
+    uint64_t turns;                // begun so far
+    uint64_t turns_seen;           // by the last look
+    bool unwatched;                // the main thread does not look until it is told of a turn
+    bool reported;                 // the main thread has told Redis of this turn
+    bool flushed;                  // and has sent what had gathered before it
+    bool condemned;                // the turn never ends: the process is about to abort
     void (*on_first)(void *about); // a turn begins that the main thread does not watch; may be NULL
     void *about;
 } TurnWatch;
@@ -48,12 +48,12 @@ void turn_watch_close(TurnWatch *watch);
 
 // ---- for the worker's thread
 
-// The run waits for its turn; it may have it now, behind all others; it does not wait any more,
-// also when it was taken.
+// The run waits for its turn; it may have it now, behind all others; it waits no more, also when it
+// was taken.
 void turn_watch_add(TurnWatch *watch, WaitingRun *run);
 void turn_watch_ready(TurnWatch *watch, WaitingRun *run, bool last);
 void turn_watch_remove(TurnWatch *watch, WaitingRun *run);
-// Takes out the ready run that is next; with `suspects`, also one of those that come last. Or NULL.
+// Takes out the next ready run, or NULL; with `suspects`, a suspect when no other run is ready.
 WaitingRun *turn_watch_next(TurnWatch *watch, bool suspects);
 // A run that the main thread has taken away, or NULL.
 WaitingRun *turn_watch_taken(TurnWatch *watch);
@@ -61,7 +61,8 @@ WaitingRun *turn_watch_taken(TurnWatch *watch);
 void turn_watch_begin(TurnWatch *watch, const WaitingRun *run, const struct Batch *gathered);
 // Does not return when the turn was condemned: the process is about to abort.
 void turn_watch_end(TurnWatch *watch);
-// The turn has come on: the time that it may take counts anew. `watch` is a TurnWatch.
+// The turn has replayed an operation: the time that it may take begins anew. `watch` is a
+// TurnWatch.
 void turn_watch_progress(void *watch);
 
 // ---- for the main thread
@@ -72,14 +73,14 @@ bool turn_watch_has_turn(TurnWatch *watch);
 // Whether a turn was under way since the last look. If not, `on_first` tells of the next one.
 bool turn_watch_look(TurnWatch *watch);
 
-// When the turn has lasted for `limit_ms`: calls `send`, once, with what has gathered before it, if
-// anything has. Under the lock. The worker will send it, too.
+// When the turn has lasted for `limit_ms`: calls `send`, once and under the lock, with the effects
+// that had gathered before it, if there are any. The worker will send them, too.
 void turn_watch_flush(TurnWatch *watch, int64_t now_ms, int64_t limit_ms,
                       void (*send)(void *about, const struct Batch *gathered), void *about);
 
-// When the turn has lasted for `limit_ms`, and this was not told yet: calls `see` with the run that
-// has it and for how long, then `take` for each run that waits, which is thereby taken away. Both
-// are called under the lock and must be short.
+// When the turn has lasted for `limit_ms`, once: calls `see` with the run that has the turn and for
+// how long, then `take` for each run that waits, which is thereby taken away. Both are called under
+// the lock and must be short.
 typedef struct {
     void *about;
     void (*see)(void *about, const char *id, int64_t turn, int64_t turn_ms);
@@ -87,8 +88,8 @@ typedef struct {
 } TurnTaker;
 bool turn_watch_take(TurnWatch *watch, int64_t now_ms, int64_t limit_ms, const TurnTaker *taker);
 
-// The run whose turn has taken longer than `limit_ms` without coming on, or NULL. Its worker stops
-// for good at the end of that turn, so the id stays valid: the caller must abort.
+// The run whose turn has lasted for `limit_ms` without replaying an operation, or NULL. The worker
+// stops for good at the end of that turn, so the id stays valid; the caller must abort.
 const char *turn_watch_condemn(TurnWatch *watch, int64_t now_ms, int64_t limit_ms);
 
 #endif

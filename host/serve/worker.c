@@ -1,11 +1,11 @@
 // worker: see worker.h for what it promises.
 //
-// Each iteration of the loop: replies are read and mark runs ready; right before the loop would
-// sleep, `pump` gives ready runs their turns and sends what they said as one batch. While two
-// batches are under way the next one gathers, for a few milliseconds at most: then no turn begins
-// before it is sent, so that an outcome waits for no other run's Lua. A worker asks for as many
-// runs as it can give their turn in a few milliseconds. One that has nothing to say and room for
-// runs asks once; then Redis knows that it is idle and wakes it.
+// In each iteration of the loop, replies make runs ready; right before the loop would sleep, `pump`
+// gives ready runs their turns and sends their effects as one batch. While two batches are under
+// way the next one gathers effects, for a few milliseconds at most. After that no turn begins
+// before the batch is sent, so that an outcome does not wait for the Lua of other runs. A worker
+// asks for as many runs as it can give their turn in a few milliseconds. A worker without effects
+// and with room for runs asks once; then Redis knows that it is idle and wakes it.
 #include "serve/worker.h"
 
 #include "base/clock.h"
@@ -20,13 +20,13 @@
 enum {
     UNDER_WAY = 2,       // batches
     CLAIMED = 50,        // runs that one of them may bring
-    FULL_COST = 1000,    // of a batch: about 3 ms of Redis, which answers nobody else then
+    FULL_COST = 1000,    // of a batch: Redis runs it for about 3 ms, and nothing else meanwhile
     GROUP_COST = 8,      // in arguments
     GATHER_NS = 4000000, // how long a batch gathers before turns wait for it
-    AHEAD_NS = 4000000,  // the turns that may be claimed ahead
+    AHEAD_NS = 4000000,  // how long the turns of claimed runs may take together
     FULL_BYTES = 4 * 1024 * 1024,
-    SWEEP_MS = 1000, // between two looks whether the host keeps up with what is to be deleted
-    BEHIND_MS = 2,   // so short a rest between two steps means that it does not
+    SWEEP_MS = 1000, // from one look whether the host keeps up with deletions to the next
+    BEHIND_MS = 2,   // so short a pause between two steps means that it does not
     STACK_BYTES = 8 * 1024 * 1024
 };
 
@@ -45,36 +45,36 @@ struct Worker {
     Runs runs;
 
     // messages of the main thread
-    _Atomic int64_t enlisted;
+    _Atomic int64_t given_host;
     _Atomic int64_t lease_until_ms; // by clock_awake_ms: no turn begins later
     atomic_bool woken_by_main, stop_asked, describe_asked;
-    atomic_bool held_up; // turns wait for the lease: its renewal is news
+    atomic_bool held_up; // turns wait for the lease: the worker must hear of its renewal
 
-    int64_t seen;      // the last of `enlisted`
+    int64_t seen;      // the last value of `given_host`
     int64_t host;      // 0: no lease
     size_t under_way;  // batches sent and not answered
     int64_t asked_for; // runs that they may bring
     bool idle;         // Redis knows that there is room here
     bool woken;        // there may be runs: ask again
     bool connected;    // once, at least
-    bool asking;       // what it holds: a question not answered is sent again by the store
+    bool asking;       // which runs it owns; the store repeats the question until it is answered
     bool stopping;
-    bool behind;            // more is to be deleted than the host keeps up with
-    uint64_t sweep_at;      // when to look next whether it does, by the loop's clock
+    bool behind;            // the host does not keep up with deletions
+    uint64_t sweep_at;      // when to look next, by the loop's clock
     uint64_t gathers_since; // by uv_hrtime: when the batch got its first group, 0: it has none
 };
 
 // ---- room for runs ------------------------------------------------------------------------------
 
-// What this worker may run at once: its part of --concurrency.
+// How many runs this worker may have at once: its part of --concurrency.
 static int64_t share(const Worker *worker) {
     int64_t workers = worker->config->workers, all = worker->config->concurrency;
     int64_t rest = worker->number <= all % workers;
     return all / workers + rest > 0 ? all / workers + rest : 1;
 }
 
-// How many runs should wait for their turn here: as many as will have it soon. With slow turns that
-// is one, and then what the batches under way may bring counts, too.
+// How many more runs should wait for a turn here: as many as will have it soon. With slow turns
+// that is one; then runs that the batches under way may bring count, too.
 static int64_t wanted(const Worker *worker) {
     int64_t ahead = worker->runs.turn_ns > 0 ? AHEAD_NS / worker->runs.turn_ns : CLAIMED;
     int64_t ready = (int64_t)worker->runs.ready;
@@ -82,7 +82,7 @@ static int64_t wanted(const Worker *worker) {
     return (ahead > 1 ? ahead : 1) - ready - worker->asked_for;
 }
 
-// Half of the room goes with each batch, so that the one gathered meanwhile has some, too.
+// Each batch asks for half of the room, so that the next one can ask, too.
 static int64_t room(const Worker *worker) {
     if (worker->stopping) return 0;
     int64_t left = share(worker) - (int64_t)worker->runs.active - worker->asked_for;
@@ -104,8 +104,8 @@ static void on_swept(void *about, const Reply *reply) {
     ((Worker *)about)->behind = reply_integer(reply_at(reply, 2)) == BEHIND_MS;
 }
 
-// The host sweeps beside its heartbeat. While that does not keep up with the runs that workers end,
-// for Redis has more of their batches to do, each of these does a step of its own.
+// The host sweeps with its heartbeat. While that does not keep up with the runs that workers end,
+// each batch of a worker does a step, too.
 static void sweep(Worker *worker, Batch *batch) {
     uint64_t now = uv_now(&worker->loop);
     if (!batch->group_count || (!worker->behind && now < worker->sweep_at)) return;
@@ -127,8 +127,8 @@ static void send_batch(Worker *worker) {
 
 static void on_due(uv_timer_t *timer);
 
-// The timer alone keeps the earliest wake-up: it runs in the loop's time. Redis' clock may be put
-// back, and an instant of before would be earlier than all that come after it.
+// Only the timer keeps the earliest wake-up, by the loop's clock. The clock of Redis may be put
+// back, and an instant stored before that would stay the earliest.
 static void set_timer(Worker *worker, int64_t wake_ms) {
     if (!wake_ms || worker->stopping) return;
     int64_t left = wake_ms - worker->runs.now_ms;
@@ -160,7 +160,7 @@ static void on_replied(void *owner, const StoreCall *call, const Answer *answer)
     for (size_t i = 0; i < claims; i++) runs_claim(runs, reply_at(answer->claims, i));
 
     if (call->resent)
-        worker->idle = false; // it asked for none this time
+        worker->idle = false; // the second time it asked for no runs
     else if (call->capacity > 0)
         worker->idle = claims == 0;
     set_timer(worker, runs->wake_ms);
@@ -170,7 +170,7 @@ static void on_replied(void *owner, const StoreCall *call, const Answer *answer)
 
 // ---- turns --------------------------------------------------------------------------------------
 
-// A batch stays below 4 MiB, but for one turn that is larger than that: it goes alone.
+// A batch stays below 4 MiB. A single turn that is larger gets a batch of its own.
 static void keep_light(Worker *worker) {
     Runs *runs = &worker->runs;
     if (batch_weight(runs->batch) <= FULL_BYTES || runs->batch->group_count < 2) return;
@@ -186,7 +186,7 @@ static bool full(const Worker *worker) {
     return cost >= FULL_COST || batch_weight(batch) > FULL_BYTES;
 }
 
-// A host that stood still may have lost its lease without knowing it yet: its runs go on elsewhere.
+// A host that stood still may have lost its lease without knowing: its runs go on elsewhere.
 static bool has_lease(Worker *worker) {
     if (clock_awake_ms() < atomic_load(&worker->lease_until_ms)) return true;
     atomic_store(&worker->held_up, true);
@@ -222,7 +222,7 @@ static void give_turns(Worker *worker) {
     runs_drop_taken(runs);
     if (overdue(worker)) send_gathered(worker);
     while (has_turns(worker)) {
-        // The time of the first turn counts, too: when that lasted, its outcome is sent at once.
+        // The time of the first turn counts, too: after a long turn its outcome is sent at once.
         if (!runs->batch->group_count) worker->gathers_since = uv_hrtime();
         runs_turn(runs);
         keep_light(worker);
@@ -247,7 +247,7 @@ static void on_prepared(uv_prepare_t *prepare) {
 
 static void ask_held(Worker *worker, const char *cursor);
 
-// {"owned", cursor, run…}: those not in flight here were given by a reply that was lost.
+// {"owned", cursor, run…}: runs that are not here were given in a reply that was lost.
 static void on_held(void *about, const Reply *reply) {
     Worker *worker = about;
     worker->asking = false;
@@ -280,8 +280,8 @@ static void on_error(void *owner, const RedisError *before, const RedisError *no
 
 // ---- the lease ----------------------------------------------------------------------------------
 
-// What was under way is of no interest any more, and what is held may be somebody else's by now.
-// The host ends for that; until then nothing more is said.
+// Other workers may have the runs by now. The worker drops all it has and sends nothing more; the
+// host ends.
 static void lose(Worker *worker) {
     Runs *runs = &worker->runs;
     int64_t host = worker->host;
@@ -295,8 +295,8 @@ static void lose(Worker *worker) {
     worker->events.on_lost(worker->events.owner, host);
 }
 
-// Once: a host that loses its lease ends, it gets no other number.
-static void enlist(Worker *worker, int64_t host) {
+// Called once: a host that loses its lease ends, and gets no other number.
+static void set_host(Worker *worker, int64_t host) {
     char name[2 * INTEGER_TEXT];
     assert(!worker->host);
     snprintf(name, sizeof name, "%lld.%d", (long long)host, worker->number);
@@ -314,15 +314,15 @@ static void describe(Worker *worker) {
 
 static void on_message(uv_async_t *async) {
     Worker *worker = async->data;
-    int64_t enlisted = atomic_load(&worker->enlisted);
-    if (enlisted != worker->seen) enlist(worker, enlisted);
+    int64_t given = atomic_load(&worker->given_host);
+    if (given != worker->seen) set_host(worker, given);
     if (atomic_exchange(&worker->woken_by_main, false)) worker->woken = true;
     if (atomic_exchange(&worker->describe_asked, false)) describe(worker);
     if (atomic_load(&worker->stop_asked)) worker->stopping = true;
 }
 
 void worker_set_host(Worker *worker, int64_t host) {
-    atomic_store(&worker->enlisted, host);
+    atomic_store(&worker->given_host, host);
     uv_async_send(&worker->message);
 }
 

@@ -257,7 +257,7 @@ static void test_an_effect_that_cannot_be_sent_ends_its_run(void **state) {
     Reply *claim = unit_reply("(state running workflow w data {} seed 1 created_at 1000)");
     VmRun *run = vm_begin(vm, "r", "nan", 0, &(VmPage){.reply = claim, .last = true});
     freeReplyObject(claim);
-    assert_turn_says(run, "nan, which is no text and no integer");
+    assert_turn_says(run, "nan, neither a string nor an integer");
     vm_forget(vm, run);
 }
 
