@@ -39,6 +39,7 @@ static bool redraw;     // the block has changed
 static bool let_go;     // it is a block no more once it is drawn
 
 static void put(Text *text, const char *bytes, size_t size) {
+    if (!size) return; // memcpy takes no NULL
     if (text->size + size > text->capacity) {
         text->capacity = 2 * (text->size + size);
         text->bytes = xrealloc(text->bytes, text->capacity);
