@@ -1,6 +1,6 @@
 // address: reads redis:// and unix:// URLs.
 //
-// What it says of a URL that cannot be read never repeats it: it may hold a password.
+// A message about a URL never repeats it, as it may hold a password.
 #include "base/address.h"
 #include "base/xmalloc.h"
 
@@ -109,6 +109,12 @@ const char *address_parse(RedisAddress *address, const char *url) {
     return "not a Redis URL; write redis://" LOGIN_FORM "host:port/db or unix:///path";
 }
 
+void address_free(RedisAddress *address) {
+    const char *const texts[] = {address->url, address->host, address->user, address->password};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
+    *address = (RedisAddress){0}; // the socket was a part of the URL
+}
+
 void address_hide_logins(char *text) {
     for (char *at = text; (at = strstr(at, "://"));) {
         at += strlen("://");
@@ -146,8 +152,8 @@ static char *read_line(int folder, const char *name) {
     return found ? xstrdup(line) : NULL;
 }
 
-// `weir dev` writes no other than the unix socket of its own redis-server. While that is stopped
-// there may be none.
+// `weir dev` writes only the address of the unix socket of its own redis-server, which may be gone
+// while that is stopped.
 static bool is_own_socket(const RedisAddress *address) {
     struct stat about;
     if (!address->socket) return false;
@@ -159,10 +165,12 @@ int address_find(RedisAddress *address, char fault[PRIVATE_FOLDER_FAULT_SIZE]) {
     int folder = address_kept(fault);
     if (folder < 0) return folder;
     char *url = read_line(folder, "url");
+    *address = (RedisAddress){0};
     bool valid = url && !address_parse(address, url) && is_own_socket(address);
     close(folder);
     free(url);
     if (valid) return 0;
+    address_free(address);
     snprintf(fault, PRIVATE_FOLDER_FAULT_SIZE,
              ".weir/url names no Redis that weir dev of this user started");
     return UV_EACCES;

@@ -1,4 +1,4 @@
-// address: where a Redis is, read from its URL.
+// address: the address of a Redis, read from its URL.
 #ifndef WEIR_ADDRESS_H
 #define WEIR_ADDRESS_H
 
@@ -6,7 +6,7 @@
 
 // `socket` is the path of a unix socket, or NULL: then host and port say where.
 typedef struct {
-    const char *url; // to show to people: never with the password
+    const char *url; // for people: never with the password
     const char *socket;
     const char *host;
     const char *user;     // NULL: the default user
@@ -15,17 +15,19 @@ typedef struct {
     int db;
 } RedisAddress;
 
-// NULL, or what is wrong with `url`. The texts of `address` live as long as the process.
+// Reads a URL. Returns NULL, or why it cannot be read. The address is freed by address_free, also
+// after a failure.
 const char *address_parse(RedisAddress *address, const char *url);
+void address_free(RedisAddress *address);
 
-// Puts stars in place of the login of every URL in a text.
+// Replaces the login of every URL in a text with stars.
 void address_hide_logins(char *text);
 
-// A descriptor of the .weir folder of a `weir dev`, here or above. UV_ENOENT when there is none;
-// another negative code when there is one that cannot be trusted, and why in `fault`.
+// A descriptor of the .weir folder of a `weir dev`, in the working folder or above. UV_ENOENT when
+// there is none; another negative code when it cannot be trusted, with the reason in `fault`.
 int address_kept(char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
-// 0 and the address of that `weir dev`, or such a code.
+// 0 and the address of that `weir dev`, to be freed; or a code as above.
 int address_find(RedisAddress *address, char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
 #endif

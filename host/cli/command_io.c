@@ -46,11 +46,14 @@ static void close_file(CommandIo *io) {
     io->file = NULL;
 }
 
-// What the `weir dev` of this Redis has read, a line for each folder: see main.c.
+// The folders as the `weir dev` of this Redis has read them, a line for each: see main.c.
 static FILE *open_folders(const CommandIo *io) {
-    RedisAddress address = {0};
+    RedisAddress address;
     char fault[PRIVATE_FOLDER_FAULT_SIZE];
-    if (address_find(&address, fault) < 0 || strcmp(address.url, io->redis->url) != 0) return NULL;
+    if (address_find(&address, fault) < 0) return NULL;
+    bool same = strcmp(address.url, io->redis->url) == 0;
+    address_free(&address);
+    if (!same) return NULL;
     int kept = address_kept(fault),
         file = kept < 0 ? kept : private_folder_file(kept, "folders", O_RDONLY);
     if (kept >= 0) close(kept);
