@@ -26,15 +26,20 @@ local MANUALS = {
 
 local LARGEST_README = 9 * 1024
 
+local helps = {} -- command, or "" -> its help, asked for once
+
 local function help(command)
-  local reply = support.weir("help", command)
-  assert.equal(0, reply.status, reply.stderr)
-  return reply.stdout
+  if not helps[command] then
+    local reply = support.weir("help", command ~= "" and command or nil)
+    assert.equal(0, reply.status, reply.stderr)
+    helps[command] = reply.stdout
+  end
+  return helps[command]
 end
 
 local function commands()
   local names = {}
-  for name in support.weir("help").stdout:gmatch "\n  (%l+) " do names[name] = true end
+  for name in help(""):gmatch "\n  (%l+) " do names[name] = true end
   return names
 end
 

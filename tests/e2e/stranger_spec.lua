@@ -1,4 +1,4 @@
--- The mistakes people make in their first hour. Each is told in one line that says what to do next,
+-- The mistakes people make in their first hour. weir answers each in one line that says what to do next,
 -- with the author's own line where there is one.
 
 local support = require "tests.support"
@@ -179,7 +179,7 @@ workflow("child", function(_, data) return data end)
   end)
 end)
 
-describe("somebody new at the command line", function()
+describe("a newcomer at the command line", function()
   local process
 
   lazy_setup(function()
