@@ -2,7 +2,8 @@
 -- args   operation  entry  child  workflow  data  seed  max_depth  unknown|""  bundle|""  result  n  (option value)×n
 --        unknown: the outcome when nobody has announced the workflow; "" when the worker knows it itself
 --        bundle, result: inlined. The worker has run the child already, with this code, and it did nothing but return
---        options: queue priority delay_ms retry detached deps (of a graph's node: the keys it depends on)
+--        options: queue priority delay_ms retry detached deps again dedupe within_ms
+--        deps: of a graph's node, the keys it depends on
 --        dedupe, within_ms: a key. A run of this workflow that was begun with it, not longer ago than was said then,
 --        stands for the child: none is started, and the end of that run is the outcome
 --        again: the operation was forgotten. A child that was asked the same goes on, if it has failed; one that was
