@@ -17,8 +17,8 @@ function reopen.begin_again(record, again)
   set(record, "attempts_before", lib.text[attempt]) -- attempts that do not count any more
   record.turn = record.turn + 1 -- the one that ended it, sent again, is not taken for one of this attempt
   set(record, "turn", lib.text[record.turn])
-  for _, field in ipairs({ "finished_at", "error", "result" }) do set(record, field, nil) end
-  for _, field in ipairs({ "cancel", "terminate", "cancel_awaited", "deadline" }) do
+  for _, field in ipairs(lib.fields.RESET) do set(record, field, nil) end
+  for _, field in ipairs(lib.fields.RESET_RARE) do
     if record[field] then set_rare(record, field, nil) end
   end
   if record.crashes and record.crashes > 0 then set_rare(record, "crashes", 0) end

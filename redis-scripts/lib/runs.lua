@@ -7,10 +7,15 @@ lib.runs = runs
 local call, unpack, find, match, key, push = redis.call, unpack, string.find, string.match, lib.key, lib.push
 local STAMP, TEXT, ELSEWHERE = lib.stamp, lib.text, lib.ELSEWHERE
 
--- The fields that decide what may happen to a run. The rest is read where it is needed.
--- What is zero, one or absent for most runs is not stored for them, and not looked for: `has_rare` says that some is.
-local RARE = { "attempt", "crashes", "cancel", "deadline", "watch", "detached", "cancel_awaited", "terminate",
-               "waiters", "abandoned", "live_detached", "cancel_pending", "keyed_until", "kept_until" }
+-- A value that is zero, one or absent for most runs is not stored for them, and not looked for.
+local function read_rare(record, hash)
+  local names, numbers = lib.fields.RARE, lib.fields.RARE_NUMBERS
+  local values = call("HMGET", hash, unpack(names))
+  for i = 1, #names do
+    local value = values[i]
+    if value then record[names[i]] = i <= numbers and tonumber(value) or value end
+  end
+end
 
 --- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
 --- field that will be asked for.
@@ -33,13 +38,7 @@ function runs.load(id, also)
   if also then record.also, record.value_of_also = also, v[7] end
   if v[6] then
     record.has_rare = v[6]
-    v = call("HMGET", hash, unpack(RARE))
-    record.attempt, record.crashes = tonumber(v[1] or 1), tonumber(v[2] or 0)
-    record.cancel, record.deadline = v[3] and tonumber(v[3]), v[4] and tonumber(v[4])
-    record.watch, record.detached, record.cancel_awaited, record.terminate = v[5], v[6], v[7], v[8]
-    record.waiters, record.abandoned = v[9], v[10]
-    record.live_detached, record.cancel_pending = v[11] and tonumber(v[11]), v[12] and tonumber(v[12])
-    record.keyed_until, record.kept_until = v[13] and tonumber(v[13]), v[14] and tonumber(v[14])
+    read_rare(record, hash)
   end
   lib.plan.records[id] = record
   return record

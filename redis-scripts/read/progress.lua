@@ -12,17 +12,23 @@
 local PAGE = 1000
 local MOST_BYTES = 1024 * 1024 -- of outcomes that are read only to see how they ended
 
--- What a graph has beside nodes and outcomes: the rest of its fields, counted, are those.
-local OWN = { "state", "workflow", "data", "seed", "created_at", "queue", "priority", "asked_queue", "bundle",
-              "started_at", "finished_at", "result", "error", "owner", "turn", "number", "known", "retry", "tags",
-              "graph", "deps", "again", "reset_number", "redo", "generation", "attempts_before", "retried_at",
-              "has_rare", "attempt", "crashes", "cancel", "deadline", "watch", "detached", "cancel_awaited",
-              "terminate", "waiters", "abandoned", "live_detached", "cancel_pending" }
-
 local function read(id, field)
   local value = redis.call("HGET", lib.key("r:" .. id), field)
   if value == lib.ELSEWHERE then value = redis.call("HGET", lib.key("v:" .. id), field) end
   return value or ""
+end
+
+-- The fields of a run that are neither operations nor outcomes, and how many it has of them.
+local function read_own(id)
+  local own, count = {}, 0
+  for _, names in ipairs({ lib.fields.COMMON, lib.fields.RARE }) do
+    local values = redis.call("HMGET", lib.key("r:" .. id), unpack(names))
+    for i, name in ipairs(names) do
+      own[name] = values[i]
+      if values[i] then count = count + 1 end
+    end
+  end
+  return own, count
 end
 
 local function outcomes_between(id, from, to)
@@ -52,12 +58,8 @@ end
 function verbs.progress()
   local id, from, shape = lib.take_many(3)
   from = tonumber(from)
-  local stored, field, own = redis.call("HMGET", lib.key("r:" .. id), unpack(OWN)), {}, 0
-  if not stored[1] then return { "missing" } end
-  for i, name in ipairs(OWN) do
-    field[name] = stored[i]
-    if stored[i] then own = own + 1 end
-  end
+  local field, own = read_own(id)
+  if not field.state then return { "missing" } end
   local number = tonumber(field.number or 0)
   local counts, counted = count(id, from, math.max(from, math.min(number, from + PAGE)))
   local size = redis.call("HLEN", lib.key("r:" .. id)) - number

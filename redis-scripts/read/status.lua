@@ -5,8 +5,7 @@
 --                               ahead     how many stand before it in its queue
 --                               expires   when the lease of the host that holds it ends, absent when it has ended
 
-local FIELDS = { "state", "workflow", "attempt", "queue", "priority", "owner", "cancel", "number", "deadline", "error",
-                 "tags", "detached", "has_rare", "created_at", "started_at", "finished_at" }
+local FIELDS = lib.fields.STATUS
 
 local function look(id)
   local stored = redis.call("HMGET", lib.key("r:" .. id), unpack(FIELDS))
