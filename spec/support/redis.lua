@@ -16,6 +16,35 @@ local redis = {}
 redis.BEGIN = 1790000000000
 redis.LEASE_MS = 1200
 
+-- Commands that the scripts ask for the right to, before their first write.
+local function commands_asked_for()
+  local text = assert(support.read "redis-scripts/lib/rights.lua"):match "local USED = (%b{})"
+  local asked = { PUBLISH = true }
+  for command in text:gmatch '"(%u+)"' do asked[command] = true end
+  return asked
+end
+
+-- Stands before the scripts: raises when a command follows the first write that they did not ask for the right to.
+local function with_guard(text)
+  local names = {}
+  for name in pairs(commands_asked_for()) do names[#names + 1] = ("%s = true"):format(name) end
+  return ([[
+local redis = (function()
+  local real, asked, wrote, checking = redis, { %s }, false, false
+  local WRITES = { HINCRBY = true }
+  return setmetatable({
+    call = function(command, ...)
+      if wrote and not asked[command] then
+        error("spec: " .. command .. " follows the first write and is not in lib/rights.lua", 0)
+      end
+      wrote = wrote or WRITES[command] or false
+      return real.call(command, ...)
+    end,
+  }, { __index = real })
+end)()
+]]):format(table.concat(names, ", ")) .. text
+end
+
 -- Asks the spec for the time.
 local function with_clock(lib)
   local clock = [[
@@ -375,7 +404,7 @@ function redis.store(options)
   busted.setup(function()
     server = support.redis { "--appendonly", "no" }
     connection = resp.connect(server.socket)
-    script = assert(connection:call("SCRIPT", "LOAD", scripts.joined(with_clock)))
+    script = assert(connection:call("SCRIPT", "LOAD", with_guard(scripts.joined(with_clock))))
   end)
 
   busted.teardown(function()

@@ -1,0 +1,95 @@
+-- commit: writes the plan of a batch, each changed run with one HSET.
+
+local call, key, write_chunks = redis.call, lib.key, lib.write_chunks
+local commit = {}
+lib.commit = commit
+
+local INFINITE = { [math.huge] = "+inf" }
+
+local COMPACT, ELSEWHERE = lib.COMPACT, lib.ELSEWHERE
+local near = {} -- used again for each run
+
+-- Values that are too long for a listpack go to v:<run>.
+local function write_run(run)
+  local n, far, gone = 0, nil, nil
+  for field, value in pairs(run.changed) do
+    if value == false then
+      gone = gone or {}
+      gone[#gone + 1] = field
+    else
+      if type(value) == "string" and #value > COMPACT then
+        far = far or {}
+        far[#far + 1], far[#far + 2] = field, value
+        value = ELSEWHERE
+      end
+      near[n + 1], near[n + 2] = field, value
+      n = n + 2
+    end
+  end
+  local hash = key("r:" .. run.id)
+  if n <= lib.CHUNK then
+    if n > 0 then call("HSET", hash, unpack(near, 1, n)) end
+  else
+    write_chunks("HSET", hash, near)
+    near = {}
+  end
+  if far then write_chunks("HSET", key("v:" .. run.id), far) end
+  if gone and not run.fresh then
+    write_chunks("HDEL", hash, gone)
+    write_chunks("HDEL", key("v:" .. run.id), gone)
+  end
+end
+
+local function write_members(command, name, list) write_chunks(command, key(name), list) end
+
+--- Write what was planned, then publish.
+function commit.write()
+  local plan = lib.plan
+  for _, run in ipairs(plan.changed) do write_run(run) end
+
+  local delayed, awake = {}, {}
+  for id, score in pairs(plan.delayed) do
+    if score then
+      delayed[#delayed + 1], delayed[#delayed + 2] = INFINITE[score] or score, id
+    else
+      awake[#awake + 1] = id
+    end
+  end
+  write_members("ZADD", "delayed", delayed)
+  write_members("ZREM", "delayed", awake)
+
+  for name, sets in pairs({ owned = plan.owned, waiters = plan.waiters }) do
+    for whose, members in pairs(sets) do
+      local added, removed = {}, {}
+      for member, is_in in pairs(members) do
+        if is_in then added[#added + 1] = member else removed[#removed + 1] = member end
+      end
+      write_members("SADD", name .. ":" .. whose, added)
+      write_members("SREM", name .. ":" .. whose, removed)
+    end
+  end
+
+  for _, name in ipairs({ "roots", "failed" }) do
+    local members, gone = {}, {}
+    for id, score in pairs(plan[name]) do
+      if score then
+        members[#members + 1], members[#members + 2] = score, id
+      else
+        gone[#gone + 1] = id
+      end
+    end
+    write_members("ZADD", name, members)
+    write_members("ZREM", name, gone)
+  end
+
+  for _, write in ipairs(plan.calls) do call(unpack(write)) end
+  lib.claims.update_heads()
+
+  -- After a sweep has said what it read of these lists: it may have taken one for empty.
+  for at, ids in pairs(plan.expiry) do
+    local stamp = string.format("%d", at)
+    write_members("RPUSH", "expiry:" .. stamp, ids)
+    call("ZADD", key("expiry"), at, stamp)
+  end
+  for i = 1, #plan.published, 2 do call("PUBLISH", key(plan.published[i]), plan.published[i + 1]) end
+end
