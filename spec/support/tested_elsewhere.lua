@@ -42,8 +42,8 @@ return {
     "lua/weir/cli/bulk.lua", "lua/weir/cli/progress.lua", "lua/weir/cli/selection.lua", "lua/weir/client/list.lua",
   },
   ["spec/client/transport_spec.lua"] = {
-    "lua/weir/cli/blocking.lua", "lua/weir/cli/exit_status.lua", "lua/weir/client/bulk.lua",
-    "lua/weir/client/doctor.lua", "lua/weir/client/fault.lua", "lua/weir/client/start.lua",
+    "lua/weir/cli/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/doctor.lua", "lua/weir/client/fault.lua",
+    "lua/weir/client/start.lua",
     "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
     "lua/weir/client/why.lua",
   },

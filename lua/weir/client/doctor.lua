@@ -30,7 +30,7 @@ local function check_hosts(add)
   for _, host in ipairs(hosts) do
     if host.expires_at + LATE_MS < now then
       add(("host %s (%s) has been gone for %s and still holds %s: no other host is alive to take them; weir serve DIR")
-        :format(host.host, host.node, terminal.span(now - host.expires_at), terminal.count(host.held, "run")))
+        :format(host.host, host.node, terminal.span(now - host.expires_at), terminal.count(host.owned, "run")))
     end
   end
   for _, queue in ipairs(redis.queues()) do

@@ -171,14 +171,14 @@ end
 ---@return table<string, weir.RunStatus> found
 ---@return integer now_ms
 function redis.status(ids)
-  local found, now = {}, 0
+  local runs, now = {}, 0
   for from = 1, #ids, 2 * PAGE do
     local group = { "status", table.unpack(ids, from, math.min(from + 2 * PAGE - 1, #ids)) }
     local replies
     replies, now = redis.call(group)
-    for i = 2, #group do found[group[i]] = read_status(group[i], replies[1][i]) end
+    for i = 2, #group do runs[group[i]] = read_status(group[i], replies[1][i]) end
   end
-  return found, now
+  return runs, now
 end
 
 local SIFTED = 1000 -- runs that the script looks at in one call when it leaves out old ones
@@ -256,7 +256,7 @@ end
 ---@field node string
 ---@field expires_at integer
 ---@field workers integer
----@field held integer runs
+---@field owned integer runs
 ---@field queues string[]
 ---@field bundles table<string, boolean> the bundles of its folders
 ---@field max_payload integer? bytes
@@ -272,7 +272,7 @@ function redis.hosts()
     for queue in reply[i + 5]:gmatch("[^\t,]+") do queues[#queues + 1] = queue end
     hosts[#hosts + 1] = {
       host = reply[i], node = reply[i + 1], expires_at = instant(reply[i + 2]),
-      workers = instant(reply[i + 3]), held = instant(reply[i + 4]), queues = queues,
+      workers = instant(reply[i + 3]), owned = instant(reply[i + 4]), queues = queues,
       bundles = bundles, max_payload = math.tointeger(tonumber(reply[i + 7])),
     }
   end

@@ -64,10 +64,10 @@ end
 local function data_checker(workflow, entry)
   local validate = entry and entry.schema and schema.compile(json.decode(entry.schema))
   return function(value)
-    local found = validate and validate(value)
-    if not found then return end
-    fault.raise_with("invalid_data", { workflow = workflow, errors = found }, "%s",
-      violations.sentence(workflow, found))
+    local faults = validate and validate(value)
+    if not faults then return end
+    fault.raise_with("invalid_data", { workflow = workflow, errors = faults }, "%s",
+      violations.sentence(workflow, faults))
   end
 end
 

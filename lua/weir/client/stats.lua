@@ -44,7 +44,7 @@ local function host_values(hosts, now)
   local values, by_number = json.array {}, {}
   for i, host in ipairs(hosts) do
     values[i] = {
-      host = math.tointeger(tonumber(host.host)), node = host.node, workers = host.workers, held = host.held,
+      host = math.tointeger(tonumber(host.host)), node = host.node, workers = host.workers, held = host.owned,
       queues = json.array(host.queues), alive = hosts_alive.is_alive(host, now), turns = json.array {},
     }
     by_number[host.host] = values[i]

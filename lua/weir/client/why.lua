@@ -242,9 +242,9 @@ function why.of_everything()
   local full = outage.sentence()
   if full then return full end
   local list, now = redis.hosts()
-  local alive, held = 0, 0
+  local alive, owned = 0, 0
   for _, host in ipairs(list) do
-    if hosts.is_alive(host, now) then alive, held = alive + 1, held + host.held end
+    if hosts.is_alive(host, now) then alive, owned = alive + 1, owned + host.owned end
   end
   local ready, stuck = count_ready(list, now)
   if alive == 0 then
@@ -260,9 +260,9 @@ function why.of_everything()
   if due then
     return ("nothing is ready; the next run wakes %s (weir list shows them)"):format(until_text(due, now))
   end
-  if held > 0 then
+  if owned > 0 then
     return ("nothing is ready; %s held by workers, running or waiting for each other (weir list shows them)"):format(
-      terminal.count(held, "run") .. (held == 1 and " is" or " are"))
+      terminal.count(owned, "run") .. (owned == 1 and " is" or " are"))
   end
   return "nothing is to be done: start a run with weir start WORKFLOW"
 end

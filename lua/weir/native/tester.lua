@@ -1,5 +1,5 @@
 ---@meta weir.native.tester
--- What `weir test` gets from C (host/cli/test_command.c).
+-- The functions that C gives `weir test` (host/cli/test_command.c).
 
 local tester = {}
 

@@ -257,14 +257,14 @@ local function measure(group)
 end
 
 local function by_slot(groups, side)
-  local found = {}
+  local groups_of = {}
   for _, group in ipairs(groups) do
     for _, slot in ipairs(group[side]) do
-      found[slot] = found[slot] or {}
-      table.insert(found[slot], group)
+      groups_of[slot] = groups_of[slot] or {}
+      table.insert(groups_of[slot], group)
     end
   end
-  return found
+  return groups_of
 end
 
 -- The constraints on the order of groups from left to right: in a row, groups that leave it come before groups that

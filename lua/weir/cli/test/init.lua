@@ -35,7 +35,7 @@ end
 ---@return string[] paths sorted
 function test.find(folder)
   local lfs = require "lfs"
-  local found = {}
+  local specs = {}
   local function walk(path, depth)
     if depth > DEPTH then return end
     local readable, entries, listing = pcall(lfs.dir, path)
@@ -43,12 +43,12 @@ function test.find(folder)
       local whole = path == "." and name or path .. "/" .. name
       local mode = not name:find "^%." and lfs.attributes(whole, "mode")
       if mode == "directory" then walk(whole, depth + 1) end
-      if mode == "file" and name:find "_spec%.lua$" then found[#found + 1] = whole end
+      if mode == "file" and name:find "_spec%.lua$" then specs[#specs + 1] = whole end
     end
   end
   walk(folder, 1)
-  table.sort(found)
-  return found
+  table.sort(specs)
+  return specs
 end
 
 -- Without a path of the user: spec/, or else all specs below this folder.
