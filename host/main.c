@@ -50,7 +50,7 @@ struct Process {
 };
 
 static void open_log(const Config *config) {
-    // `weir run` is for the one run: its own lines matter, those of the host around it do not
+    // `weir run` shows its run: lines of the run matter, those of the host around it do not
     LogLevel least = config->command == COMMAND_RUN ? LEVEL_WARN : LEVEL_INFO;
     LogLevel least_of_runs = LEVEL_INFO;
     if (config->log_level) {
@@ -85,7 +85,7 @@ static void on_reload(void *owner) {
     log_warn("SIGHUP: workflow files are read when a host starts; restart it to bring new code");
 }
 
-// Steps of all runs share the handles of the process, and Lua collects forgotten ones late: the
+// Steps of all runs share the open files of the process, and Lua closes forgotten ones late: the
 // usual soft limit of 1024 is soon reached.
 static void raise_handle_limit(void) {
     static const rlim_t handles = 65536;
@@ -105,7 +105,7 @@ static int run_host(Process *process, const Bundle *bundles) {
     process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
     supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});
 
-    // the one run of `weir run` is over before anybody has saved a file
+    // `weir run` ends with its one run, and needs no newer files
     Changes *changes = process->config->command == COMMAND_RUN
                            ? NULL
                            : changes_open(&loop, &process->config->folders, bundles);
@@ -124,8 +124,8 @@ static int run_host(Process *process, const Bundle *bundles) {
     return status;
 }
 
-// What this host has read, for the commands in this folder: see command_io.c. Without it they say
-// nothing of what has changed since.
+// Writes which files this host has read, for the commands in this folder: see command_io.c. Without
+// it they cannot warn of files that changed since.
 static void write_folders(const char *path, const TextList *folders, const Bundle *bundles) {
     char fault[PRIVATE_FOLDER_FAULT_SIZE];
     int kept = private_folder_open(path, fault);
@@ -146,7 +146,7 @@ static void write_folders(const char *path, const TextList *folders, const Bundl
     close(kept);
 }
 
-// A host with a redis-server of its own. The data of one with a `folder` outlives it.
+// A host with a redis-server of its own. With a `folder` its data outlives it.
 static int run_with_private_redis(Process *process, const Bundle *bundles, const char *folder) {
     Config *config = process->config;
     char fault[PRIVATE_REDIS_FAULT_SIZE];
@@ -169,7 +169,7 @@ static int read_bundles(const Config *config, Bundle *bundles) {
 
 typedef int Serve(Process *process, const Bundle *bundles);
 
-// Reads the folders first: what is wrong with them is told without a Redis.
+// Reads the folders first: their faults are reported without a Redis.
 static int start(Process *process, Serve *serve_bundles) {
     open_log(process->config);
     size_t count = (size_t)process->config->folders.count;
@@ -218,7 +218,7 @@ static int run_temporary(Process *process, const Bundle *bundles) {
     return run_with_private_redis(process, bundles, NULL);
 }
 
-// A file to run is looked for before all that stands beside it is loaded.
+// Looks for the file to run before its whole folder is loaded.
 static int check_file(const Config *config) {
     const char *what = config->arguments.items[0], *slash = strrchr(what, '/');
     size_t size = strlen(what);
@@ -262,7 +262,7 @@ static void print_faults(const char *lines) {
     puts("]}");
 }
 
-// What was looked at, and what was found: "2 files, 4 workflows, no faults".
+// Prints the result of `check`: "2 files, 4 workflows, no faults".
 static void print_count(size_t count, const char *noun, const char *end) {
     if (count)
         printf("%zu", count);

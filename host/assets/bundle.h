@@ -1,7 +1,7 @@
 // bundle: the sources of one workflow folder, as they are on disk at one moment.
 //
-// All files named *.lua below the folder, in order of their paths' bytes; not hidden ones, not
-// spec/, not *_spec.lua. Reads bytes only: whether they are Lua is found out by the VM.
+// All files named *.lua below the folder, in order of their paths' bytes, without hidden files,
+// spec/ and *_spec.lua. It reads bytes; the VM finds out whether they are Lua.
 #ifndef WEIR_BUNDLE_H
 #define WEIR_BUNDLE_H
 
@@ -22,20 +22,19 @@ typedef struct {
 
 enum { BUNDLE_FAULT_SIZE = 512 };
 
-// 0 and the sources, or a negative libuv code with one sentence in `fault`. What is in `bundle`
-// afterwards is freed by bundle_free, also after a failure.
+// 0 and the sources, or a negative libuv code with one sentence in `fault`. bundle_free frees the
+// bundle, also after a failure.
 int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE]);
 void bundle_free(Bundle *bundle);
 
-// A bundle is named by the SHA-256 of its sources, in hexadecimal: who has its name can tell
-// whether what is found under it is still that bundle. People are shown the first BUNDLE_SHOWN
-// characters.
+// A bundle is named by the SHA-256 of its sources, in hexadecimal, so that a host can tell whether
+// the sources under a name were changed. People see the first BUNDLE_SHOWN characters.
 enum { BUNDLE_NAME_SIZE = 65, BUNDLE_SHOWN = 16 };
 
-// Sorts the sources by path. `text` and `size` count, whatever bytes they are.
+// Sorts the sources by path. A text may contain any bytes.
 void bundle_name(Source *sources, size_t count, char name[BUNDLE_NAME_SIZE]);
 
-// The beginning of that, as a number.
+// The beginning of the name, as a number.
 uint64_t bundle_digest(const Bundle *bundle);
 
 #endif

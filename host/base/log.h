@@ -1,7 +1,7 @@
-// log: one line to stderr for everything that people or their log collector should know.
+// log: lines on stderr for people and log collectors.
 //
-// Works from any thread once log_open has run, and never waits for whoever reads stderr: see
-// log_writer.h. Before that lines of info and above go out as text, at once.
+// Works from any thread once log_open has run, and never waits for the reader of stderr: see
+// log_writer.h. Before log_open, lines of info and above are written as text, at once.
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 

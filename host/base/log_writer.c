@@ -93,7 +93,7 @@ static bool take(Text *text) {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-// What cannot be written is gone: where would one say so?
+// A line that cannot be written is lost: there is no place to report it.
 static void write_piece(const char *bytes, size_t size) {
     while (size > 0) {
         ssize_t count = write(STDERR_FILENO, bytes, size);

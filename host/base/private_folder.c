@@ -1,5 +1,5 @@
-// private_folder: looks at the folder that was opened, not at its name, which may stand for another
-// soon.
+// private_folder: checks the folder that it has opened, not its name, which may soon be that of
+// another folder.
 #include "base/private_folder.h"
 
 #include <errno.h>

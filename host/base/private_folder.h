@@ -1,7 +1,7 @@
 // private_folder: opens a folder that only this user can put things into.
 //
-// A `.weir` folder is found by its name, also in places where others may write. What it holds is
-// trusted: the address of a Redis, whose runs are executed, and the files that redis-server loads.
+// A `.weir` folder is found by its name, also in places where other users may write. Its files are
+// trusted: the address of a Redis, whose runs are executed, and the data that redis-server loads.
 #ifndef WEIR_PRIVATE_FOLDER_H
 #define WEIR_PRIVATE_FOLDER_H
 

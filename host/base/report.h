@@ -1,8 +1,7 @@
-// report: the lines that tell a host's operator of runs that failed, or are about to be tried
-// again.
+// report: log lines for the operator of a host about runs that failed or will be tried again.
 //
-// A turn notes them, and they are written once Redis has recorded it. Where many runs fail at once,
-// the first are told and the others counted.
+// A turn notes its reports, and they are logged once Redis has recorded the turn. When many runs
+// fail at once, the first are logged and the others counted.
 #ifndef WEIR_REPORT_H
 #define WEIR_REPORT_H
 
@@ -20,7 +19,7 @@ typedef struct {
     char *fields; // JSON
 } Report;
 
-// What one turn noted.
+// The reports of one turn.
 typedef struct {
     Report *items;
     size_t count;
@@ -32,7 +31,7 @@ void reports_clear(Reports *reports);
 // Writes them to the log as lines of the run, from any thread, and clears them.
 void reports_tell(Reports *reports, const char *run_id);
 
-// Leaves out runs that failed: someone else tells of them. Call before the first thread starts.
+// Leaves out runs that failed: the command reports them. Call it before the first thread starts.
 void reports_leave_out_failed(void);
 
 // Says how many were left out, once their time is over: `now_ms` is that of clock_ms.

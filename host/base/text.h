@@ -1,7 +1,7 @@
-// text: what others wrote, made harmless where people or programs read it.
+// text: makes text from outside harmless for terminals, logs and JSON.
 //
-// Files, workflows and callers choose their words. None of them can move a terminal's cursor, turn
-// the direction of what follows, or begin a line of its own.
+// Files, workflows and callers can contain any bytes. After this, none can move a terminal's
+// cursor, change the direction of the text behind it, or begin a line of its own.
 #ifndef WEIR_TEXT_H
 #define WEIR_TEXT_H
 

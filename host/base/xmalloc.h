@@ -1,5 +1,4 @@
-// xmalloc: memory or death. A host that is out of memory aborts; the lease gives its runs to
-// others.
+// xmalloc: allocates or aborts. When a host aborts, other hosts take over its runs.
 #ifndef WEIR_XMALLOC_H
 #define WEIR_XMALLOC_H
 

@@ -31,7 +31,7 @@ static bool is_fault(lua_State *L, int index) {
     return fault;
 }
 
-// Where it came from is of interest only for a fault of weir's own.
+// Only an error in weir itself needs a traceback.
 int cli_error_explain(lua_State *L) {
     if (is_fault(L, 1)) return 1;
     luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);

@@ -1,6 +1,6 @@
-// client: puts together what the command line tool cannot do in Lua: calls, messages, the console.
+// client: makes the module of the parts that the command line tool cannot write in Lua.
 //
-// Everything C owns is in the Client, never in a local across a call that may raise.
+// The Client owns all resources of C: a local would leak them when Lua raises.
 #include "cli/client.h"
 
 #include "cli/calls.h"
@@ -64,7 +64,7 @@ int client_run(const Config *config) {
     };
     calls_open(&client.calls, config);
     command_io_open(&client.io, &config->redis);
-    signal(SIGPIPE, SIG_IGN); // a connection that died is an error to look at
+    signal(SIGPIPE, SIG_IGN); // writing to a dead connection returns an error
     Vm *vm = vm_open(config);
     if (!vm) return EX_SOFTWARE;
     lua_State *L = vm_lua(vm);

@@ -1,7 +1,7 @@
 // client: the commands that talk to a Redis and run no workflows.
 //
-// What they do and show is Lua (lua/weir/cli/init.lua); this gives it the module
-// weir.native.client, of calls, messages, the console and wait. One thread at a time may be in
+// They are written in Lua (lua/weir/cli/init.lua), on the module weir.native.client, which this
+// file makes of calls, subscription, command_io and interrupts. One thread at a time may be in
 // client_run.
 #ifndef WEIR_CLIENT_H
 #define WEIR_CLIENT_H
@@ -11,7 +11,7 @@
 // Runs the command; its exit status.
 int client_run(const Config *config);
 
-// Makes client_run return soon, whatever it waits for. Any thread, also before it began.
+// Ends every wait of client_run, now and later. Any thread, also before client_run begins.
 void client_interrupt(void);
 
 #endif

@@ -60,7 +60,7 @@ static FILE *open_folders(const CommandIo *io) {
     return file < 0 ? NULL : fdopen(file, "r");
 }
 
-// The folders that have changed since: a list of their paths.
+// changed_folders() -> the paths of the folders that have changed since then
 static int changed_folders(lua_State *L) {
     CommandIo *io = io_of(L);
     char line[PATH_MAX + 32], fault[BUNDLE_FAULT_SIZE];
@@ -107,7 +107,7 @@ static void close_input(CommandIo *io) {
     io->input = -1;
 }
 
-// Opens what `more` reads. Its size, when it is a file that can be read a second time.
+// open(path) -> the size when it is a file that can be read a second time; `more` reads it
 static int open_input(lua_State *L) {
     CommandIo *io = io_of(L);
     const char *path = luaL_checkstring(L, 1);
@@ -124,7 +124,7 @@ static int open_input(lua_State *L) {
     return 1;
 }
 
-// What there is to read, some of it; nothing at its end.
+// more() -> the next piece of text; nothing at the end
 static int read_more(lua_State *L) {
     CommandIo *io = io_of(L);
     char bytes[INPUT_BYTES];
@@ -152,7 +152,7 @@ static int write_text(lua_State *L) {
             poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
             continue;
         }
-        // whoever reads has had enough (weir show RUN | head): nothing to tell anybody
+        // the reader has closed the pipe (weir show RUN | head): no message is needed
         if (written < 0 && errno == EPIPE) return cli_error_raise(L, STATUS_UNREAD, "%s", "");
         if (written < 0) return cli_error_raise(L, EX_IOERR, "cannot write: %s", strerror(errno));
         text += written;
@@ -166,7 +166,7 @@ static int is_terminal(lua_State *L) {
     return 1;
 }
 
-// Of whichever of stderr and stdout is a terminal.
+// The size of the terminal, which stderr or stdout is.
 static struct winsize terminal_size(void) {
     struct winsize size = {0};
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0) ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);

@@ -11,12 +11,12 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-// What is being read, so that it is closed when reading raises.
+// The files that are open, so that they are closed when Lua raises.
 typedef struct {
     const RedisAddress *redis; // that the command talks to
     Bundle bundle;
     FILE *file;
-    int input; // piece by piece, or -1
+    int input; // read piece by piece, or -1
 } CommandIo;
 
 void command_io_open(CommandIo *io, const RedisAddress *redis);

@@ -59,7 +59,7 @@ void connection_check_reply(lua_State *L, const Connection *connection) {
 
 static int unreachable(lua_State *L, const Connection *connection, const char *why) {
     const char *url = connection->config->redis.url;
-    const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // that folder is of weir dev
+    const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // the folder of weir dev
     if (strncmp(why, "Protocol error", strlen("Protocol error")) == 0)
         return cli_error_raise(
             L, EX_UNAVAILABLE,
@@ -122,13 +122,13 @@ static bool connect_once(lua_State *L, Connection *connection) {
     if (!context) abort();
     connection->context = context;
     if (context->err) return false;
-    fcntl(context->fd, F_SETFD, FD_CLOEXEC); // programs that a step starts do not get it
+    fcntl(context->fd, F_SETFD, FD_CLOEXEC); // not for programs that a step starts
     redisSetTimeout(context, timeout);
     return log_in(L, connection);
 }
 
-// One that once worked and died is tried again for a while: Redis may be starting anew. So is one
-// that is told to come later.
+// A connection that once worked is tried again for a while: Redis may be restarting. So is one that
+// Redis refuses for now.
 void connection_ensure(lua_State *L, Connection *connection) {
     bool worked = connection->context;
     if (worked && !connection->context->err) return;

@@ -1,8 +1,8 @@
-// connection: one blocking connection to Redis for Lua, where what goes wrong is raised as a fault.
+// connection: one blocking connection to Redis for Lua, which raises errors as cli_error.
 //
-// It is made when it is first needed, and anew when it has died. It owns the reply that was read
-// last. The Connection is its owner's, who calls connection_close; only the thread of the Lua state
-// uses it. Nothing it has allocated is lost when a function raises.
+// It connects when it is first used, and again after it has died. It owns the last reply. The owner
+// of the Connection closes it; only the thread of the Lua state uses it. Nothing leaks when a
+// function raises.
 #ifndef WEIR_CONNECTION_H
 #define WEIR_CONNECTION_H
 
@@ -13,16 +13,16 @@
 #include <lua.h>
 #include <stdbool.h>
 
-// How long Redis may take to come back, and between two tries.
+// For how long a command waits for Redis to come back, and the pause between two tries.
 enum { CONNECTION_PATIENCE_MS = 5000, CONNECTION_PAUSE_MS = 20 };
 
 typedef struct {
     const Config *config;
-    redisContext *context; // NULL: not made yet
+    redisContext *context; // NULL: not connected yet
     redisReply *reply;     // read last, NULL: none
 } Connection;
 
-// Has it connected and logged in.
+// Connects and logs in, unless that is done. Raises when Redis cannot be reached.
 void connection_ensure(lua_State *L, Connection *connection);
 void connection_close(Connection *connection);
 
@@ -30,9 +30,10 @@ void connection_close(Connection *connection);
 bool connection_ask(Connection *connection, int count, const char **arguments, const size_t *sizes);
 void connection_drop_reply(Connection *connection);
 
-// Raises the reply, an error, unless Redis may answer another thing soon.
+// Raises the reply, an error, unless the error may pass soon.
 void connection_check_reply(lua_State *L, const Connection *connection);
-// Raises the reply, or without one what is wrong with the connection: it was tried long enough.
+// Raises the reply or, without one, the error of the connection: the command has waited long
+// enough.
 int connection_raise(lua_State *L, const Connection *connection);
 
 void connection_push_reply(lua_State *L, const redisReply *reply);

@@ -34,8 +34,8 @@ static void on_signal(int number) {
     eventfd_write(interruption, 1);
 }
 
-// Ctrl-C and SIGTERM no longer end the process at once: `pause` tells of them, any other wait ends
-// with a fault. A second one does.
+// heed_interrupts(): Ctrl-C and SIGTERM end the process only the second time. The first one makes
+// `pause` return true, and any other wait raise.
 static int heed_interrupts(lua_State *L) {
     (void)L;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
@@ -45,7 +45,7 @@ static int heed_interrupts(lua_State *L) {
     return 0;
 }
 
-// Waits for so many milliseconds; true as soon as, or when before, the process was interrupted.
+// pause(ms) -> whether the process was interrupted, which ends the pause
 static int pause_for(lua_State *L) {
     struct pollfd wait = {.fd = interruption_descriptor(), .events = POLLIN};
     int ready, timeout_ms = (int)luaL_checkinteger(L, 1);

@@ -1,7 +1,7 @@
-// interrupts: how a command waits: whatever for, an interruption ends it.
+// interrupts: waits of a command that an interruption ends.
 //
-// That is interrupts_trigger, from any thread, or Ctrl-C and SIGTERM once Lua has asked to heed
-// them. All else is for the thread of the Lua state.
+// interrupts_trigger interrupts, from any thread; so do Ctrl-C and SIGTERM after heed_interrupts.
+// All other functions are for the thread of the Lua state.
 #ifndef WEIR_INTERRUPTS_H
 #define WEIR_INTERRUPTS_H
 
@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Ends what is waited for, and will be.
+// Ends this wait and all later ones.
 void interrupts_trigger(void);
 
-// Waits until `descriptor` (-1: none) can be read. False when the time is over; timeout_ms < 0 is
-// for ever. Raises a fault when it is interrupted.
+// Waits until `descriptor` (-1: none) can be read. False when the time is over; timeout_ms < 0
+// waits for ever. Raises a cli_error when it is interrupted.
 bool interrupts_wait_readable(lua_State *L, int descriptor, int64_t timeout_ms);
 
 // For weir.native.client: pause heed_interrupts now_ms.

@@ -9,7 +9,8 @@ static Subscription *subscription_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-// Redis confirms each channel: from then on no message of it is missed. A refusal comes once.
+// Redis confirms each channel; from then on no message of it is missed. It refuses all of them with
+// one error.
 static bool try_to_subscribe(lua_State *L, Subscription *subscription) {
     Connection *connection = &subscription->connection;
     const TextList *command = &subscription->command;

@@ -1,7 +1,6 @@
-// subscription: what Redis publishes on the channels that Lua listens to.
+// subscription: the messages on the channels of Redis that Lua listens to.
 //
-// The Subscription are their owner's, who calls subscription_close; they belong to the thread of
-// the Lua state.
+// The owner of the Subscription closes it. It belongs to the thread of the Lua state.
 #ifndef WEIR_SUBSCRIPTION_H
 #define WEIR_SUBSCRIPTION_H
 
@@ -11,7 +10,7 @@
 
 typedef struct {
     Connection connection; // its config is set by the owner
-    TextList command;      // the command; then the channels
+    TextList command;      // SUBSCRIBE and the channels
 } Subscription;
 
 void subscription_close(Subscription *subscription);

@@ -95,7 +95,7 @@ static int watch_folder(const char *path) {
 
 // ---- interruption -------------------------------------------------------------------------------
 
-// The terminal has told the child of Ctrl-C already; a second one ends it, too, if it hangs.
+// The terminal has sent Ctrl-C to the child as well. A second one kills a child that hangs.
 static void on_interrupted(uv_signal_t *handle, int number) {
     (void)handle;
     if (rerun.child_runs) uv_process_kill(&rerun.child, rerun.interrupted ? SIGKILL : number);
@@ -121,7 +121,7 @@ int test_watch_folders(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     Folder *before = rerun.folders;
     rerun.folders = NULL;
-    // new ones first: what changes meanwhile is seen by one or the other
+    // new watches first: a change meanwhile is seen by one or the other
     const char *full = NULL;
     for (lua_Integer i = 1; lua_rawgeti(L, 1, i) == LUA_TSTRING; i++) {
         int status = watch_folder(lua_tostring(L, -1));

@@ -1,7 +1,7 @@
-// test_watch: what `weir test --watch` cannot do in Lua: watch folders, and run this program again.
+// test_watch: watches folders and runs this program again, for `weir test --watch`.
 //
-// Sleeps in its loop until something happens: it costs nothing while nobody saves a file. Ctrl-C
-// and SIGTERM are an answer like any other (nil), given once the program that was run has ended.
+// It sleeps in its loop until a file is saved. Ctrl-C and SIGTERM make the functions return nil,
+// once the program that was run has ended.
 #ifndef WEIR_TEST_WATCH_H
 #define WEIR_TEST_WATCH_H
 
@@ -11,11 +11,11 @@ struct lua_State;
 void test_watch_open(char **words, const char *variable);
 void test_watch_close(void);
 
-// watch(folders): these, and no others any more. Those that are not there are passed over.
+// watch(folders): watches these folders and no others; skips those that do not exist.
 int test_watch_folders(struct lua_State *L);
 
-// changes() -> the paths that changed since it was last asked, or nil: waits for one, and until
-// there is quiet.
+// changes() -> the paths that changed since the last call, or nil. Waits for a change, and until
+// nothing has changed for a moment.
 int test_watch_changes(struct lua_State *L);
 
 // spawn(manifest) -> the exit status (128 + the signal that killed it), or nil.

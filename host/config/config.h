@@ -1,4 +1,4 @@
-// config: what this process was asked to do, and with which settings.
+// config: the command that this process was asked to run, and its settings.
 //
 // Flags win over WEIR_ variables (--lua-path: WEIR_LUA_PATH), those over the keys of the --config
 // file (lua_path), those over the defaults; flags.c has the table. Constant once the threads have
@@ -37,7 +37,7 @@ typedef enum {
     COMMAND_COUNT
 } Command;
 
-// What a process of weir exits with, beside those of <sysexits.h>.
+// Exit statuses of weir, beside those of <sysexits.h>.
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_UNSAFE = 80, STATUS_LOST_WRITES = 81 };
 
 typedef struct {
@@ -130,7 +130,7 @@ enum { CONFIG_FAULT_SIZE = 512 };
 // process.
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]);
 
-// What the command is called.
+// The name of the command.
 const char *config_command(const Config *config);
 
 // Writes how weir (NULL), or one of its commands, is used. EX_USAGE for a command there is not.

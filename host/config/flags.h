@@ -1,7 +1,7 @@
 // flags: the tables of commands and flags; for config.c alone.
 //
-// What a flag means stands in one row: its default, the commands that take it, the field of Config
-// it sets. Its variable, its key in the config file and the usage text follow from the row.
+// One row has all of a flag: its default, the commands that take it, the field of Config that it
+// sets. Its variable, its key in the config file and the usage text follow from the row.
 #ifndef WEIR_FLAGS_H
 #define WEIR_FLAGS_H
 

@@ -16,7 +16,7 @@ static const char RIGHTS[] =
     "+@hash +@list +@set +@sortedset +del +exists +rename +unlink +evalsha +script|load +publish "
     "+subscribe +ping +select +time +info +scan +config|get";
 
-// The first that an error begins with, so what begins with anything is last.
+// The first row whose text begins a message is its error; so the row that fits any message is last.
 static const RedisError table[] = {
     {REDIS_ERROR_UNREACHABLE, "\n", NULL},
     {REDIS_ERROR_STARTING, "LOADING", "it has just been started"},
@@ -25,7 +25,7 @@ static const RedisError table[] = {
     {REDIS_ERROR_LOGIN, "ERR AUTH", LOG_IN},
     {REDIS_ERROR_LOGIN, "ERR invalid password", LOG_IN},
     {REDIS_ERROR_LOGIN, "ERR Client sent AUTH", LOG_IN},
-    {REDIS_ERROR_LOGIN, "ERR Protocol error: unauthenticated", LOG_IN}, // to what is long
+    {REDIS_ERROR_LOGIN, "ERR Protocol error: unauthenticated", LOG_IN}, // to a long command
     {REDIS_ERROR_LOGIN, "DENIED", "set one (requirepass), and give it to --redis"},
     {REDIS_ERROR_LOGIN, "ERR DB index", "give --redis a database that it has"},
     {REDIS_ERROR_LOGIN, "ERR SELECT is not allowed", "give --redis no database"}, // of a cluster
@@ -39,15 +39,15 @@ static const RedisError table[] = {
     {REDIS_ERROR_BACKPRESSURE, "NOREPLICAS",
      "start its replicas, or lower its min-replicas-to-write"},
     {REDIS_ERROR_BACKPRESSURE, "BUSY ",
-     "a script of somebody else keeps it: SCRIPT KILL ends that"},
+     "another client's script keeps it busy: SCRIPT KILL ends that"},
     {REDIS_ERROR_BACKPRESSURE, "MASTERDOWN", PRIMARY},
     {REDIS_ERROR_BACKPRESSURE, "ERR max number of clients", "raise its maxclients"},
-    {REDIS_ERROR_BACKPRESSURE, "TRYAGAIN", "it is about to be changed"},
+    {REDIS_ERROR_BACKPRESSURE, "TRYAGAIN", "Redis asked to try again"},
     {REDIS_ERROR_OTHER, "",
      "weir needs Redis 7.0 to 8 or Valkey 8, and its keys as it left them: see weir doctor"},
 };
 
-_Static_assert(sizeof table / sizeof *table <= 32, "each has a bit");
+_Static_assert(sizeof table / sizeof *table <= 32, "each has a bit in Outage.logged");
 
 const RedisError *const redis_error_unreachable = &table[0];
 
@@ -57,8 +57,8 @@ const RedisError *redis_error_of(const char *words) {
     return error;
 }
 
-// Redis says in which script and line it happened: that is of interest in a fault of weir's own.
-// Its own advice is left out where it is given here.
+// Redis names the script and the line: that helps only when weir's script is at fault. Redis' own
+// advice is left out where this file has one.
 static size_t length_of_words(const RedisError *error, const char *why) {
     const char *script = strstr(why, " script: "), *rest = strstr(why, ". ");
     size_t length = strlen(why);
@@ -79,7 +79,7 @@ void redis_error_text(const RedisError *error, const char *why, const RedisAddre
         snprintf(text, REDIS_ERROR_TEXT, "%.*s", length, why);
 }
 
-// ---- what a host has met ------------------------------------------------------------------------
+// ---- the outage of a host -----------------------------------------------------------------------
 
 void outage_open(Outage *outage, const RedisAddress *redis, const char *prefix) {
     *outage = (Outage){.redis = redis, .prefix = prefix};
@@ -90,23 +90,23 @@ void outage_close(Outage *outage) {
     pthread_mutex_destroy(&outage->lock);
 }
 
-// A right that is missing comes in several words, and is one thing to tell.
+// A missing right has several messages, which are logged as one error.
 static uint32_t bit_of(const RedisError *error) {
     while (error->kind == REDIS_ERROR_PERMISSION && error[-1].kind == REDIS_ERROR_PERMISSION)
         error--;
     return UINT32_C(1) << (error - table);
 }
 
-// A Redis that was away comes back with its data to read: that is no news.
+// A Redis that was away reads its data when it comes back: that is no news.
 static bool is_news(const Outage *outage, const RedisError *error) {
-    if (error->kind == REDIS_ERROR_STARTING) return !outage->said;
-    return !(outage->said & bit_of(error));
+    if (error->kind == REDIS_ERROR_STARTING) return !outage->logged;
+    return !(outage->logged & bit_of(error));
 }
 
 static void log_once(Outage *outage, const RedisError *error, const char *why) {
     char text[REDIS_ERROR_TEXT];
     if (!is_news(outage, error)) return;
-    outage->said |= bit_of(error);
+    outage->logged |= bit_of(error);
     redis_error_text(error, why, outage->redis, outage->prefix, text);
     log_warn("redis at %s: %s; trying again", outage->redis->url, text);
 }
@@ -115,7 +115,7 @@ static bool is_raised(const RedisError *error) {
     return error && error->kind == REDIS_ERROR_OTHER;
 }
 
-// Tells what passes from what lasts: only a failure that comes again, late enough, lasts.
+// An error that passes is no reason to end: only one that comes again, late enough, lasts.
 static void count_raising(Outage *outage, const RedisError *before, const RedisError *now) {
     int64_t now_ms = clock_ms();
     if (!outage->raising) outage->raising_since = now_ms;
@@ -140,7 +140,7 @@ void outage_change(Outage *outage, const RedisError *before, const RedisError *n
     if (now) log_once(outage, now, why);
     if (!outage->affected) {
         log_info("redis at %s is back", outage->redis->url);
-        outage->said = 0;
+        outage->logged = 0;
     }
     pthread_mutex_unlock(&outage->lock);
 }

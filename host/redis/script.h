@@ -1,7 +1,8 @@
-// script: the one script that Redis runs.
+// script: the text of the one script that Redis runs, joined from the files in redis-scripts/.
 //
-// lib.lua first, whose locals all others see; then `define`, which has each other file in a branch
-// of its own; dispatch.lua last. Joined once, constant from then on, for any thread.
+// lib.lua comes first: all other files see its locals. Then comes the function `define`, which has
+// each other file in a branch of its own, and dispatch.lua last. The text is joined once and
+// constant from then on, for any thread.
 #ifndef WEIR_SCRIPT_H
 #define WEIR_SCRIPT_H
 
