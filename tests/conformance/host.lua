@@ -82,7 +82,7 @@ function Side:log(id) return self.logs[id] or {} end
 -- failure and the workflow; a line of a workflow that only reads alike is compared.
 local function is_of_host(line)
   local text, fields = line.text, line.fields
-  if type(fields) ~= "table" or not (fields.code and fields.workflow) then return false end
+  if type(fields) ~= "table" or fields == json.null or not (fields.code and fields.workflow) then return false end
   return text:find "^failed: " or text:find "^attempt %d+ failed, the next" or text:find "^try %d+ of step"
 end
 

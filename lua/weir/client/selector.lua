@@ -262,7 +262,7 @@ end
 local function may_have_children(selection, run)
   if not run.started_at then return false end
   if selection["until"] and run.created_at > selection["until"] then return false end
-  if not selection.since or run.special or not record.ENDED[run.state] then return true end
+  if not selection.since or run.has_rare or not record.ENDED[run.state] then return true end
   return run.finished_at >= selection.since
 end
 
