@@ -1,4 +1,4 @@
--- What authors call of `require "weir"`: definitions with every field checked, and errors.
+-- The functions of `require "weir"` that authors call: definitions with every field checked, and errors.
 
 local definition = require "weir.define.definition"
 local weir = require "weir"

@@ -430,7 +430,7 @@ local function spell_string(text)
   return '"' .. table.concat(parts) .. '"'
 end
 
--- JSON text of a value as somebody else might write it: other order, space, escapes, digits.
+-- JSON text of a value as another program might write it: other order, space, escapes, digits.
 local function spell(value)
   if type(value) == "string" then return spell_string(value) end
   if math.type(value) == "float" then return any({ "%.17e", "%.17E" }):format(value) end
@@ -466,7 +466,7 @@ describe("json, random:", function()
     end
   end
 
-  -- What every codec answers; they must agree.
+  -- The answer of every codec; all must agree.
   local function answer(verb, given)
     local result, message = json.pure[verb](given)
     if built then

@@ -1,4 +1,4 @@
--- What workflow code does is the same in every process: random programs that sort, show tables, walk sets and read
+-- Workflow code does the same in every process: random programs that sort, show tables, walk sets and read
 -- dates are played in processes with other addresses, hashes, garbage and time zones. So whatever process replays a run
 -- asks for the same operations.
 

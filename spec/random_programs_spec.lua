@@ -125,7 +125,7 @@ local function note(...)
   table.insert(way.turn, table.concat(words, " "))
 end
 
--- What a turn noted is held against what the run did there before, if it ever came so far.
+-- Compares the notes of a turn with those that the run made there before, if it ever came so far.
 local function commit(run, notes)
   local key = run.id .. "#" .. run.attempt
   local taken, at = way.taken[key] or {}, way.at[run] or 0
@@ -269,7 +269,7 @@ local function definitions_of(body)
   }
 end
 
--- What the world does between two events, by chance.
+-- Happens at random between two events.
 local function disturb(self, id, roll)
   local kind = roll(80)
   if kind == 1 then
@@ -332,7 +332,7 @@ local function fault_of(made)
   return made:fault()
 end
 
--- What a replay tells the store must be what was told live: the same operations, begun after the same numbers.
+-- A replay must send the effects that were sent live: the same operations, begun after the same numbers.
 local function strange_effect(record, effects)
   for _, effect in ipairs(effects) do
     if effect[1] == "invoke" or effect[1] == "record" then

@@ -74,7 +74,7 @@ local function new_maker(roll)
     return { "bug", maker.name() }
   end
 
-  -- What several ask for, wherever they are; it asks for nothing that could wait for them.
+  -- Workflows that several runs invoke, wherever they are; they invoke nothing that could wait for those.
   local shared = {}
   function maker.shared(which)
     if not shared[which] then
@@ -310,7 +310,7 @@ local function change_some(roll, maker)
   end
 end
 
--- Everything comes to its end, also what nobody waits for.
+-- Every run ends, also one that no run waits for.
 local function finish(id)
   made:finish(id)
   made:finish()
@@ -335,7 +335,7 @@ local function retry_something(roll, root)
   world.said[word] = (world.said[word] or 0) + 1
 end
 
--- What is done is done once, but for what was undone since: nothing that is kept is done again.
+-- Each step is executed once, unless it was undone since: no kept step is executed again.
 local function done_twice()
   if made.crashes or world.generations or world.changes then return nil end
   for path, times in pairs(world.done) do

@@ -43,7 +43,7 @@ function Facts:call(...)
   return reply
 end
 
----What a client is answered to one verb.
+---The answer to one verb of a client.
 ---@param verb string
 ---@param ... string|integer
 ---@return table answer
@@ -97,7 +97,7 @@ function Facts:ids(beginning)
   return ids
 end
 
----What `weir doctor` finds.
+---The findings of `weir doctor`.
 ---@return string[]
 function Facts:faults()
   return scripts.faults(function(...) return self:say(...) end)

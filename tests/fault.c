@@ -5,7 +5,7 @@
 // program is build/weir.
 //
 //   abort-before   the process dies before the call is sent
-//   abort          …right after it was sent: Redis carries it out, nobody hears the reply
+//   abort          …right after it was sent: Redis carries it out, the reply is lost
 //   cut-before     the connection dies after the call was carried out, before its reply is read
 //   cut-after      …after its reply was acted on
 #include "redis/store.h"

@@ -25,7 +25,7 @@ function scripts.joined(edit)
   return table.concat(parts)
 end
 
----What `weir doctor` would say of the runs.
+---The findings of `weir doctor` about the runs.
 ---@param say fun(verb: string, ...: string|integer): table sends one group
 ---@return string[] sorted
 function scripts.faults(say)

@@ -80,7 +80,7 @@ local throws = {
   end },
 }
 
--- A host whose lease was taken ends by itself; so does nobody else.
+-- Only a host whose lease was taken ends by itself.
 local function look_after_hosts()
   for i = 1, HOSTS do
     if hosts[i]:status() then
@@ -127,7 +127,7 @@ local function check(id)
   end
 end
 
--- What has ended makes room in Redis.
+-- Removes runs that have ended, so that Redis does not fill up.
 local function forget(id)
   for _, each in ipairs(store:ids(id)) do
     for _, kind in ipairs { "r:", "v:" } do store:call("DEL", store.key .. kind .. each) end

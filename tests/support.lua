@@ -42,7 +42,7 @@ function support.write(path, text)
   assert(file:write(text))
 end
 
----A new, empty folder; whoever asked for it removes it.
+---A new, empty folder; the caller removes it.
 ---@return string
 function support.folder()
   local listing <close> = assert(io.popen "mktemp -d /tmp/weir-test-XXXXXX")
@@ -197,7 +197,7 @@ function support.restricted_redis()
   return redis
 end
 
----What redis-cli prints for a command.
+---The output of redis-cli for a command.
 ---@param ... string|integer
 ---@return string
 function Redis:call(...)

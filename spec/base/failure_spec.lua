@@ -1,7 +1,7 @@
 local failure = require "weir.base.failure"
 local json = require "weir.json"
 
--- What is left of a failure after a journey through the journal.
+-- A failure that was written to the journal and read again.
 local function again(value) return failure.decode(failure.encode(value)) end
 
 describe("a failure", function()
@@ -172,7 +172,7 @@ describe("failure.encode", function()
     assert.equal("string", type(json.decode(text).cause.details))
   end)
 
-  -- What each run of a chain keeps of the failure that the run below it handed on.
+  -- The failure of each run of a chain, which the run below it handed on.
   local function chain(depth, message)
     local err, sizes = failure.new { code = "declined", message = message, traceback = "w.lua:1: in function" }, {}
     local run = "root"

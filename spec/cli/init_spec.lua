@@ -1,5 +1,5 @@
--- What the commands make of what Redis says: trees, sentences, exit statuses. The client is a table of
--- answers; that the real one gives the same is the business of the stories.
+-- The trees, sentences and exit statuses that commands make of replies from Redis. The client is a table of answers;
+-- the stories test that the real one gives the same.
 
 local clients = require "spec.support.clients"
 local json = require "weir.json"

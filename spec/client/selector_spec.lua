@@ -221,7 +221,7 @@ describe("a selector", function()
   describe("a list", function()
     local LONG = "orders:" .. ("0123456789"):rep(3) -- 37 columns
 
-    -- What it prints of two failed runs, on a terminal of so many columns or to a program.
+    -- The lines of two failed runs, on a terminal of so many columns or for a program.
     local function lines(columns, state)
       local client, text = require "weir.native.client", ""
       client.is_terminal = function() return columns ~= nil end

@@ -1,5 +1,5 @@
--- What workflow code can reach, and what it cannot: small files are loaded as a bundle and their
--- workflows called as the executor would, between enter and leave.
+-- Globals and modules that workflow code can reach, and those it cannot: small files are loaded as a bundle, and their
+-- workflows are called as the engine does it, between enter and leave.
 
 local PARK = require "weir.base.park"
 local bundle = require "weir.code.bundle"
@@ -33,7 +33,7 @@ local function call(made, run, ...)
   return table.unpack(results, 2, results.n)
 end
 
--- What the body of a workflow's run returns.
+-- The values that the body of a workflow's run returns.
 local function result_of(body, run)
   return call(load_bundle(body), run or new_run())
 end

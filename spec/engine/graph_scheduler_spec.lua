@@ -440,7 +440,7 @@ describe("a graph that is changed, and retried", function()
     return data
   end)
 
-  -- What becomes of the nodes, in every mode: "key state", those of later generations "key~2 state", in order.
+  -- The states of the nodes, in every mode: "key state", those of later generations "key~2 state", in order.
   local function retry(before, after, options)
     local lists, views = {}, {}
     for i, mode in ipairs(MODES) do

@@ -16,7 +16,7 @@ describe("at maxmemory", function()
     limit(1)
   end
 
-  -- What was freed is enough for a run: a limit somewhat below what was used is far away.
+  -- The freed memory is enough for a run: a limit somewhat below the memory used before is far away.
   local function starts(id)
     limit(before - 300000)
     assert.equal("started", store:start(id))

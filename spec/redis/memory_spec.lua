@@ -1,4 +1,4 @@
--- What a run that waits takes of Redis' memory: ids of 20 bytes, payloads of 20, all of its keys counted.
+-- The memory of Redis that a waiting run takes: ids of 20 bytes, payloads of 20, all of its keys counted.
 
 local redis = require "spec.support.redis"
 

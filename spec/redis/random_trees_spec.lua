@@ -20,9 +20,9 @@ describe("random trees of runs", function()
   local quiet -- nothing begins any more, and every run ends as soon as it can
 
   -- ----------------------------------------------------------------------------------------------
-  -- What a run says
+  -- Effects of a run
 
-  -- Its operations: id -> { open, child, kept: nobody waits for it }.
+  -- Its operations: id -> { open, child, kept: no run waits for it }.
   local function operations_of(id, fields)
     local operations = {}
     for field, value in pairs(fields) do
@@ -38,7 +38,7 @@ describe("random trees of runs", function()
     return operations
   end
 
-  -- What begins again forgets some of what it did, as Lua decides.
+  -- A run that begins again resets some of its operations, as Lua decides.
   local function forget(say, fields, operations)
     for _, name in ipairs(keys.sorted(operations)) do
       if operations[name].open or roll(2) == 1 then
@@ -238,7 +238,7 @@ describe("random trees of runs", function()
   end
 
   -- ----------------------------------------------------------------------------------------------
-  -- What must hold
+  -- Invariants
 
   local function check_loose(runs)
     local live_detached = {}
@@ -272,7 +272,7 @@ describe("random trees of runs", function()
     end
   end
 
-  -- What all of those wait for that have not ended.
+  -- The runs that those wait for that have not ended.
   local function waits(runs)
     local lines = {}
     for _, id in ipairs(keys.sorted(runs)) do
@@ -288,7 +288,7 @@ describe("random trees of runs", function()
     return lines
   end
 
-  -- With nobody from outside, all come to an end: none wait for each other.
+  -- Without any act from outside, all runs end: none wait for each other.
   local function check_ends(worker)
     quiet = true
     for _ = 1, 30 do

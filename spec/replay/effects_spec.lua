@@ -1,4 +1,4 @@
--- What goes with one turn, and what with the next.
+-- Which effects go with one turn, and which with the next.
 
 local effects = require "weir.replay.effects"
 

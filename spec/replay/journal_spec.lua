@@ -229,7 +229,7 @@ local function workflow(run, fields)
   return weir.workflow(fields)
 end
 
--- It waits, so that nobody runs it within its parent's turn.
+-- It waits, so that it is not run within its parent's turn.
 local leaf = weir.workflow { id = "leaf", run = function(ctx) ctx:sleep(1) end }
 
 -- The effects of one turn, each "name argument…" of what a spec is about.

@@ -6,7 +6,7 @@ local weir = require "weir"
 
 local workflow = driver.workflow
 
--- What is done is counted here: outside of all runs, as the world is.
+-- Counts acts outside of all runs, as the outside world would see them.
 local done, broken
 
 local function act(name)

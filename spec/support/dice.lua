@@ -29,7 +29,7 @@ function dice.of(seed)
   end
 end
 
----What a failure says first.
+---The beginning of the message of a failure.
 ---@param seed integer
 ---@return string
 function dice.repeats(seed) return ("WEIR_SEED=%d"):format(seed) end

@@ -1,5 +1,5 @@
--- What specs of the engine see of runs in memory beyond what weir.memory shows: each effect that was told, a run as its
--- journal has it; and a run begun from a journal that a spec writes.
+-- The driver of the engine's specs. Beyond weir.memory it shows each effect that was sent and a run as its journal has
+-- it, and it begins a run from a journal that a spec writes.
 
 local effects = require "weir.replay.effects"
 local entry = require "weir.record.entry"
@@ -17,7 +17,7 @@ Driver.__index = Driver
 
 local ENDED, parent_of = recorded.ENDED, Store.parent_of
 
--- What C would take: integers and texts, nothing else.
+-- Refuses effects that C would refuse: only integers and texts are allowed.
 local function check_effects(list)
   for i, value in ipairs(list) do
     assert(type(value) == "string" or math.type(value) == "integer",

@@ -56,7 +56,7 @@ time[2] = time[2] .. "000"]]
 end
 
 -- ------------------------------------------------------------------------------------------------
--- What is said: effects
+-- Effects
 
 ---The effect of a started child. Fields not given are as the journal writes them for a plain invoke.
 ---@param fields { operation: string, child: string, workflow: string?, data: string?, entry: string?,
@@ -84,7 +84,7 @@ function redis.complete(result) return { "complete", result or "{}" } end
 function redis.fail(failure) return { "fail", "failed", failure or '{"code":"error"}', "" } end
 
 -- ------------------------------------------------------------------------------------------------
--- Who says it: workers
+-- Workers
 
 ---@class Worker
 ---@field name string "<host>.<thread>", "" for a client
@@ -100,7 +100,7 @@ local function know(worker, id, outcomes, from)
   end
 end
 
--- What a worker keeps of the runs given to it.
+-- Notes the turn and the known outcomes of a run that a worker was given.
 local function take_claim(worker, claim)
   local id = claim[2]
   worker.turns[id] = claim[3]
@@ -215,7 +215,7 @@ function Store:call(command, key, ...)
   return reply
 end
 
----What a client is answered to one group.
+---The answer to one group of a client.
 function Store:say(...) return self.client:say(...) end
 
 ---Let time go by.
@@ -334,7 +334,7 @@ function Store:wake(id)
   return score == "inf" and score or math.tointeger(tonumber(score)) - redis.BEGIN
 end
 
----What `weir doctor` would say.
+---The findings of `weir doctor`.
 ---@return string[]
 function Store:faults()
   return scripts.faults(function(...) return self:say(...) end)

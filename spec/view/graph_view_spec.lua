@@ -313,7 +313,7 @@ local function labels_of(cells)
   return labels
 end
 
--- All nodes that somebody gets to who follows the lines out of a node.
+-- All nodes that the lines out of a node lead to.
 local function follow(cells, labels, row, column)
   local reached, seen = {}, {}
   local function go(at_row, at_column, direction)
@@ -514,7 +514,7 @@ describe("the picture", function()
 end)
 
 describe("Graphviz", function()
-  -- What is in a file: the attributes of its nodes, and its edges.
+  -- Reads a file: the attributes of its nodes, and its edges.
   local function parse(text)
     local nodes, edges = {}, {}
     local STRING = '"((?:))"' and '"(.-[^\\])"'

@@ -273,7 +273,7 @@ static void memory(void) {
     measure_waiting("waiter", "on an unstarted child", 2048);
 }
 
-// ---- cold: runs that nobody holds ---------------------------------------------------------------
+// ---- cold: runs that no worker owns -------------------------------------------------------------
 
 enum { COLD = 5000 };
 
@@ -310,7 +310,7 @@ static void write_lines(const char *path, int turn) {
     if (!file || fclose(file) != 0) give_up("cannot write %s", path);
 }
 
-// What a script calls is logged, too, if it is not too fast for that.
+// The log has the calls of a script, too, if they are not too fast for that.
 enum { CALLS_KEPT = 20000, SLOW_US = 200, AT_VERB = 7 };
 
 // How long all but a hundredth of the calls that start runs keep Redis from others at most. The
@@ -431,7 +431,7 @@ static const char *const named[] = {"--workers", "1", "--node", "bench", NULL};
 static const char *const named_default[] = {"--workers", "1",       "--node", "bench",
                                             "--queues",  "default", NULL};
 
-// What it invokes last stays in its queue until the host that takes it up is there.
+// Its last child stays in its queue until the host that takes it up is there.
 static void journal(void) {
     Longest cold = {0}, shown = {0};
     char data[64];

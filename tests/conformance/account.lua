@@ -1,5 +1,5 @@
--- What a case came to: all that runs and their operations are, as facts "<where> <what>" -> text. Not times, seeds and
--- bundles; nor how a node read what it depends on (in its graph's turn it has that at hand).
+-- The account of a case: all that its runs and their operations are, as facts "<where> <what>" -> text. It leaves out
+-- times, seeds and bundles, and how a node read its dependencies (in its graph's turn it has them at hand).
 
 local json = require "weir.json"
 
@@ -143,7 +143,7 @@ function account.undecided(case, here, there)
   if not not_found(wanted, there) then return "the two do not differ any more" end
 end
 
----What was to be and is not.
+---The expectations that were not met.
 ---@param case table
 ---@param facts Account
 ---@return string?

@@ -1,4 +1,4 @@
--- What the cases of conformance ask for: one workflow for each way in which a child can go.
+-- The children of the conformance cases: one workflow for each way in which a child can end.
 local weir = require "weir"
 
 local ONCE = { attempts = 1 }
@@ -70,7 +70,7 @@ local failing_nap = weir.workflow {
   end,
 }
 
--- Fails in its first attempt, which is its last until somebody retries it.
+-- Fails in its first attempt, which is its last until it is retried.
 local unlucky = weir.workflow {
   id = "unlucky", retry = ONCE,
   run = function(ctx, data)

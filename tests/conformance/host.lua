@@ -148,7 +148,7 @@ function Side:crash()
   self.host:start()
 end
 
--- Opened for both, a pipe waits for nobody; as long as it stays open, no step that comes to it waits either.
+-- Opened for reading and writing, a pipe blocks no process; as long as it stays open, no step that comes to it waits.
 function Side:release() self.released = assert(io.open(self.hold, "r+")) end
 
 ---@param accounts table<table, Account|string>

@@ -28,7 +28,7 @@ local play = {}
 
 local REFUSALS = { "duplicate_id", "invalid_data", "no workflow", "which weir puts between ids" }
 
----What people are refused with: the word for it, or what is said; what to do next is for each to say.
+---The word for a refusal, or its text. Advice is left out, as each side words its own.
 ---@param text string
 ---@return string
 function play.refusal(text)

@@ -38,7 +38,7 @@ function account.of(facts, root)
   return runs
 end
 
----What has to be found where `actual` was: a run that is cancelled may not have come as far.
+---The account to expect where `actual` was: a run that is cancelled may not have come as far.
 ---@param undisturbed Account
 ---@param actual Account
 ---@return Account

@@ -1,5 +1,5 @@
 -- The harness of the crash tests: a play on one prefix of one Redis, a host that is killed or cut off at its n-th call,
--- and whoever comes after it. A play is a list of acts; each is begun from outside and is over when Redis says so.
+-- and the host that comes after it. A play is a list of acts; each begins from outside and is over when Redis says so.
 --
 -- `make test` takes a selection of n, WEIR_CRASH=all (`make crash`) every one. Two cases run at a time, as coroutines
 -- of the file that asks for them.
@@ -216,7 +216,7 @@ function Harness:again_and_again(kind, periods, check)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- What was executed
+-- Executions
 
 ---Its process may have died before its outcome was recorded.
 function harness.at_most_twice(times, undisturbed)

@@ -50,7 +50,7 @@ local function good(...)
   return reply.stdout
 end
 
--- What a command that ends with this status says, in one line.
+-- The one line that a command with this status prints.
 local function refused(status, ...)
   local reply = weir(...)
   assert.same({ status, "" }, { reply.status, reply.stdout }, reply.stderr)

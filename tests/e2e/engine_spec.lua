@@ -1,4 +1,4 @@
--- What a host does with runs while nothing goes wrong: wake-ups, timers, retries, shared work.
+-- A host and its runs while nothing goes wrong: wake-ups, timers, retries, shared work.
 
 local facts = require "tests.facts"
 local json = require "weir.json"

@@ -1,5 +1,4 @@
--- Hosts and their Redis, stopped, killed and cut: what was acknowledged goes on, and nobody does
--- what is not his to do any more.
+-- Hosts and their Redis, stopped, killed and cut off: acknowledged runs go on, and no host moves a run that it lost.
 
 local stages = require "tests.stage"
 local support = require "tests.support"

@@ -47,7 +47,7 @@ local host, folder
 
 local function weir(...) return host:weir(...) end
 
--- What a command wrote on a terminal, without colours.
+-- The text that a command wrote on a terminal, without colours.
 local function on_terminal(...)
   local text, status = host:on_terminal({ env = { NO_COLOR = "1" } }, ...)
   return text:gsub("\27%[K", ""), status

@@ -1,5 +1,5 @@
--- What programs read: every command that takes --json, going well and failing. Stdout is JSON and nothing else, errors
--- are the same lines on stderr as without it, and so is the exit status.
+-- Output for programs: every command that takes --json, going well and failing. Stdout is JSON and nothing else. Errors
+-- are the same lines on stderr as without it, and the exit status is the same.
 
 local json = require "weir.json"
 local support = require "tests.support"

@@ -264,7 +264,7 @@ describe("a command", function()
     assert.equal(0, process:wait(), process:stderr())
   end)
 
-  -- A port that nobody has, as Redis finds it.
+  -- A free port, which Redis finds.
   local function open_port()
     return support.wait_until("a port", function()
       local port = math.random(20000, 30000)

@@ -6,7 +6,7 @@ local support = require "tests.support"
 
 local redis, store, host, folder
 
--- What is done is noted in a file: outside of all runs, as the world is.
+-- Steps note themselves in a file outside of all runs, as the outside world would see them.
 local HEAD = [[
 local weir = require "weir"
 local function note(data, line)

@@ -255,7 +255,7 @@ describe("a node", function()
     assert.matches("node one is alive here", reply.stderr, 1, true)
   end)
 
-  -- What this machine is, a host elsewhere is not.
+  -- A host elsewhere has another boot and namespace than this machine.
   local function move_elsewhere()
     local host = store:call("HGET", store.key .. "nodes", "one")
     store:call("HSET", store.key .. "host:" .. host, "boot", "another")

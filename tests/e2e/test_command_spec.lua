@@ -10,7 +10,7 @@ if not build:find "^/" then
 end
 
 local PRICE = [[
--- What an order costs.
+-- The price of an order.
 local weir = require "weir"
 
 local function discount(total)
@@ -183,7 +183,7 @@ total                  83%  (10 of 12 lines)
     local process = support.process(command(".", "weir test --watch -o TAP"))
     local seen = 0
 
-    -- What it wrote since it was last asked, once it waits.
+    -- The text that it wrote since it was last asked, once it waits.
     local function told()
       return support.wait_until("the specs to have run", function()
         local text = process:stdout():sub(seen + 1)

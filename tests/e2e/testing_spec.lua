@@ -1,4 +1,4 @@
--- What hosts ran, replayed by weir.testing from `weir show RUN --json`; and specs with weir.testing in the binary.
+-- Runs of hosts, replayed by weir.testing from `weir show RUN --json`; and specs with weir.testing in the binary.
 
 local cjson = require "cjson"
 local support = require "tests.support"

@@ -76,7 +76,7 @@ end
 
 -- ---- a console ----------------------------------------------------------------------------------
 
--- What differs from one time to the next, made the same.
+-- Replaces text that differs from one time to the next.
 local function plain(output)
   local lines = {}
   for line in output:gmatch "[^\n]+" do
@@ -123,7 +123,7 @@ function Console:type(line)
   return output:read "a"
 end
 
--- What the manual says to do before the block: save a file, start a host.
+-- Does the acts that the manual asks for before the block: save a file, start a host.
 function Console:prepare(block)
   local path = block.language == "lua" and block.before:match "Save%s+this%s+as%s+`([%w_/.-]+)`[^`]*$"
   if path then

@@ -1,4 +1,4 @@
--- What an ended run and its parents do when it begins again: the verb `retry`, the effects `reset` and `reset_done`,
+-- An ended run that begins again, and its parents: the verb `retry`, the effects `reset` and `reset_done`,
 -- and `invoke` of what was forgotten.
 
 local redis = require "spec.support.redis"

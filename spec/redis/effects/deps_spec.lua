@@ -5,7 +5,7 @@ describe("deps and graph", function()
   local store = redis.store()
   local a
 
-  -- What node p/n is answered when it reads these keys, as Lua values.
+  -- The answer to node p/n when it reads these keys, as Lua values.
   local function read(...)
     a:turn("p/n", { "deps", "deps@1", "entry", select("#", ...), ... })
     return json.decode((store:run("p/n")["1"]:match "^deps@1\tcompleted\t%d+\t1\t(.*)$"))

@@ -1,4 +1,4 @@
--- What is asked for again with the same key: one run stands for all, and its end is told to each that waits.
+-- Invokes and starts with the same `dedupe` key: one run stands for all of them, and each that waits is told its end.
 
 local redis = require "spec.support.redis"
 
@@ -199,7 +199,7 @@ describe("dedupe", function()
 
     local timed_out = '{"code":"timeout"}'
 
-    -- What comes of it when a run asks for another one.
+    -- The outcome when a run asks for another one.
     local function waits_for(run, other)
       local name = "for-" .. other:gsub("/", "-")
       return a:turn(run, shared(name, run, { dedupe = other }), redis.suspend)

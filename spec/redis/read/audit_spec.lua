@@ -34,7 +34,7 @@ describe("audit", function()
     assert.equal("audit", store:say("audit", "0", 100)[1])
   end)
 
-  -- What is wrong in one place may be wrong in others: `fault` is among what is found.
+  -- One wrong record may lead to several findings: `fault` is one of them.
   local function plants(name, command, key, fault, ...)
     local arguments = { ... }
     it("finds " .. name, function()

@@ -26,7 +26,7 @@ describe("retention", function()
     a:claim(1)
   end
 
-  -- What is left of runs: keys but for those that stay.
+  -- Keys that are left of runs, without those that stay.
   local function left()
     local names = {}
     for name in pairs(store:dump()) do

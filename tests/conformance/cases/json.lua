@@ -1,4 +1,4 @@
--- What goes in comes out the same: data, results of children and steps, details of errors.
+-- JSON comes out as it went in: data, results of children and steps, details of errors.
 
 local function through(value)
   return ([[

@@ -1,4 +1,4 @@
--- What comes while a step runs: a cancel, or the death of the process.
+-- Events while a step runs: a cancel, or the death of the process.
 
 -- On the host a step stays here until it is let go or its process is killed; the next process does not stay.
 local HOLD = [[ print "held" local path = os.getenv "WEIR_HOLD" if path then io.open(path):close() end ]]

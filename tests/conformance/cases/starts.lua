@@ -1,4 +1,4 @@
--- What people start: the same again, something else, with options.
+-- Starts by people: the same again, something else, with options.
 
 local DATA = { start = 1 }
 

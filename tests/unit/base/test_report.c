@@ -1,4 +1,4 @@
-// What many failing runs leave in the log.
+// Lines that many failing runs leave in the log.
 #include "base/log.h"
 #include "base/report.h"
 

@@ -1,4 +1,4 @@
-// What others wrote, as people and programs read it.
+// Text that others wrote, as people and programs read it.
 #include "base/text.h"
 
 #include "unit.h"

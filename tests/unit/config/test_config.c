@@ -1,5 +1,5 @@
-// What the command line, the variables and the config file come to, and what is said when they are
-// wrong.
+// The settings that the command line, the variables and the config file come to, and the errors
+// when these are wrong.
 #include "config/config.h"
 
 #include <setjmp.h>

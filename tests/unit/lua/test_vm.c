@@ -74,7 +74,7 @@ static VmRun *begin_again(const char *body, int children) {
     return run;
 }
 
-// What its next turn says, as one line.
+// The effects of its next turn, as one line.
 static const char *turn(VmRun *run) {
     size_t count = 0;
     static char text[8192];
@@ -216,7 +216,7 @@ static void test_recursion_without_an_end_is_an_error_of_the_run(void **state) {
     config.cpu_ms = CPU_MS;
 }
 
-// What weir itself computes on data is stopped as the author's code is.
+// Weir's own computation on data is stopped as the author's code is.
 static void test_a_check_of_data_without_an_end_is_stopped(void **state) {
     (void)state;
     char *faults = NULL;

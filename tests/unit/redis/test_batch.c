@@ -1,4 +1,4 @@
-// What goes to Redis is RESP, byte for byte, and each group hears its reply exactly once.
+// A batch sends RESP to Redis, byte for byte, and each group gets its reply exactly once.
 #include "redis/batch.h"
 
 #include "unit.h"
