@@ -205,6 +205,27 @@ describe("a selector", function()
     end)
   end)
 
+  it("looks for children below an ended root only when it has detached ones", function()
+    local old = { state = "completed", workflow = "w", created_at = "1000", started_at = "1001", finished_at = "1002" }
+    local rare = { has_rare = "1" }
+    for field, value in pairs(old) do rare[field] = value end
+    runs = { p = old, q = rare }
+    for id in pairs { p = true, q = true } do
+      runs[id .. "/c"] = { state = "waiting", workflow = "w", created_at = "5000", started_at = "5001" }
+    end
+    local list, children = answers.list, answers.children
+    finally(function() answers.list, answers.children = list, children end)
+    answers.list = function() return { "list", "1000", "q", "1000", "p" } end
+    answers.children = function(id) return { "children", "0", runs[id .. "/c"] and id .. "/c" or nil } end
+    local found = {}
+    local selected = selector.read { limit = 10, match = "/c" }
+    selected.since = 2000
+    selector.walk(selected, function(page)
+      for _, run in ipairs(page) do found[#found + 1] = run.id end
+    end)
+    assert.same({ "q/c" }, found)
+  end)
+
   it("paces acts", function()
     local interval = require("weir.cli.bulk").interval
     assert.same({ 20, 600, 3600 }, { interval "50/s", interval "100/m", interval "1000/h" })
