@@ -273,7 +273,7 @@ end
 -- Whether what has ended ends the same when it is replayed from its whole journal.
 local function check_end(self, record)
   local fields = record.fields
-  if not fields.started_at or #record.begun == 0 or record.cut or record.crash_loop then return end
+  if not fields.started_at or #record.begun == 0 or record.terminated or record.crash_loop then return end
   local done = replay.dry(self.memory.bundles[fields.bundle], record.id, self.memory.fields_of(record), {
     now = record.finished_at, limits = self.memory.limits, host = self.memory.host, ended = true,
     is_meant = function(held) return held.attempt == record.attempt end,

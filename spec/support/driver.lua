@@ -169,8 +169,7 @@ function driver.replay(definitions, journal)
       kind, after or 0, subject or "", arguments or "")
   end
   for field, value in pairs(journal.fields or {}) do fields[field] = value end
-  executor.host, executor.limits = made.host, made.limits
-  local run = executor.from_fields(made.bundles.b1, "r", fields)
+  local run = executor.from_fields(made.bundles.b1, "r", fields, made)
   local list = run:turn(made.now, {})
   check_effects(list)
   return driver.split(list), run, made

@@ -33,7 +33,7 @@ local function unheld(run, fields)
 end
 
 local function divergence(run, fields, is_meant)
-  if run.killed or run.cut or run.effects:overflows() then return nil end
+  if run.killed or run.terminated or run.effects:overflows() then return nil end
   local held = unasked(run, is_meant)[1]
   if not held then return nil end
   local text = ('the journal holds operation "%s", %s at %s, which was not asked for again'):format(held.id,
@@ -86,13 +86,11 @@ end
 function replay.dry(bundle, id, fields, options)
   local held = {}
   for field, value in pairs(fields) do held[field] = value end
-  local host, limits = executor.host, executor.limits
-  executor.limits = options.limits
-  executor.host = setmetatable({ log = silent }, { __index = options.host })
-  local run = executor.from_fields(bundle, id, fields)
+  local run = executor.from_fields(bundle, id, fields, {
+    limits = options.limits, host = setmetatable({ log = silent }, { __index = options.host }),
+  })
   run.dry, run.branches.dry, run.journal.dry = true, true, true
   run:turn(options.now, {})
-  executor.host, executor.limits = host, limits
 
   local poison = run.journal.poisoned
   local fault = poison and poison.message or divergence(run, held, options.is_meant)

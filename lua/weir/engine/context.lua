@@ -101,7 +101,7 @@ local function leave(run, operation)
   if operation.on_timeout == "abandon" then
     table.insert(run.abandoned, operation)
   else
-    run:linger(operation)
+    run:note_pending(operation)
   end
 end
 

@@ -9,9 +9,11 @@
 -- branches and its children end, and only then does it complete or fail.
 
 local branches = require "weir.engine.branches"
+local cancellation = require "weir.engine.cancellation"
 local context = require "weir.engine.context"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
+local inlining = require "weir.engine.inlining"
 local journal = require "weir.replay.journal"
 local graph_scheduler = require "weir.engine.graph_scheduler"
 local json = require "weir.json"
@@ -27,13 +29,11 @@ local violations = require "weir.define.violations"
 
 local executor = {}
 
----Limits of every run, set by the driver.
+---The driver of runs that `begin` makes: the C host sets it once, when a worker opens its Lua state.
+---@type weir.Limits
 executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
-
----What the driver provides: log, limit, elapsed_ms, seed. In the host that is a module in C, which has progress, too: a
----replay is long, and no loop; and report: a line for the log, written once this turn is recorded. weir.testing adds
----mocked_step and advise, and separate: no child is run in its parent's turn.
-executor.host = package.preload["weir.native.host"] and require "weir.native.host"
+---@type weir.native.host
+executor.host = nil
 
 -- Failures of the run's own code that no attempt would cure.
 local FINAL = {
@@ -41,8 +41,64 @@ local FINAL = {
   invalid_data = true, unknown_workflow = true, cpu_limit = true, memory_limit = true, crash_loop = true,
 }
 
+---@class weir.Run one attempt of a run
+---@field id string
+---@field workflow string
+---@field definition weir.Definition? nil: the bundle has no such workflow
+---@field bundle weir.Bundle
+---@field bundle_hash string
+---@field host weir.native.host
+---@field limits weir.Limits
+---@field attempt integer
+---@field attempts_before integer attempts before the last retry by hand
+---@field generation integer
+---@field seed integer
+---@field crashes integer processes that died while they ran it, since its last turn was recorded
+---@field created_at integer ms
+---@field queue string that this worker serves
+---@field data string JSON
+---@field tags string? JSON
+---@field deps string? of a graph's node: the keys it depends on, tab-separated
+---@field retry_policy weir.RetryPolicy
+---@field journal weir.Journal
+---@field effects weir.Effects those of the journal
+---@field branches weir.Branches
+---@field ctx weir.Context? of the body
+---@field main weir.Branch? that runs the body
+---@field clock_ms integer Redis' clock as this turn began
+---@field turn_began_ms integer? when this turn looked at the clock of its worker first
+---@field step weir.Operation? the step whose Lua runs now
+---@field inlined boolean? it is a child that runs in its parent's turn
+---@field inlinable table[]? children begun in this turn that may be inlined
+---@field speculation_disabled boolean?
+---@field observed boolean? its code has seen something that differs from one attempt to the next
+---@field started boolean?
+---@field ended boolean? the body has ended, or is not to run any more
+---@field killed boolean? none of the author's code runs any more
+---@field terminated boolean? a cancel without clean-up was recorded
+---@field undoing boolean? its undos run
+---@field undos table? how to take back what it did
+---@field like_undo string[]? ids of the author's that begin as those of undos do
+---@field result string? JSON, once the body has returned
+---@field failure weir.Failure? once the body has failed
+---@field retry_in integer? ms until the next attempt; nil: none follows
+---@field abandoned weir.Operation[] invokes that timed out and whose children go on; a cancel takes those, too
+---@field cancel_pending (string|table)[] children that were told to end and whose outcomes are not awaited
+---@field ending integer? how many children there were when a cancel was passed on last
+---@field grace_ms integer? how long the clean-up after a cancel may take
+---@field taken_over string[]? operations of earlier attempts that this one did not ask for and waits for
+---@field left_over string[]? the same as lines for people
+---@field unsaid table[]? lines for the log that wait until their turn is recorded
+---@field dry boolean? it is only looked at whether its code could go on
+---@field deps_begun table? see weir.engine.graph_results
+---@field deps_face table?
+---@field read_dep fun(key: string): boolean?, string?
 local Run = {}
 Run.__index = Run
+
+for _, methods in ipairs { cancellation, inlining } do
+  for name, method in pairs(methods) do Run[name] = method end
+end
 
 
 -- For a run whose code cannot be loaded: it can only fail.
@@ -85,22 +141,27 @@ end
 -- It was doomed while its record was read.
 function Run:more() return self end
 
----@param fields table<string, string>
-function executor.from_fields(bundle, id, fields)
+---@param bundle weir.Bundle
+---@param id string
+---@param fields table<string, string> the whole record
+---@param driver { host: weir.native.host, limits: weir.Limits }? the C host unless given
+---@return weir.Run
+function executor.from_fields(bundle, id, fields, driver)
+  driver = driver or executor
   local attempt = math.tointeger(tonumber(fields.attempt or 1))
   local definition = bundle.workflows[fields.workflow]
 
   local self = setmetatable({
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
     attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), crashes = tonumber(fields.crashes or 0),
-    created_at = math.tointeger(tonumber(fields.created_at)), limits = executor.limits, host = executor.host,
+    created_at = math.tointeger(tonumber(fields.created_at)), limits = driver.limits, host = driver.host,
     queue = fields.queue or "default", -- which this worker serves
     cancel_pending = {}, -- children that were told to end and of which nothing is awaited any more
     abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
     data = fields.data,
     tags = fields.tags, -- JSON
     generation = math.tointeger(tonumber(fields.generation or 1)),
-    spent = math.tointeger(tonumber(fields.attempts_before or 0)),
+    attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
     deps = fields.deps, -- of a graph's node: the keys it depends on
     undos = nil, -- how to take back what it did, once there is anything
   }, Run)
@@ -176,7 +237,7 @@ function executor.body_of(definition)
 end
 
 -- Checks the data, then runs the body.
-local function run_body(self, definition, text)
+function Run:run_body(definition, text)
   local fault = verb.too_large(self, text, 'data of workflow "%s"', self.workflow)
   if fault then error(fault, 0) end
   local data, message = json.try_decode(text)
@@ -199,7 +260,7 @@ function Run:start()
     return self:kill("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
   self.ctx = self:new_context(scopes.ROOT)
-  local function body() return run_body(self, definition, self.data) end
+  local function body() return self:run_body(definition, self.data) end
   self.main = self.branches:spawn(scopes.ROOT, body, self.ctx, "workflow", self.workflow)
 end
 
@@ -214,7 +275,7 @@ function Run:doom(code, message)
       and operation.sent_turn < effects.turns then
       log:close_child(operation)
       log:cancel_child(operation, "cancelled: the run failed")
-      self:linger(operation)
+      self:note_pending(operation)
     end
   end
   self:kill(code, message)
@@ -222,7 +283,7 @@ end
 
 function Run:kill(code, message)
   self.branches:drop()
-  self.step, self.another = nil, nil
+  self.step, self.retry_in = nil, nil
   self.started, self.killed = true, true
   self:end_body(false, failure.new { code = code, message = message, retryable = false })
 end
@@ -245,130 +306,10 @@ function Run:end_body(ok, value)
   self.failure = made
   -- A cancel that is recorded but not delivered yet takes the attempt away again, live as in a replay.
   if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
-    self.another = step.pause(self, self.retry_policy, "retry", self.attempt - self.spent, made)
-    if self.another then return end
+    self.retry_in = step.pause(self, self.retry_policy, "retry", self.attempt - self.attempts_before, made)
+    if self.retry_in then return end
   end
   self:end_others("the run failed")
-end
-
--- ------------------------------------------------------------------------------------------------
--- Ending others: losers of a race, the children and branches of a run that fails
-
-local function cancelled(self, message)
-  return failure.new { code = "cancelled", message = message, retryable = false, run = self.id }
-end
-
----Cancel open children of operations in this scope.
-function Run:cancel_children(scope, message)
-  for _, operation in ipairs(self.journal:open_children()) do
-    if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.cancel_sent then
-      operation.cancel_sent = true
-      self.journal:cancel_child(operation, message)
-    end
-  end
-end
-
----The child of this operation was told to end, whatever is known of the operation.
-function Run:linger(operation)
-  local cancel_pending = self.cancel_pending
-  for _, child in ipairs { operation.child, operation.other_child } do
-    if not cancel_pending[child] then
-      cancel_pending[child] = true
-      table.insert(cancel_pending, child)
-    end
-  end
-end
-
----End one future before its time.
-function Run:end_early(settles, why)
-  if settles.settled then return end
-  settles.dropped = true
-  if not settles.kind then
-    for _, operation in ipairs(self.branches:awaited_in(settles.scope)) do operation.lost = why end
-    self:cancel_children(settles.scope, "cancelled: it " .. why)
-    self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
-  elseif settles.open and not settles.cancel_sent then
-    settles.cancel_sent = true
-    self.journal:cancel_child(settles, "cancelled: it " .. why)
-  end
-end
-
----End all children and all other branches: the run has failed.
-function Run:end_others(why)
-  self:cancel_children(scopes.ROOT, "cancelled: " .. why)
-  self.branches:raise(scopes.ROOT, cancelled(self, why))
-end
-
--- ------------------------------------------------------------------------------------------------
--- Cancel
-
--- Children end of what ended the run; what a cancel said is said once, however deep it goes.
-local function passed_on(message)
-  return message:find "^cancelled" and message or "cancelled: " .. message
-end
-
--- A cancel is recorded: the children end first, then it is delivered. Those begun since it was told last are looked at,
--- for this is asked with each child that ends.
-function Run:await_cancel()
-  local log = self.journal
-  if self.undoing then return end -- it ends already; what it takes back is to be taken back
-  if log.opened == self.ending and not self.abandoned[1] then return end
-  self.ending = log.opened
-  self:cancel_children(scopes.ROOT, passed_on(log.cancel.value))
-  self:cancel_abandoned()
-end
-
--- A cancel of the tree takes along those, too, of which nothing is awaited.
-function Run:cancel_abandoned()
-  local log = self.journal
-  for _, operation in ipairs(self.abandoned) do
-    log:cancel_child(operation, passed_on(log.cancel.value))
-    self:linger(operation)
-  end
-  self.abandoned = {}
-end
-
--- Children that were told to end, and take their time.
-function Run:terminate_pending()
-  for _, child in ipairs(self.cancel_pending) do
-    self.effects:add("cancel", { child = child, message = passed_on(self.journal.termination.value), terminate = "1" })
-  end
-end
-
--- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
--- that works as ever, for as long as the grace lasts.
-function Run:deliver_cancel()
-  if self.cut then return end
-  local cancel, definition = self.journal.cancel, self.definition
-  local log = self.journal
-  self.grace_ms = definition and definition.cancel_grace_ms or 60000
-  log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
-  log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
-  if self.undoing then return end
-  self.branches:raise(scopes.ROOT,
-    failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
-end
-
--- Clean-up has had its time: none of the author's code runs any more.
-function Run:end_grace()
-  if not self.journal.grace_ends_at then return end
-  self.journal.grace_ends_at = nil
-  self.killed = true
-  self.branches:drop()
-  if self.ended then return self:end_others("the run was cancelled") end
-  self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
-end
-
--- Nobody wants to wait for the clean-up: none of the author's code runs any more, and the children end so too.
-function Run:terminate()
-  local log = self.journal
-  self.cut, self.started, self.killed = true, true, true
-  self.step, self.another, log.grace_ends_at = nil, nil, nil
-  self.branches:drop()
-  for _, operation in pairs(log.open) do operation.cancel_sent = false end
-  self:cancel_children(scopes.ROOT, passed_on(log.termination.value))
-  self:terminate_pending()
-  if not self.ended then self:end_body(false, cancelled(self, log.termination.value)) end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -387,7 +328,7 @@ function Run:turn(now, outcomes, recorded_at)
   if recorded_at then self.crashes = 0 end -- so it is in the store
   log:learn(outcomes)
   if log.crash_loop and not self.ended then self:kill("crash_loop", log.crash_loop.value) end
-  if log.termination and not self.cut then self:terminate() end
+  if log.termination and not self.terminated then self:terminate() end
   if not self.started then self:start() end
   if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
     self:advance()
@@ -421,14 +362,14 @@ function Run:advance()
 
     local cancelling = log:cancelling()
     if cancelling then
-      self.another = nil
+      self.retry_in = nil
       self:await_cancel()
       if effects:overflows() then return end
-    elseif self.another then
+    elseif self.retry_in then
       if self.unsaid then return end -- the reply to what was speculated brings us back
       self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
-        duration.text(self.another), tostring(self.failure.message)), self.failure.code)
-      return effects:close("retry", { delay_ms = self.another, error = failure.encode(self.failure) })
+        duration.text(self.retry_in), tostring(self.failure.message)), self.failure.code)
+      return effects:close("retry", { delay_ms = self.retry_in, error = failure.encode(self.failure) })
     end
     local number = log.delivered
     local following = log:next()
@@ -491,10 +432,10 @@ function Run:adopt()
   for _, operation in ipairs(self.journal:open_children()) do
     if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
   end
-  local why = termination and passed_on(termination.value) or "cancelled: the run failed"
+  local why = termination and Run.passed_on(termination.value) or "cancelled: the run failed"
   if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
   if cancel then self:cancel_abandoned() end
-  if self.cut then self:terminate_pending() end
+  if self.terminated then self:terminate_pending() end
 end
 
 local LONGEST = 1000 -- bytes of such a line
@@ -559,123 +500,6 @@ function Run:warn_of_left_over()
   local more = #lines > NAMED and (" and %d more"):format(#lines - NAMED) or ""
   self.host.log("warn", self.id, ("completed without asking again for what earlier attempts had done: %s%s"):format(
     table.concat(lines, ", ", 1, math.min(NAMED, #lines)), more))
-end
-
--- ------------------------------------------------------------------------------------------------
--- Inlined: a child that only computes is run at once, and is born completed in the turn that invokes it.
---
--- Until that turn is acknowledged nothing of it is outside: a child that wants anything of the store,
--- the clock or the log, that fails or takes long, is forgotten and goes the long way. So does one that
--- the store will not have inlined (something older is ready, newer code is registered): it decides.
-
-local INLINED_A_TURN = 100
-local INLINED_MS = 2 -- one of them
-local INLINING_MS = 2 -- about all of them
-local INLINE_BACKOFF = 64 -- invocations of a workflow that went the long way before it is tried again
-
-local inline_backoff = setmetatable({}, { __mode = "k" }) -- definition -> how many are still to be remaining
-
----@param invoke weir.Invoke
----@param handle integer of the invoke in the effects
-function Run:may_inline(operation, definition, invoke, seed, handle)
-  if self.dry or self.host.separate or self.crashes > 0 or definition.timeout_ms or definition.graph then return end
-  if definition.queue ~= self.queue then return end
-  local remaining = inline_backoff[definition]
-  if remaining and remaining > 0 then
-    inline_backoff[definition] = remaining - 1
-    return
-  end
-  local inlinable = self.inlinable
-  if not inlinable then
-    inlinable = {}
-    self.inlinable = inlinable
-  end
-  if #inlinable < INLINED_A_TURN then
-    inlinable[#inlinable + 1] = {
-      operation = operation, definition = definition, child = operation.child, data = invoke.data, seed = seed,
-      handle = handle, deps = invoke.deps, read_dep = invoke.read_dep,
-    }
-  end
-end
-
----Whether this turn should tell no more: what is begun now would wait, or go the long way, for nothing.
-function Run:is_full()
-  local inlinable = self.inlinable
-  return self.effects:overflows() or inlinable ~= nil and #inlinable >= INLINED_A_TURN
-end
-
--- What a inlined child sees of itself. It has no journal: every verb that would need one gives it up.
-local function begin_inlined(parent, one)
-  local child = setmetatable({
-    id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, inlined = true,
-    bundle_hash = parent.bundle_hash, limits = parent.limits, created_at = parent.clock_ms,
-    deps = one.deps, read_dep = one.read_dep,
-    journal = { now_ms = parent.clock_ms }, branches = {},
-  }, Run)
-  child.ctx = context.new(child, scopes.ROOT)
-  return child
-end
-
--- Its result as JSON, if that is all it came to.
-local function result_of(child, ok, value, ...)
-  if not ok or returned.surplus("workflow", child.workflow, ...) then return nil end
-  return (verb.encode(child, value, "the result"))
-end
-
--- Run it. If it did nothing but return, its result goes with the invoke.
-local function compute(self, one)
-  local host, child = self.host, begin_inlined(self, one)
-  sandbox.enter(self.bundle, child)
-  host.limit(INLINED_MS, true)
-  local result = result_of(child, pcall(run_body, child, one.definition, one.data))
-  local late = host.limit(nil)
-  sandbox.leave()
-  if not result or late or child.observed then
-    inline_backoff[one.definition] = INLINE_BACKOFF
-    return nil
-  end
-  self.effects:patch(one.handle, "bundle", self.bundle_hash)
-  self.effects:patch(one.handle, "result", result)
-  return result
-end
-
--- Whether this turn may take the time for another one.
-local function has_time(self)
-  local now = self.host.elapsed_ms()
-  self.turn_began_ms = self.turn_began_ms or now
-  return now - self.turn_began_ms < INLINING_MS
-end
-
--- What is left to run when the turn ends.
-function Run:run_inlinable()
-  local inlinable = self.inlinable
-  self.inlinable = nil
-  for _, one in ipairs(inlinable) do
-    if not has_time(self) or not compute(self, one) then return end
-  end
-end
-
----What it speculated on once was wrong.
-function Run:disable_speculation() self.speculation_disabled = true end
-
--- When nothing else can come between, the outcome of a inlined child is known before it is recorded: it takes the next
--- number. So the parent goes on at once, and a sequence of such children is one turn. The store takes the turn as a
--- whole or not at all. If not (a cancel came, or newer code), this coroutine is dropped, and the run goes on from its
--- journal without speculating anything again.
-local SPECULATED_A_TURN = 32
-
-function Run:speculate()
-  local inlinable, log = self.inlinable, self.journal
-  local one = inlinable and inlinable[1]
-  if not one or self.speculation_disabled then return false end
-  if self.effects.uncertain or #inlinable ~= log.open_count then return false end
-  if self.effects.speculated >= SPECULATED_A_TURN or not has_time(self) then return false end
-  table.remove(inlinable, 1)
-  local result = compute(self, one)
-  sandbox.enter(self.bundle, self)
-  if not result then return false end
-  log:speculate(one.operation, result, self.clock_ms)
-  return true
 end
 
 ---One line about what the run does.

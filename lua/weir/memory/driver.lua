@@ -129,19 +129,13 @@ local function forget(self, id)
   end
 end
 
-local function enter(self)
-  self.host.separate = self.options.separate
-  executor.host, executor.limits = self.host, self.limits
-end
-
 -- The coroutine of a run, warm or begun from its record.
 local function hold(self, record)
   local live = self.live[record.id]
   if live then return live end
-  enter(self)
   live = {
     known = record.number, reply = {}, cold = true,
-    run = executor.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record)),
+    run = executor.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record), self),
   }
   self.live[record.id] = live
   table.insert(self.live_order, record.id)
@@ -188,7 +182,7 @@ end
 local function compute(self, record)
   if record.state ~= "running" and not claim(self, record) then return end
   local live = hold(self, record)
-  enter(self)
+  self.host.separate = self.options.separate
   local reply = live.reply
   live.reply = nil
   self.computing = record

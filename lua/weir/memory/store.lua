@@ -312,7 +312,7 @@ end
 
 ---A run is told to end. What never began has ended.
 function Store:cancel_run(record, code, message, now)
-  if ENDED[record.state] or record.cancel and (not now or record.cut) then return end
+  if ENDED[record.state] or record.cancel and (not now or record.terminated) then return end
   local state = record.state
   if (state == "ready" or state == "scheduled") and not record.fields.started_at then
     self:finish_run(record, code == "cancelled" and "cancelled" or "failed",
@@ -328,7 +328,7 @@ function Store:cancel_run(record, code, message, now)
   end
   if now then
     self:record_end(record, "terminated", message)
-    record.cut = true
+    record.terminated = true
   end
   if state == "waiting" or state == "retrying" then self:make_ready(record) end
 end
@@ -340,7 +340,7 @@ function Store:reopen(record, again)
   fields.reset_number, fields.attempts_before = tostring(record.number), tostring(record.attempt)
   record.attempt = record.attempt + 1
   fields.error, fields.result, record.finished_at = nil, nil, nil
-  record.cancel, record.cut, record.cancel_awaited, record.crashes = nil, nil, nil, 0
+  record.cancel, record.terminated, record.cancel_awaited, record.crashes = nil, nil, nil, 0
   local timeout_ms = registered and registered.definition.timeout_ms
   record.deadline = timeout_ms and self.now + timeout_ms
   self:make_ready(record)

@@ -68,7 +68,7 @@ function journal.new(fields, attempt)
     furthest = 0, -- the highest number delivered
     children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
     replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
-    spent = math.tointeger(tonumber(fields.attempts_before or 0)), -- attempts before the last retry by hand
+    attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)), -- attempts before the last retry by hand
     owed = 0, -- recorded operations of this attempt that its code has not asked for yet
     owed_before = 0, -- those of automatic attempts before
     places = {}, -- number after which they began -> id -> attempt
@@ -131,7 +131,7 @@ end
 
 -- Recorded in this attempt, or in an automatic one before. What a retry by hand takes over may be asked for or not.
 local function note_place(self, id, after, attempt)
-  if attempt <= self.spent then return end
+  if attempt <= self.attempts_before then return end
   local place = self.places[after]
   if not place then
     place = {}

@@ -1,0 +1,72 @@
+---@meta weir.native.host
+-- The contract between the engine and what drives it. There are two drivers: the C host (host/lua/vm.c) and the one in
+-- memory (weir.memory.driver). A run knows neither threads nor Redis: outcomes come in, effects go out.
+--
+-- The life of a run, as a driver sees it:
+--
+--   1. runs.begin(bundle, id, known, page, last)   the record, page by page; `more` until the last page
+--   2. run:turn(now, outcomes, recorded_at)        the effects of the turn, a flat list of texts and integers
+--   3. the driver sends the effects as one call; Redis applies all of them or none
+--   4. the reply brings the outcomes that came meanwhile: with any, or where the turn neither ended nor suspended the
+--      run, step 2 follows. A run that suspended gets its next turn when Redis wakes it: with the same object while
+--      the worker has it, else from step 1
+--
+-- Redis refuses a turn that speculated wrongly: then the driver drops the run, begins it again from its record and
+-- calls run:disable_speculation(). A run over its limits gets run:doom(code, message), then a turn that ends it.
+
+---Driver -> engine: the module weir.engine.run.
+---@class weir.Runs
+---@field host weir.native.host
+---@field limits weir.Limits
+---@field begin fun(bundle: weir.Bundle?, id: string, known: integer, page: string[], last: boolean): weir.BegunRun
+
+---@class weir.Limits
+---@field payload_bytes integer
+---@field depth integer runs below each other
+
+---A run whose record is read.
+---@class weir.BegunRun
+---@field more fun(self, page: string[], last: boolean): weir.BegunRun the next page: field, value, field, value …
+---@field turn fun(self, now: integer, outcomes: string[], recorded_at: integer?): (string|integer)[]
+---@field doom fun(self, code: string, message: string) the author's code is not to run any more
+---@field disable_speculation fun(self) Redis refused a turn of this run that speculated
+---@field describe fun(self): string one line on what the run does
+
+---Engine -> driver: what a driver gives its runs.
+---@class weir.native.host
+---@field separate boolean? no child runs in its parent's turn (weir.testing)
+---@field mocked_step? fun(run: weir.Run, operation: weir.Operation): (fun(about: table): any)? replaces a step's body
+---@field advise? fun(workflow: string): string what to do about a workflow that does not exist
+local host = {}
+
+---Writes a line to the log.
+---@param level "debug"|"info"|"warn"|"error"
+---@param run string? id
+---@param text string
+---@param fields string? JSON
+function host.log(level, run, text, fields) end
+
+---Notes a line for the log, which is written once this turn is recorded. Optional.
+---@param kind "failed"|"retrying"
+---@param text string
+---@param fields string JSON
+function host.report(kind, text, fields) end
+
+---Begins a limit: code that runs longer than `ms` gets an error, again and again. Without `ms` it ends the limit.
+---@param ms integer?
+---@param trial boolean? memory that is refused counts as well: the code that runs on trial is not to blame
+---@return boolean over whether the limit before this call was exceeded
+function host.limit(ms, trial) end
+
+---The code has come past something that its journal holds: a long replay is no endless loop. Optional.
+function host.progress() end
+
+---@return integer ms on a clock that only runs forward
+function host.elapsed_ms() end
+
+---The seed of a child's random numbers.
+---@param child string the child's run id
+---@return integer
+function host.seed(child) end
+
+return host
