@@ -1,7 +1,6 @@
 -- Children that run in their parent's turn, and turns that speculate on their outcomes.
 
 local driver = require "spec.support.driver"
-local weir = require "weir"
 
 local workflow = driver.workflow
 

@@ -1,30 +1,45 @@
--- The journal of one run in memory: the replay cursor. It knows which operations are recorded, which
--- outcomes have come, which was delivered last, and what must be told to the store. The only place
--- that knows about determinism.
+-- The journal of one run in memory: the replay cursor. It knows which operations are recorded, which outcomes have
+-- come, which was delivered last, and which effects Redis must get. Only this module and its parts (children, timers)
+-- know about determinism.
 --
---   begin    an operation the journal holds is compared; one it does not hold is new: an effect
---   place    what the same attempt, or an automatic one before it, had begun by then must have been asked for again
---   learn    outcomes come from the store, each with its number
---   deliver  when every branch waits: the lowest-numbered outcome that somebody awaits, one at a time
+--   begin    compares an operation that the journal holds; one that it does not hold is new and becomes an effect
+--   place    checks that the code asked again for all that this attempt, or an automatic one before it, began by then
+--   learn    takes outcomes from Redis, each with its number
+--   deliver  when every branch waits, gives out the lowest-numbered outcome that a branch awaits, one at a time
 --
--- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. A cancel
--- counts as awaited by all, and holds back what has a higher number until the children have ended.
+-- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. Every branch counts as
+-- awaiting a cancel. A cancel holds back outcomes with higher numbers until the children have ended.
 
 local redo_set = require "weir.reset.redo_set"
 local call_site = require "weir.base.call_site"
+local children = require "weir.replay.children"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
 local reset = require "weir.reset.select"
 local heap = require "weir.base.heap"
-local keys = require "weir.base.sorted_keys"
 local kinds = require "weir.record.kinds"
 local effects = require "weir.replay.effects"
 local record = require "weir.record.record"
 local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
+local timers = require "weir.replay.timers"
 
+---@class weir.Journal
+---@field fields table<string, string> the record of the run
+---@field effects weir.Effects
+---@field now_ms integer when the last outcome that was delivered was recorded
+---@field poisoned weir.Failure? the code takes another way than the journal: no attempt can go on
+---@field cancel weir.Outcome? recorded: cancelled or expired
+---@field termination weir.Outcome? recorded: a cancel without clean-up
+---@field lost weir.Outcome? recorded: the run crashed too many workers
+---@field cancel_delivered boolean?
+---@field grace_ends_at integer? when the clean-up after a cancel has to be over
 local journal = {}
 journal.__index = journal
+
+for _, methods in ipairs { children, timers } do
+  for name, method in pairs(methods) do journal[name] = method end
+end
 
 ---@class weir.Operation
 ---@field id string full, scopes included
@@ -38,6 +53,27 @@ journal.__index = journal
 ---@field settled boolean whether the outcome was delivered
 ---@field waits table[] who awaits it
 ---@field awaited integer how many of them wait now
+---@field after integer number of the last outcome delivered before it began
+---@field attempt integer of the run, in which it began
+---@field arguments string? JSON, of one that the journal holds
+---@field recorded boolean whether Redis has its entry
+---@field node integer? of a graph
+---@field timeout_ms integer?
+---@field on_timeout "cancel"|"abandon"|nil of an invoke
+---@field decode? fun(text: string): any of an invoke
+---@field child string? run id
+---@field other_child string? the child's id in the next generation: which of the two it is, the outcome tells
+---@field open boolean? whether the run waits for its child to end
+---@field handle integer? of its invoke in the effects of this turn
+---@field sent_turn integer? the turn that sent its invoke, as effects count them
+---@field cancel_sent boolean? whether its child was told to end
+---@field lost string? why the branch that awaited it was ended early
+---@field raced boolean?
+---@field dropped boolean? whether it was ended early
+---@field said boolean? whether people were warned of its failure
+---@field ok boolean? once it was read: whether it completed
+---@field value any its result or failure
+---@field info weir.Info?
 
 local ENDS_THE_RUN = { cancelled = true, expired = true }
 
@@ -149,8 +185,8 @@ local function note_recorded(self, id, text)
   if after == self.replay_until then self.replay_last = self.replay_last + 1 end
 end
 
----A graph has changed: before anything begins, more is forgotten of what was taken over. That goes before the word that
----all is forgotten, which was told last: an attempt that is cut off before that word is recorded begins here again.
+---The graph's code changed: resets further nodes before any node starts. Their `reset` effects must precede
+---`reset_done`, which marks the reset as complete; an attempt interrupted before that repeats the reset.
 ---@param ids string[]
 function journal:reset_more(ids)
   if not ids[1] then return end
@@ -199,7 +235,7 @@ function journal:bundle_of(attempt)
   return bundle and (" (bundle %s)"):format(bundle:sub(1, 8)) or ""
 end
 
--- The code asks for something else under this id than the journal holds: no attempt can go on.
+-- The code asks for another operation under this id than the journal holds: no attempt can go on.
 function journal:mismatch(id, held, kind, subject, line, detail)
   local was = kinds[held.kind].describe(held.subject) .. (detail and " " .. detail.was or "")
   local now = kinds[kind].describe(subject) .. (detail and " " .. detail.now or "")
@@ -350,8 +386,8 @@ function journal:failures()
   return self.redo_set
 end
 
----The code has ended. Of what is recorded some was not asked for: attempts before came further than this one, and what
----a failure led to then it has led to.
+---The code has ended. Entries that were not asked for were written by an earlier attempt that got further. Failures
+---which that attempt reacted to count as handled.
 ---@return string[] ids in order
 function journal:left_over()
   local ids, operations = {}, {}
@@ -397,44 +433,6 @@ end
 function journal:note_end(operation)
   local at = operation.outcome.finished_at
   if kinds[operation.kind].owns_child and at > self.children_ended_at then self.children_ended_at = at end
-end
-
----A child is on its way and has to end before the run does.
-function journal:open_child(operation, child_id)
-  operation.child = child_id
-  if operation.outcome then return end
-  operation.open, operation.sent_turn, operation.handle = true, self.effects.turns, #self.effects.first
-  self.open[operation.id] = operation
-  self.open_count, self.opened = self.open_count + 1, self.opened + 1
-end
-
----The run does not wait for this child any more.
-function journal:close_child(operation)
-  if not operation.open then return end
-  operation.open = false
-  self.open[operation.id] = nil
-  self.open_count = self.open_count - 1
-end
-
----Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
-function journal:cancel_child(operation, message)
-  local terminate = self.termination and "1" or nil
-  self.effects:add("cancel", { child = operation.child, message = message, terminate = terminate })
-  local other = operation.other_child
-  if other then self.effects:add("cancel", { child = other, message = message, terminate = terminate }) end
-end
-
----Nothing is awaited any more of the child of an operation, and it goes on.
-function journal:abandon_child(operation)
-  self.effects:add("abandon", { child = operation.child })
-  if operation.other_child then self.effects:add("abandon", { child = operation.other_child }) end
-end
-
----The open children, in the order of their ids.
-function journal:open_children()
-  local children = {}
-  for i, id in ipairs(keys.sorted(self.open)) do children[i] = self.open[id] end
-  return children
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -518,7 +516,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Deliver
 
----Somebody waits for this operation.
+---A branch waits for this operation.
 function journal:await(operation, wait)
   operation.waits[#operation.waits + 1] = wait
   operation.awaited = operation.awaited + 1
@@ -565,73 +563,6 @@ function journal:deliver(outcome)
   if outcome.number <= self.restored and self.progress then self.progress() end
   if outcome.number > self.furthest then self.furthest = outcome.number end
   if outcome.finished_at > self.now_ms then self.now_ms = outcome.finished_at end
-end
-
--- ------------------------------------------------------------------------------------------------
--- Time
-
----Something is due `span_ms` after this operation began (or, for a step that backs off, failed).
----@param act fun(operation: weir.Operation)
-function journal:arm(operation, span_ms, act)
-  local timer = { operation = operation, span_ms = span_ms, act = act }
-  if operation.started_at then
-    self.timers:push(operation.started_at + span_ms, timer)
-  else
-    self.young[#self.young + 1] = timer
-  end
-end
-
----As `arm`, at an instant.
-function journal:arm_at(operation, instant, act)
-  self.timers:push(instant, { operation = operation, act = act })
-end
-
----The store recorded what was told in the last turn at this instant.
-function journal:recorded_at(instant)
-  if not self.young[1] then return end
-  for _, timer in ipairs(self.young) do
-    local operation = timer.operation
-    operation.started_at = operation.started_at or instant
-    self.timers:push(operation.started_at + timer.span_ms, timer)
-  end
-  self.young = {}
-end
-
----Let everything act whose time has come. Asked when every branch waits, also by a run that has just
----replayed: what was due meanwhile must not wait for a next turn, which may begin cold again.
----@return boolean acted
-function journal:due(now)
-  local timers, acted = self.timers, false
-  local timer, at = timers:peek()
-  while timer and (at <= now or timer.operation.outcome or timer.operation.dropped) do
-    timers:pop()
-    if not timer.operation.outcome and not timer.operation.dropped then
-      timer.act(timer.operation)
-      acted = true
-    end
-    timer, at = timers:peek()
-  end
-  return acted
-end
-
----When the run wants to be woken: an instant, and for what begins in this turn a span.
----@return integer? wake_at
----@return integer? wake_in
-function journal:wake()
-  local timers = self.timers
-  local timer, at = timers:peek()
-  while timer and (timer.operation.outcome or timer.operation.dropped) do
-    timers:pop()
-    timer, at = timers:peek()
-  end
-  local span
-  for _, young in ipairs(self.young) do
-    local operation = young.operation
-    if not operation.dropped and not operation.outcome and (not span or young.span_ms < span) then
-      span = young.span_ms
-    end
-  end
-  return at, span
 end
 
 ---An operation ends by what the run itself saw: a step that returned, a timer.

@@ -1,0 +1,46 @@
+local journal = require "weir.replay.journal"
+
+local function new()
+  local made = journal.new({ started_at = "1000" }, 1)
+  made:restore { started_at = "1000" }
+  return made
+end
+
+local function outcome(number, id, state)
+  return ("%d\t%s\t%s\t%d\t1\tnull"):format(number, id, state or "completed", 1000 + number)
+end
+
+local function begin(made, id, kind) return made:begin(kind, id, "", "w.lua:1") end
+
+describe("children", function()
+  it("are open until their outcome is known", function()
+    local made = new()
+    local b, a = begin(made, "b", "invoke"), begin(made, "a", "invoke")
+    made:open_child(b, "r/b")
+    made:open_child(a, "r/a")
+    assert.same({ a, b }, made:open_children())
+    made:learn { outcome(1, "b") }
+    assert.same({ a }, made:open_children())
+    made:close_child(a)
+    made:close_child(a)
+    assert.equal(0, made.open_count)
+  end)
+
+  it("that ended before they were asked for are not opened", function()
+    local made = new()
+    made:learn { outcome(1, "a", "failed") }
+    made:open_child(begin(made, "a", "invoke"), "r/a")
+    assert.equal(0, made.open_count)
+  end)
+
+  it("are told to end in both generations that they may be", function()
+    local made = new()
+    local a = begin(made, "a", "invoke")
+    made:open_child(a, "r/a")
+    a.other_child = "r/a~2"
+    made:cancel_child(a, "why")
+    made:abandon_child(a)
+    assert.same({ "cancel", "r/a", "why", "", "cancel", "r/a~2", "why", "", "abandon", "r/a", "abandon", "r/a~2" },
+      (made.effects:take()))
+  end)
+end)
