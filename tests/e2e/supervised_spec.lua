@@ -134,7 +134,7 @@ describe("a host that is told to stop", function()
     assert.equal("ready", store:state "busy")
     assert.equal("waiting", store:state "waits")
     assert.equal("ready", store:state "late")
-    assert.same({}, store:call("KEYS", store.key .. "held:*"))
+    assert.same({}, store:call("KEYS", store.key .. "owned:*"))
     assert.equal(0, store:call("ZCARD", store.key .. "leases"))
     assert.same({}, store:faults())
 
