@@ -11,7 +11,6 @@
 #include "cli/test_command.h"
 #include "config/config.h"
 #include "lua/vm.h"
-#include "serve/changes.h"
 #include "serve/host.h"
 #include "serve/private_redis.h"
 #include "serve/supervisor.h"
@@ -44,7 +43,9 @@ struct Process {
     Config *config;
     Host *host;
     void (*on_ready)(Process *process);
-    pthread_t client; // of `run`
+    const Bundle *bundles;
+    const char *folder; // that commands are told of them in; NULL: none
+    pthread_t client;   // of `run`
     bool has_client;
     int client_status;
 };
@@ -81,8 +82,7 @@ static void on_describe(void *owner) {
 }
 
 static void on_reload(void *owner) {
-    (void)owner;
-    log_warn("SIGHUP: workflow files are read when a host starts; restart it to bring new code");
+    host_reload(((Process *)owner)->host);
 }
 
 // Steps of all runs share the open files of the process, and Lua closes forgotten ones late: the
@@ -97,36 +97,10 @@ static void raise_handle_limit(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Serves until it is told to stop, or cannot go on.
-static int run_host(Process *process, const Bundle *bundles) {
-    static uv_loop_t loop; // a worker that does not end may speak to it until the process does
-    raise_handle_limit();
-    uv_loop_init(&loop);
-    process->host = host_open(&loop, process->config, (HostEvents){process, on_ready});
-    supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});
-
-    // `weir run` ends with its one run, and needs no newer files
-    Changes *changes = process->config->command == COMMAND_RUN
-                           ? NULL
-                           : changes_open(&loop, &process->config->folders, bundles);
-
-    int status = host_run(process->host, bundles, (size_t)process->config->folders.count);
-
-    if (process->has_client) {
-        client_interrupt();                  // it waits in vain when the host could not go on
-        pthread_join(process->client, NULL); // before the host goes, which it stops
-    }
-    supervisor_close();
-    if (changes) changes_close(changes);
-    host_close(process->host);
-    uv_run(&loop, UV_RUN_DEFAULT); // the handles close
-    uv_loop_close(&loop);
-    return status;
-}
-
-// Writes which files this host has read, for the commands in this folder: see command_io.c. Without
-// it they cannot warn of files that changed since.
-static void write_folders(const char *path, const TextList *folders, const Bundle *bundles) {
+// What this host runs and what it has read last, for the commands in this folder: see command_io.c.
+// Without it they say nothing of what has changed since.
+static void write_folders(const char *path, const TextList *folders, const Bundle *bundles,
+                          char (*seen)[BUNDLE_NAME_SIZE]) {
     char fault[PRIVATE_FOLDER_FAULT_SIZE];
     int kept = private_folder_open(path, fault);
     int next =
@@ -134,8 +108,9 @@ static void write_folders(const char *path, const TextList *folders, const Bundl
     FILE *file = next < 0 ? NULL : fdopen(next, "w");
     for (int64_t i = 0; file && i < folders->count; i++) {
         char *whole = realpath(folders->items[i], NULL);
+        uint64_t live = bundle_digest(&bundles[i]), read = seen ? bundle_number(seen[i]) : live;
         if (whole && !strchr(whole, '\n'))
-            fprintf(file, "%016" PRIx64 " %s\n", bundle_digest(&bundles[i]), whole);
+            fprintf(file, "%016" PRIx64 " %016" PRIx64 " %s\n", live, read, whole);
         free(whole);
     }
     bool written = file && !ferror(file);
@@ -146,14 +121,43 @@ static void write_folders(const char *path, const TextList *folders, const Bundl
     close(kept);
 }
 
-// A host with a redis-server of its own. With a `folder` its data outlives it.
-static int run_with_private_redis(Process *process, const Bundle *bundles, const char *folder) {
+static void on_read(void *owner, char (*seen)[BUNDLE_NAME_SIZE]) {
+    Process *process = owner;
+    if (process->folder)
+        write_folders(process->folder, &process->config->folders, process->bundles, seen);
+}
+
+// Serves until it is told to stop, or cannot go on.
+static int run_host(Process *process, Bundle *bundles) {
+    static uv_loop_t loop; // a worker that does not end may speak to it until the process does
+    raise_handle_limit();
+    uv_loop_init(&loop);
+    process->bundles = bundles;
+    process->host = host_open(&loop, process->config, (HostEvents){process, on_ready, on_read});
+    supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});
+
+    int status = host_run(process->host, bundles, (size_t)process->config->folders.count);
+
+    if (process->has_client) {
+        client_interrupt();                  // it waits in vain when the host could not go on
+        pthread_join(process->client, NULL); // before the host goes, which it stops
+    }
+    supervisor_close();
+    host_close(process->host);
+    uv_run(&loop, UV_RUN_DEFAULT); // the handles close
+    uv_loop_close(&loop);
+    return status;
+}
+
+// A host with a redis-server of its own. The data of one with a `folder` outlives it.
+static int run_with_private_redis(Process *process, Bundle *bundles, const char *folder) {
     Config *config = process->config;
     char fault[PRIVATE_REDIS_FAULT_SIZE];
     PrivateRedis *server;
     int started = private_redis_start(&server, folder, config->durability, &config->redis, fault);
     if (started < 0) return complain(started == UV_EBUSY ? EX_CONFIG : EX_UNAVAILABLE, fault);
-    if (folder) write_folders(folder, &config->folders, bundles);
+    process->folder = folder;
+    if (folder) write_folders(folder, &config->folders, bundles, NULL);
     int status = run_host(process, bundles);
     private_redis_stop(server);
     return status;
@@ -167,7 +171,7 @@ static int read_bundles(const Config *config, Bundle *bundles) {
     return STATUS_DONE;
 }
 
-typedef int Serve(Process *process, const Bundle *bundles);
+typedef int Serve(Process *process, Bundle *bundles);
 
 // Reads the folders first: their faults are reported without a Redis.
 static int start(Process *process, Serve *serve_bundles) {
@@ -191,7 +195,7 @@ static void on_developing(Process *process) {
     log_plain("\nNow, in another terminal: weir start WORKFLOW --wait\n\n");
 }
 
-static int run_kept(Process *process, const Bundle *bundles) {
+static int run_kept(Process *process, Bundle *bundles) {
     return run_with_private_redis(process, bundles, ".weir");
 }
 
@@ -214,7 +218,7 @@ static void on_running(Process *process) {
     if (!process->has_client) host_stop(process->host);
 }
 
-static int run_temporary(Process *process, const Bundle *bundles) {
+static int run_temporary(Process *process, Bundle *bundles) {
     return run_with_private_redis(process, bundles, NULL);
 }
 

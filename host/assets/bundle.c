@@ -63,6 +63,24 @@ static int read_file(Walk *walk, const char *whole, Source *source) {
     return status;
 }
 
+static void add_place(Bundle *bundle, char *place) {
+    // grown by doubling, at the powers of two
+    if ((bundle->place_count & (bundle->place_count - 1)) == 0) {
+        size_t capacity = bundle->place_count ? 2 * bundle->place_count : 1;
+        bundle->places = xrealloc(bundle->places, capacity * sizeof *bundle->places);
+    }
+    bundle->places[bundle->place_count++] = place;
+}
+
+// A file that is reached by a link changes where the link leads to.
+static void add_place_of_link(Bundle *bundle, const char *whole) {
+    struct stat entry;
+    if (lstat(whole, &entry) < 0 || !S_ISLNK(entry.st_mode)) return;
+    char *target = realpath(whole, NULL), *slash = target ? strrchr(target, '/') : NULL;
+    if (slash) add_place(bundle, xmemdup0(target, slash > target ? (size_t)(slash - target) : 1));
+    free(target);
+}
+
 static int add_file(Walk *walk, const char *whole, const char *path) {
     Bundle *bundle = walk->bundle;
     if (bundle->count == FILES_MAX) return too_large(walk, whole, "10,000 files");
@@ -73,6 +91,7 @@ static int add_file(Walk *walk, const char *whole, const char *path) {
     }
     Source *source = &bundle->sources[bundle->count++];
     *source = (Source){.path = xstrdup(path)};
+    add_place_of_link(bundle, whole);
 
     int status = read_file(walk, whole, source);
     if (status < 0) return status;
@@ -113,6 +132,7 @@ static int add_folder(Walk *walk, const char *whole, const char *path, int depth
     DIR *folder = opendir(whole);
     if (!folder && depth == 1 && errno == ENOENT) return no_folder(walk, whole);
     if (!folder) return fail(walk, -errno, "cannot read", whole);
+    add_place(walk->bundle, xstrdup(whole));
 
     int status = 0;
     for (struct dirent *entry; status == 0 && (entry = readdir(folder));) {
@@ -159,11 +179,16 @@ void bundle_name(Source *sources, size_t count, char name[BUNDLE_NAME_SIZE]) {
     SHA256End(&hash, name);
 }
 
+uint64_t bundle_number(const char *name) {
+    char digits[17];
+    snprintf(digits, sizeof digits, "%.16s", name);
+    return strtoull(digits, NULL, 16);
+}
+
 uint64_t bundle_digest(const Bundle *bundle) {
     char name[BUNDLE_NAME_SIZE];
     bundle_name(bundle->sources, bundle->count, name);
-    name[16] = '\0';
-    return strtoull(name, NULL, 16);
+    return bundle_number(name);
 }
 
 void bundle_free(Bundle *bundle) {
@@ -171,6 +196,8 @@ void bundle_free(Bundle *bundle) {
         free(bundle->sources[i].path);
         free(bundle->sources[i].text);
     }
+    for (size_t i = 0; i < bundle->place_count; i++) free(bundle->places[i]);
+    free(bundle->places);
     free(bundle->sources);
     free(bundle->notes);
     *bundle = (Bundle){0};

@@ -17,13 +17,15 @@ typedef struct {
 typedef struct {
     Source *sources;
     size_t count;
-    char *notes; // a line for each link to nothing that is named as a workflow file; NULL: none
+    char *notes;   // a line for each link to nothing that is named as a workflow file; NULL: none
+    char **places; // folders in which a change may change the bundle
+    size_t place_count;
 } Bundle;
 
 enum { BUNDLE_FAULT_SIZE = 512 };
 
 // 0 and the sources, or a negative libuv code with one sentence in `fault`. bundle_free frees the
-// bundle, also after a failure.
+// bundle, also after a failure: it holds the places that were walked until then.
 int bundle_read(const char *folder, Bundle *bundle, char fault[BUNDLE_FAULT_SIZE]);
 void bundle_free(Bundle *bundle);
 
@@ -34,7 +36,8 @@ enum { BUNDLE_NAME_SIZE = 65, BUNDLE_SHOWN = 16 };
 // Sorts the sources by path. A text may contain any bytes.
 void bundle_name(Source *sources, size_t count, char name[BUNDLE_NAME_SIZE]);
 
-// The beginning of the name, as a number.
+// The beginning of a name, as a number; 0: of no name.
+uint64_t bundle_number(const char *name);
 uint64_t bundle_digest(const Bundle *bundle);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include <uv.h>
 
 enum { STATUS_UNREAD = 141, INPUT_BYTES = 64 * 1024 };
 
@@ -46,7 +47,7 @@ static void close_file(CommandIo *io) {
     io->file = NULL;
 }
 
-// The folders as the `weir dev` of this Redis has read them, a line for each: see main.c.
+// What the `weir dev` of this Redis runs and has read last, a line for each folder: see main.c.
 static FILE *open_folders(const CommandIo *io) {
     RedisAddress address;
     char fault[PRIVATE_FOLDER_FAULT_SIZE];
@@ -60,25 +61,38 @@ static FILE *open_folders(const CommandIo *io) {
     return file < 0 ? NULL : fdopen(file, "r");
 }
 
-// changed_folders() -> the paths of the folders that have changed since then
-static int changed_folders(lua_State *L) {
-    CommandIo *io = io_of(L);
-    char line[PATH_MAX + 32], fault[BUNDLE_FAULT_SIZE];
+// Leaves a list of the folders that hold other files than that host runs. True when it may not have
+// seen those of one of them yet.
+static bool list_changed(lua_State *L, CommandIo *io) {
+    char line[PATH_MAX + 48], fault[BUNDLE_FAULT_SIZE];
+    bool unseen = false;
     lua_newtable(L);
     io->file = open_folders(io);
     while (io->file && fgets(line, sizeof line, io->file)) {
         char *folder;
-        uint64_t digest = strtoull(line, &folder, 16);
+        uint64_t live = strtoull(line, &folder, 16), seen = strtoull(folder, &folder, 16);
         if (*folder++ != ' ') continue;
         folder[strcspn(folder, "\n")] = '\0';
-        bool same =
-            bundle_read(folder, &io->bundle, fault) == 0 && bundle_digest(&io->bundle) == digest;
+        bool readable = bundle_read(folder, &io->bundle, fault) == 0;
+        uint64_t now = readable ? bundle_digest(&io->bundle) : 0;
         bundle_free(&io->bundle);
-        if (same) continue;
+        if (now == live) continue;
+        if (now != seen) unseen = true;
         lua_pushstring(L, folder);
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     }
     close_file(io);
+    return unseen;
+}
+
+// A file that was just saved is about to be read: the host is given a moment for it.
+static int changed_folders(lua_State *L) {
+    enum { LOOK_MS = 10, LOOKS = 200 };
+    CommandIo *io = io_of(L);
+    for (int looks = 0; list_changed(L, io) && looks < LOOKS; looks++) {
+        lua_pop(L, 1);
+        uv_sleep(LOOK_MS);
+    }
     return 1;
 }
 

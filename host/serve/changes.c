@@ -1,118 +1,150 @@
-// changes: see changes.h. Folders are watched one by one (inotify), those that have workflow files.
+// changes: see changes.h. Folders are watched one by one (inotify).
 #include "serve/changes.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { QUIET_MS = 200 }; // editors save in several moves, a checkout brings many files
+enum {
+    QUIET_MS = 100,
+    PATIENCE_MS = 2000 // a file that is written all the time hides no change for longer
+};
 
 typedef struct Watch Watch;
 struct Watch {
     uv_fs_event_t event;
+    Changes *changes;
+    char *only; // the one entry that counts; NULL: all do
     Watch *next;
 };
 
-typedef struct {
-    const char *path;
-    uint64_t digest; // as it was read
-    uint64_t logged; // as it was when the last line was logged, or as it was read
-} WatchedFolder;
-
 struct Changes {
     uv_loop_t *loop;
+    void (*on_changed)(void *owner);
+    void *owner;
     uv_timer_t quiet;
-    Watch *watches;
-    WatchedFolder *folders;
-    size_t folder_count, open_handles;
+    uint64_t since; // when the first change happened that is not told yet, 0: there is none
+    Watch *watches, *before;
+    size_t open_handles;
+    bool is_full; // the kernel has no more watches, which was told
 };
-
-static void look_at(WatchedFolder *folder) {
-    char fault[BUNDLE_FAULT_SIZE];
-    Bundle bundle;
-    bool readable = bundle_read(folder->path, &bundle, fault) == 0;
-    uint64_t digest = bundle_digest(&bundle);
-    bundle_free(&bundle);
-    if (!readable || digest == folder->logged) return;
-    folder->logged = digest;
-    if (digest != folder->digest)
-        log_warn("workflows changed in %s: restart this host; it runs the files as they were when "
-                 "it started",
-                 folder->path);
-}
 
 static void on_quiet(uv_timer_t *timer) {
     Changes *changes = timer->data;
-    for (size_t i = 0; i < changes->folder_count; i++) look_at(&changes->folders[i]);
+    changes->since = 0;
+    changes->on_changed(changes->owner);
 }
 
-static void on_changed(uv_fs_event_t *event, const char *name, int events, int status) {
-    Changes *changes = event->data;
-    (void)name, (void)events;
-    if (status == 0) uv_timer_start(&changes->quiet, on_quiet, QUIET_MS, 0);
+static void on_event(uv_fs_event_t *event, const char *name, int events, int status) {
+    const Watch *watch = event->data;
+    Changes *changes = watch->changes;
+    (void)events;
+    if (status < 0 || (watch->only && (!name || strcmp(name, watch->only) != 0))) return;
+    uint64_t now = uv_now(changes->loop);
+    if (!changes->since) changes->since = now;
+    uint64_t passed = now - changes->since, left = passed < PATIENCE_MS ? PATIENCE_MS - passed : 0;
+    uv_timer_start(&changes->quiet, on_quiet, left < QUIET_MS ? left : QUIET_MS, 0);
 }
 
-// The kernel limits the watches of a user. Beyond that, changes stay unnoticed.
-static void watch(Changes *changes, const char *path) {
+static void watch(Changes *changes, const char *path, const char *only) {
     Watch *watch = xcalloc(1, sizeof *watch);
-    watch->event.data = changes;
+    watch->changes = changes;
+    watch->only = only ? xstrdup(only) : NULL;
+    watch->event.data = watch;
     uv_fs_event_init(changes->loop, &watch->event);
-    uv_fs_event_start(&watch->event, on_changed, path, 0);
+    int status = uv_fs_event_start(&watch->event, on_event, path, 0);
     watch->next = changes->watches;
     changes->watches = watch;
     changes->open_handles++;
+    if ((status != UV_ENOSPC && status != UV_EMFILE) || changes->is_full) return;
+    changes->is_full = true;
+    log_warn("cannot watch %s: %s; raise fs.inotify.max_user_watches and max_user_instances, or "
+             "send SIGHUP when files have changed",
+             path, uv_strerror(status));
 }
 
-// The sources are in the order of their paths, where files of one folder need not be neighbours. To
-// watch a folder twice does no harm.
-static void watch_folder(Changes *changes, const char *folder, const Bundle *bundle) {
-    char *before = xstrdup("");
-    watch(changes, folder);
-    for (size_t i = 0; i < bundle->count; i++) {
-        const char *path = bundle->sources[i].path, *slash = strrchr(path, '/');
-        if (!slash) continue;
-        char *below = xmemdup0(path, (size_t)(slash - path));
-        if (strcmp(below, before) != 0) {
-            char *whole = xformat("%s/%s", folder, below);
-            watch(changes, whole);
-            free(whole);
-        }
-        free(before);
-        before = below;
+// Watches the folder that `path` stands in, for that entry alone.
+static void watch_entry(Changes *changes, const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return;
+    char *folder = !slash          ? xstrdup(".")
+                   : slash == path ? xstrdup("/")
+                                   : xmemdup0(path, (size_t)(slash - path));
+    watch(changes, folder, name);
+    free(folder);
+}
+
+static bool is_link(const char *path) {
+    struct stat entry;
+    return lstat(path, &entry) == 0 && S_ISLNK(entry.st_mode);
+}
+
+// The root may be removed and made again; a link on its path, to a release say, be turned.
+static void watch_path(Changes *changes, const char *root) {
+    char *path = xstrdup(root);
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') path[--size] = '\0';
+    watch_entry(changes, path);
+    for (char *slash; (slash = strrchr(path, '/')) && slash > path;) {
+        *slash = '\0';
+        if (is_link(path)) watch_entry(changes, path);
     }
-    free(before);
+    free(path);
 }
 
-Changes *changes_open(uv_loop_t *loop, const TextList *folders, const Bundle *bundles) {
+static void on_watch_closed(uv_handle_t *handle);
+
+static void close_watches(Watch *watch) {
+    for (Watch *next; watch; watch = next) {
+        next = watch->next;
+        uv_close((uv_handle_t *)&watch->event, on_watch_closed);
+    }
+}
+
+void changes_begin(Changes *changes) {
+    changes->before = changes->watches;
+    changes->watches = NULL;
+}
+
+void changes_add(Changes *changes, const char *root, char *const *places, size_t count) {
+    watch_path(changes, root);
+    for (size_t i = 0; i < count; i++) watch(changes, places[i], NULL);
+}
+
+void changes_end(Changes *changes) {
+    close_watches(changes->before);
+    changes->before = NULL;
+}
+
+Changes *changes_open(uv_loop_t *loop, void (*on_changed)(void *owner), void *owner) {
     Changes *changes = xcalloc(1, sizeof *changes);
     changes->loop = loop;
-    changes->folder_count = (size_t)folders->count;
-    changes->folders = xcalloc(changes->folder_count, sizeof *changes->folders);
+    changes->on_changed = on_changed;
+    changes->owner = owner;
     uv_timer_init(loop, &changes->quiet);
     changes->quiet.data = changes;
     changes->open_handles = 1;
-    for (size_t i = 0; i < changes->folder_count; i++) {
-        uint64_t digest = bundle_digest(&bundles[i]);
-        changes->folders[i] = (WatchedFolder){folders->items[i], digest, digest};
-        watch_folder(changes, folders->items[i], &bundles[i]);
-    }
     return changes;
 }
 
-static void on_closed(uv_handle_t *handle) {
-    Changes *changes = handle->data;
-    if (--changes->open_handles > 0) return;
-    for (Watch *next; changes->watches; changes->watches = next) {
-        next = changes->watches->next;
-        free(changes->watches);
-    }
-    free(changes->folders);
-    free(changes);
+static void count_closed(Changes *changes) {
+    if (--changes->open_handles == 0) free(changes);
+}
+
+static void on_watch_closed(uv_handle_t *handle) {
+    Watch *watch = handle->data;
+    count_closed(watch->changes);
+    free(watch->only);
+    free(watch);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    count_closed(handle->data);
 }
 
 void changes_close(Changes *changes) {
-    for (Watch *watch = changes->watches; watch; watch = watch->next)
-        uv_close((uv_handle_t *)&watch->event, on_closed);
-    uv_close((uv_handle_t *)&changes->quiet, on_closed);
+    close_watches(changes->watches);
+    uv_close((uv_handle_t *)&changes->quiet, on_timer_closed);
 }

@@ -67,25 +67,18 @@ static const char *wanted_of(const Config *config) {
     return is_file && slash ? slash + 1 : what;
 }
 
-static int load_folder(Deployment *deployment, const Config *config, Vm *vm, const char *folder,
-                       const Bundle *bundle, Batch *batch) {
-    const char *wanted = wanted_of(config);
+int deployment_add(Deployment *deployment, const Config *config, Vm *vm, const Bundle *bundle,
+                   Batch *batch, Findings *findings) {
     size_t arguments = 0;
-    Findings findings;
-    int status = STATUS_DONE;
     tell_lines(bundle->notes, warn);
-    if (vm_announce(vm, bundle->sources, bundle->count, wanted, &arguments, &findings) == 0) {
-        deployment->waiting++;
-        batch_group(batch, "announce", arguments, on_announced, deployment);
-        vm_take_effects(vm, batch);
-        tell_lines(findings.notes, warn);
-        if (!wanted) tell_workflows(folder, findings.workflows);
-    } else { // to stderr, as every fault that keeps a process from starting
-        tell_lines(findings.faults, complain);
-        status = EX_CONFIG;
-    }
-    findings_free(&findings);
-    return status;
+    if (vm_announce(vm, bundle->sources, bundle->count, wanted_of(config), &arguments, findings) !=
+        0)
+        return EX_CONFIG;
+    deployment->waiting++;
+    batch_group(batch, "announce", arguments, on_announced, deployment);
+    vm_take_effects(vm, batch);
+    tell_lines(findings->notes, warn);
+    return STATUS_DONE;
 }
 
 int deployment_load(Deployment *deployment, const Config *config, const Bundle *bundles,
@@ -96,9 +89,15 @@ int deployment_load(Deployment *deployment, const Config *config, const Bundle *
     if (!vm) return EX_SOFTWARE;
     *deployment = (Deployment){.on_done = on_done, .owner = owner};
     for (size_t i = 0; i < count; i++) {
-        const char *folder = config->folders.items[i];
-        int loaded = load_folder(deployment, config, vm, folder, &bundles[i], batch);
-        if (loaded != STATUS_DONE) status = loaded;
+        Findings findings;
+        int loaded = deployment_add(deployment, config, vm, &bundles[i], batch, &findings);
+        if (loaded != STATUS_DONE) { // to stderr, as every fault that keeps a process from starting
+            tell_lines(findings.faults, complain);
+            status = loaded;
+        } else if (!wanted_of(config)) {
+            tell_workflows(config->folders.items[i], findings.workflows);
+        }
+        findings_free(&findings);
     }
     vm_close(vm);
     return status;

@@ -1,13 +1,14 @@
 // deployment: brings the workflow folders of a host into Redis.
 //
-// It loads each bundle once, here, where a fault can still be shown to the person who caused it,
-// and announces it: from then on new attempts of its workflows run it, on any host. It knows
+// It loads each bundle, where a fault can still be shown to the person who caused it, and announces
+// it: from then on new attempts of its workflows run it, on any host. It knows
 // nothing of leases, and a process may make as many as it likes, one after the other.
 #ifndef WEIR_DEPLOYMENT_H
 #define WEIR_DEPLOYMENT_H
 
 #include "assets/bundle.h"
 #include "config/config.h"
+#include "lua/vm.h"
 #include "redis/batch.h"
 
 typedef struct {
@@ -26,5 +27,11 @@ typedef struct {
 int deployment_load(Deployment *deployment, const Config *config, const Bundle *bundles,
                     size_t count, Batch *batch, void (*on_done)(void *owner, int status),
                     void *owner);
+
+// Loads one bundle in a VM of the calling thread, and adds the group that announces it:
+// STATUS_DONE, or EX_CONFIG with the faults in `findings`, which are to be freed. The Deployment
+// has its `on_done` and `owner` set; the batch may be sent from another thread later.
+int deployment_add(Deployment *deployment, const Config *config, Vm *vm, const Bundle *bundle,
+                   Batch *batch, Findings *findings);
 
 #endif

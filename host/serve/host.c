@@ -18,6 +18,7 @@
 #include "serve/long_turns.h"
 #include "serve/maintenance.h"
 #include "serve/membership.h"
+#include "serve/reload.h"
 #include "serve/safety.h"
 #include "serve/worker.h"
 
@@ -51,6 +52,7 @@ struct Host {
     Maintenance *maintenance;
     Membership *membership;
     LongTurns *long_turns;
+    Reload *reload; // NULL: what was read at the start is all
     Deployment deployment;
     Batch *announcement; // NULL once it was sent
     Worker **workers;
@@ -192,6 +194,7 @@ static void serve(Host *host) {
     start_workers(host);
     membership_serve(host->membership);
     uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
+    if (host->reload) reload_start(host->reload);
     if (host->events.on_ready) host->events.on_ready(host->events.owner);
 }
 
@@ -245,6 +248,7 @@ static void stop(Host *host) {
     uv_timer_start(&host->drain, on_drain_over, (uint64_t)host->config->drain_ms, 0);
     uv_timer_start(&host->listen, on_listen, LISTEN_MS, LISTEN_MS);
     membership_leave(host->membership);
+    if (host->reload) reload_stop(host->reload);
     for (int i = 0; i < host->worker_count; i++) worker_stop(host->workers[i]);
     if (!host->worker_count) deregister(host);
 }
@@ -267,6 +271,10 @@ void host_stop(Host *host) {
 
 void host_describe(Host *host) {
     for (int i = 0; i < host->worker_count; i++) worker_describe(host->workers[i]);
+}
+
+void host_reload(Host *host) {
+    if (host->reload) reload_ask(host->reload);
 }
 
 // ---- open, run, close ---------------------------------------------------------------------------
@@ -298,7 +306,15 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     return host;
 }
 
-int host_run(Host *host, const Bundle *bundles, size_t bundle_count) {
+// The one run of `weir run` ends before a file is saved.
+static void watch_folders(Host *host, Bundle *bundles) {
+    if (host->config->command == COMMAND_RUN) return;
+    ReloadEvents events = {host->events.owner, host->events.on_read};
+    host->reload = reload_open(host->loop, host->config, host->control, bundles, events);
+}
+
+int host_run(Host *host, Bundle *bundles, size_t bundle_count) {
+    watch_folders(host, bundles);
     host->announcement = control_batch(host->control);
     safety_check(host->config, host->announcement);
     int status = deployment_load(&host->deployment, host->config, bundles, bundle_count,
@@ -322,6 +338,7 @@ void host_close(Host *host) {
     membership_close(host->membership);
     maintenance_close(host->maintenance);
     long_turns_close(host->long_turns);
+    if (host->reload) reload_close(host->reload);
     batch_free(host->announcement);
     uv_close((uv_handle_t *)&host->tick, on_closed);
     uv_close((uv_handle_t *)&host->drain, on_closed);

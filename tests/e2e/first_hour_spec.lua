@@ -248,35 +248,32 @@ describe("a file that is saved", function()
     support.remove(folder)
   end)
 
-  local function warnings()
-    local _, count = dev:stderr():gsub("warn  workflows changed in flows: restart this host; it runs the files as they "
-      .. "were when it started\n", "")
-    return count
-  end
-
-  it("is told by the host, and by start and retry", function()
-    local SAID = ("weir: warning: workflows changed in %s since weir dev was started, which runs them as they were "
-      .. "then; restart it\n"):format(folder .. "/flows")
+  it("is what start and retry run, right after", function()
     assert.equal('"old"\n', sh "./weir start a --id r1 --wait")
     support.write(folder .. "/flows/a.lua", flow "new")
-    assert.equal(SAID .. '"old"\n', sh "./weir start a --id r2 --wait")
-    assert.equal(SAID .. 'weir: no workflow "new"; there are a (--any starts it all the same)\n', sh "./weir start new")
-    assert.equal(SAID, sh "./weir retry r1 --scratch | cat >/dev/null":match "^[^\n]*\n")
-    support.wait_until("the host to notice", function() return warnings() == 1 end)
-    support.write(folder .. "/flows/a.lua", flow "old")
-    assert.equal("r3\n", sh "./weir start a --id r3")
+    assert.equal('"new"\n', sh "./weir start a --id r2 --wait")
+    support.write(folder .. "/flows/a.lua", flow "newer")
+    sh "./weir retry r1 --scratch | cat >/dev/null"
+    assert.equal('"newer"\n', sh "./weir wait r1")
   end)
 
-  it("in a folder below counts, too", function()
-    support.write(folder .. "/flows/sub/b.lua", "return 2")
-    support.wait_until("the host to notice", function() return warnings() == 1 end)
+  it("and does not load is told by the host, and by start and retry", function()
+    local SAID = ("weir: warning: weir dev does not run the files in %s as they are now; its log says why\n")
+      :format(folder .. "/flows")
+    support.write(folder .. "/flows/a.lua", "return {")
+    assert.equal(SAID .. '"old"\n', sh "./weir start a --id r1 --wait")
+    assert.equal(SAID .. 'weir: no workflow "new"; there are a (--any starts it all the same)\n', sh "./weir start new")
+    assert.equal(SAID, sh "./weir retry r1 --scratch | cat >/dev/null":match "^[^\n]*\n")
+    assert.matches("flows: a.lua:1: .- near <eof>\n.-still serving bundle", dev:stderr())
+    support.write(folder .. "/flows/a.lua", flow "new")
+    assert.equal('"new"\n', sh "./weir start a --id r3 --wait")
   end)
 
   it("is none of another Redis", function()
     local redis = support.redis()
     finally(function() redis:stop() end)
     support.write(folder .. "/flows/a.lua", flow "new")
-    assert.is_nil(sh("./weir start x --any --redis " .. redis.url):find "changed")
+    assert.is_nil(sh("./weir start x --any --redis " .. redis.url):find "as they are now")
   end)
 end)
 

@@ -57,11 +57,10 @@ function output.say(text) native.write(STDERR, text .. "\n") end
 ---@param ... any
 function output.warn(format, ...) output.say("weir: warning: " .. terminal.plain(format:format(...))) end
 
----Warns of workflow folders that were changed after `weir dev` had read them.
+---Warns of workflow folders that hold other files than `weir dev` runs.
 function output.warn_of_changes()
   for _, folder in ipairs(native.changed_folders()) do
-    output.warn("workflows changed in %s since weir dev was started, which runs them as they were then; restart it",
-      folder)
+    output.warn("weir dev does not run the files in %s as they are now; its log says why", folder)
   end
 end
 

@@ -1,0 +1,328 @@
+// reload: see reload.h. One look at a time: a thread reads and loads, the main thread announces.
+//
+// clang-format off
+//   IDLE ---> LOOKING ---> ANNOUNCING ---> IDLE
+//    ^  a change  |    good     |  Redis has answered
+//    +------------+ else        |
+// clang-format on
+//
+// A look that found something is followed by another one: what changed between the reading and the
+// new watches is seen by that one.
+#include "serve/reload.h"
+
+#include "base/log.h"
+#include "base/xmalloc.h"
+#include "lua/vm.h"
+#include "serve/changes.h"
+#include "serve/deployment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    STACK_BYTES = 8 * 1024 * 1024,
+    NAMED = 5 // files in a line of the log
+};
+
+typedef enum { RELOAD_IDLE, RELOAD_LOOKING, RELOAD_ANNOUNCING } ReloadState;
+
+// What came of one folder.
+typedef enum {
+    FOUND_SAME,    // as at the last look
+    FOUND_LIVE,    // as it is announced
+    FOUND_REFUSED, // it does not load
+    FOUND_NEW
+} Found;
+
+typedef struct {
+    Found found;
+    Bundle bundle;
+    char name[BUNDLE_NAME_SIZE]; // "": it could not be read
+    char *faults;                // lines
+} FolderLook;
+
+typedef struct {
+    Batch *batch;
+    Deployment deployment;
+    bool asked; // a person waits for a word in the log
+    FolderLook *folders;
+} Look;
+
+typedef char BundleName[BUNDLE_NAME_SIZE];
+
+struct Reload {
+    uv_loop_t *loop;
+    const Config *config;
+    Control *control;
+    Bundle *bundles;
+    ReloadEvents events;
+    Changes *changes;
+    size_t count;            // of folders
+    BundleName *live, *seen; // by folder. The thread reads them, too, while it looks
+    ReloadState state;
+    bool serves, due, asked;
+    Look look;
+    uv_thread_t thread;
+    uv_async_t looked;
+};
+
+// ---- the thread ---------------------------------------------------------------------------------
+
+static void load(Reload *reload, FolderLook *folder, Vm **vm) {
+    Findings findings = {0};
+    if (!*vm) *vm = vm_open(reload->config);
+    if (!*vm)
+        folder->faults = xstrdup("Lua cannot start");
+    else if (deployment_add(&reload->look.deployment, reload->config, *vm, &folder->bundle,
+                            reload->look.batch, &findings) != STATUS_DONE)
+        folder->faults = xstrdup(findings.faults);
+    folder->found = folder->faults ? FOUND_REFUSED : FOUND_NEW;
+    findings_free(&findings);
+}
+
+static void look_at(Reload *reload, size_t i, Vm **vm) {
+    FolderLook *folder = &reload->look.folders[i];
+    char fault[BUNDLE_FAULT_SIZE];
+    bool readable = bundle_read(reload->config->folders.items[i], &folder->bundle, fault) == 0;
+    if (readable) bundle_name(folder->bundle.sources, folder->bundle.count, folder->name);
+    bool known = strcmp(folder->name, reload->seen[i]) == 0;
+    if (known && !reload->look.asked) {
+        folder->found = FOUND_SAME;
+    } else if (!readable) {
+        folder->found = FOUND_REFUSED;
+        folder->faults = xstrdup(fault);
+    } else if (strcmp(folder->name, reload->live[i]) == 0) {
+        folder->found = FOUND_LIVE;
+    } else {
+        load(reload, folder, vm);
+    }
+}
+
+static void run_thread(void *data) {
+    Reload *reload = data;
+    Vm *vm = NULL;
+    for (size_t i = 0; i < reload->count; i++) look_at(reload, i, &vm);
+    vm_close(vm);
+    uv_async_send(&reload->looked);
+}
+
+// ---- the log ------------------------------------------------------------------------------------
+
+typedef struct {
+    char *text;
+    size_t count;
+} FileList;
+
+static void add_file(FileList *list, const char *path, const char *how) {
+    if (list->count++ >= NAMED) return;
+    char *before = list->text;
+    list->text = before ? xformat("%s, %s %s", before, path, how) : xformat("%s %s", path, how);
+    free(before);
+}
+
+// Both have their sources in the order of their paths.
+static char *differences(const Bundle *before, const Bundle *now) {
+    FileList list = {0};
+    for (size_t i = 0, j = 0; i < before->count || j < now->count;) {
+        const Source *old = i < before->count ? &before->sources[i] : NULL;
+        const Source *new = j < now->count ? &now->sources[j] : NULL;
+        int order = !old ? 1 : !new ? -1 : strcmp(old->path, new->path);
+        if (order < 0)
+            add_file(&list, old->path, "removed");
+        else if (order > 0)
+            add_file(&list, new->path, "added");
+        else if (old->size != new->size || memcmp(old->text, new->text, old->size) != 0)
+            add_file(&list, new->path, "changed");
+        if (order <= 0) i++;
+        if (order >= 0) j++;
+    }
+    char *text = list.count > NAMED ? xformat("%s and %zu more", list.text, list.count - NAMED)
+                                    : xstrdup(list.text ? list.text : "");
+    free(list.text);
+    return text;
+}
+
+static void tell_live(Reload *reload, size_t i) {
+    FolderLook *folder = &reload->look.folders[i];
+    char *text = differences(&reload->bundles[i], &folder->bundle);
+    log_info("%s: bundle %.*s live (was %.*s): %s", reload->config->folders.items[i], BUNDLE_SHOWN,
+             folder->name, BUNDLE_SHOWN, reload->live[i], text);
+    free(text);
+}
+
+static void tell_serving(const Reload *reload, size_t i) {
+    log_warn("%s: still serving bundle %.*s", reload->config->folders.items[i], BUNDLE_SHOWN,
+             reload->live[i]);
+}
+
+static void tell_refused(const Reload *reload, size_t i) {
+    char *copy = xstrdup(reload->look.folders[i].faults), *rest = NULL;
+    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        log_error("%s: %s", reload->config->folders.items[i], line);
+    free(copy);
+    tell_serving(reload, i);
+}
+
+static void tell_unchanged(const Reload *reload, size_t i) {
+    log_info("%s: bundle %.*s is live: its files are as they were",
+             reload->config->folders.items[i], BUNDLE_SHOWN, reload->live[i]);
+}
+
+// ---- the main thread ----------------------------------------------------------------------------
+
+static void begin(Reload *reload);
+
+static void free_look(Reload *reload) {
+    Look *look = &reload->look;
+    if (!look->folders) return;
+    for (size_t i = 0; i < reload->count; i++) {
+        bundle_free(&look->folders[i].bundle);
+        free(look->folders[i].faults);
+    }
+    free(look->folders);
+    batch_free(look->batch);
+    *look = (Look){0};
+}
+
+static void end_look(Reload *reload) {
+    free_look(reload);
+    reload->state = RELOAD_IDLE;
+    if (reload->events.on_read) reload->events.on_read(reload->events.owner, reload->seen);
+    begin(reload);
+}
+
+static void replace(Reload *reload, size_t i) {
+    FolderLook *folder = &reload->look.folders[i];
+    tell_live(reload, i);
+    Bundle before = reload->bundles[i];
+    reload->bundles[i] = folder->bundle;
+    folder->bundle = before;
+    memcpy(reload->live[i], folder->name, sizeof folder->name);
+}
+
+static void on_deployed(void *owner, int status) {
+    Reload *reload = owner;
+    if (reload->state != RELOAD_ANNOUNCING) return;
+    for (size_t i = 0; i < reload->count; i++) {
+        if (reload->look.folders[i].found != FOUND_NEW) continue;
+        if (status == STATUS_DONE)
+            replace(reload, i);
+        else
+            tell_serving(reload, i);
+    }
+    end_look(reload);
+}
+
+static void watch(Reload *reload) {
+    changes_begin(reload->changes);
+    for (size_t i = 0; i < reload->count; i++) {
+        const Bundle *bundle =
+            reload->look.folders ? &reload->look.folders[i].bundle : &reload->bundles[i];
+        changes_add(reload->changes, reload->config->folders.items[i], bundle->places,
+                    bundle->place_count);
+    }
+    changes_end(reload->changes);
+}
+
+static void on_looked(uv_async_t *async) {
+    Reload *reload = async->data;
+    Look *look = &reload->look;
+    uv_thread_join(&reload->thread);
+    if (!reload->serves) {
+        end_look(reload);
+        return;
+    }
+    watch(reload);
+    for (size_t i = 0; i < reload->count; i++) {
+        const FolderLook *folder = &look->folders[i];
+        if (strcmp(reload->seen[i], folder->name) != 0) reload->due = true;
+        memcpy(reload->seen[i], folder->name, sizeof folder->name);
+        if (folder->found == FOUND_REFUSED) tell_refused(reload, i);
+        if (folder->found == FOUND_LIVE) tell_unchanged(reload, i);
+    }
+    if (!look->deployment.waiting) {
+        end_look(reload);
+        return;
+    }
+    Batch *batch = look->batch;
+    look->batch = NULL;
+    reload->state = RELOAD_ANNOUNCING;
+    control_call(reload->control, batch);
+}
+
+static void begin(Reload *reload) {
+    if (!reload->serves || !reload->due || reload->state != RELOAD_IDLE) return;
+    reload->state = RELOAD_LOOKING;
+    reload->look = (Look){.batch = control_batch(reload->control),
+                          .deployment = {.on_done = on_deployed, .owner = reload},
+                          .asked = reload->asked,
+                          .folders = xcalloc(reload->count, sizeof(FolderLook))};
+    reload->due = reload->asked = false;
+    uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = STACK_BYTES};
+    int code = uv_thread_create_ex(&reload->thread, &options, run_thread, reload);
+    if (code == 0) return;
+    log_error("cannot start a thread to load changed files: %s", uv_strerror(code));
+    end_look(reload);
+}
+
+static void on_changed(void *owner) {
+    Reload *reload = owner;
+    reload->due = true;
+    begin(reload);
+}
+
+void reload_ask(Reload *reload) {
+    reload->asked = true;
+    on_changed(reload);
+}
+
+void reload_start(Reload *reload) {
+    reload->serves = true;
+    begin(reload);
+}
+
+void reload_stop(Reload *reload) {
+    reload->serves = false;
+}
+
+// ---- open and close -----------------------------------------------------------------------------
+
+Reload *reload_open(uv_loop_t *loop, const Config *config, Control *control, Bundle *bundles,
+                    ReloadEvents events) {
+    Reload *reload = xcalloc(1, sizeof *reload);
+    reload->loop = loop;
+    reload->config = config;
+    reload->control = control;
+    reload->bundles = bundles;
+    reload->events = events;
+    reload->count = (size_t)config->folders.count;
+    reload->live = xcalloc(reload->count, sizeof *reload->live);
+    reload->seen = xcalloc(reload->count, sizeof *reload->seen);
+    for (size_t i = 0; i < reload->count; i++) {
+        bundle_name(bundles[i].sources, bundles[i].count, reload->live[i]);
+        memcpy(reload->seen[i], reload->live[i], sizeof reload->live[i]);
+    }
+    uv_async_init(loop, &reload->looked, on_looked);
+    reload->looked.data = reload;
+    reload->changes = changes_open(loop, on_changed, reload);
+    watch(reload);
+    reload->due = true; // files may have changed since they were read
+    return reload;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    Reload *reload = handle->data;
+    free(reload->live);
+    free(reload->seen);
+    free(reload);
+}
+
+void reload_close(Reload *reload) {
+    changes_close(reload->changes);
+    if (reload->state == RELOAD_LOOKING) {
+        uv_unref((uv_handle_t *)&reload->looked);
+        return;
+    }
+    free_look(reload);
+    uv_close((uv_handle_t *)&reload->looked, on_closed);
+}

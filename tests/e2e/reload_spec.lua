@@ -1,0 +1,239 @@
+-- A folder that changes while its host serves: new attempts run the new files, those that have begun go on with theirs,
+-- and files that do not load change nothing.
+
+local facts = require "tests.facts"
+local support = require "tests.support"
+
+local redis, store, host, folder, gate
+
+local function flow(id, body)
+  return ('local weir = require "weir"\nreturn weir.workflow {\n  id = "%s",\n  retry = { attempts = 1 },\n'
+    .. "  run = function(ctx, data)\n    %s\n  end,\n}\n"):format(id, body)
+end
+
+local function save(path, text) support.write(folder .. "/" .. path, text) end
+
+-- As editors do it: a file beside it takes its place.
+local function save_by_rename(path, text)
+  save(path .. "~", text)
+  assert(os.rename(folder .. "/" .. path .. "~", folder .. "/" .. path))
+end
+
+local function sh(line) assert(os.execute(("cd '%s' && %s"):format(folder, line))) end
+
+local function log() return host.process:stderr() end
+
+-- Waits until the host has said this, a pattern, so often. Its captures.
+local function says(pattern, times)
+  local found
+  support.wait_until("the host to say: " .. pattern, function()
+    local text = log()
+    local _, count = text:gsub(pattern, "")
+    found = { text:match(pattern) }
+    return count >= (times or 1)
+  end)
+  return table.unpack(found)
+end
+
+local function start_host(more)
+  local flags = { "--node", "one", "--workers", "2", table.unpack(more or {}) }
+  host = support.host({ folder .. "/flows" }, { redis = redis, flags = flags })
+end
+
+local count = 0
+local function result(workflow)
+  count = count + 1
+  store:start("run-" .. count, workflow)
+  return store:ended("run-" .. count).result
+end
+
+before_each(function()
+  redis, folder = support.redis(), support.folder()
+  store, gate = facts.of(redis), folder .. "/gate"
+  sh "mkdir flows"
+  save("flows/order.lua", flow("order", 'return "old"'))
+end)
+
+after_each(function()
+  support.write(gate, "")
+  assert.same({}, store:faults())
+  host:stop()
+  store:close()
+  redis:stop()
+  support.remove(folder)
+end)
+
+local UNTIL_OPEN = "while not ctx:step { run = function() return io.open(data.gate) ~= nil end } do "
+  .. 'ctx:sleep "5ms" end '
+
+describe("a file that is saved", function()
+  it("is what new attempts run, and one line says so", function()
+    start_host()
+    assert.equal('"old"', result "order")
+    save("flows/order.lua", flow("order", 'return "new"'))
+    local new, old = says "flows: bundle (%x+) live %(was (%x+)%): order.lua changed\n"
+    assert.not_equal(new, old)
+    assert.equal('"new"', result "order")
+    assert.equal(new, store:run("run-2").bundle:sub(1, 16))
+  end)
+
+  it("is not seen by an attempt that has begun", function()
+    save("flows/order.lua", flow("order", UNTIL_OPEN .. 'return "old"'))
+    start_host()
+    store:start("r", "order", { gate = gate })
+    store:becomes("r", "waiting")
+    save_by_rename("flows/order.lua", flow("order", 'return "new"'))
+    says "live %(was"
+    assert.equal('"new"', result "order")
+    support.write(gate, "")
+    assert.equal('"old"', store:ended("r").result)
+  end)
+
+  it("as it was is announced again", function()
+    start_host()
+    save("flows/order.lua", flow("order", 'return "new"'))
+    local new, old = says "bundle (%x+) live %(was (%x+)%)"
+    save("flows/order.lua", flow("order", 'return "old"'))
+    says(("bundle %s live %%(was %s%%)"):format(old, new))
+    assert.equal('"old"', result "order")
+  end)
+
+  it("with many others is one change", function()
+    start_host()
+    save("flows/new.tmp", flow("order", 'return "new"'))
+    sh [[for i in 1 2 3 4 5 6 7 8 9; do echo "return $i" >flows/m$i.lua; done; mv flows/new.tmp flows/order.lua]]
+    says "live %(was %x+%): m1.lua added, m2.lua added, m3.lua added, m4.lua added, m5.lua added and 5 more\n"
+    assert.equal('"new"', result "order")
+    assert.is_nil(log():find "error")
+  end)
+
+  it("in a new folder, and in one below that, is found; so is one that was removed", function()
+    start_host()
+    sh "mkdir -p flows/a"
+    save("flows/a/first.lua", flow("first", "return 1"))
+    says "a/first.lua added"
+    assert.equal("1", result "first")
+    sh "mkdir -p flows/a/b/c"
+    save("flows/a/b/c/second.lua", flow("second", "return 2"))
+    says "a/b/c/second.lua added"
+    assert.equal("2", result "second")
+    sh "rm -r flows/a/b"
+    says "a/b/c/second.lua removed"
+    sh "mkdir -p flows/a/b/c"
+    save("flows/a/b/c/second.lua", flow("second", "return 3"))
+    says("a/b/c/second.lua added", 2)
+    assert.equal("3", result "second")
+  end)
+
+  it("where a link leads to is seen, and so is the link", function()
+    sh "mkdir shared releases releases/1 releases/2 && rm -r flows && ln -s releases/1 flows"
+    local function named_by_place(body) return (flow("", body):gsub('id = ""', "id = ...")) end
+    save("shared/one.lua", named_by_place "return 1")
+    save("releases/1/order.lua", flow("order", 'return "old"'))
+    save("releases/2/order.lua", flow("order", 'return "new"'))
+    sh "ln -s ../../shared/one.lua releases/1/one.lua && ln -s ../../shared releases/1/below"
+    start_host()
+    save_by_rename("shared/one.lua", named_by_place 'return "linked"')
+    says "one.lua changed"
+    assert.equal('"linked"', result "one")
+    assert.equal('"linked"', result "below.one")
+    sh "ln -s releases/2 next && mv -T next flows"
+    says "order.lua changed"
+    assert.equal('"new"', result "order")
+  end)
+
+  it("while the host reads its folders again for SIGHUP is told, and that nothing changed", function()
+    start_host()
+    host.process:signal "HUP"
+    says "flows: bundle %x+ is live: its files are as they were\n"
+    assert.equal('"old"', result "order")
+  end)
+end)
+
+describe("a file that does not load", function()
+  local function refused(text, pattern)
+    save("flows/order.lua", text)
+    says("error .-flows: " .. pattern)
+    local live = log():match "still serving bundle (%x+)\n"
+    assert.equal('"old"', result "order")
+    assert.equal(live, store:run("run-" .. count).bundle:sub(1, 16))
+  end
+
+  it("changes nothing, until it is mended", function()
+    start_host()
+    refused("return {", "order.lua:1: .- near <eof>\n")
+    refused(flow("order", "return 1") .. "error 'while it loads'", "order.lua:%d+: .-\n")
+    refused('local x = require "nowhere"', "order.lua:1: .-nowhere.-\n")
+    refused(flow("order", "return 1"):gsub("retry", "rety"), "order.lua:2: .-rety.-\n")
+    refused("return { " .. flow("order", "return 1"):gsub("^.-return", "") .. " }", "order.lua:.-\n")
+    save("flows/order.lua", flow("order", 'return "new"'))
+    says "live %(was %x+%): order.lua changed\n"
+    assert.equal('"new"', result "order")
+  end)
+
+  it("keeps the others in its folder waiting, and is told once", function()
+    start_host()
+    save("flows/order.lua", "return {")
+    save("flows/other.lua", flow("other", "return 1"))
+    says "still serving"
+    save("flows/notes.txt", "no workflow")
+    host.process:signal "HUP"
+    says("still serving", 2)
+    save("flows/order.lua", flow("order", 'return "old"'))
+    says "live %(was %x+%): other.lua added\n"
+    assert.equal("1", result "other")
+    local _, times = log():gsub("still serving", "")
+    assert.equal(2, times)
+  end)
+
+  it("for it loops or takes all memory is stopped, and the host keeps its lease", function()
+    start_host { "--max-cpu", "3s", "--max-memory", "16MiB" }
+    refused("while true do end", "order.lua:.-\n")
+    refused("local t = {} while true do t[#t + 1] = {} end", "order.lua:.-\n")
+    assert.is_nil(log():find "lease")
+  end)
+
+  it("but is as before again is no news", function()
+    start_host()
+    save("flows/order.lua", "return {")
+    says "still serving"
+    save("flows/order.lua", flow("order", 'return "old"'))
+    says "flows: bundle %x+ is live: its files are as they were\n"
+  end)
+end)
+
+describe("a folder that is removed", function()
+  it("changes nothing, and is read again when it is back", function()
+    start_host()
+    sh "mv flows away"
+    says "there is no folder .- still serving"
+    assert.equal('"old"', result "order")
+    save("away/order.lua", flow("order", 'return "new"'))
+    sh "mv away flows"
+    says "order.lua changed"
+    assert.equal('"new"', result "order")
+  end)
+end)
+
+describe("a run that fails on a bug", function()
+  it("goes on from the failed operation once the file is saved", function()
+    local KEPT = [[
+      local paid = ctx:step("pay", function()
+        local notes <close> = io.open(data.notes, "a")
+        notes:write "paid\n"
+        return 12
+      end)
+      return ctx:step("ship", function() %s end)
+    ]]
+    save("flows/order.lua", flow("order", KEPT:format "return paid + nothing"))
+    start_host()
+    store:start("r", "order", { notes = folder .. "/notes" })
+    assert.equal("failed", store:ended("r").state)
+    save("flows/order.lua", flow("order", KEPT:format "return paid + 1"))
+    says "order.lua changed"
+    assert.equal(0, host:weir("retry", "r").status)
+    host:weir("wait", "r")
+    assert.equal("13", store:ended("r").result)
+    assert.equal("paid\n", support.read(folder .. "/notes"))
+  end)
+end)
