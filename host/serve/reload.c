@@ -155,10 +155,77 @@ static void tell_serving(const Reload *reload, size_t i) {
              reload->live[i]);
 }
 
+enum { SHOWN = 120, BEFORE_CARET = 80 }; // bytes of a line
+
+// Where in its line a fault is: at the word that Lua names, if the line has it once.
+static size_t column_of(const char *line, const char *fault) {
+    const char *near = strstr(fault, " near ");
+    if (near && strcmp(near, " near <eof>") == 0) return strlen(line);
+    const char *end = near ? strrchr(near, '\'') : NULL;
+    if (end && near[6] == '\'' && end > near + 7) {
+        char *word = xmemdup0(near + 7, (size_t)(end - near) - 7);
+        const char *at = strstr(line, word);
+        bool once = at && !strstr(at + 1, word);
+        free(word);
+        if (once) return (size_t)(at - line);
+    }
+    return strspn(line, " ");
+}
+
+static bool continues_character(char byte) {
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+// The line of a bundle that a fault "path:line: message" names, to be freed; NULL: it names none.
+static char *line_of(const Bundle *bundle, const char *fault, long *number) {
+    for (size_t i = 0; i < bundle->count; i++) {
+        const Source *source = &bundle->sources[i];
+        size_t size = strlen(source->path);
+        if (strncmp(fault, source->path, size) != 0 || fault[size] != ':') continue;
+        *number = strtol(fault + size + 1, NULL, 10);
+        const char *at = *number > 0 ? source->text : NULL;
+        for (long line = 1; at && line < *number; line++)
+            if ((at = strchr(at, '\n'))) at++;
+        if (!at) return NULL;
+        char *text = xmemdup0(at, strcspn(at, "\r\n"));
+        for (char *tab = text; (tab = strchr(tab, '\t'));) *tab = ' '; // one column, as the log's
+        return text;
+    }
+    return NULL;
+}
+
+// Two lines: "   12 | local x = }" and a caret below it. NULL when the fault names no line.
+static char *excerpt(const Bundle *bundle, const char *fault) {
+    long number;
+    char *line = line_of(bundle, fault, &number);
+    if (!line) return NULL;
+    size_t column = column_of(line, fault);
+    size_t start = column > BEFORE_CARET ? column - BEFORE_CARET : 0, blanks = 0;
+    while (continues_character(line[start])) start++;
+    for (size_t i = start; i < column; i++) blanks += !continues_character(line[i]);
+    size_t end = start;
+    while (line[end] && (end < start + SHOWN || continues_character(line[end]))) end++;
+    char *text = xformat("%5ld | %.*s\n      | %*s^", number, (int)(end - start), line + start,
+                         (int)blanks, "");
+    free(line);
+    return text;
+}
+
+static void log_lines(const char *lines) {
+    char *copy = xstrdup(lines), *rest = NULL;
+    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        log_error("%s", line);
+    free(copy);
+}
+
 static void tell_refused(const Reload *reload, size_t i) {
     char *copy = xstrdup(reload->look.folders[i].faults), *rest = NULL;
-    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         log_error("%s: %s", reload->config->folders.items[i], line);
+        char *lines = excerpt(&reload->look.folders[i].bundle, line);
+        if (lines) log_lines(lines);
+        free(lines);
+    }
     free(copy);
     tell_serving(reload, i);
 }
