@@ -97,8 +97,8 @@ describe("weir.workflow", function()
       { { zebra = 1 }, 'workflow "order": unknown field "zebra"; a workflow has id, run, schema,'
         .. " retry, timeout, queue, priority, retain, cancel_grace" },
       { { id = "" }, 'workflow "": id is empty' },
-      { { id = "a/b" }, 'workflow "a/b": id "a/b" has a "/", which weir puts between ids' },
-      { { id = "a~2" }, 'workflow "a~2": id "a~2" has a "~", which weir puts between ids' },
+      { { id = "a/b" }, 'workflow "a/b": id "a/b" must not contain "/", which separates run ids' },
+      { { id = "a~2" }, 'workflow "a~2": id "a~2" must not contain "~", which separates run ids' },
       { { id = 5 }, "weir.workflow: id must be text, not a number" },
       { { id = ("x"):rep(513) }, "id has 513 bytes; 512 are allowed", true },
       { { id = "\xFF" }, "id is not valid UTF-8", true },

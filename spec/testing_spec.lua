@@ -124,7 +124,7 @@ describe("a runner", function()
       ['there is no run "order-9"; there are none'] = function() runner:result("order-9") end,
       ['runner:run: unknown field "idd"; did you mean "id"?'] = function() runner:run("order", {}, { idd = 1 }) end,
       ["runner:run: delay: \"soon\" is no duration"] = function() runner:run("order", {}, { delay = "soon" }) end,
-      ['runner:run: id "a/b" has a "/"'] = function() runner:run("order", {}, { id = "a/b" }) end,
+      ['runner:run: id "a/b" must not contain "/"'] = function() runner:run("order", {}, { id = "a/b" }) end,
       ["priority must be an integer"] = function() runner:run("order", {}, { priority = 101 }) end,
       ["the data cannot be written as JSON"] = function() runner:run("order", { f = print }) end,
       ["runner:signal is not there yet"] = function() runner:signal("a", "b") end,

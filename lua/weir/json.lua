@@ -26,7 +26,7 @@ json.null = setmetatable({}, {
   __newindex = function() error("attempt to write to null", 2) end,
 })
 
--- The mark of an array. Without fields: nobody can hang anything on all arrays of all runs.
+-- The mark of an array. Without fields, so that no run can change the arrays of others.
 json.array_metatable = setmetatable({}, {
   __metatable = "array",
   __newindex = function() error("attempt to write to the mark of arrays", 2) end,

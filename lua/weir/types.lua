@@ -73,7 +73,7 @@ local ctx = {}
 ---@field run fun(about: weir.StepAbout): weir.Payload ordinary Lua; io and os work here
 ---@field retry? weir.RetryFields that of the workflow unless given, counted apart
 ---@field timeout? weir.Duration of each try
----@field at_most_once? boolean never run again when nobody knows how far it came: `interrupted`
+---@field at_most_once? boolean never run again when it is unknown how far it came: `interrupted`
 ---@field undo? fun(result: any, about: weir.StepAbout) run, as a step, if the run later fails or is cancelled
 
 ---@class weir.StepAbout

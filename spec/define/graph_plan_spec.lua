@@ -118,7 +118,7 @@ describe("a graph is refused", function()
   end)
 
   it("for a key or a workflow that cannot be one", function()
-    assert.equal('node 1: key "a/b" has a "/", which weir puts between ids', fault { n "a/b" })
+    assert.equal('node 1: key "a/b" must not contain "/", which separates run ids', fault { n "a/b" })
     assert.equal("node 1: key is missing", fault { { workflow = "w" } })
     assert.equal('node "a": workflow is missing', fault { { key = "a" } })
   end)

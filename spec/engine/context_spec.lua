@@ -293,7 +293,7 @@ describe("invoke", function()
     assert.equal("ctx:invoke takes a table: ctx:invoke{ id = …, workflow = …, data = … }", mistake("echo"))
     assert.equal('ctx:invoke: unknown field "worklow"; did you mean "workflow"?', mistake { worklow = "echo" })
     assert.equal("ctx:invoke: workflow is missing", mistake {})
-    assert.equal('ctx:invoke: id "a/b" has a "/", which weir puts between ids',
+    assert.equal('ctx:invoke: id "a/b" must not contain "/", which separates run ids',
       mistake { id = "a/b", workflow = "echo" })
     assert.equal('ctx:invoke: on_timeout is "cancel" or "abandon"', mistake { workflow = "echo", on_timeout = "x" })
     assert.is_truthy(mistake { workflow = "echo", timeout = "soon" }:find("^ctx:invoke: timeout: "))
@@ -479,7 +479,7 @@ describe("all", function()
     assert.equal("ctx:all: [a] is a number, not a future or a function (ctx:spawn makes one)",
       here(raised(function(ctx) ctx:all { a = 5 } end)))
     assert.equal("ctx:settle takes a table of futures and functions", here(raised(function(ctx) ctx:settle(5) end)))
-    assert.equal('ctx:race: the key "a/b" has a "/", which weir puts between ids',
+    assert.equal('ctx:race: the key "a/b" must not contain "/", which separates run ids',
       here(raised(function(ctx) ctx:race { ["a/b"] = function() end } end)))
   end)
 end)
@@ -617,7 +617,7 @@ describe("race", function()
   end)
 
   it("refuses mistakes", function()
-    assert.equal("ctx:race: nobody takes part", here(raised(function(ctx) ctx:race {} end)))
+    assert.equal("ctx:race needs at least one future or function", here(raised(function(ctx) ctx:race {} end)))
     assert.equal('ctx:race: losers is "cancel" or "keep"', here(raised(function(ctx)
       ctx:race({ function() end }, { losers = "kill" })
     end)))
@@ -757,7 +757,7 @@ describe("step", function()
     end }
     local view = made:run("w")
     assert.same({ false, "interrupted",
-      'step "a" was interrupted; it may run at most once and nobody knows how far it came', "a" }, view.result)
+      'step "a" was interrupted; it may run at most once, and how far it came is unknown', "a" }, view.result)
     assert.equal(1, ran)
   end)
 

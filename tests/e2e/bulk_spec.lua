@@ -109,7 +109,7 @@ describe("weir start --each", function()
     assert.equal(64, reply.status)
     assert.truthy(reply.stderr:find('line 2 of [^\n]+: field "k" must be text or an integer'), reply.stderr)
     reply = weir("start", "echo", "--each", file '{"k":"a/b"}', "--id-from", "k")
-    assert.truthy(reply.stderr:find('line 1 of [^\n]+: field "k": id "a/b" has a "/"'), reply.stderr)
+    assert.truthy(reply.stderr:find('line 1 of [^\n]+: field "k": id "a/b" must not contain "/"'), reply.stderr)
   end)
 
   it("refuses a line whose id is there with other data; the others stand", function()

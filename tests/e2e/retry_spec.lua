@@ -160,7 +160,7 @@ end } }
     assert.equal("completed", store:ended("s").state)
     assert.same({ reserve = 3, charge = 3 }, notes())
     assert.equal("completed", store:state "s/order~2/pay")
-    assert.equal("weir: run s/order is done with; s/order~2 is what s asks for now: weir retry s/order~2\n",
+    assert.equal("weir: run s/order was replaced by s/order~2, which s waits for now: weir retry s/order~2\n",
       weir("retry", "s/order", "--scratch").stderr)
     assert.matches("\n  parent    s, which now waits for s/order~2\n", weir("show", "s/order").stdout)
     assert.matches("\n  parent    s\n", weir("show", "s/order~2").stdout)
@@ -206,7 +206,7 @@ end } }
     assert.equal("completed", store:ended("e").state)
     assert.same({ extract = 2, reserve = 2, charge = 3, load = 2 }, notes())
     assert.same({ "completed", "completed" }, { store:state "e/transform~2", store:state "e/load~2" })
-    says(1, "weir: run e/load is done with; e/load~2 is what e asks for now: weir retry e/load~2", "e/load",
+    says(1, "weir: run e/load was replaced by e/load~2, which e waits for now: weir retry e/load~2", "e/load",
       "--scratch")
 
     support.write(folder .. "/slow", "")

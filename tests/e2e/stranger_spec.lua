@@ -57,7 +57,7 @@ describe("a file that cannot be right", function()
     { "a mistyped type in a schema", 'return weir.workflow { id = "x", run = print, schema = { type = "strin" } }',
       'workflow "x": schema/type: "strin" is no type; did you mean "string"?' },
     { "an id with a slash", 'return weir.workflow { id = "x/y", run = print }',
-      'workflow "x/y": id "x/y" has a "/", which weir puts between ids' },
+      'workflow "x/y": id "x/y" must not contain "/", which separates run ids' },
     { "a forgotten return", 'weir.workflow { id = "x", run = print }',
       'workflow "x" is made, but no file returns it: return weir.workflow {…}, or a list of them' },
     { "two that are returned without a list",
@@ -221,8 +221,8 @@ describe("a newcomer at the command line", function()
   it("uses ids of all kinds", function()
     answers(0, '"Hello, world"', "weir start greet --wait --id 'größe ☃ 1'")
     answers(0, '"Hello, world"', "weir wait 'größe ☃ 1'")
-    answers(64, 'weir: --id "a/b" has a "/", which weir puts between ids', "weir start greet --id a/b")
-    answers(64, 'weir: --id "a~b" has a "~", which weir puts between ids', "weir start greet --id a~b")
+    answers(64, 'weir: --id "a/b" must not contain "/", which separates run ids', "weir start greet --id a/b")
+    answers(64, 'weir: --id "a~b" must not contain "~", which separates run ids', "weir start greet --id a~b")
     answers(64, [[weir: --id "a\u{A}b" has a control character]], [[weir start greet --id "$(printf 'a\nb')"]])
     answers(64, "weir: --id: may not be empty", "weir start greet --id ''")
   end)

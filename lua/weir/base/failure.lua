@@ -30,7 +30,7 @@ failure.RESERVED = {
   cpu_limit = true, memory_limit = true, crash_loop = true,
 }
 
--- The sandbox hides debug from authors, and the metatable is locked: nobody can forge a failure.
+-- The sandbox hides debug from authors, and the metatable is locked, so authors cannot forge a failure.
 local raw_metatable = debug.getmetatable
 local methods = {}
 local metatable = {

@@ -1,6 +1,6 @@
 -- What may be an id or a name: 1 to 512 bytes of UTF-8 without control characters, "/" and "~".
--- "/" separates runs and "~" generations, so no id may hold them. Characters that turn the direction of text count as
--- control characters, for with them an id reads as another one. Pure.
+-- "/" separates runs and "~" generations, so no id may contain them. Characters that turn the direction of text count
+-- as control characters, for with them an id reads as another one. Pure.
 
 local id = {}
 
@@ -33,7 +33,7 @@ function id.fault(value)
   end
   local separator = value:match("[/~]")
   if not separator then return nil end
-  return (' "%s" has a "%s", which weir puts between ids'):format(value, separator)
+  return (' "%s" must not contain "%s", which separates run ids'):format(value, separator)
 end
 
 ---Whether a workflow is one of weir's own: authors cannot define it, and people are not shown it.

@@ -5,7 +5,7 @@
 
 local nearest = {}
 
-local MOST_BYTES = 64 -- of a name: nobody mistypes a longer one
+local MOST_BYTES = 64 -- of a name: longer ones are not compared
 local MOST_CELLS = 200000 -- of all tables of one search, some 20 ms
 
 -- Distance between two strings, or nil as soon as it must be more than `limit`. Cells further from the diagonal than

@@ -47,7 +47,7 @@ local function in_step()
   return current ~= nil and current.step ~= nil
 end
 
--- Contexts and futures keep what is weir's own under keys that authors cannot name: nobody walks them.
+-- Contexts and futures keep what is weir's own under keys that authors cannot name, so that no loop walks them.
 local PRIVATE = { ["weir.Context"] = true, ["weir.Future"] = true }
 
 order.setup(function(t)

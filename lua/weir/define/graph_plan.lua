@@ -366,7 +366,7 @@ function graph.nodes_of_data(data)
   return data.nodes
 end
 
----The first node whose workflow nobody knows.
+---The first node whose workflow does not exist.
 ---@param plan weir.Plan
 ---@param known table<string, any> by workflow
 ---@return string? fault

@@ -208,7 +208,7 @@ function branches:await_step(operation)
   park(branch, "step")
 end
 
----Wait for a time that nobody records: a step that backs off. `wake` of the wait ends it.
+---Wait for a time that is not recorded: a step that backs off. `wake` of the wait ends it.
 ---@return table wait
 function branches:begin_pause()
   local wait = { branch = self.current }
@@ -292,7 +292,7 @@ end
 
 ---Forget every branch. A suspended coroutine that is dropped runs nothing any more.
 function branches:drop()
-  for _, branch in pairs(self.live) do branch.wait = nil end -- what it waited for wakes nobody
+  for _, branch in pairs(self.live) do branch.wait = nil end -- so that its outcome wakes no branch
   self.live, self.live_count = {}, 0
   self.runnable, self.first, self.last = {}, 1, 0
   self.steps = {}

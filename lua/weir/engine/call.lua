@@ -25,7 +25,7 @@ verb.usage_error = usage_error
 function verb.check_run(run, name)
   if run.inlined then
     run.observed = true
-    error("a inlined child has nothing to wait for", 0)
+    error("internal: an inlined child called a durable verb", 0)
   end
   if run.step then
     verb.usage_error(('%s cannot be called inside step "%s"'):format(name, run.step.id))

@@ -122,7 +122,7 @@ function Run:end_grace()
   self:end_body(false, cancelled(self, "the clean-up after a cancel took longer than " .. duration.text(self.grace_ms)))
 end
 
--- Nobody wants to wait for the clean-up: none of the author's code runs any more, and the children end so too.
+-- A cancel without clean-up: none of the author's code runs any more, and the children end the same way.
 function Run:terminate()
   local log = self.journal
   self.terminated, self.started, self.killed = true, true, true

@@ -96,7 +96,8 @@ local INVOKE_FIELDS = option_checks.fields {
 }
 local DEDUPE_FIELDS = option_checks.fields { "key", "within" }
 
--- Nothing is awaited any more of a child whose time is over.
+-- The invoke timed out: the run no longer waits for the result. With "abandon" the child goes on, with "cancel" the run
+-- waits until it has ended.
 local function leave(run, operation)
   if operation.on_timeout == "abandon" then
     table.insert(run.abandoned, operation)
@@ -105,7 +106,7 @@ local function leave(run, operation)
   end
 end
 
--- The time of an invoke is over: that is its outcome, unless the child was faster.
+-- The invoke times out: that is its outcome, unless the child was faster.
 local function time_out(run, operation)
   local journal = run.journal
   local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
@@ -176,7 +177,7 @@ local function dedupe_of(name, given)
   return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
 end
 
--- A child is on its way, or was: it ends before its run, and in its time.
+-- Tracks a started child: the run cannot finish before it, and its timeout is armed.
 local function watch(run, operation)
   local outcome = operation.outcome
   if outcome then
@@ -318,7 +319,7 @@ local function invoke(state, run, name, options)
   return operation
 end
 
--- What an undo began, it will ask for again itself; where no undo runs any more, nobody does.
+-- An undo asks again for the operations that it began, as long as undos run.
 local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.killed end
 
 ---Take over the children that earlier attempts began and this one did not: they too end before the run.

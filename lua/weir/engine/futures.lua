@@ -230,7 +230,7 @@ function futures.race(ctx, t, options)
   local losers = options.losers or "cancel"
   if losers ~= "cancel" and losers ~= "keep" then usage_error('ctx:race: losers is "cancel" or "keep"') end
   local keys, items = begin_all(state, run, "race", t)
-  if #keys == 0 then usage_error("ctx:race: nobody takes part") end
+  if #keys == 0 then usage_error("ctx:race needs at least one future or function") end
   local first
   for _, settles in ipairs(items) do
     if settles.settled and (not first or settles.settled < first.settled) then first = settles end

@@ -242,7 +242,8 @@ function Run:run_body(definition, text)
   if fault then error(fault, 0) end
   local data, message = json.try_decode(text)
   if message then
-    error(failure.new { code = "payload_invalid", message = "the data is no JSON: " .. message, retryable = false }, 0)
+    message = "the data is not valid JSON: " .. message
+    error(failure.new { code = "payload_invalid", message = message, retryable = false }, 0)
   end
   if definition.transform then
     data = returned.only("the schema of workflow", self.workflow, definition.transform(data))
@@ -472,7 +473,7 @@ end
 -- Everything below this run has ended, but for children that were told to end: the store waits for those.
 function Run:finish()
   local log, effects, cancel = self.journal, self.effects, self.journal.cancel
-  local redo = self.main and log:redo_text() or "" -- nobody saw what its code did
+  local redo = self.main and log:redo_text() or "" -- no code ran that could tell
   if cancel then
     local code, message = cancel.state, cancel.value
     local made = failure.new {

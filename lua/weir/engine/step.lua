@@ -143,7 +143,7 @@ function step.verb(ctx, id, body)
       else
         journal:resolve(operation, "failed", 1, failure.encode(failure.new {
           code = "interrupted", retryable = false,
-          message = ('step "%s" was interrupted; it may run at most once and nobody knows how far it came')
+          message = ('step "%s" was interrupted; it may run at most once, and how far it came is unknown')
             :format(operation.id),
         }))
         return futures.await(run, "step", operation)

@@ -42,7 +42,7 @@ function undo.verb(ctx, id, fn)
   run.undos.ids[full] = true
 end
 
--- One that fails keeps nobody else from being undone.
+-- An undo that fails does not stop the others.
 local function undo_all(run, list)
   for i = #list, 1, -1 do
     local one = list[i]

@@ -26,7 +26,7 @@ Memory.__index = Memory
 
 memory.Memory = Memory
 
----When the clock begins, unless somebody says otherwise: 2026-09-21 13:33:20 UTC.
+---When the clock begins, unless the options say otherwise: 2026-09-21 13:33:20 UTC.
 memory.BEGINNING_MS = 1790000000000
 
 local MAX_EVENTS = 1000000
@@ -49,7 +49,7 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 ---@field max_crashes integer?
 ---@field max_events integer?
 ---@field mocked_step (fun(run: table, operation: weir.Operation): fun(about: table): any)? in place of a step's body
----@field advise (fun(workflow: string): string)? on a workflow that nobody knows
+---@field advise (fun(workflow: string): string)? on a workflow that does not exist
 ---@field on_event fun(memory: weir.Memory, id: string, applied: boolean)?
 ---@field on_turn fun(memory: weir.Memory, record: weir.MemoryRecord, effects: table)?
 
@@ -238,7 +238,7 @@ local function apply(self, record)
   if self.options.always_replay and record.state == "waiting" then forget(self, record.id) end
 end
 
----The worker no longer has the coroutine; nobody died.
+---The worker no longer has the coroutine; no process died.
 function Memory:drop(id)
   local record, live = self.records[id], self.live[id]
   if not live then return end

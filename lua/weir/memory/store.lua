@@ -18,7 +18,7 @@ local NEXT = { -- the legal moves, as in redis-scripts/lib/runs.lua
   completed = { ready = true }, failed = { ready = true }, cancelled = { ready = true },
 }
 
-local PASSING = { ready = true, running = true, waiting = true } -- nobody wants to be told each time
+local PASSING = { ready = true, running = true, waiting = true } -- not noted
 
 ---@class weir.MemoryStore
 ---@field now integer ms; stands still until it is moved
@@ -29,7 +29,7 @@ local PASSING = { ready = true, running = true, waiting = true } -- nobody wants
 ---@field open table<string, integer> root -> how many of its tree have not ended
 ---@field registry table<string, { bundle: string, definition: weir.Definition }>
 ---@field dedupe table<string, { run: string, expires_at: integer }>
----@field chronicle any[]? all that happened, in order, if somebody wants it; see `happenings`
+---@field chronicle any[]? all that happened, in order, if the options ask for it; see `happenings`
 ---@field calls weir.MemoryCall[] attempts that began, in order
 ---@field ended weir.MemoryRecord[] runs that ended, in order
 ---@field options weir.MemoryOptions
@@ -221,7 +221,7 @@ function Store:begin_run(id, workflow, data, seed, options)
   elseif registered then
     self:make_ready(record)
   else
-    self:move(record, "ready") -- stands in a queue of its own until somebody announces the workflow
+    self:move(record, "ready") -- stands in a queue of its own until a host announces the workflow
   end
   return record
 end

@@ -1,5 +1,5 @@
 -- A run as Redis has it, read: the flat fields of its record become the run that people and other
--- programs see. Payloads stay the text they are until somebody asks for JSON.
+-- programs see. Payloads stay text until they are printed as JSON.
 -- Pure; knows no Redis.
 
 local entry = require "weir.record.entry"
@@ -43,7 +43,7 @@ local record = {}
 ---@field generation integer
 ---@field turn integer how many of its turns are recorded
 ---@field redo string? what a plain retry resets, as weir.reset.select reads it
----@field detached boolean its end is nobody's outcome
+---@field detached boolean no parent gets its outcome
 ---@field seed string
 ---@field data string JSON
 ---@field result string? JSON

@@ -81,7 +81,7 @@ end
 local function superseded(parent, id)
   local other = chain.successor(parent, id)
   if other then
-    return past("run %s is done with; %s is what %s asks for now: weir retry %s", id, other, parent.id, other)
+    return past("run %s was replaced by %s, which %s waits for now: weir retry %s", id, other, parent.id, other)
   end
   return past("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
 end

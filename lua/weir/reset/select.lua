@@ -28,7 +28,7 @@ local reset = {}
 ---@class weir.Ended
 ---@field operations weir.Remembered[] in the order in which they began
 ---@field redo string? each behind a tab: those that a retry forgets by the rule, "~" before what was undone or
----cleaned up, which is done anew; nil: nobody saw how it ended
+---cleaned up, which is done anew; nil: no code saw how it ended
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
 ---In which scopes something began last, and after which outcome.
@@ -72,7 +72,7 @@ local function list_undone(operations, listed)
   end
 end
 
--- Nobody saw how the run ended.
+-- No code saw how the run ended.
 local function guess(operations)
   local listed, latest = {}, reset.latest(operations)
   for _, operation in ipairs(operations) do

@@ -40,7 +40,7 @@ local function read_runs(path)
     return nil, ("there is no %s; runner:record makes it, or weir show RUN --json > %s"):format(path, path)
   end
   local value, fault = json.try_decode(text)
-  if fault then return nil, ("%s is no JSON: %s"):format(path, fault) end
+  if fault then return nil, ("%s is not valid JSON: %s"):format(path, fault) end
   local runs = json.is_array(value) and value or { value }
   for _, run in ipairs(runs) do
     if type(run) ~= "table" or type(run.operations) ~= "table" or type(run.workflow) ~= "string" then
@@ -191,7 +191,7 @@ local function ends_itself(run)
   return run.state == "completed"
 end
 
--- A child without operations may have run within its parent's turn: it never waited, and nobody asks it to go on.
+-- A child without operations may have run within its parent's turn: it never waited, so it never goes on.
 local function can_go_on(run)
   if not present(run.started_at) then return false end
   return not (run.state == "completed" and #run.operations == 0 and present(run.parent))
