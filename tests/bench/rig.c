@@ -48,7 +48,7 @@ static void tear_down(void) {
     end_host(SIGKILL);
     if (rig_.redis) redisFree(rig_.redis);
     private_redis_stop(server);
-    embedded = NULL;
+    server = NULL;
     rig_ = (Rig){0};
 }
 
