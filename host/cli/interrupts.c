@@ -45,10 +45,13 @@ static int heed_interrupts(lua_State *L) {
     return 0;
 }
 
-// pause(ms) -> whether the process was interrupted, which ends the pause
+// pause(ms) -> whether the process was interrupted, which ends the pause. An instant that has
+// passed meanwhile makes `ms` negative: that is no pause, though poll takes it for one without an
+// end.
 static int pause_for(lua_State *L) {
     struct pollfd wait = {.fd = interruption_descriptor(), .events = POLLIN};
-    int ready, timeout_ms = (int)luaL_checkinteger(L, 1);
+    lua_Integer ms = luaL_checkinteger(L, 1);
+    int ready, timeout_ms = ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
     do ready = poll(&wait, 1, timeout_ms);
     while (ready < 0 && errno == EINTR);
     lua_pushboolean(L, ready > 0);

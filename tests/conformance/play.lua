@@ -26,7 +26,7 @@ local ENDED = require("weir.record.record").ENDED
 
 local play = {}
 
-local REFUSALS = { "duplicate_id", "invalid_data", "no workflow", "which weir puts between ids" }
+local REFUSALS = { "duplicate_id", "invalid_data", "no workflow", "which separates run ids" }
 
 ---The word for a refusal, or its text. Advice is left out, as each side words its own.
 ---@param text string

@@ -97,8 +97,9 @@ function bulk.run(verb, options, ids, interval_ms, on_answers)
   local act, from, due = bulk.ACTS[verb], 1, 0
   local size = interval_ms and 1 or act.batch
   while from <= #ids do
-    due = math.max(due, transport.now_ms()) -- time lost is not made up for
-    if transport.pause(math.ceil(due - transport.now_ms())) then return true end
+    local now = transport.now_ms()
+    due = math.max(due, now) -- time lost is not made up for
+    if transport.pause(math.ceil(due - now)) then return true end
     due = due + (interval_ms or 0)
     local batch = table.move(ids, from, math.min(from + size - 1, #ids), 1, {})
     on_answers(batch, act.runs(batch, options))

@@ -160,7 +160,7 @@ return {
       local all = ctx:all { ctx:spawn { id = "a", workflow = "unlucky", data = 1 },
         ctx:spawn { id = "b", workflow = "unlucky", data = 2 } }
       return { all[1][2], all[2][2] } ]],
-    unordered = true, loose = { "run r redo", "r [b] error", "run r error" }, result = { 1, 2 } },
+    unordered = true, loose = { "run r redo", "r [b] error", "run r error", "run r log" }, result = { 1, 2 } },
   { "an abandoned child that is asked for anew is let go", fields = ONE,
     run = [[
       pcall(ctx.invoke, ctx, { id = "c", workflow = "day", timeout = "400ms", on_timeout = "abandon" })

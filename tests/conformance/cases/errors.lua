@@ -203,7 +203,7 @@ return {
     "a verb does not know an option that is not there",
     fields = "retry = { attempts = 1 },",
     run = [[ ctx:invoke { id = "x", workflow = "echo", dat = 1 } ]],
-    fails = "error", expect = { r = { error = "~did you mean data" } },
+    fails = "error", expect = { r = { error = '~did you mean \\"data\\"' } },
   },
   {
     "ctx cannot be called inside a step",
