@@ -154,6 +154,7 @@ describe("a file that does not load", function()
   local function refused(text, pattern)
     save("flows/order.lua", text)
     says("error .-flows: " .. pattern)
+    says "still serving bundle %x+\n"
     local live = log():match "still serving bundle (%x+)\n"
     assert.equal('"old"', result "order")
     assert.equal(live, store:run("run-" .. count).bundle:sub(1, 16))
