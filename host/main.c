@@ -97,8 +97,8 @@ static void raise_handle_limit(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// What this host runs and what it has read last, for the commands in this folder: see command_io.c.
-// Without it they say nothing of what has changed since.
+// Records which folders this host runs and which bundles it read last, for the commands in this
+// folder: see command_io.c. Without the record the commands do not report later changes.
 static void write_folders(const char *path, const TextList *folders, const Bundle *bundles,
                           char (*seen)[BUNDLE_NAME_SIZE]) {
     char fault[PRIVATE_FOLDER_FAULT_SIZE];

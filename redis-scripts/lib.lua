@@ -101,7 +101,7 @@ function lib.key(name) return PREFIX .. name end
 -- The plan
 
 local plan
--- What is more waits for the next call.
+-- A call handles at most this much. The rest waits for the next call.
 local SWEEP = 100 -- runs a call, in all sweeps
 local REPLY, REPLY_BYTES = 2000, 1024 * 1024 -- fields and outcomes a call
 
@@ -128,7 +128,7 @@ function lib.begin()
     frees_memory = false, -- whether memory is freed, so that it has to be written also when there is none left
     keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<created_at>\t<run>", as read or planned; false: none
     tellings = 0, -- operations that were told of the end of a run that they share
-    sweep_budget = SWEEP, -- how many runs may still be looked at that nobody named
+    sweep_budget = SWEEP, -- how many more runs that no caller named this batch may look at
     reply_budget = REPLY, reply_bytes_budget = REPLY_BYTES, -- how much the replies may still bring
   }
   lib.plan = plan

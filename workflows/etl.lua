@@ -12,7 +12,7 @@ local extract = weir.workflow {
   end,
 }
 
--- What it depends on it reads where it needs it: `ctx.deps` fetches a result when it is asked for.
+-- The run reads a dependency's result where it needs it: `ctx.deps` fetches a result on demand.
 local transform = weir.workflow {
   id = "transform",
   run = function(ctx, data)

@@ -29,9 +29,9 @@ local process_payment = weir.workflow {
     if data.amount > review_above then
       ctx:sleep { id = "review", duration = "1h" }
     end
-    -- What touches the world outside is a step. It may run again if its process dies before the
-    -- outcome is recorded: a real one takes (try) and sends try.key along, the same for each try,
-    -- so that the card is charged once.
+    -- Code that touches the world outside is a step. A step may run again if its process dies
+    -- before the outcome is recorded. A real step takes (try) and sends try.key along. The key is
+    -- the same for each try, so that the card is charged once.
     return ctx:step("charge", function()
       return { transaction_id = "txn-" .. data.order_id }
     end)

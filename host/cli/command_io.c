@@ -47,7 +47,8 @@ static void close_file(CommandIo *io) {
     io->file = NULL;
 }
 
-// What the `weir dev` of this Redis runs and has read last, a line for each folder: see main.c.
+// Opens the list of what the `weir dev` of this Redis runs and has read last. The list has a line
+// for each folder: see main.c.
 static FILE *open_folders(const CommandIo *io) {
     RedisAddress address;
     char fault[PRIVATE_FOLDER_FAULT_SIZE];

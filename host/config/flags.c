@@ -214,7 +214,7 @@ const char *flag_spell(const Flag *flag, char name[FLAG_NAME_SIZE], bool capital
     return name;
 }
 
-// What it means to that command.
+// Returns the help text of the flag for that command.
 static const char *help_of(const Flag *flag, const CommandRow *row) {
     if (row->json && strcmp(flag->name, "json") == 0) return row->json;
     return flag->other & 1u << (row - command_rows) ? flag->other_help : flag->help;
@@ -279,7 +279,7 @@ bool flags_topic(FILE *out, const char *name) {
     return false;
 }
 
-// What a command does that its flags do not say.
+// Explains the behavior of a command that the help of its flags does not cover.
 static const char *const retry_rules =
     "\nA retry begins another attempt on the newest code. What has completed is kept; what failed "
     "and\n"

@@ -29,9 +29,9 @@ static void append_asset(const char *path) {
     append("\n", 1);
 }
 
-// What lies between the library and the dispatcher is defined when a batch first names it. A branch
-// of one function costs nothing until it is taken; Redis runs the whole text for every call, and a
-// function for each file, made each time, would cost more than most calls do.
+// The script defines the files between the library and the dispatcher when a batch first names
+// them. Redis runs the whole text for every call. A branch of one function costs nothing until the
+// script takes it. A function for each file, made on each call, would cost more than most calls do.
 static void append_branch(const char *path, void *data) {
     const char **word = data;
     if (strcmp(path, LIBRARY) == 0 || strcmp(path, DISPATCHER) == 0) return;

@@ -26,7 +26,7 @@ enum {
 
 typedef enum { RELOAD_IDLE, RELOAD_LOOKING, RELOAD_ANNOUNCING } ReloadState;
 
-// What came of one folder.
+// The result of a look at one folder.
 typedef enum {
     FOUND_SAME,    // as at the last look
     FOUND_LIVE,    // as it is announced

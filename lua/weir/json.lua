@@ -124,8 +124,8 @@ local function float_text(value)
   return text:find("[.e]") and text or text .. ".0"
 end
 
--- What the keys of a table make of it: "object" and its sorted keys, "array" and its length, or
--- false and the reason. The answer never depends on the order in which keys are met.
+-- Returns the JSON kind that the keys of a table give it: "object" and its sorted keys, "array" and
+-- its length, or false and the reason. The answer never depends on the order in which keys are met.
 local function shape(t)
   local names, count, lowest, highest, odd = {}, 0, 1, 0, nil
   for key in next, t do

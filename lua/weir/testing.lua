@@ -205,7 +205,7 @@ local function read_dedupe(given)
   return { key = key, within_ms = within_ms }
 end
 
--- What the store takes of the options, checked as `weir start` checks them.
+-- Reads the options that the store takes, and checks them as `weir start` does.
 local function read_options(what, given)
   check_names(what, given, RUN_OPTIONS)
   given = given or {}

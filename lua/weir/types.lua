@@ -159,7 +159,7 @@ function ctx:random(m, n) end
 ---@return string uuid version 4
 function ctx:uuid() end
 
--- What weir.testing adds to luassert.
+-- weir.testing adds these assertions to luassert.
 
 ---@class luassert
 ---@field completed fun(result: weir.testing.Result)

@@ -13,7 +13,8 @@ local function begins_generation(again)
   return again == "scratch" or string.sub(again, 1, 5) == "from\t"
 end
 
--- What is asked, and how it is known when it is sent again: somebody else may ask for something else at the same turn.
+-- Reads the request, and computes the mark that identifies it when the client sends it again. The mark covers the whole
+-- request, because another client may ask for something else at the same turn.
 local function read_asked()
   local asked, texts = {}, {}
   for i = 1, tonumber(lib.take()) do

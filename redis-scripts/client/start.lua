@@ -3,7 +3,7 @@
 --                                                                       dedupe within_ms: see invoke
 -- moves  (none) -> ready | scheduled
 --        seed: also what a start is known by that is sent again, within 10 s, when its run has ended and gone
--- reply  started             exists workflow data state             unknown: nobody has announced the workflow
+-- reply  started             exists workflow data state             unknown: no host has announced the workflow
 --        earlier run         that one stands for what is asked for with this key
 --        deleting            the tree that had this id is not gone yet; a step of that was done: ask again
 

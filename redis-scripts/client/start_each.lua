@@ -4,7 +4,7 @@
 -- moves  (none) -> ready | scheduled
 -- reply  started count there index…    count: begun now. there: were there with the same workflow and the same text.
 --                                      index: where in the list those stand that were there otherwise
---        unknown                       nobody has announced the workflow; none was begun
+--        unknown                       no host has announced the workflow; no run was begun
 
 local runs = lib.runs
 local CHUNK = 6000 -- ids handed to one call: unpack is bounded by the C stack

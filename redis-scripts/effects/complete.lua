@@ -3,8 +3,8 @@
 -- moves  running -> completed    its waiter: waiting -> ready
 --        running -> waiting      while a child lives that was told to end: the last one wakes the run, which says
 --                                complete again
--- What Redis recorded first holds: a cancel that the worker has not been told yet comes before this completion, and the
--- reply of the turn brings it.
+-- The event that Redis recorded first takes precedence. A cancel that the worker has not received yet precedes this
+-- completion. The reply of the turn brings that cancel to the worker.
 
 local ends = lib.ends
 

@@ -1,6 +1,6 @@
 -- invoke: start a child; the run becomes its waiter unless it is detached.
 -- args   operation  entry  child  workflow  data  seed  max_depth  unknown|""  bundle|""  result  n  (option value)×n
---        unknown: the outcome when nobody has announced the workflow; "" when the worker knows it itself
+--        unknown: the outcome when no host has announced the workflow; "" when the worker knows it itself
 --        bundle, result: inlined. The worker has run the child already, with this code, and it did nothing but return
 --        options: queue priority delay_ms retry detached deps again dedupe within_ms
 --        deps: of a graph's node, the keys it depends on
@@ -56,8 +56,8 @@ local function same(child, workflow, data, deps)
     and (runs.get(child, "deps") or "") == (deps or "")
 end
 
--- What the retry by which this run began again wanted of a child. Of what an earlier one wanted, and nobody came to ask
--- for, nothing is wanted any more.
+-- Returns what the retry by which this run began again wanted of a child. If an earlier retry wanted something that
+-- no run came to ask for, the run does not want it any more.
 local function wanted_of(run, child)
   local again = runs.get(child, "again")
   return again and runs.get(child, "retried_at") == runs.get(run, "retried_at") and again
@@ -136,7 +136,7 @@ function effects.invoke(run)
   end
   local child, generation = runs.load_if_any(id), string.find(id, "~", 1, true) and string.match(id, "~%d+$")
   if child and options.again and not same(child, workflow, data, options.deps) then
-    if not runs.ended(child) then lib.detached.detach(child, "detached") end -- its end is nobody's outcome now
+    if not runs.ended(child) then lib.detached.detach(child, "detached") end -- no operation takes its outcome now
     generation = "~" .. options.again
     id, child = run.id .. "/" .. operation .. generation, nil
   end

@@ -31,5 +31,5 @@ function effects.reset(run)
   runs.set(run, "c:" .. operation, nil)
   if mark ~= "anew" then return end
   local child = runs.load(run.id .. "/" .. operation .. (generation and generation ~= "1" and "~" .. generation or ""))
-  if child and not runs.ended(child) then lib.detached.detach(child, "detached") end -- its end is nobody's outcome now
+  if child and not runs.ended(child) then lib.detached.detach(child, "detached") end -- no operation takes its outcome
 end

@@ -12,6 +12,6 @@ function effects.retry(run)
   runs.set(run, "error", failure)
   runs.set_owner(run, "")
   runs.delay(run, lib.now() + delay)
-  lib.push(lib.plan.published, "due") -- its worker forgets it, so somebody else has to look at the clock
+  lib.push(lib.plan.published, "due") -- its worker forgets it, so another worker has to watch the clock
   lib.push(lib.plan.published, lib.plan.delayed[run.id])
 end

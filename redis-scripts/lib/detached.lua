@@ -1,11 +1,11 @@
--- detached: children that live and that nobody waits for, detached or abandoned. All above such a child stays as long,
--- so each run above counts them.
+-- detached: live children that no operation waits for, detached or abandoned. All runs above such a child stay as long
+-- as it lives, so each run above counts these children.
 
 local runs = lib.runs
 local detached = {}
 lib.detached = detached
 
---- A child lives that nobody waits for, or ended. `change`: 1 when it begins, -1 at its end.
+--- Count a live child that no operation waits for in each run above it. `change`: 1 to add the child, -1 to remove it.
 function detached.count(child, change)
   local id = runs.parent_of(child.id)
   while id do
@@ -19,13 +19,13 @@ function detached.count(child, change)
   end
 end
 
---- Nobody waits any longer for a child that lives. `how`: "detached" or "abandoned".
+--- Record that no operation waits for a live child any longer. `how`: "detached" or "abandoned".
 function detached.detach(child, how)
   if not child.detached and not child.abandoned then detached.count(child, 1) end
   runs.set_rare(child, how, "1")
 end
 
---- Somebody waits for a child again.
+--- Record that an operation waits for a child again.
 function detached.reattach(child)
   if not child.detached and not child.abandoned then return end
   if not runs.ended(child) then detached.count(child, -1) end

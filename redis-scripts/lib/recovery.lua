@@ -1,4 +1,5 @@
--- recovery: what a worker held, or nobody could take, goes back to everybody's queues, a bounded number of runs a call.
+-- recovery: returns runs to the shared queues, a bounded number a call. A worker held these runs, or no worker could
+-- claim them.
 
 local runs, ends = lib.runs, lib.ends
 local call, push = redis.call, lib.push

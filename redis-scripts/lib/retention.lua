@@ -1,9 +1,9 @@
 -- retention: deletes trees of runs, a bounded number of steps a call, for `delete`, `sweep` and `start`.
 --
--- What is left to do is a stack. A run is taken from it, its journal is read for its children, which go onto the
--- stack, and it is gone. When the steps of a call are used up the rest of the stack waits in `deleting:<run>` for the
--- next call of anybody. A journal too long for one call is read page by page; meanwhile it is `d:<run>`, so that nobody
--- finds it. Whether a tree may go is decided before; a run in it that lives all the same is left alone.
+-- The script keeps the remaining work on a stack. It takes a run from the stack, reads its journal, pushes its children
+-- and deletes the run. When a call has used up its steps, the rest of the stack waits in `deleting:<run>` for the next
+-- call of any client. A journal too long for one call is read page by page; meanwhile it is `d:<run>`, so that no
+-- caller finds it. Whether a tree may go is decided before; a run in it that lives all the same is left alone.
 
 local runs = lib.runs
 local call, match, find = redis.call, string.match, string.find
@@ -137,8 +137,8 @@ function retention.deleting_above(id)
   end
 end
 
---- Whether an ended child's outcome stands in its parent's journal, so that nobody will ask for the child again. One
---- that failed is asked for by a retry, and so is one that is to begin again.
+--- Whether an ended child's outcome stands in its parent's journal, so that no run will ask for it again. A retry
+--- asks for a child that failed, and for a child that is to begin again.
 function retention.is_taken(run)
   if run.state ~= "completed" or runs.get(run, "again") then return false end
   local parent_id, operation = runs.parent_of(run.id)

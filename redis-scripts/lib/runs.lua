@@ -140,7 +140,7 @@ function runs.delay(record, wake)
   lib.plan.delayed[record.id] = wake
 end
 
---- Set which worker owns a run: its worker while it is running or warm, nobody otherwise.
+--- Set which worker owns a run: its worker while it is running or warm, no worker otherwise.
 function runs.set_owner(record, worker)
   if record.owner == worker then return end
   local owned = lib.plan.owned
@@ -156,7 +156,7 @@ function runs.set_owner(record, worker)
   set(record, "owner", worker)
 end
 
---- Where a run stands while it is ready and nobody's: the queue's key without prefix.
+--- Return the key, without prefix, of the queue that holds a run while it is ready and no worker owns it.
 function runs.queue_of(record)
   return "ready:" .. (get(record, "queue") or "default")
 end

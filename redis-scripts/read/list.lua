@@ -7,7 +7,7 @@
 
 local runs = lib.runs
 
--- What a run does not wait for may outlive it; then `has_rare` was set.
+-- A run may end before the work that it does not wait for. Such a run has `has_rare` set.
 local function lived_on(id, since)
   local stored = redis.call("HMGET", lib.key("r:" .. id), "state", "finished_at", "has_rare")
   return stored[3] or not runs.is_end(stored[1]) or tonumber(stored[2]) >= since

@@ -14,7 +14,7 @@ function verbs.announce()
   if about and about[1] then
     lib.write("HSET", "host:" .. host, "bundles", about[2] and about[2] .. " " .. bundle or bundle)
   end
-  lib.write("DEL", "bundle:" .. bundle) -- and what somebody may have put there
+  lib.write("DEL", "bundle:" .. bundle) -- also deletes fields that another client may have put there
   for i = 1, #sources, 2 do lib.write("HSET", "bundle:" .. bundle, sources[i], sources[i + 1]) end
   for _ = 1, tonumber(lib.take()) do
     local workflow, entry = lib.take_many(2)

@@ -23,7 +23,7 @@ local function remember(run)
   if until_ms > lib.now() then lib.write("ZADD", "gone", until_ms, run.id .. "\t" .. runs.get(run, "seed")) end
 end
 
--- Forget the starts that nobody sends any more.
+-- Forget the starts that no client sends again any more.
 local function forget_starts()
   local starts = redis.call("ZRANGEBYSCORE", lib.key("gone"), "-inf", lib.now(), "LIMIT", 0, FORGOTTEN)
   if #starts == 0 then return end

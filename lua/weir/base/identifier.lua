@@ -1,4 +1,4 @@
--- What may be an id or a name: 1 to 512 bytes of UTF-8 without control characters, "/" and "~".
+-- An id or a name is 1 to 512 bytes of UTF-8 without control characters, "/" and "~".
 -- "/" separates runs and "~" generations, so no id may contain them. Characters that turn the direction of text count
 -- as control characters, for with them an id reads as another one. Pure.
 

@@ -1,4 +1,4 @@
--- What a host says of its workflow folder to Redis: the arguments of the verb `announce`.
+-- A host tells Redis of its workflow folder: this module builds the arguments of the verb `announce`.
 -- A folder that has faults announces nothing.
 
 local bundle = require "weir.code.bundle"

@@ -31,7 +31,7 @@ local bundle = {}
 ---@field foreign table<string, any> modules of C, by name
 ---@field required table<string, boolean> paths that another file required
 
--- What `require` gives of weir itself: the author's side, shared by all runs.
+-- `require` returns these faces of weir itself to authors. All runs share them.
 local json_face = frozen.face("weir.json", {
   encode = json.encode,
   decode = json.decode,
@@ -44,7 +44,7 @@ local json_face = frozen.face("weir.json", {
 local weir_members = { json = json_face }
 for name, member in pairs(weir) do weir_members[name] = weir_members[name] or member end
 
--- What is not there is told by name: a field that is nil says little when it is called.
+-- `__index` raises an error that names the missing field. A call of a nil field would give a less useful error.
 local LATER = { exec = true, http = true, pause = true }
 setmetatable(weir_members, {
   __index = function(_, key)
@@ -115,7 +115,7 @@ local function module_name(path)
   return (path:gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
 end
 
--- What the file at `path` returns. Raises its fault, as text.
+-- Evaluates the file at `path` once and returns its value. Raises the fault of the file, as text.
 ---@param self weir.Loader
 ---@param name? string of a module outside
 local function evaluate(self, path, source, name)

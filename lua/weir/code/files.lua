@@ -35,7 +35,8 @@ local function default(which)
   return file
 end
 
--- What Lua's own functions raise carries no position when pcall calls them: that of the author's code is put there.
+-- Lua's own functions raise errors without a position when pcall calls them. This function adds the position of the
+-- author's code.
 local function at_caller(name, ok, ...)
   if ok then return ... end
   local raised = ...

@@ -1,4 +1,4 @@
--- What workflow code sees as its globals. Each bundle has one _ENV, an empty table whose metatable
+-- Provides the globals that workflow code sees. Each bundle has one _ENV, an empty table whose metatable
 -- points to the globals of whoever runs: `enter` points it at a run's, loading at the bundle's.
 -- So _G is per run, libraries are shared behind faces that refuse writes, and nothing that differs
 -- between a live run and its replay (clock, chance, files, table order) is in reach, save in steps.

@@ -173,7 +173,7 @@ local function fill_in(asked, fields, level)
   return made
 end
 
--- What an author holds of it.
+-- Returns the frozen face of a definition, which the author holds.
 local function face_of(made)
   local face = frozen.face(('workflow "%s"'):format(made.id), made)
   known[face] = true

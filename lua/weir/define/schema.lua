@@ -470,7 +470,7 @@ function KEYWORDS.allOf(given, place, nesting)
   return together(compile_list(given, place, "schemas", nesting))
 end
 
--- What each schema of an anyOf said first, in one line.
+-- Joins the first fault that each schema of an anyOf reports, in one line.
 local function reasons(checks, value)
   local texts = {}
   for _, check in ipairs(checks) do

@@ -1,5 +1,5 @@
--- What all verbs of ctx share: whose call it is, its options, its id, its payload. Mistakes of the author are told with
--- the author's own line.
+-- This module holds the code that all verbs of ctx share: whose call it is, its options, its id, its payload.
+-- It reports mistakes of the author with the author's own line.
 
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"

@@ -8,7 +8,7 @@ local kinds = require "weir.record.kinds"
 
 local replay = {}
 
--- What the journal holds and the code did not ask for, in the order in which it began.
+-- Lists the operations that the journal holds and the code did not ask for, in the order in which they began.
 local function unasked(run, is_meant)
   local log, list = run.journal, {}
   local function add(id, text)
@@ -22,7 +22,7 @@ local function unasked(run, is_meant)
   return list
 end
 
--- What the code asked for and the journal does not hold.
+-- Lists the operations that the code asked for and the journal does not hold.
 local function unheld(run, fields)
   local list = {}
   for id, line in pairs(run.journal.begun) do
@@ -54,7 +54,8 @@ local function silent() end
 
 local NAMED = 5 -- operations in a sentence
 
--- What a run waits for that did not come to its end. A graph waits in no branch: its nodes are what it asked for.
+-- Lists the operations that a run waits for and that have not ended. A graph waits in no branch: its nodes are what it
+-- asked for.
 local function waits_of(run, fields)
   local lines = {}
   for _, branch in pairs(run.branches.live) do

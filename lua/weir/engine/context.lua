@@ -131,7 +131,7 @@ local function unknown_workflow(run, workflow)
   })
 end
 
--- What is wrong with the data, as far as this bundle can tell; the child looks again when it is claimed.
+-- Returns the failure of invalid data, as far as this bundle can tell. The child checks again when a worker claims it.
 local function invalid_data(definition, workflow, text)
   local found = definition.validate and definition.validate(json.decode(text))
   if not found then return nil end

@@ -35,7 +35,7 @@ function futures.of(run, settles)
   return setmetatable({ [OF] = settles, [RUN] = run }, future_metatable)
 end
 
--- What the journal says of an operation, as Lua values: made once, as each await returns the same.
+-- Converts the journaled outcome of an operation to Lua values. It does so once, because each await returns the same.
 local function read(run, operation)
   if operation.ok ~= nil then return end
   local outcome = operation.outcome
@@ -157,7 +157,7 @@ local function in_items(items)
   return times
 end
 
--- What came of a list is a list; of none only where it is marked as one.
+-- Returns the results of a list as a list. The results of an empty table are a list only if the table is marked as one.
 local function listed(results, t, count)
   local is_list = #results == count and (count > 0 or json.is_array(t))
   return is_list and json.array(results) or results

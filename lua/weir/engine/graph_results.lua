@@ -12,9 +12,9 @@ local verb = require "weir.engine.call"
 
 local deps = {}
 
--- What a face keeps stands under a key that authors cannot name:
--- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, once
--- they are asked for).
+-- A face keeps its state under this key, which authors cannot name. The state has these fields:
+-- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, made at
+-- the first lookup).
 local STATE = setmetatable({}, { __name = "weir.deps" })
 
 local SHOWN = 8 -- keys that a refusal names

@@ -83,7 +83,7 @@ local function keys_of_needs(plan, i)
   return keys
 end
 
--- What has come of a node so far: whether it completed, and the text.
+-- Returns the outcome of a node so far: whether it completed, and the text.
 function Scheduler:outcome(key)
   local i = self.plan.index[key]
   local text = self.texts[i]
@@ -98,8 +98,8 @@ local function came_to(key, ok, value, ...)
   return ok, value
 end
 
--- What the author's function gives, or why it gives nothing: then the node has failed. No other attempt is made, as the
--- same function would be given the same.
+-- Returns the text that the author's function gives, or the failure if it gives none: then the node has failed.
+-- The scheduler makes no other attempt, as the same function would be given the same.
 ---@return string? text
 ---@return weir.Failure? fault
 function Scheduler:make_data(i, make, keys)
@@ -155,7 +155,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- End
 
--- What a node that waits makes of the end of one that it depends on: whether it is READY or can NEVER begin now.
+-- Each function decides, when a dependency of a waiting node ends, whether the node is READY or can NEVER begin now.
 local DECIDE = {
   all = function(completed, missing)
     if not completed then return NEVER end

@@ -211,7 +211,7 @@ function Run:say(level, text, fields)
   end
 end
 
--- What had to wait for the record of what led to it.
+-- Logs the lines that the run held back until the effects before them were recorded.
 function Run:say_rest()
   local unsaid = self.unsaid
   if not unsaid then return end

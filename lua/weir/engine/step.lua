@@ -34,7 +34,7 @@ function step.pause(run, policy, stream, failures, raised)
   return pause
 end
 
--- What a try came to: whether it went well, and the value or the failure.
+-- Returns the result of a try: whether it went well, and the value or the failure.
 local function came_to(operation, ok, value, ...)
   local fault = ok and returned.surplus("step", operation.id, ...)
   if fault then return false, fault end

@@ -4,7 +4,7 @@
 -- A turn is two events, as in the host: `compute` lets a run's Lua run, `apply` writes what it told. Between the two
 -- anything else may happen, and a crash loses what was not applied.
 --
--- What stands in the store is in memory/store.lua, what runs tell it in memory/effects.lua.
+-- memory/store.lua defines the contents of the store. memory/effects.lua applies the effects that runs send to it.
 
 local bundle = require "weir.code.bundle"
 local random = require "weir.base.random"
@@ -53,7 +53,7 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 ---@field on_event fun(memory: weir.Memory, id: string, applied: boolean)?
 ---@field on_turn fun(memory: weir.Memory, record: weir.MemoryRecord, effects: table)?
 
--- What the executor has of its host.
+-- Builds the host interface that the executor calls.
 local function host_of(self)
   local over
   local host = {

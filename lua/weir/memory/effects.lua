@@ -1,5 +1,6 @@
--- What runs tell the store in memory: each effect does what it does in redis-scripts/ (README.md there has the list).
--- Each takes the store, the record of the run that tells it, and its arguments by name (see weir.replay.effects).
+-- Runs tell these effects to the store in memory. Each effect does what it does in redis-scripts/ (README.md there has
+-- the list). Each takes the store, the record of the run that tells it, and its arguments by name (see
+-- weir.replay.effects).
 
 local entry = require "weir.record.entry"
 local json = require "weir.json"
@@ -192,7 +193,7 @@ end
 
 function effects.tag(_, record, effect) record.fields.tags = effect.tags end
 
--- What is kept, and how long, is the store's business.
+-- The store decides what is kept, and how long.
 function effects.abandon(self, _, effect)
   local child = self.records[effect.child]
   if child and not ENDED[child.state] then child.abandoned = true end

@@ -1,5 +1,5 @@
--- What memory.lua keeps, and the moves within it: the records of runs, their states, outcomes and ends, as
--- redis-scripts/lib/ has them. Knows no coroutine and no event.
+-- The store holds the data of memory.lua, and the moves within it: the records of runs, their states, outcomes and
+-- ends, as redis-scripts/lib/ has them. It knows no coroutine and no event.
 -- Invariant: all that outlives a coroutine stands in `records`, as the texts that Redis would hold.
 
 local entry = require "weir.record.entry"
@@ -226,7 +226,7 @@ function Store:begin_run(id, workflow, data, seed, options)
   return record
 end
 
--- What waits for a run that is no child of its own.
+-- Tells the end of a run to the runs that wait for it and are not its parent.
 function Store:tell_waiters(record, value)
   for _, waiter in ipairs(record.waiters) do
     local run, operation = self.records[waiter.run], waiter.operation

@@ -87,7 +87,7 @@ local function failure_of(text)
   return { code = "error", message = strings.readable(text) }
 end
 
--- What the operation failed with, as the workflow saw it: a child's own failure is the cause.
+-- Returns the failure of the operation as the workflow saw it. The failure of a child is the cause in it.
 local function error_of(operation, outcome)
   local failure = failure_of(outcome.value)
   return kinds[operation.kind].failure(operation.id, operation.workflow, outcome.state, failure)
@@ -117,7 +117,7 @@ local function read_operation(run, id, text, outcome, bundles, generation)
     read_outcome(operation, outcome)
     if operation.error then operation.error.run = operation.error.run or run.id end
   else
-    -- What was under way when its run ended has ended with it.
+    -- An operation that was under way when its run ended has ended with the run.
     operation.state = record.ENDED[run.state] and "cancelled" or "running"
     operation.attempts = operation.arguments and kind.tries(held.arguments) or operation.attempts
   end

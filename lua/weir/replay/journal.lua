@@ -229,7 +229,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Begin
 
--- What an attempt is served by, for people.
+-- Names the bundle that serves an attempt, for messages to people.
 function journal:bundle_of(attempt)
   local bundle = self.fields["bundle@" .. attempt] or self.fields.bundle
   return bundle and (" (bundle %s)"):format(bundle:sub(1, 8)) or ""

@@ -1,6 +1,6 @@
--- What begins again so that one ended run does: the run itself, and those above it that ended because of it, each with
--- what it is to forget, as the runs themselves will find it (reset.lua). Or why it cannot. Pure; `weir retry` and
--- weir.testing act on it.
+-- Plans the retry of one ended run. The plan lists the run itself and the runs above it that ended because of it. For
+-- each run it says what that run must forget, in the form that the run reads (reset.lua). If the run cannot begin
+-- again, the planner returns the reason. Pure; `weir retry` and weir.testing act on the plan.
 
 local reset = require "weir.reset.select"
 local graph = require "weir.define.graph_plan"
@@ -35,7 +35,7 @@ end
 
 local function refused(format, ...) return nil, "refused", format:format(...) end
 
--- What ended so is of no consequence any more: those above it went on.
+-- The end of this run no longer matters, because the runs above it went on.
 local function past(format, ...) return nil, "past", format:format(...) end
 
 local function operation_of(run, id)
@@ -52,7 +52,7 @@ local function no_such_operation(run, id)
   return nil, "no_operation", ('run %s has no operation "%s"; %s'):format(run.id, id, advice)
 end
 
--- What the run itself is to forget.
+-- Returns how the run itself selects the operations to forget.
 local function mode_of(run, options)
   if options.scratch then return "scratch" end
   if not options.from then
@@ -93,7 +93,8 @@ local function operation_with(parent, child)
   end
 end
 
--- What a parent is to ask for again so that a child of it goes on: that, and what the child stands for.
+-- Returns the operations that a parent must ask for again so that its child goes on: the given operation, and the
+-- operations to be done again that share the child.
 local function asked_again(parent, child, operation)
   local ids, marks = { operation.id }, nil
   for _, one in ipairs(parent.operations) do

@@ -1,5 +1,5 @@
--- What a retry forgets: which operations of an ended run are to be done again. The run that begins again forgets them,
--- before any of its code runs; the command line says so beforehand. Pure.
+-- Selects the operations of an ended run that a retry forgets, so that the run does them again. The run forgets them
+-- when it begins again, before any of its code runs. The command line lists them beforehand. Pure.
 --
 --   rule       what failed and led to nothing; what the run left unfinished
 --   only⇥ID…   as the rule, but of what failed by itself only those, each behind a tab
@@ -55,7 +55,7 @@ function reset.was_handled(latest, inner, number)
   return false
 end
 
--- What a run that told of its end says itself: id -> how it is forgotten.
+-- Reads the list that a run leaves when it reports its end: id -> how the retry forgets that operation.
 local function read_redo(text)
   local listed = {}
   for anew, id in text:gmatch("\t(~?)([^\t]+)") do
@@ -94,7 +94,7 @@ local function by_the_rule(ended, marks, only)
   end
 end
 
--- What depends on something that is forgotten is done anew: what it was given may be different now.
+-- Marks every node that depends on a forgotten one to be done anew, because its input may be different now.
 local function spread(graph, marks)
   local dependents, queue = {}, {}
   for _, node in ipairs(graph.nodes) do
@@ -177,8 +177,8 @@ local function new_fates(plan)
   return fates
 end
 
--- What a node depends on, in short: whether some is open still, or lost; the numbers at which the first failed, the
--- first completed and the last ended.
+-- Summarizes the dependencies of a node. Returns whether any is still open, whether any is lost, and the numbers at
+-- which the first one failed, the first one completed and the last one ended.
 local function needs_of(plan, fates, i)
   local open, lost, failed, first, last = false, false, nil, nil, 0
   for at = plan.first_need[i], plan.first_need[i + 1] - 1 do

@@ -13,7 +13,7 @@ local function told(text, raised)
   return text or ""
 end
 
--- What is to be equal, in lines.
+-- Returns the lines that must be equal with and without a crash.
 local function picture(memory)
   local lines = {}
   for _, id in ipairs(memory.order) do

@@ -174,7 +174,7 @@ local function fields_of(run, bundle_name)
   return fields
 end
 
--- What a node of a graph depends on stands in the graph.
+-- The graph records what each of its nodes depends on.
 local function deps_of(run, by_id)
   local parent, own = by_id[present(run.parent) or ""], nil
   for _, operation in ipairs(parent and parent.operations or {}) do

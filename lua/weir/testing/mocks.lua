@@ -1,5 +1,5 @@
--- What stands in for children and steps under weir.testing. A mocked child is a child like any other: it is started,
--- retried, timed out and cancelled as the real one would be; only what it does is said by the spec.
+-- Mocks stand in for children and steps under weir.testing. A mocked child is a child like any other: it is started,
+-- retried, timed out and cancelled as the real one would be. The spec says only what the child does.
 --
 -- Each attempt of a child, and each try of a step, is answered once, however often it is replayed.
 

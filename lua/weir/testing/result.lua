@@ -99,7 +99,7 @@ function lazy.log(self)
   return lines
 end
 
--- What is made when it is first asked for stands on what the run was when the result was made.
+-- Holds the state of the run at the time the result was made. The lazy fields are computed from it on first access.
 local private = setmetatable({}, { __mode = "k" })
 
 local metatable = { __name = "weir.testing.Result" }
@@ -182,7 +182,7 @@ end
 
 metatable.__tostring = Result.draw
 
--- What came with an end: the message of a failure, the beginning of a result.
+-- Describes an end: the state, with the message of a failure or the beginning of a result.
 local function end_of(happening)
   local text = happening.text
   if not text then return happening.state end

@@ -1,4 +1,4 @@
--- What `make bench` measures: parents that do one thing many times, and the children they invoke.
+-- `make bench` measures these workflows: parents that do one thing many times, and the children they invoke.
 
 local weir = require "weir"
 
