@@ -21,7 +21,8 @@
 
 enum {
     STACK_BYTES = 8 * 1024 * 1024,
-    NAMED = 5 // files in a line of the log
+    NAMED = 5,      // files in a line of the log
+    AGAIN_MS = 1000 // until the host looks again at a folder that it could not read
 };
 
 typedef enum { RELOAD_IDLE, RELOAD_LOOKING, RELOAD_ANNOUNCING } ReloadState;
@@ -64,6 +65,8 @@ struct Reload {
     Look look;
     uv_thread_t thread;
     uv_async_t looked;
+    uv_timer_t again; // while a folder cannot be read: its return may go unnoticed
+    size_t open_handles;
 };
 
 // ---- the thread ---------------------------------------------------------------------------------
@@ -251,9 +254,17 @@ static void free_look(Reload *reload) {
     *look = (Look){0};
 }
 
+static void on_again(uv_timer_t *timer) {
+    Reload *reload = timer->data;
+    reload->due = true;
+    begin(reload);
+}
+
 static void end_look(Reload *reload) {
     free_look(reload);
     reload->state = RELOAD_IDLE;
+    for (size_t i = 0; reload->serves && i < reload->count; i++)
+        if (!*reload->seen[i]) uv_timer_start(&reload->again, on_again, AGAIN_MS, 0);
     if (reload->events.on_read) reload->events.on_read(reload->events.owner, reload->seen);
     begin(reload);
 }
@@ -350,6 +361,7 @@ void reload_start(Reload *reload) {
 
 void reload_stop(Reload *reload) {
     reload->serves = false;
+    uv_timer_stop(&reload->again);
 }
 
 // ---- open and close -----------------------------------------------------------------------------
@@ -370,7 +382,9 @@ Reload *reload_open(uv_loop_t *loop, const Config *config, Control *control, Bun
         memcpy(reload->seen[i], reload->live[i], sizeof reload->live[i]);
     }
     uv_async_init(loop, &reload->looked, on_looked);
-    reload->looked.data = reload;
+    uv_timer_init(loop, &reload->again);
+    reload->looked.data = reload->again.data = reload;
+    reload->open_handles = 2;
     reload->changes = changes_open(loop, on_changed, reload);
     watch(reload);
     reload->due = true; // files may have changed since they were read
@@ -379,6 +393,7 @@ Reload *reload_open(uv_loop_t *loop, const Config *config, Control *control, Bun
 
 static void on_closed(uv_handle_t *handle) {
     Reload *reload = handle->data;
+    if (--reload->open_handles > 0) return;
     free(reload->live);
     free(reload->seen);
     free(reload);
@@ -386,6 +401,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void reload_close(Reload *reload) {
     changes_close(reload->changes);
+    uv_close((uv_handle_t *)&reload->again, on_closed);
     if (reload->state == RELOAD_LOOKING) {
         uv_unref((uv_handle_t *)&reload->looked);
         return;
