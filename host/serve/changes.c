@@ -41,6 +41,10 @@ static void on_event(uv_fs_event_t *event, const char *name, int events, int sta
     Changes *changes = watch->changes;
     (void)events;
     if (status < 0 || (watch->only && (!name || strcmp(name, watch->only) != 0))) return;
+    changes_settle(changes);
+}
+
+void changes_settle(Changes *changes) {
     uint64_t now = uv_now(changes->loop);
     if (!changes->since) changes->since = now;
     uint64_t passed = now - changes->since, left = passed < PATIENCE_MS ? PATIENCE_MS - passed : 0;

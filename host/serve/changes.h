@@ -11,6 +11,9 @@
 
 typedef struct Changes Changes;
 
+// Tells of a change as if there was one now: once files have been quiet for a while.
+void changes_settle(Changes *changes);
+
 Changes *changes_open(uv_loop_t *loop, void (*on_changed)(void *owner), void *owner);
 
 // Watches a root and the places below it from now on: their entries, and where the root itself or a

@@ -6,8 +6,9 @@
 //    +------------+ else        |
 // clang-format on
 //
-// A look that found something is followed by another one: what changed between the reading and the
-// new watches is seen by that one.
+// A look that found something is followed by another one, once the files have been quiet: what
+// changed between the reading and the new watches is seen by that one. A look without that wait
+// could find a file that is half written.
 #include "serve/reload.h"
 
 #include "base/log.h"
@@ -313,7 +314,7 @@ static void on_looked(uv_async_t *async) {
     watch(reload);
     for (size_t i = 0; i < reload->count; i++) {
         const FolderLook *folder = &look->folders[i];
-        if (strcmp(reload->seen[i], folder->name) != 0) reload->due = true;
+        if (strcmp(reload->seen[i], folder->name) != 0) changes_settle(reload->changes);
         memcpy(reload->seen[i], folder->name, sizeof folder->name);
         if (folder->found == FOUND_REFUSED) tell_refused(reload, i);
         if (folder->found == FOUND_LIVE) tell_unchanged(reload, i);
