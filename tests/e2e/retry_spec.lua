@@ -121,6 +121,7 @@ return { pay,
 return { pay, weir.workflow { id = "all", run = function(ctx, data)
   local futures = {}
   for i = 1, 3 do futures[i] = ctx:spawn { id = "pay-" .. i, workflow = "pay", data = data } end
+  ctx:settle(futures) -- the first failure cancels those that have not failed yet
   return ctx:all(futures)
 end } }
 ]]
