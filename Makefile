@@ -156,9 +156,10 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host.a
 $(BUILD)/bench: $(wildcard tests/bench/*.[ch]) $(BUILD)/host.a
 	$(call say,LD,$@)$(COMPILE) $(filter %.c %.a,$^) $(LDFLAGS) $(LIBRARY_LINKS) -o $@
 
+build/native/weir/native/json.so: host/lua/json_encode.c host/lua/json_decode.c
 build/native/weir/native/%.so: host/lua/%.c $(wildcard host/*/*.h) $(BUILD)/libraries
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< -o $@
+	$(call say,CC,$@)$(COMPILE) -fPIC -shared $(filter %.c,$^) -o $@
 
 # What the specs of the Redis scripts talk through.
 build/native/resp.so: tests/support/resp.c $(BUILD)/libraries

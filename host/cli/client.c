@@ -8,6 +8,7 @@
 #include "cli/command_io.h"
 #include "cli/interrupts.h"
 #include "cli/subscription.h"
+#include "lua/modules.h"
 #include "lua/vm.h"
 
 #include <signal.h>
@@ -42,14 +43,9 @@ static int open_module(lua_State *L) {
 // cli.main(command, options) -> exit status
 static int run_command(lua_State *L) {
     const Client *client = lua_touserdata(L, 1);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushvalue(L, 1);
-    lua_pushcclosure(L, open_module, 1);
-    lua_setfield(L, -2, "weir.native.client");
-
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "weir.cli");
-    lua_call(L, 1, 1);
+    modules_preload(L, "weir.native.client", open_module, 1);
+    modules_require(L, "weir.cli");
     lua_getfield(L, -1, "main");
     lua_pushstring(L, config_command(client->config));
     config_push(L, client->config);

@@ -4,7 +4,7 @@
 #include "base/xmalloc.h"
 #include "cli/coverage.h"
 #include "cli/test_watch.h"
-#include "lua/vm.h"
+#include "lua/modules.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -34,14 +34,9 @@ static void push_options(lua_State *L, const Config *config) {
 static int run_in_lua(lua_State *L) {
     const Config *config = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    vm_install_modules(L, config);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, open_module);
-    lua_setfield(L, -2, "weir.native.tester");
-
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "weir.cli.test");
-    lua_call(L, 1, 1);
+    modules_install(L, config);
+    modules_preload(L, "weir.native.tester", open_module, 0);
+    modules_require(L, "weir.cli.test");
     lua_getfield(L, -1, "main");
     push_options(L, config);
     lua_call(L, 1, 1);

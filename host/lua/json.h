@@ -1,6 +1,7 @@
-// json: the codec of lua/weir/json.lua in C, for payloads on the hot path.
+// json: the codec of lua/weir/json.lua in C, which every payload of a run passes through.
 //
-// Exact like its model: what cannot come back the same is refused, with the same words.
+// It writes the same texts and refuses the same values with the same messages as its model;
+// spec/json_spec.lua holds them together. For the thread of the Lua state.
 #ifndef WEIR_JSON_H
 #define WEIR_JSON_H
 

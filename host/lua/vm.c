@@ -4,37 +4,27 @@
 // has its run object, `inboxes` the outcomes for its next turn.
 #include "lua/vm.h"
 
-#include "assets/assets.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xmalloc.h"
-#include "lua/json.h"
+#include "lua/host_module.h"
 #include "lua/limit.h"
-#include "lua/order.h"
+#include "lua/modules.h"
 #include "redis/reply.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 #include <stdio.h>
-#include <sys/random.h>
-#include <time.h>
 #include <uv.h>
 
-int luaopen_cjson(lua_State *L); // of lua-cjson, which has no header
-
 struct Vm {
-    Limits limits; // first: see vm_of
+    Limits limits;
     lua_State *L;
     const Config *config;
     int runs, inboxes, bundles; // registry references
     Reports reports;            // of the turn under way
 };
-
-static Vm *vm_of(lua_State *L) {
-    return (Vm *)limit_of(L);
-}
 
 // ---- entering Lua -------------------------------------------------------------------------------
 
@@ -537,152 +527,11 @@ char *vm_describe(Vm *vm, VmRun *run) {
     return text;
 }
 
-// ---- weir.native.host: the functions that Lua may call ------------------------------------------
-
-// An argument, with U+FFFD in place of each NUL.
-static const char *check_text(lua_State *L, int index) {
-    size_t size;
-    const char *text = luaL_checklstring(L, index, &size), *end = text + size;
-    if (strlen(text) == size) return text;
-    luaL_Buffer whole;
-    luaL_buffinit(L, &whole);
-    for (const char *at = text; at <= end; at += strlen(at) + 1) {
-        if (at > text) luaL_addstring(&whole, "\uFFFD");
-        luaL_addstring(&whole, at);
-    }
-    luaL_pushresult(&whole);
-    lua_replace(L, index);
-    return lua_tostring(L, index);
-}
-
-// log(level, run_id|nil, text, fields_json|nil)
-static int host_log(lua_State *L) {
-    LogLevel level;
-    const char *name = luaL_checkstring(L, 1);
-    if (log_level(name, &level) < 0) return luaL_error(L, "no such log level: %s", name);
-    log_run(level, luaL_optstring(L, 2, NULL), check_text(L, 3), luaL_optstring(L, 4, NULL));
-    return 0;
-}
-
-// report(kind, text, fields_json): a line for the log, once this turn is recorded
-static int host_report(lua_State *L) {
-    static const char *const kinds[] = {"failed", "retrying", NULL}; // ORDER ReportKind
-    ReportKind kind = (ReportKind)luaL_checkoption(L, 1, NULL, kinds);
-    const char *text = check_text(L, 2), *fields = luaL_checkstring(L, 3);
-    reports_note(&vm_of(L)->reports, kind, text, fields);
-    return 0;
-}
-
-// limit(ms, trial): from when ms have passed, raises in the author's code after every instruction;
-// limit(nil) ends the limit and returns whether it was passed. In a trial, a refusal of memory
-// counts as passed: the run is not killed for it.
-static int host_limit(lua_State *L) {
-    int64_t ms = lua_isnoneornil(L, 1) ? 0 : luaL_checkinteger(L, 1);
-    bool over = limit_step(limit_of(L), ms, lua_toboolean(L, 2));
-    lua_pushboolean(L, over);
-    return 1;
-}
-
-// progress(): the run has replayed an operation of its journal.
-static int host_progress(lua_State *L) {
-    limit_progress(limit_of(L));
-    return 0;
-}
-
-static int host_elapsed_ms(lua_State *L) {
-    lua_pushinteger(L, (lua_Integer)clock_ms());
-    return 1;
-}
-
-static int host_seed(lua_State *L) {
-    lua_Integer seed;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) abort();
-    lua_pushinteger(L, seed);
-    return 1;
-}
-
-static int open_host(lua_State *L) {
-    static const luaL_Reg functions[] = {{"log", host_log},
-                                         {"limit", host_limit},
-                                         {"progress", host_progress},
-                                         {"elapsed_ms", host_elapsed_ms},
-                                         {"seed", host_seed},
-                                         {"report", host_report},
-                                         {NULL, NULL}};
-    luaL_newlib(L, functions);
-    return 1;
-}
-
 // ---- open and close -----------------------------------------------------------------------------
-
-static void preload(lua_State *L, const char *module, lua_CFunction open) {
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, open);
-    lua_setfield(L, -2, module);
-    lua_pop(L, 1);
-}
-
-// Paths of --lua-path and --lua-cpath come before those that Lua has itself.
-static void prepend_path(lua_State *L, const char *field, const char *path) {
-    if (!path || !*path) return;
-    lua_getfield(L, -1, field);
-    lua_pushfstring(L, "%s;%s", path, lua_tostring(L, -1));
-    lua_setfield(L, -3, field);
-    lua_pop(L, 1);
-}
-
-// Stack: package. Removes relative paths: files in the working folder are in no bundle and may
-// belong to another user. --lua-path can add it.
-static void leave_working_folder(lua_State *L, const char *field) {
-    luaL_Buffer kept;
-    lua_getfield(L, -1, field);
-    const char *path = lua_tostring(L, -1);
-    luaL_buffinit(L, &kept);
-    for (const char *at = path ? path : "", *end; *at; at = *end ? end + 1 : end) {
-        end = strchrnul(at, ';');
-        if (*at != '/') continue;
-        if (luaL_bufflen(&kept) > 0) luaL_addchar(&kept, ';');
-        luaL_addlstring(&kept, at, (size_t)(end - at));
-    }
-    luaL_pushresult(&kept);
-    lua_setfield(L, -3, field);
-    lua_pop(L, 1);
-}
-
-// weir's own modules are found right behind the preloaded ones, so that no file on a path can
-// replace them.
-static void set_package(lua_State *L, const Config *config) {
-    lua_getglobal(L, "package");
-    leave_working_folder(L, "path");
-    leave_working_folder(L, "cpath");
-    prepend_path(L, "path", config->lua_path);
-    prepend_path(L, "cpath", config->lua_cpath);
-    lua_getfield(L, -1, "searchers");
-    for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
-        lua_rawgeti(L, -1, i);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_pushcfunction(L, asset_searcher);
-    lua_rawseti(L, -2, 2);
-    lua_pop(L, 2);
-}
-
-static void require(lua_State *L, const char *module) {
-    lua_getglobal(L, "require");
-    lua_pushstring(L, module);
-    lua_call(L, 1, 1);
-}
-
-void vm_install_modules(lua_State *L, const Config *config) {
-    preload(L, "weir.native.json", luaopen_weir_native_json);
-    preload(L, "weir.native.order", luaopen_weir_native_order);
-    preload(L, "cjson", luaopen_cjson);
-    set_package(L, config);
-}
 
 // Stack: weir.engine.run, which gets the functions of the host and the limits of runs.
 static void set_limits(lua_State *L, const Config *config) {
-    require(L, "weir.native.host");
+    modules_require(L, "weir.native.host");
     lua_setfield(L, -2, "host");
     lua_createtable(L, 0, 2);
     lua_pushinteger(L, config->payload_bytes);
@@ -696,16 +545,16 @@ static int open_in_lua(lua_State *L) {
     Vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
     limit_install(L);
-    vm_install_modules(L, vm->config);
-    preload(L, "weir.native.host", open_host);
+    modules_install(L, vm->config);
+    host_module_preload(L, &vm->reports);
     int *const tables[] = {&vm->runs, &vm->inboxes, &vm->bundles};
     for (size_t i = 0; i < 3; i++) {
         lua_newtable(L);
         *tables[i] = luaL_ref(L, LUA_REGISTRYINDEX);
     }
-    require(L, "weir.code.bundle");
-    require(L, "weir.code.announcement");
-    require(L, "weir.engine.run");
+    modules_require(L, "weir.code.bundle");
+    modules_require(L, "weir.code.announcement");
+    modules_require(L, "weir.engine.run");
     set_limits(L, vm->config);
     lua_pop(L, 3);
     return 0;

@@ -22,9 +22,6 @@ void vm_close(Vm *vm);
 // The state itself, for the command line tool, which runs no workflows in it.
 struct lua_State *vm_lua(Vm *vm);
 
-// Installs weir's own modules, those in C too, and the paths that flags name in another state.
-void vm_install_modules(struct lua_State *L, const Config *config);
-
 // 0, or UV_EINVAL with one fault on each line of `faults` (to be freed). Runs of a bundle that
 // does not load can begin all the same, and fail.
 int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults);

@@ -8,7 +8,7 @@ local json = {
   DEEPEST = 544,
 }
 
-local NESTING = 512 -- host/lua/json.c has the same limits
+local NESTING = 512 -- host/lua/json_text.h has the same limits
 local PATH_BYTES = 120
 
 -- Authors get json without debug, so they can neither forge nor change the mark or null.
