@@ -15,10 +15,7 @@ return {
   ["spec/code/bundle_spec.lua"] = { "lua/weir/code/announcement.lua" },
   ["spec/random_processes_spec.lua"] = { "lua/weir/code/sort.lua" },
   ["spec/random_programs_spec.lua"] = { "lua/weir/engine/check.lua" },
-  ["spec/engine/context_spec.lua"] = {
-    "lua/weir/define/violations.lua", "lua/weir/engine/call.lua", "lua/weir/engine/futures.lua",
-    "lua/weir/engine/step.lua",
-  },
+  ["spec/engine/invoke_spec.lua"] = { "lua/weir/define/violations.lua", "lua/weir/engine/call.lua" },
   ["spec/engine/graph_scheduler_spec.lua"] = { "lua/weir/engine/graph_results.lua" },
   ["spec/engine/run_spec.lua"] = {
     "lua/weir/memory/driver.lua", "lua/weir/memory/effects.lua", "lua/weir/memory/store.lua",

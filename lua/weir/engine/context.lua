@@ -1,27 +1,22 @@
--- ctx: the verbs of a workflow, each a few lines over the journal and the branches. What all share is in verb.lua;
--- futures with all, settle and race, and steps have rooms of their own.
+-- ctx: the table through which a workflow calls the verbs. The verbs that fill a module stand in one of their own
+-- (invoke, step, undo, futures); the short ones stand here.
 --
--- Every branch has a context of its own: its scope prefixes the ids begun through it.
+-- Every branch has a context of its own: its scope prefixes the ids of the operations that begin through it.
 
 local random = require "weir.base.random"
 local deps = require "weir.engine.graph_results"
-local duration = require "weir.base.duration"
-local entry = require "weir.record.entry"
-local failure = require "weir.base.failure"
 local futures = require "weir.engine.futures"
 local identifier = require "weir.base.identifier"
+local invoke = require "weir.engine.invoke"
 local json = require "weir.json"
-local kinds = require "weir.record.kinds"
 local suggest = require "weir.base.suggest"
 local option_checks = require "weir.base.options"
-local retry = require "weir.define.retry_policy"
 local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
 local sandbox = require "weir.code.sandbox"
 local step = require "weir.engine.step"
 local undo = require "weir.engine.undo"
 local verb = require "weir.engine.call"
-local violations = require "weir.define.violations"
 
 local context = {}
 
@@ -29,7 +24,10 @@ local STATE = verb.STATE
 local await, check_options, usage_error = futures.await, verb.check_options, verb.usage_error
 local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_of
 
-local verbs = { all = futures.all, race = futures.race, settle = futures.settle, step = step.verb, undo = undo.verb }
+local verbs = {
+  all = futures.all, invoke = invoke.verb, race = futures.race, settle = futures.settle, spawn = invoke.spawn,
+  step = step.verb, undo = undo.verb,
+}
 local LATER = {
   parallel = true, map = true, scope = true, promise = true, receive = true, poll = true,
   restart = true, progress = true, status = true,
@@ -85,282 +83,6 @@ local metatable = {
 function context.new(run, inner)
   local state = { run = run, scope = inner, prefix = scope.prefix(inner), counters = {}, draws = 0, uuids = 0 }
   return setmetatable({ [STATE] = state }, metatable)
-end
-
--- ------------------------------------------------------------------------------------------------
--- invoke, spawn
-
-local INVOKE_FIELDS = option_checks.fields {
-  "id", "workflow", "data", "timeout", "on_timeout", "retry", "queue", "priority", "delay", "encode", "decode",
-  "detached", "dedupe",
-}
-local DEDUPE_FIELDS = option_checks.fields { "key", "within" }
-
--- The invoke timed out: the run no longer waits for the result. With "abandon" the child goes on, with "cancel" the run
--- waits until it has ended.
-local function leave(run, operation)
-  if operation.on_timeout == "abandon" then
-    table.insert(run.abandoned, operation)
-  else
-    run:note_pending(operation)
-  end
-end
-
--- The invoke times out: that is its outcome, unless the child was faster.
-local function time_out(run, operation)
-  local journal = run.journal
-  local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
-  journal:resolve(operation, "timeout", 0,
-    failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
-  run.effects:join()
-  if operation.on_timeout == "abandon" then
-    journal:abandon_child(operation)
-  else
-    journal:cancel_child(operation, "cancelled: " .. message)
-  end
-  run.effects:separate()
-  leave(run, operation)
-end
-
-local function unknown_workflow(run, workflow)
-  local near = suggest.find(workflow, identifier.not_own(run.bundle.workflows))
-  return failure.encode(failure.new {
-    code = "unknown_workflow", retryable = false,
-    message = ('no workflow "%s"%s%s'):format(workflow, near and (' (did you mean "%s"?)'):format(near) or "",
-      run.host.advise and run.host.advise(workflow) or ""),
-  })
-end
-
--- Returns the failure of invalid data, as far as this bundle can tell. The child checks again when a worker claims it.
-local function invalid_data(definition, workflow, text)
-  local found = definition.validate and definition.validate(json.decode(text))
-  if not found then return nil end
-  return failure.encode(violations.to_failure(workflow, found))
-end
-
--- As the store says it when it knows of the cancel first.
-local NOT_STARTED = failure.encode(failure.new {
-  code = "cancelled", message = "not started: its run is being cancelled",
-})
-
-local function payload(run, options, id)
-  if not options.encode and run.journal.recorded[id] then return "" end -- what was recorded has its data
-  local what = 'data of "%s"'
-  if not options.encode then
-    local text, fault = verb.encode(run, options.data == nil and {} or options.data, what, id)
-    return text or error(fault, 0)
-  end
-  local text = options.encode(options.data)
-  local _, message
-  if type(text) == "string" then _, message = json.try_decode(text) else message = "it is a " .. type(text) end
-  if message then
-    verb.raise("payload_invalid", ('encode of "%s" must return JSON text: %s'):format(id, message), { operation = id })
-  end
-  local fault = verb.too_large(run, text, what, id)
-  if fault then error(fault, 0) end
-  return text
-end
-
-local WITHIN_MS = 60 * 60 * 1000
-
--- The key by which a child is known to others that ask for the same, and for how long it is.
----@return { key: string, within_ms: integer }?
-local function dedupe_of(name, given)
-  if given == nil then return nil end
-  if type(given) ~= "table" then
-    usage_error(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name))
-  end
-  local fault = option_checks.unknown(DEDUPE_FIELDS, given)
-  if fault then usage_error(("ctx:%s: dedupe: %s"):format(name, fault)) end
-  fault = identifier.key_fault(given.key)
-  if fault then usage_error(("ctx:%s: dedupe: key%s"):format(name, fault)) end
-  return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
-end
-
--- Tracks a started child: the run cannot finish before it, and its timeout is armed.
-local function watch(run, operation)
-  local outcome = operation.outcome
-  if outcome then
-    if outcome.state == "timeout" then leave(run, operation) end
-    return
-  end
-  run.journal:open_child(operation, operation.child)
-  if operation.timeout_ms then
-    run.journal:arm(operation, operation.timeout_ms, function() time_out(run, operation) end)
-  end
-end
-
--- Chooses the child's run id. After a reset the child is reused if it is invoked with the same arguments (the invoke
--- script compares them); otherwise the next generation starts, whose number is returned.
----@return integer? again that next generation
-local function name_child(run, operation, new)
-  local journal, id = run.journal, operation.id
-  local function in_generation(generation) return run_id.child(run.id, id, generation) end
-  if not new then
-    operation.child = in_generation(journal.generations[id] or 1)
-    return nil
-  end
-  local before = journal.forgotten[id]
-  if not before then
-    operation.child = in_generation(run.generation)
-    return nil
-  end
-  local following = math.max(run.generation, before.generation + 1)
-  journal.forgotten[id] = nil
-  run.effects.uncertain = true -- it may have ended already
-  if before.anew then
-    operation.child = in_generation(following)
-  else
-    operation.child, operation.other_child = in_generation(before.generation), in_generation(following)
-  end
-  return following
-end
-
----@class weir.Invoke what is known to be good of one
----@field id string
----@field workflow string
----@field line string? of a node: its graph's
----@field scope string? nil: no branch is around it
----@field data string JSON
----@field timeout_ms integer?
----@field on_timeout "cancel"|"abandon"|nil
----@field queue string?
----@field priority integer?
----@field delay_ms integer?
----@field retry string? JSON of a weir.RetryPolicy
----@field detached boolean?
----@field dedupe { key: string, within_ms: integer }?
----@field refused string? JSON of the failure that its data came to: nothing is started
----@field deps string? of a graph's node: the keys it depends on, tab-separated
----@field read_dep? fun(key: string): boolean?, string? what became of one of them
-
--- Tells the store of a new child, or that it is refused.
-local function tell_invoke(run, operation, given, again)
-  local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
-  local arguments = nil
-  if timeout_ms or given.detached or given.dedupe then
-    arguments = json.encode {
-      timeout_ms = timeout_ms, on_timeout = timeout_ms and (given.on_timeout or "cancel") or nil,
-      detached = given.detached and true or nil, dedupe = given.dedupe,
-    }
-  end
-  local text = journal:entry(operation, arguments)
-  local definition = run.bundle.workflows[workflow]
-  local refused = journal:cancelling() and NOT_STARTED or given.refused
-    or definition and invalid_data(definition, workflow, given.data)
-  if refused then return journal:resolve(operation, "refused", 0, refused, text) end
-  local seed, dedupe = run.host.seed(operation.child), given.dedupe
-  local handle = run.effects:add("invoke", {
-    operation = given.id, entry = text, child = operation.child, workflow = workflow, data = given.data, seed = seed,
-    max_depth = run.limits.depth, unknown = not definition and unknown_workflow(run, workflow) or nil,
-    queue = given.queue, priority = given.priority, delay_ms = given.delay_ms, retry = given.retry,
-    detached = given.detached and "1" or nil, deps = given.deps, again = again,
-    dedupe = dedupe and dedupe.key, within_ms = dedupe and dedupe.within_ms,
-  })
-  if given.detached or given.dedupe then run.effects.uncertain = true end
-  if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
-    run:may_inline(operation, definition, given, seed, handle)
-  end
-  return true
-end
-
----Begin an invoke, or take it from the journal.
----@param run table
----@param given weir.Invoke
----@return weir.Operation
-function context.begin_invoke(run, given)
-  local operation, new = run.journal:begin("invoke", given.id, given.workflow, given.line)
-  operation.scope = given.scope
-  local again = name_child(run, operation, new)
-  operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
-  if new and not tell_invoke(run, operation, given, again) then return operation end
-  if not given.detached then watch(run, operation) end
-  return operation
-end
-
-local function invoke(state, run, name, options)
-  if type(options) ~= "table" then
-    usage_error(("ctx:%s takes a table: ctx:%s{ id = …, workflow = …, data = … }"):format(name, name))
-  end
-  check_options(name, options, INVOKE_FIELDS)
-  local workflow = options.workflow
-  local fault = identifier.fault(workflow)
-  if fault then usage_error(("ctx:%s: workflow%s"):format(name, fault)) end
-  local on_timeout = options.on_timeout
-  if on_timeout ~= nil and on_timeout ~= "cancel" and on_timeout ~= "abandon" then
-    usage_error(('ctx:%s: on_timeout is "cancel" or "abandon"'):format(name))
-  end
-  local timeout_ms = milliseconds(name, "timeout", options.timeout)
-  local delay_ms = milliseconds(name, "delay", options.delay)
-  local queue, priority = options.queue, options.priority
-  if queue ~= nil then
-    fault = identifier.queue_fault(queue)
-    if fault then usage_error(("ctx:%s: queue%s"):format(name, fault)) end
-  end
-  if priority ~= nil then
-    priority, fault = option_checks.priority(priority)
-    if not priority then usage_error(("ctx:%s: priority%s"):format(name, fault)) end
-  end
-  local dedupe = dedupe_of(name, options.dedupe)
-  local policy = nil
-  if options.retry ~= nil then
-    local message
-    policy, message = retry.policy(options.retry)
-    if not policy then usage_error(("ctx:%s: %s"):format(name, message)) end
-  end
-
-  local id = id_of(state, "invoke", options.id)
-  local operation = context.begin_invoke(run, {
-    id = id, scope = state.scope, workflow = workflow, data = payload(run, options, id), timeout_ms = timeout_ms,
-    on_timeout = on_timeout, queue = queue, priority = priority, delay_ms = delay_ms,
-    retry = policy and json.encode(policy), detached = options.detached, dedupe = dedupe,
-  })
-  operation.decode = not options.detached and options.decode or nil
-  return operation
-end
-
--- An undo asks again for the operations that it began, as long as undos run.
-local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.killed end
-
----Take over the children that earlier attempts began and this one did not: they too end before the run.
----@return string[] ids
-function context.adopt(run)
-  local journal, taken_over = run.journal, {}
-  local ids = journal:left_over()
-  journal.taking_over = true
-  for _, id in ipairs(ids) do
-    local held = entry.read(journal.recorded[id], id)
-    if kinds[held.kind].owns_child and not is_of_undo(run, held) then
-      local arguments = held.arguments ~= "" and json.decode(held.arguments) or {}
-      if not arguments.detached then
-        local operation = journal:begin("invoke", id, held.subject, held.line)
-        operation.scope = held.scope
-        name_child(run, operation, false)
-        operation.timeout_ms, operation.on_timeout = arguments.timeout_ms, arguments.on_timeout
-        watch(run, operation)
-        taken_over[#taken_over + 1] = id
-      end
-    end
-  end
-  journal.taking_over = false
-  return taken_over
-end
-
----Run a child, wait for it, return its result, or raise its failure.
----@param options weir.InvokeOptions
----@return any result
----@return weir.Info info
-function verbs.invoke(ctx, options)
-  local state, run = state_of(ctx, "invoke")
-  return await(run, "invoke", invoke(state, run, "invoke", options))
-end
-
----Start a child and go on: a future of what `ctx:invoke` would return.
----@param options weir.InvokeOptions
----@return weir.Future
-function verbs.spawn(ctx, options)
-  local state, run = state_of(ctx, "spawn")
-  return futures.of(run, invoke(state, run, "spawn", options))
 end
 
 -- ------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 -- node that is recorded is begun again no later than it was then. Of one that has ended only its outcome's text stays.
 
 local call_site = require "weir.base.call_site"
-local context = require "weir.engine.context"
+local invoke = require "weir.engine.invoke"
 local deps = require "weir.engine.graph_results"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
@@ -127,7 +127,7 @@ function Scheduler:begin(i)
     data, fault = self:make_data(i, data, keys)
   end
   fault = fault or verb.too_large(run, data, 'data of node "%s"', key)
-  local operation = context.begin_invoke(run, {
+  local operation = invoke.begin(run, {
     id = key, workflow = plan.workflows[i], line = self.line, data = data, timeout_ms = options.timeout_ms,
     queue = options.queue, priority = options.priority, retry = options.retry, deps = table.concat(keys, "\t"),
     read_dep = self.read_dep, refused = fault and failure.encode(fault),

@@ -14,6 +14,7 @@ local context = require "weir.engine.context"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local inlining = require "weir.engine.inlining"
+local invoke = require "weir.engine.invoke"
 local journal = require "weir.replay.journal"
 local graph_scheduler = require "weir.engine.graph_scheduler"
 local json = require "weir.json"
@@ -429,7 +430,7 @@ end
 function Run:adopt()
   local cancel, termination = self.journal.cancel, self.journal.termination
   self.left_over = self.journal:left_over_lines()
-  self.taken_over = context.adopt(self)
+  self.taken_over = invoke.take_over_children(self)
   for _, operation in ipairs(self.journal:open_children()) do
     if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
   end

@@ -1,0 +1,242 @@
+-- ctx:all, ctx:settle and ctx:race, run to their ends in memory.
+
+local json = require "weir.json"
+local verbs = require "spec.support.verbs"
+local weir = require "weir"
+
+local here, raised, result, run = verbs.here, verbs.raised, verbs.result, verbs.run
+local HOUR = 3600000
+
+describe("all", function()
+  it("gives every result under its key", function()
+    assert.same({ x = 4, y = "n" }, result(function(ctx)
+      return ctx:all {
+        x = ctx:spawn { workflow = "double", data = { value = 2 } },
+        y = function(inner) return inner:invoke { id = "c", workflow = "nap", data = { span = 1, name = "n" } } end,
+      }
+    end))
+  end)
+
+  it("marks a list as one, and gives an object for nothing", function()
+    assert.equal("[1,2]", json.encode(result(function(ctx)
+      return ctx:all { function() return 1 end, function() return 2 end }
+    end)))
+    assert.equal("{}", json.encode(result(function(ctx) return ctx:all {} end)))
+    assert.equal("[]", json.encode(result(function(ctx) return ctx:all(weir.array {}) end)))
+    assert.equal("[]", json.encode(result(function(ctx) return ctx:settle(weir.array {}) end)))
+  end)
+
+  it("keeps the length of a list of which one returned nothing", function()
+    assert.same({ 1, json.null, 3, json.null }, result(function(ctx)
+      return ctx:all { function() return 1 end, ctx:spawn { id = "n", workflow = "echo", data = weir.null },
+        function() return 3 end, function() end }
+    end))
+    assert.equal('[{"ok":true,"value":null},{"ok":true,"value":null}]', json.encode(result(function(ctx)
+      return ctx:settle { function() end, ctx:spawn { id = "n", workflow = "echo", data = weir.null } }
+    end)))
+  end)
+
+  it("raises the first failure and leaves the others going", function()
+    local view = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1m", name = "slow" } }
+      local ok, err = pcall(ctx.all, ctx, { slow = slow, bad = ctx:spawn { id = "bad", workflow = "broken" } })
+      local failed_at = ctx:now()
+      return { ok, err.code, (slow:await()), ctx:now() - failed_at }
+    end)
+    assert.same({ false, "child_failed", "slow", 60.0 }, view.result)
+  end)
+
+  it("raises the first failure by time when it has passed already", function()
+    assert.equal("second", result(function(ctx)
+      local first = ctx:spawn { id = "a", workflow = "echo" }
+      local late = function(inner) inner:sleep(2) error("first", 0) end
+      local soon = function(inner) inner:sleep(1) error("second", 0) end
+      first:await()
+      local settled = ctx:settle { function(inner) return inner:all { late, soon } end }
+      return settled[1].error.message
+    end))
+  end)
+
+  it("takes one future under two keys", function()
+    assert.same({ a = 2, b = 2 }, result(function(ctx)
+      local future = ctx:spawn { workflow = "double", data = { value = 1 } }
+      return ctx:all { a = future, b = future }
+    end))
+    assert.equal("cab", result(function(ctx)
+      local future = ctx:spawn { workflow = "nap", data = { span = 1, name = "a" } }
+      local settled = ctx:settle { b = future, c = future, later = function(inner)
+        inner:sleep(2)
+        return "c"
+      end }
+      return settled.later.value .. settled.b.value .. ctx:all({ future, future, function(inner)
+        inner:sleep(1)
+        return "b"
+      end })[3]
+    end))
+  end)
+
+  it("begins branches in the order of their keys, each in a scope of its own", function()
+    local view = run(function(ctx)
+      local order = {}
+      local function branch(name)
+        return function(inner)
+          order[#order + 1] = name
+          return inner:step("s", function() return name end)
+        end
+      end
+      local results = ctx:all { b = branch "b", a = branch "a", [2] = branch "2", [1] = branch "1" }
+      return { order, results.a }
+    end)
+    assert.same({ "1", "2", "a", "b" }, view.result[1])
+    assert.equal("step", view.by_id["all#1:a:s"].kind)
+    assert.equal("step", view.by_id["all#1:2:s"].kind)
+  end)
+
+  it("refuses what is no future and no function", function()
+    assert.equal("ctx:all: [a] is a number, not a future or a function (ctx:spawn makes one)",
+      here(raised(function(ctx) ctx:all { a = 5 } end)))
+    assert.equal("ctx:settle takes a table of futures and functions", here(raised(function(ctx) ctx:settle(5) end)))
+    assert.equal('ctx:race: the key "a/b" must not contain "/", which separates run ids',
+      here(raised(function(ctx) ctx:race { ["a/b"] = function() end } end)))
+  end)
+end)
+
+describe("settle", function()
+  it("gives how each ended", function()
+    local value = result(function(ctx)
+      local settled = ctx:settle {
+        good = ctx:spawn { workflow = "double", data = { value = 4 } },
+        bad = ctx:spawn { workflow = "broken" },
+        branch = function() error("of a branch", 0) end,
+      }
+      return { settled.good.ok, settled.good.value, settled.bad.ok, settled.bad.error.cause.code,
+               settled.branch.error.message }
+    end)
+    assert.same({ true, 8, false, "sold_out", "of a branch" }, value)
+  end)
+end)
+
+describe("race", function()
+  local function naps(ctx)
+    return ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } },
+      ctx:spawn { id = "fast", workflow = "nap", data = { span = "1s", name = "fast" } }
+  end
+
+  it("gives the first and its key, and cancels the losers", function()
+    local view, made = run(function(ctx)
+      local slow, fast = naps(ctx)
+      local value, key = ctx:race { slow, fast }
+      return { value, key }
+    end)
+    assert.same({ "fast", 2 }, view.result)
+    assert.equal("cancelled", made:state("r/slow"))
+    assert.equal("cancelled", view.by_id.slow.state)
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("keeps the losers where that is asked", function()
+    local view = run(function(ctx)
+      local slow, fast = naps(ctx)
+      local value = ctx:race({ slow, fast }, { losers = "keep" })
+      return { value, (slow:await()) }
+    end)
+    assert.same({ "fast", "slow" }, view.result)
+    assert.equal(HOUR, view.finished_at - view.started_at)
+  end)
+
+  it("raises when the first to finish failed", function()
+    local err = raised(function(ctx)
+      ctx:race { ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h" } }, function() error("lost", 0) end }
+    end)
+    assert.equal("lost", err.message)
+  end)
+
+  it("raises cancelled in a branch that lost, which may clean up", function()
+    local view = run(function(ctx)
+      local cleaned
+      local value = ctx:race {
+        fast = function(inner) inner:sleep("1s") return "fast" end,
+        slow = function(inner)
+          local _, err = pcall(inner.sleep, inner, "1h")
+          cleaned = inner:step("clean", function() return err.code end)
+        end,
+      }
+      ctx:sleep("1s")
+      return { value, cleaned }
+    end)
+    assert.same({ "fast", "cancelled" }, view.result)
+  end)
+
+  it("ends with its winner, and the run with it, whatever a loser waits for", function()
+    local view, made = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h" } }
+      local value = ctx:race {
+        clock = function(inner) inner:sleep "1s" return "late" end,
+        one = function() return slow:await() end,
+        two = function(inner) return inner:all { function() return slow:await() end } end,
+      }
+      return { value, (ctx:step("after", function() return "went on" end)) }
+    end)
+    assert.same({ "late", "went on" }, view.result)
+    assert.equal("cancelled", made:state("r/slow"))
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("leaves what a loser waited for to those who await it later", function()
+    local view = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "5s", name = "slow" } }
+      local reminders = 0
+      while true do
+        local value, key = ctx:race {
+          answer = function() return slow:await() end, clock = function(inner) inner:sleep "2s" end,
+        }
+        if key == "answer" then return { value, reminders } end
+        reminders = reminders + 1
+      end
+    end)
+    assert.same({ "slow", 2 }, view.result)
+  end)
+
+  it("leaves what a loser waited for alone where losers are kept", function()
+    local view = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } }
+      return (ctx:race({ function(inner) inner:sleep "1s" return "late" end, function() return slow:await() end },
+        { losers = "keep" }))
+    end)
+    assert.equal("late", view.result)
+    assert.equal(HOUR, view.finished_at - view.started_at)
+    assert.equal("completed", view.by_id.slow.state)
+  end)
+
+  it("ends a loser that was about to go on, or to begin", function()
+    local view = run(function(ctx)
+      local went_on = {}
+      local shared = ctx:spawn { id = "s", workflow = "nap", data = { span = "1s", name = "s" } }
+      local function loser(inner)
+        shared:await()
+        went_on[#went_on + 1] = "woken"
+        inner:sleep("1h")
+      end
+      ctx:race { shared, loser }
+      ctx:race { shared, function() went_on[#went_on + 1] = "begun" end }
+      return went_on[1] or "none"
+    end)
+    assert.equal("none", view.result)
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("takes what has finished before: the one that was first", function()
+    assert.equal("fast", result(function(ctx)
+      local slow, fast = naps(ctx)
+      fast:await()
+      return (ctx:race { slow, fast })
+    end))
+  end)
+
+  it("refuses mistakes", function()
+    assert.equal("ctx:race needs at least one future or function", here(raised(function(ctx) ctx:race {} end)))
+    assert.equal('ctx:race: losers is "cancel" or "keep"', here(raised(function(ctx)
+      ctx:race({ function() end }, { losers = "kill" })
+    end)))
+  end)
+end)
