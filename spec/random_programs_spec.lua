@@ -7,7 +7,7 @@ local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
 local whole = require "weir.engine.check"
 local entry = require "weir.record.entry"
-local executor = require "weir.engine.run"
+local engine = require "weir.engine.run"
 local journal = require "weir.replay.journal"
 local json = require "weir.json"
 local sandbox = require "weir.code.sandbox"
@@ -355,7 +355,7 @@ local function replay(made, record)
     local following = record.history[i + 1]
     local last = not following or following.number ~= fields.number or following.attempt ~= fields.attempt
     if last and fields.state ~= "retrying" then -- no attempt begins with what comes while it backs off
-      local run = executor.from_fields(made.bundles.b1, record.id, fields, made)
+      local run = engine.from_fields(made.bundles.b1, record.id, fields, made)
       run:disable_speculation() -- live, the world came between
       way.turn = {}
       local effects = driver.split(run:turn(made.now, {}))

@@ -303,7 +303,7 @@ typedef struct {
     size_t skip;                // likewise
     int64_t now_ms;             // turn
     int64_t recorded_ms;        // turn
-    const char *code, *message; // doom
+    const char *code, *message; // kill
 } RunCall;
 
 // Pushes the run object and one of its methods.
@@ -352,7 +352,7 @@ static int more_in_lua(lua_State *L) {
 
 static int kill_in_lua(lua_State *L) {
     RunCall *call = lua_touserdata(L, 1);
-    push_method(L, call, "doom");
+    push_method(L, call, "kill");
     lua_pushstring(L, call->code);
     lua_pushstring(L, call->message);
     lua_call(L, 3, 0);

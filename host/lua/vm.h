@@ -3,7 +3,7 @@
 // Calls into Lua that may raise are protected. Memory that a run allocates is charged to that run.
 // A run that passes a limit is killed: its code never runs again, and its next turn ends the run
 // with that failure. So no run can stop another. C calls only what lua/weir/engine/run.lua offers:
-// begin, more, turn, doom.
+// begin, more, turn, kill.
 #ifndef WEIR_VM_H
 #define WEIR_VM_H
 

@@ -4,7 +4,7 @@
 -- `run` and `retry` let the clock jump to whatever is due until the run and all below it have ended, or wait for what
 -- never comes. `start` and `cancel` let happen what can happen now; `advance` moves the clock.
 
-local chain = require "weir.reset.plan"
+local plan = require "weir.reset.plan"
 local crashing = require "weir.testing.crashing"
 local definition = require "weir.define.definition"
 local duration = require "weir.base.duration"
@@ -13,7 +13,7 @@ local folder = require "weir.code.source_tree"
 local golden = require "weir.testing.golden"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 local memory = require "weir.memory.driver"
 local mocks = require "weir.testing.mocks"
 local suggest = require "weir.base.suggest"
@@ -22,9 +22,9 @@ local replay = require "weir.engine.check"
 local result = require "weir.testing.result"
 local retry = require "weir.define.retry_policy"
 local run_id = require "weir.base.run_id"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
-local usage_error = verb.usage_error -- with the line of the spec
+local usage_error = call.usage_error -- with the line of the spec
 
 local testing = { after = mocks.after, sequence = mocks.sequence }
 
@@ -187,7 +187,7 @@ end
 function Runner:find(id)
   local record = self.memory.records[id]
   if record then return record end
-  unknown("run", id, keys.sorted(self.memory.records))
+  unknown("run", id, sorted_keys.of(self.memory.records))
 end
 
 local CANCEL_OPTIONS = option_checks.fields { "now" }
@@ -377,15 +377,15 @@ function Runner:retry(id, options)
   if options.from and options.scratch then
     usage_error("runner:retry: from and scratch exclude each other: scratch forgets everything")
   end
-  local links, _, fault = chain.of(function(one) return self.memory:read(one) end, id, options)
-  if not links then usage_error(fault) end
+  local planned, _, fault = plan.of(function(one) return self.memory:read(one) end, id, options)
+  if not planned then usage_error(fault) end
   local registry, list = self.memory.registry, {}
-  local sentence = chain.account(links, function(workflow)
+  local sentence = plan.summary(planned, function(workflow)
     return registry[workflow] and registry[workflow].bundle
   end).message
-  for _, link in ipairs(links) do
-    list[#list + 1] = link.run.id
-    list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again
+  for _, one in ipairs(planned) do
+    list[#list + 1] = one.run.id
+    list[#list + 1] = one.child and one.again .. "\t" .. one.child or one.again
   end
   self.memory:retry(table.unpack(list))
   return self:finish(id), sentence
@@ -424,15 +424,16 @@ function Runner:mock_step(workflow, id, answer) self.mocks:mock_step(workflow, i
 ---@field error weir.Failure?
 ---@field at_ms integer when it began
 
-local function spied(call)
-  local record, completed = call.record, call.state == "completed"
+local function spied(attempt)
+  local record, completed = attempt.record, attempt.state == "completed"
   local value
-  if completed then value = json.decode(call.value) end
+  if completed then value = json.decode(attempt.value) end
   if value == json.null then value = nil end
   return {
-    id = run_id.operation(record.id), run = record.id, attempt = call.attempt,
-    data = json.decode(record.fields.data), state = call.state or record.state,
-    result = value, error = not completed and call.value and failure.decode(call.value) or nil, at_ms = call.at,
+    id = run_id.operation(record.id), run = record.id, attempt = attempt.attempt,
+    data = json.decode(record.fields.data), state = attempt.state or record.state,
+    result = value, error = not completed and attempt.value and failure.decode(attempt.value) or nil,
+    at_ms = attempt.at,
   }
 end
 
@@ -441,8 +442,8 @@ end
 ---@return weir.testing.Spied[]
 function Runner:calls(workflow)
   local list = {}
-  for _, call in ipairs(self.memory.calls) do
-    if call.record.workflow == workflow then list[#list + 1] = spied(call) end
+  for _, attempt in ipairs(self.memory.calls) do
+    if attempt.record.workflow == workflow then list[#list + 1] = spied(attempt) end
   end
   if not list[1] then self:check_workflow(workflow) end
   return list

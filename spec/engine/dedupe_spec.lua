@@ -1,6 +1,6 @@
 -- Operations for which an earlier run stands: what the workflow sees of that, warm and replayed alike.
 
-local chain = require "weir.reset.plan"
+local plan = require "weir.reset.plan"
 local driver = require "spec.support.driver"
 local weir = require "weir"
 
@@ -125,9 +125,9 @@ describe("dedupe", function()
       made:start("twice", {}, { id = "p" })
       assert.equal("failed", made:finish("p").state)
       fixed = true
-      local links = assert(chain.of(function(id) return made:read(id) end, "p/one", {}))
-      assert.equal("one\ttwo", links[1].child)
-      made:retry("p", links[1].again .. "\t" .. links[1].child, "p/one", links[2].again)
+      local planned = assert(plan.of(function(id) return made:read(id) end, "p/one", {}))
+      assert.equal("one\ttwo", planned[1].child)
+      made:retry("p", planned[1].again .. "\t" .. planned[1].child, "p/one", planned[2].again)
       assert.same({ "p/one", "p/one" }, made:finish("p").result)
       assert.is_nil(made:state "p/two")
     end)
@@ -161,16 +161,16 @@ describe("dedupe", function()
   end)
 
   -- Runs of it are known by `own`, and ask in a second for what is known by `asks`.
-  local link = weir.workflow { id = "link", retry = { attempts = 1 }, run = function(ctx, data)
+  local one = weir.workflow { id = "one", retry = { attempts = 1 }, run = function(ctx, data)
     ctx:sleep "1s"
-    return data.asks and (ctx:invoke { id = "asked", workflow = "link", dedupe = { key = data.asks } }) or data.own
+    return data.asks and (ctx:invoke { id = "asked", workflow = "one", dedupe = { key = data.asks } }) or data.own
   end }
   local begin = weir.workflow { id = "begin", run = function(ctx, data)
-    return (ctx:invoke { id = "x", workflow = "link", data = data, dedupe = { key = data.own } })
+    return (ctx:invoke { id = "x", workflow = "one", data = data, dedupe = { key = data.own } })
   end }
 
   it("refuses to close a circle of trees that wait for each other", function()
-    both({ link, begin }, function(made)
+    both({ one, begin }, function(made)
       for i, id in ipairs { "a", "b", "c" } do
         made:start("begin", { own = id, asks = ("bca"):sub(i, i) }, { id = id })
       end
@@ -185,11 +185,11 @@ describe("dedupe", function()
   it("lets runs wait for the same one on two ways", function()
     local twice = weir.workflow { id = "twice", run = function(ctx)
       return ctx:all {
-        ctx:spawn { id = "one", workflow = "link", dedupe = { key = "b" } },
-        ctx:spawn { id = "two", workflow = "link", dedupe = { key = "c" } },
+        ctx:spawn { id = "one", workflow = "one", dedupe = { key = "b" } },
+        ctx:spawn { id = "two", workflow = "one", dedupe = { key = "c" } },
       }
     end }
-    both({ link, begin, twice }, function(made)
+    both({ one, begin, twice }, function(made)
       for _, id in ipairs { "b", "c" } do made:start("begin", { own = id, asks = "a" }, { id = id }) end
       made:start("begin", { own = "a" }, { id = "a" })
       made:start("twice", {}, { id = "d" })

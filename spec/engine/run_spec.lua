@@ -429,7 +429,7 @@ describe("a limit", function()
       made:advance(1000)
       made.records["r/a"].fields.note = nil
       made:cancel("r/a") -- what the run waits for comes in the same turn
-      made:doom("r", code, "too much")
+      made:kill("r", code, "too much")
       local view = made:finish("r")
       assert.equal("failed", view.state)
       assert.equal(code, view.error.code)
@@ -444,7 +444,7 @@ describe("a limit", function()
       ctx:spawn { id = "a", workflow = "careful" }
       ctx:sleep("1h")
     end) }, on_event = function(self, id, applied)
-      if id == "r" and not applied and self.events == 1 then self:doom("r", "cpu_limit", "for too long") end
+      if id == "r" and not applied and self.events == 1 then self:kill("r", "cpu_limit", "for too long") end
     end }
     made:start("w", nil, { id = "r" })
     local view = made:finish("r")
@@ -460,9 +460,9 @@ describe("a limit", function()
         ctx:sleep("1h")
       end) }, on_event = function(self, id, applied)
         local record = self.records.r
-        if id == "r" and not applied and record.turn == turn - 1 and not record.doomed then
-          record.doomed = true
-          self:doom("r", "memory_limit", "too much")
+        if id == "r" and not applied and record.turn == turn - 1 and not record.was_killed then
+          record.was_killed = true
+          self:kill("r", "memory_limit", "too much")
         end
       end }
       made:start("w", nil, { id = "r" })
@@ -473,7 +473,7 @@ describe("a limit", function()
 
   it("of a run whose last turn the store refused ends it all the same", function()
     local made = driver.new { workflows = { workflow("w", function() error("x") end) }, on_event = function(self)
-      if self.events == 1 then self:doom("r", "error", "refused") end
+      if self.events == 1 then self:kill("r", "error", "refused") end
     end }
     made:start("w", nil, { id = "r" })
     local view = made:finish("r")
@@ -520,12 +520,12 @@ describe("a limit", function()
 end)
 
 describe("a run without its code", function()
-  it("fails with what it was doomed by", function()
-    local executor = require "weir.engine.run"
-    executor.host = {}
-    finally(function() executor.host = nil end)
-    local run = executor.begin(nil, "r", 0, {}, true)
-    run:doom("error", "bundle b7 cannot be loaded")
+  it("fails with what it was killed by", function()
+    local runs = require "weir.engine.run"
+    runs.host = {}
+    finally(function() runs.host = nil end)
+    local run = runs.begin(nil, "r", 0, {}, true)
+    run:kill("error", "bundle b7 cannot be loaded")
     local effects = driver.split(run:turn(1790000000000, {}))
     assert.same({ "fail", "failed" }, table.move(effects[1], 1, 2, 1, {}))
     assert.equal("bundle b7 cannot be loaded", failure.decode(effects[1][3]).message)

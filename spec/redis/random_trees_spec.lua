@@ -3,7 +3,7 @@
 -- run counts what lives below it and what it told to end, stands where its state says, and in the end nothing is left.
 
 local dice = require "spec.support.dice"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 local redis = require "spec.support.redis"
 
 local PROGRAMS = dice.times(10)
@@ -40,7 +40,7 @@ describe("random trees of runs", function()
 
   -- A run that begins again resets some of its operations, as Lua decides.
   local function forget(say, fields, operations)
-    for _, name in ipairs(keys.sorted(operations)) do
+    for _, name in ipairs(sorted_keys.of(operations)) do
       if operations[name].open or roll(2) == 1 then
         local round, mark = fields["c:" .. name], roll(3) == 1 and "anew" or "again"
         local before = not round and fields["x:" .. name] or ""
@@ -99,7 +99,7 @@ describe("random trees of runs", function()
 
   -- The time of an invoke is over.
   local function let_go_some(say, operations)
-    for _, name in ipairs(keys.sorted(operations)) do
+    for _, name in ipairs(sorted_keys.of(operations)) do
       local operation = operations[name]
       if operation.open and not operation.fresh and roll(4) == 1 then
         say { "resolve", name, "timeout", 0, "{}", "" }
@@ -132,7 +132,7 @@ describe("random trees of runs", function()
         let_go_some(say, operations)
       end
     else
-      for _, name in ipairs(keys.sorted(operations)) do
+      for _, name in ipairs(sorted_keys.of(operations)) do
         local operation = operations[name]
         if operation.open or roll(2) == 1 then -- what was abandoned ends, too
           say { "cancel", operation.child, "the run ends", fields.terminate or "" }
@@ -185,7 +185,7 @@ describe("random trees of runs", function()
   end
 
   local function some_run(runs)
-    local ids = keys.sorted(runs)
+    local ids = sorted_keys.of(runs)
     return ids[1] and ids[roll(#ids)]
   end
 
@@ -275,7 +275,7 @@ describe("random trees of runs", function()
   -- The runs that those wait for that have not ended.
   local function waits(runs)
     local lines = {}
-    for _, id in ipairs(keys.sorted(runs)) do
+    for _, id in ipairs(sorted_keys.of(runs)) do
       if not ENDED[runs[id].state] then
         local open = {}
         for name, operation in pairs(operations_of(id, runs[id])) do

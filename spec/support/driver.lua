@@ -3,7 +3,7 @@
 
 local effects = require "weir.replay.effects"
 local entry = require "weir.record.entry"
-local executor = require "weir.engine.run"
+local runs = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local json = require "weir.json"
 local memory = require "weir.memory.driver"
@@ -169,7 +169,7 @@ function driver.replay(definitions, journal)
       kind, after or 0, subject or "", arguments or "")
   end
   for field, value in pairs(journal.fields or {}) do fields[field] = value end
-  local run = executor.from_fields(made.bundles.b1, "r", fields, made)
+  local run = runs.from_fields(made.bundles.b1, "r", fields, made)
   local list = run:turn(made.now, {})
   check_effects(list)
   return driver.split(list), run, made

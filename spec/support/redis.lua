@@ -6,7 +6,7 @@
 
 local busted = require "busted"
 local json = require "weir.json"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 local resp = require "resp"
 local scripts = require "tests.scripts"
 local support = require "tests.support"
@@ -265,7 +265,7 @@ end
 ---@return string bundle
 function Store:announce(workflows, sources)
   -- as hosts do: the same name for the same sources
-  local paths, texts = keys.sorted(sources or {}), {}
+  local paths, texts = sorted_keys.of(sources or {}), {}
   for i, path in ipairs(paths) do texts[i] = ("%q=%q"):format(path, sources[path]) end
   local bundle = self.redis:call("EVAL", "return redis.sha1hex(ARGV[1])", 0, table.concat(texts, "\n"))
   local group = { "announce", bundle }

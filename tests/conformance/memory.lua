@@ -2,7 +2,7 @@
 -- stands is an answer here, and acts do not run anything to its end: a play says how far.
 
 local account = require "tests.conformance.account"
-local chain = require "weir.reset.plan"
+local plan = require "weir.reset.plan"
 local play = require "tests.conformance.play"
 local support = require "tests.support"
 local testing = require "weir.testing"
@@ -28,13 +28,13 @@ function Side:cancel(id, now)
 end
 
 function Side:retry(id, options)
-  local links, _, fault = chain.of(function(one) return self.store:read(one) end, id, options)
-  if not links then return play.refusal(fault) end
+  local planned, _, fault = plan.of(function(one) return self.store:read(one) end, id, options)
+  if not planned then return play.refusal(fault) end
   local registry, list = self.store.registry, {}
-  local sentence = chain.account(links, function(workflow) return registry[workflow].bundle end).message
-  for _, link in ipairs(links) do
-    list[#list + 1] = link.run.id
-    list[#list + 1] = link.child and link.again .. "\t" .. link.child or link.again
+  local sentence = plan.summary(planned, function(workflow) return registry[workflow].bundle end).message
+  for _, one in ipairs(planned) do
+    list[#list + 1] = one.run.id
+    list[#list + 1] = one.child and one.again .. "\t" .. one.child or one.again
   end
   self.store:retry(table.unpack(list))
   return sentence

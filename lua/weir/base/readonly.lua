@@ -1,19 +1,20 @@
--- Faces: read-only views of tables that all runs of a worker share (libraries, definitions).
--- A face is empty itself, so that every write meets its __newindex, while a read is a table lookup
--- in its members. The members themselves are never handed out.
+-- Read-only views of tables that all runs of a worker share (libraries, definitions).
+--
+-- A view is an empty table, so that every write meets its __newindex and every read is a look-up in the members behind
+-- it. No caller gets the members themselves.
 
 local order = require "weir.base.ordered_pairs"
 
-local frozen = {}
+local readonly = {}
 
 local members_of = setmetatable({}, { __mode = "k" })
 
 ---@param name string what a refused write calls it
 ---@param members table
 ---@param may_write? fun(): boolean whether a write goes to the members after all; nil: never
----@return table face
-function frozen.face(name, members, may_write)
-  local face = {}
+---@return table view
+function readonly.view(name, members, may_write)
+  local view = {}
   local function refuse(_, key, value)
     if may_write and may_write() then
       members[key] = value
@@ -22,33 +23,33 @@ function frozen.face(name, members, may_write)
     error(("%s cannot be written (field '%s'): it is shared by all runs")
       :format(name, tostring(key)), 2)
   end
-  members_of[face] = members
-  return setmetatable(face, {
+  members_of[view] = members
+  return setmetatable(view, {
     __index = members,
     __newindex = refuse,
-    __pairs = function() return frozen.iterate(members, face) end,
+    __pairs = function() return readonly.iterate(members, view) end,
     __metatable = name,
     __name = name,
   })
 end
 
----`pairs` over `members` that shows `face` where the generic for holds the table it walks.
+---`pairs` over `members` that shows `view` where the generic for holds the table it walks.
 ---@return function iterator
----@return table face
-function frozen.iterate(members, face)
+---@return table view
+function readonly.iterate(members, view)
   local following, walked, key = order.pairs(members)
   return function()
     local value
     key, value = following(walked, key)
     return key, value
-  end, face
+  end, view
 end
 
----The members behind a face; nil when `value` is none.
+---The members behind a view; nil when `value` is none.
 ---@param value any
 ---@return table?
-function frozen.members(value)
+function readonly.members(value)
   return members_of[value]
 end
 
-return frozen
+return readonly

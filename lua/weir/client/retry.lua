@@ -23,37 +23,37 @@ local function refusal(word, sentence, run)
   return { answer = REFUSALS[word][1], fault = REFUSALS[word][2], state = state, message = sentence }
 end
 
-local function acceptance(links, newest)
-  local account = plan.account(links, newest)
-  return { answer = "retried", message = account.message, forgot = account.forgot, kept = account.kept,
-           above = account.above }
+local function acceptance(planned, newest)
+  local summary = plan.summary(planned, newest)
+  return { answer = "retried", message = summary.message, forgot = summary.forgot, kept = summary.kept,
+           above = summary.above }
 end
 
 -- Adds to the step of a run that another plan contains already. The step of a run that was named says what to reset,
 -- and is the same for all; the step of an ancestor lists the children that it calls again.
-local function merge_step(step, link)
-  if not link.child then
-    step.again = link.again
-  elseif step.again:find("^only") and not (step.again .. "\t"):find("\t" .. link.child .. "\t", 1, true) then
-    step.again = step.again .. "\t" .. link.child
+local function merge_step(step, one)
+  if not one.child then
+    step.again = one.again
+  elseif step.again:find("^only") and not (step.again .. "\t"):find("\t" .. one.child .. "\t", 1, true) then
+    step.again = step.again .. "\t" .. one.child
   end
 end
 
 -- Plans with the same topmost run become one, as that run begins again once for all of them.
-local function merge(trees, links)
-  local top = links[1].run.id
+local function merge(trees, planned)
+  local top = planned[1].run.id
   local tree = trees[top]
   if not tree then
     tree = { by_id = {} }
     trees[top], trees[#trees + 1] = tree, tree
   end
-  for _, link in ipairs(links) do
-    local step = tree.by_id[link.run.id]
+  for _, one in ipairs(planned) do
+    local step = tree.by_id[one.run.id]
     if not step then
-      step = { run = link.run, again = link.again }
-      tree.by_id[link.run.id], tree[#tree + 1] = step, step
+      step = { run = one.run, again = one.again }
+      tree.by_id[one.run.id], tree[#tree + 1] = step, step
     end
-    merge_step(step, link)
+    merge_step(step, one)
   end
 end
 
@@ -74,10 +74,10 @@ local function try(ids, options, answers)
   end
   for i, id in ipairs(ids) do
     if not answers[i] then
-      local links, word, sentence = plan.of(read, id, options)
-      plans[i] = links
-      if links then
-        merge(trees, links)
+      local planned, word, sentence = plan.of(read, id, options)
+      plans[i] = planned
+      if planned then
+        merge(trees, planned)
       else
         answers[i] = refusal(word, sentence, runs[id])
       end
@@ -93,8 +93,8 @@ local function try(ids, options, answers)
     registry = registry or redis.registry()
     return registry[workflow] and registry[workflow].bundle
   end
-  for i, links in pairs(plans) do
-    if retried[links[1].run.id] then answers[i] = acceptance(links, newest) end
+  for i, planned in pairs(plans) do
+    if retried[planned[1].run.id] then answers[i] = acceptance(planned, newest) end
   end
 end
 

@@ -3,7 +3,7 @@
 
 local bundle = require "weir.code.bundle"
 local json = require "weir.json"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 
 local registry = {}
 
@@ -33,7 +33,7 @@ function registry.announcement(files, name, wanted)
   local loaded, faults, left, notes = load(files, wanted)
   if not loaded then return nil, faults end
 
-  local paths, ids = keys.sorted(left), keys.sorted(loaded.workflows)
+  local paths, ids = sorted_keys.of(left), sorted_keys.of(loaded.workflows)
   local sources = {}
   for i, path in ipairs(paths) do sources[2 * i - 1], sources[2 * i] = path, left[path] end
   local bundle_name = name(sources)

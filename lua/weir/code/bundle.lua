@@ -5,10 +5,10 @@
 
 local definition = require "weir.define.definition"
 local file_methods = require("weir.code.files").methods
-local frozen = require "weir.base.readonly"
+local readonly = require "weir.base.readonly"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 local suggest = require "weir.base.suggest"
 local sandbox = require "weir.code.sandbox"
 local strings = require "weir.base.strings"
@@ -32,7 +32,7 @@ local bundle = {}
 ---@field required table<string, boolean> paths that another file required
 
 -- `require` returns these faces of weir itself to authors. All runs share them.
-local json_face = frozen.face("weir.json", {
+local json_view = readonly.view("weir.json", {
   encode = json.encode,
   decode = json.decode,
   try_encode = json.try_encode,
@@ -41,7 +41,7 @@ local json_face = frozen.face("weir.json", {
   array = json.array,
   is_array = json.is_array,
 })
-local weir_members = { json = json_face }
+local weir_members = { json = json_view }
 for name, member in pairs(weir) do weir_members[name] = weir_members[name] or member end
 
 -- `__index` raises an error that names the missing field. A call of a nil field would give a less useful error.
@@ -49,11 +49,11 @@ local LATER = { exec = true, http = true, pause = true }
 setmetatable(weir_members, {
   __index = function(_, key)
     if LATER[key] then error(("weir.%s is not there yet"):format(key), 2) end
-    local meant = type(key) == "string" and suggest.find(key, keys.sorted(weir_members))
+    local meant = type(key) == "string" and suggest.find(key, sorted_keys.of(weir_members))
     error(("weir has no %s%s"):format(tostring(key), meant and ("; did you mean %s?"):format(meant) or ""), 2)
   end,
 })
-local own_modules = { weir = frozen.face("weir", weir_members), ["weir.json"] = json_face }
+local own_modules = { weir = readonly.view("weir", weir_members), ["weir.json"] = json_view }
 
 -- Faults: every one is "file:line: message"
 
@@ -228,7 +228,7 @@ end
 -- The definitions in what a file returned, or a fault.
 local function definitions_in(value, path)
   if definition.is(value) then return { value } end
-  if type(value) ~= "table" or frozen.members(value) then return {} end
+  if type(value) ~= "table" or readonly.members(value) then return {} end
   local stranger
   local found = {}
   local i, item = 1, rawget(value, 1) -- what a module's __index does is not asked for
@@ -358,7 +358,7 @@ end
 ---@return string[] ids in order
 function bundle.ids(loaded)
   local ids = {}
-  for _, id in ipairs(keys.sorted(loaded.workflows)) do
+  for _, id in ipairs(sorted_keys.of(loaded.workflows)) do
     if loaded.workflows[id] ~= of_data then ids[#ids + 1] = id end
   end
   return ids

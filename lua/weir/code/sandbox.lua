@@ -2,14 +2,14 @@
 -- points to the globals of whoever runs: `enter` points it at a run's, loading at the bundle's.
 -- So _G is per run, libraries are shared behind faces that refuse writes, and nothing that differs
 -- between a live run and its replay (clock, chance, files, table order) is in reach, save in steps.
--- Loads nothing itself (bundle.lua does) and never decides when a run runs (executor.lua does).
+-- Loads nothing itself (bundle.lua does) and never decides when a run runs (engine/run.lua does).
 
 local call_site = require "weir.base.call_site"
 local calendar = require "weir.code.calendar"
 local random = require "weir.base.random"
 local coroutines = require "weir.code.coroutines"
 local files = require "weir.code.files"
-local frozen = require "weir.base.readonly"
+local readonly = require "weir.base.readonly"
 local json = require "weir.json"
 local names = require "weir.code.names"
 local order = require "weir.base.ordered_pairs"
@@ -28,7 +28,7 @@ local sandbox = {}
 
 ---@class weir.Environment
 ---@field proxy table the _ENV of the bundle's files
----@field face table the proxy's metatable; its __index and __newindex are who runs
+---@field metatable table the proxy's metatable; its __index and __newindex are who runs
 ---@field globals table libraries, and what files set while they load
 ---@field libraries table<string, table> faces of Lua's own
 ---@field first_write function makes a run's own globals
@@ -195,12 +195,12 @@ local function new_libraries()
     coroutine = coroutines.library, debug = { traceback = debug.traceback }, io = files.library, math = math_members,
     os = os_members, string = string_members, table = copied(table, { sort = sort }), utf8 = utf8,
   } do
-    libraries[name] = frozen.face(name, copied(members, {}), loads_outside)
+    libraries[name] = readonly.view(name, copied(members, {}), loads_outside)
   end
   -- For modules that look at it when they load. It leads nowhere.
-  libraries.package = frozen.face("package", copied(package_members, {
-    loaded = frozen.face("package.loaded", copied(libraries, {}), loads_outside),
-    preload = frozen.face("package.preload", {}, loads_outside),
+  libraries.package = readonly.view("package", copied(package_members, {
+    loaded = readonly.view("package.loaded", copied(libraries, {}), loads_outside),
+    preload = readonly.view("package.preload", {}, loads_outside),
   }), loads_outside)
   return libraries
 end
@@ -208,8 +208,8 @@ end
 -- Basic functions
 
 -- Strings and open files share one metatable among all runs: shown, but not handed out.
-local string_metatable = frozen.face("the metatable of strings",
-  copied(debug.getmetatable(""), { __index = frozen.face("string", string_members) }))
+local string_metatable = readonly.view("the metatable of strings",
+  copied(debug.getmetatable(""), { __index = readonly.view("string", string_members) }))
 
 local function shown_metatable(value)
   if type(value) == "string" then return string_metatable end
@@ -233,7 +233,7 @@ local function checked_rawset(t, key, value)
     t[key] = value -- the proxy stays empty: it sends the write to whoever runs
     return t
   end
-  if frozen.members(t) or t == json.null or t == json.array_metatable then
+  if readonly.members(t) or t == json.null or t == json.array_metatable then
     error(("%s cannot be written: it is shared by all runs"):format(getmetatable(t)), 2)
   end
   return rawset(t, key, value)
@@ -241,10 +241,10 @@ end
 
 local function true_rawget(t, key)
   local environment = environment_of[t]
-  return rawget(environment and environment.face.__index or frozen.members(t) or t, key)
+  return rawget(environment and environment.metatable.__index or readonly.members(t) or t, key)
 end
 
----Where `print` goes. The executor may put its own here.
+---Where `print` goes. The engine puts its own here.
 ---@param run weir.sandbox.Run?
 ---@param text string
 function sandbox.on_print(run, text)
@@ -318,17 +318,17 @@ function sandbox.environment(require)
   function environment.first_write(_, name, value)
     local run_globals = copied(globals, {})
     current.globals = run_globals
-    environment.face.__index, environment.face.__newindex = run_globals, run_globals
+    environment.metatable.__index, environment.metatable.__newindex = run_globals, run_globals
     run_globals[name] = value
   end
 
-  environment.face = {
+  environment.metatable = {
     __index = globals,
     __newindex = refuse_write,
-    __pairs = function() return frozen.iterate(environment.face.__index, proxy) end,
+    __pairs = function() return readonly.iterate(environment.metatable.__index, proxy) end,
     __metatable = "_G",
   }
-  setmetatable(proxy, environment.face)
+  setmetatable(proxy, environment.metatable)
   environment_of[proxy] = environment
   return environment
 end
@@ -347,14 +347,14 @@ end
 ---@param call fun() what it raises is raised again, as it was
 ---@param name string? of a module that is not the bundle's
 function sandbox.load(environment, call, name)
-  local face, run, outer, outer_module = environment.face, current, entered, outside
-  local reads, writes = face.__index, face.__newindex
+  local metatable, run, outer, outer_module = environment.metatable, current, entered, outside
+  local reads, writes = metatable.__index, metatable.__newindex
   current, entered, outside = nil, environment, name
-  face.__index, face.__newindex = environment.globals, environment.globals
+  metatable.__index, metatable.__newindex = environment.globals, environment.globals
   -- A callback of gsub is the call of plain Lua that nothing can yield across.
   local ok, raised = pcall(string.gsub, ".", ".", function() call() end)
   current, entered, outside = run, outer, outer_module
-  face.__index, face.__newindex = reads, writes
+  metatable.__index, metatable.__newindex = reads, writes
   if not ok then error(raised, 0) end
 end
 
@@ -364,17 +364,17 @@ end
 ---@param run weir.sandbox.Run
 function sandbox.enter(bundle, run)
   local environment = bundle.environment
-  local face, globals = environment.face, run.globals
+  local metatable, globals = environment.metatable, run.globals
   current, entered = run, environment
-  face.__index = globals or environment.globals
-  face.__newindex = globals or environment.first_write
+  metatable.__index = globals or environment.globals
+  metatable.__newindex = globals or environment.first_write
 end
 
 ---No run is current any more.
 function sandbox.leave()
   if not entered then return end
-  local face = entered.face
-  face.__index, face.__newindex = entered.globals, refuse_write
+  local metatable = entered.metatable
+  metatable.__index, metatable.__newindex = entered.globals, refuse_write
   current, entered = nil, nil
 end
 

@@ -1,9 +1,9 @@
 -- Definitions: what weir.workflow and weir.graph make of the fields an author wrote. Every field is
 -- checked here, once, when the file loads, naming the author's line; what reads a definition trusts it.
--- A definition is a face: runs share it and cannot change it.
+-- A definition is a view: runs share it and cannot change it.
 
 local duration = require "weir.base.duration"
-local frozen = require "weir.base.readonly"
+local readonly = require "weir.base.readonly"
 local graph = require "weir.define.graph_plan"
 local id = require "weir.base.identifier"
 local option_checks = require "weir.base.options"
@@ -155,7 +155,7 @@ end
 -- Fills in a form; raises at the author's line what is wrong. `level` counts from the function that calls this.
 local function fill_in(asked, fields, level)
   local word = asked.word
-  local given = type(fields) == "table" and not frozen.members(fields)
+  local given = type(fields) == "table" and not readonly.members(fields)
   local file, line = place(level + 2, given and (fields.run or fields.nodes))
   local made, fault
   if given then
@@ -173,17 +173,17 @@ local function fill_in(asked, fields, level)
   return made
 end
 
--- Returns the frozen face of a definition, which the author holds.
-local function face_of(made)
-  local face = frozen.face(('workflow "%s"'):format(made.id), made)
-  known[face] = true
-  return face
+-- Returns the read-only view of a definition, which the author holds.
+local function view_of(made)
+  local view = readonly.view(('workflow "%s"'):format(made.id), made)
+  known[view] = true
+  return view
 end
 
 local function add(made)
-  local face = face_of(made)
-  if collected then collected[#collected + 1] = face end
-  return face
+  local view = view_of(made)
+  if collected then collected[#collected + 1] = view end
+  return view
 end
 
 ---Reads an author's fields; raises at the author's line what is wrong with them.
@@ -213,7 +213,7 @@ end
 function definition.of_data()
   local made = assert(read(GRAPH, { id = "graph", nodes = graph.nodes_of_data }))
   made.id, made.retry, made.file, made.line = graph.WORKFLOW, ONE_ATTEMPT, graph.WORKFLOW, 0
-  return face_of(made)
+  return view_of(made)
 end
 
 ---@param value any

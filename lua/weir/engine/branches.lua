@@ -1,5 +1,5 @@
 -- The coroutines within one run. A branch runs until it waits for something; then the next one does.
--- When all wait, the executor delivers one outcome, or starts one step, and they run again.
+-- When all wait, the run delivers one outcome, or starts one step, and they run again.
 --
 -- Invariant: which branch runs, and in what order, is a function of what was delivered. Branches that
 -- can run do so in the order in which they became able to.

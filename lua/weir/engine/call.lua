@@ -9,55 +9,55 @@ local option_checks = require "weir.base.options"
 local scope = require "weir.base.scope"
 local usage_error = require "weir.base.usage_error"
 
-local verb = {
+local call = {
   ---The private side of a context stands under a key that authors cannot name.
   STATE = setmetatable({}, { __name = "weir.context" }),
 }
 
-function verb.raise(code, message, more)
+function call.raise(code, message, more)
   more = more or {}
   more.code, more.message, more.retryable = code, message, false
   error(failure.new(more), 0)
 end
 
-verb.usage_error = usage_error
+call.usage_error = usage_error
 
-function verb.check_run(run, name)
+function call.check_run(run, name)
   if run.inlined then
     run.observed = true
     error("internal: an inlined child called a durable verb", 0)
   end
   if run.step then
-    verb.usage_error(('%s cannot be called inside step "%s"'):format(name, run.step.id))
+    call.usage_error(('%s cannot be called inside step "%s"'):format(name, run.step.id))
   end
   if not run.branches.current then
-    verb.usage_error(("%s cannot be called from outside of its run"):format(name))
+    call.usage_error(("%s cannot be called from outside of its run"):format(name))
   end
 end
 
-function verb.state_of(ctx, name)
-  local state = type(ctx) == "table" and rawget(ctx, verb.STATE)
-  if not state then verb.usage_error(("call ctx:%s with a colon"):format(name)) end
-  verb.check_run(state.run, "ctx:" .. name)
+function call.state_of(ctx, name)
+  local state = type(ctx) == "table" and rawget(ctx, call.STATE)
+  if not state then call.usage_error(("call ctx:%s with a colon"):format(name)) end
+  call.check_run(state.run, "ctx:" .. name)
   return state, state.run
 end
 
 ---@param name string of the verb
 ---@param given table
 ---@param fields weir.Fields
-function verb.check_options(name, given, fields)
+function call.check_options(name, given, fields)
   local fault = option_checks.unknown(fields, given)
-  if fault then verb.usage_error(("ctx:%s: %s"):format(name, fault)) end
+  if fault then call.usage_error(("ctx:%s: %s"):format(name, fault)) end
 end
 
-function verb.milliseconds(name, option, value)
+function call.milliseconds(name, option, value)
   if value == nil then return nil end
   local ms, message = duration.ms(value)
-  if not ms then verb.usage_error(("ctx:%s: %s: %s"):format(name, option, message)) end
+  if not ms then call.usage_error(("ctx:%s: %s: %s"):format(name, option, message)) end
   return ms
 end
 
-function verb.numbered(state, kind)
+function call.numbered(state, kind)
   local n = (state.counters[kind] or 0) + 1
   state.counters[kind] = n
   return kind .. "#" .. n
@@ -66,23 +66,23 @@ end
 ---Refuse an id of the author's that an operation of an undo may take.
 ---@param id string
 ---@param undone string the id of what that undo undoes
-function verb.check_like_undo(id, undone)
+function call.check_like_undo(id, undone)
   local prefix = scope.prefix(scope.undo(undone))
   if id:sub(1, #prefix) ~= prefix then return end
-  verb.raise("duplicate_id", ('ids that begin with "%s" belong to the undo of "%s"; give "%s" another one')
+  call.raise("duplicate_id", ('ids that begin with "%s" belong to the undo of "%s"; give "%s" another one')
     :format(prefix, undone, id), { operation = id })
 end
 
 local function note_like_undo(run, id)
-  for _, one in ipairs(run.undos or {}) do verb.check_like_undo(id, one.id) end
+  for _, one in ipairs(run.undos or {}) do call.check_like_undo(id, one.id) end
   run.like_undo = run.like_undo or {} -- undos that are still to come are checked against these
   table.insert(run.like_undo, id)
 end
 
-function verb.id_of(state, kind, given)
-  if given == nil then return state.prefix .. verb.numbered(state, kind), true end
+function call.id_of(state, kind, given)
+  if given == nil then return state.prefix .. call.numbered(state, kind), true end
   local fault = identifier.fault(given)
-  if fault then verb.usage_error(("ctx:%s: id%s"):format(kind, fault)) end
+  if fault then call.usage_error(("ctx:%s: id%s"):format(kind, fault)) end
   if state.scope == scope.ROOT and given:find("^undo:") then note_like_undo(state.run, given) end
   return state.prefix .. given, false
 end
@@ -90,7 +90,7 @@ end
 ---@param what string for messages: "data of %s"
 ---@param name string? in it
 ---@return weir.Failure? fault
-function verb.too_large(run, text, what, name)
+function call.too_large(run, text, what, name)
   local limit = run.limits.payload_bytes
   if #text <= limit then return nil end
   what = what:format(name)
@@ -103,7 +103,7 @@ end
 ---A whole result, to the code that receives it: JSON's null is nil there, and weir.null only within tables.
 ---@param text string JSON
 ---@return any
-function verb.result(text)
+function call.result(text)
   local value = json.decode(text)
   if value ~= json.null then return value end
 end
@@ -111,7 +111,7 @@ end
 ---The same within a table, which nil would leave a hole in.
 ---@param value any
 ---@return any
-function verb.member(value)
+function call.member(value)
   if value == nil then return json.null end
   return value
 end
@@ -139,7 +139,7 @@ end
 ---@param name string? in it
 ---@return string? text
 ---@return weir.Failure? fault
-function verb.encode(run, value, what, name)
+function call.encode(run, value, what, name)
   if value == nil then return "null" end
   local text, message = json.try_encode(value)
   if not text then
@@ -148,9 +148,9 @@ function verb.encode(run, value, what, name)
       message = ("%s cannot be written as JSON: %s"):format(what:format(name), say_future(value, message)),
     }
   end
-  local fault = verb.too_large(run, text, what, name)
+  local fault = call.too_large(run, text, what, name)
   if fault then return nil, fault end
   return text
 end
 
-return verb
+return call

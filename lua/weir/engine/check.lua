@@ -2,7 +2,7 @@
 -- come from the journal, what the code asks beyond it is only looked at. Knows no store.
 
 local entry = require "weir.record.entry"
-local executor = require "weir.engine.run"
+local runs = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local kinds = require "weir.record.kinds"
 
@@ -87,7 +87,7 @@ end
 function replay.dry(bundle, id, fields, options)
   local held = {}
   for field, value in pairs(fields) do held[field] = value end
-  local run = executor.from_fields(bundle, id, fields, {
+  local run = runs.from_fields(bundle, id, fields, {
     limits = options.limits, host = setmetatable({ log = silent }, { __index = options.host }),
   })
   run.dry, run.branches.dry, run.journal.dry = true, true, true

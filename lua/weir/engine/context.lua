@@ -4,7 +4,7 @@
 -- Every branch has a context of its own: its scope prefixes the ids of the operations that begin through it.
 
 local random = require "weir.base.random"
-local deps = require "weir.engine.graph_results"
+local graph_results = require "weir.engine.graph_results"
 local futures = require "weir.engine.futures"
 local identifier = require "weir.base.identifier"
 local invoke = require "weir.engine.invoke"
@@ -16,13 +16,13 @@ local scope = require "weir.base.scope"
 local sandbox = require "weir.code.sandbox"
 local step = require "weir.engine.step"
 local undo = require "weir.engine.undo"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
 local context = {}
 
-local STATE = verb.STATE
-local await, check_options, usage_error = futures.await, verb.check_options, verb.usage_error
-local id_of, milliseconds, state_of = verb.id_of, verb.milliseconds, verb.state_of
+local STATE = call.STATE
+local await, check_options, usage_error = futures.await, call.check_options, call.usage_error
+local id_of, milliseconds, state_of = call.id_of, call.milliseconds, call.state_of
 
 local verbs = {
   all = futures.all, invoke = invoke.verb, race = futures.race, settle = futures.settle, spawn = invoke.spawn,
@@ -66,8 +66,8 @@ local metatable = {
     usage_error(("ctx.%s cannot be written: what must last belongs into a step's result"):format(tostring(key)))
   end,
   __index = function(ctx, key)
-    local call = verbs[key]
-    if call then return call end
+    local verb = verbs[key]
+    if verb then return verb end
     if made[key] then
       local value = made[key](ctx[STATE])
       rawset(ctx, key, value)
@@ -214,7 +214,7 @@ function made.run(state)
   }, run_metatable)
 end
 
-function made.deps(state) return deps.of_run(state.run) end
+function made.deps(state) return graph_results.of_run(state.run) end
 
 local log_metatable = {
   __name = "weir.Log", __metatable = "weir.Log",

@@ -8,9 +8,9 @@ local option_checks = require "weir.base.options"
 local order = require "weir.base.ordered_pairs"
 local returned = require "weir.engine.returned"
 local scope = require "weir.base.scope"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
-local check_options, check_run, usage_error = verb.check_options, verb.check_run, verb.usage_error
+local check_options, check_run, usage_error = call.check_options, call.check_run, call.usage_error
 
 local futures = {}
 
@@ -50,7 +50,7 @@ local function read(run, operation)
         }
       end
     else
-      operation.ok, operation.value = true, verb.result(outcome.value)
+      operation.ok, operation.value = true, call.result(outcome.value)
     end
     if kinds[operation.kind].owns_child then
       operation.info = setmetatable({
@@ -100,7 +100,7 @@ end
 
 local function settled(run, settles)
   local ok, value = result_of(run, settles)
-  if ok then return { ok = true, value = verb.member(value) } end
+  if ok then return { ok = true, value = call.member(value) } end
   return { ok = false, error = value }
 end
 
@@ -119,7 +119,7 @@ end
 local function begin_all(state, run, name, t)
   if type(t) ~= "table" then usage_error(("ctx:%s takes a table of futures and functions"):format(name)) end
   if rawget(t, OF) then usage_error(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(name, name)) end
-  local prefix = verb.numbered(state, name) .. ":"
+  local prefix = call.numbered(state, name) .. ":"
   local keys, items = {}, {}
   for key, item in order.pairs(t) do
     local settles
@@ -168,7 +168,7 @@ end
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
 ---@return table<K, any>
 function futures.all(ctx, t)
-  local state, run = verb.state_of(ctx, "all")
+  local state, run = call.state_of(ctx, "all")
   local keys, items = begin_all(state, run, "all", t)
   local failed
   for _, settles in ipairs(items) do
@@ -191,7 +191,7 @@ function futures.all(ctx, t)
   local results = {}
   for i, key in ipairs(keys) do
     local _, value = result_of(run, items[i])
-    results[key] = verb.member(value)
+    results[key] = call.member(value)
   end
   return listed(results, t, #keys)
 end
@@ -201,7 +201,7 @@ end
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
 ---@return table<K, weir.Settled>
 function futures.settle(ctx, t)
-  local state, run = verb.state_of(ctx, "settle")
+  local state, run = call.state_of(ctx, "settle")
   local keys, items = begin_all(state, run, "settle", t)
   local missing, times = count_missing(items), in_items(items)
   if missing > 0 then
@@ -224,7 +224,7 @@ local RACE_FIELDS = option_checks.fields { "losers" }
 ---@return any result
 ---@return any key
 function futures.race(ctx, t, options)
-  local state, run = verb.state_of(ctx, "race")
+  local state, run = call.state_of(ctx, "race")
   options = options or {}
   check_options("race", options, RACE_FIELDS)
   local losers = options.losers or "cancel"

@@ -8,11 +8,11 @@ local failure = require "weir.base.failure"
 local futures = require "weir.engine.futures"
 local json = require "weir.json"
 local suggest = require "weir.base.suggest"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
-local deps = {}
+local graph_results = {}
 
--- A face keeps its state under this key, which authors cannot name. The state has these fields:
+-- A view keeps its state under this key, which authors cannot name. The state has these fields:
 -- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, made at
 -- the first lookup).
 local STATE = setmetatable({}, { __name = "weir.deps" })
@@ -21,15 +21,15 @@ local SHOWN = 8 -- keys that a refusal names
 
 local function refuse(state, key)
   local keys = state.keys
-  if #keys == 0 then verb.usage_error(('deps has no "%s": this node depends on none'):format(tostring(key))) end
+  if #keys == 0 then call.usage_error(('deps has no "%s": this node depends on none'):format(tostring(key))) end
   local near = type(key) == "string" and suggest.find(key, keys)
   local more = #keys > SHOWN and (" and %d more"):format(#keys - SHOWN) or ""
-  verb.usage_error(('deps has no "%s"; %s'):format(tostring(key), near and ('did you mean "%s"?'):format(near)
+  call.usage_error(('deps has no "%s"; %s'):format(tostring(key), near and ('did you mean "%s"?'):format(near)
     or ("there are %s%s"):format(table.concat(keys, ", ", 1, math.min(#keys, SHOWN)), more)))
 end
 
-local function look_up(face, key)
-  local state = rawget(face, STATE)
+local function look_up(view, key)
+  local state = rawget(view, STATE)
   local positions = state.positions
   if not positions then
     positions = {}
@@ -41,34 +41,34 @@ end
 
 local metatable = { __metatable = "weir.Deps", __name = "weir.Deps" }
 
-function metatable.__index(face, key)
-  local dep = look_up(face, key)
+function metatable.__index(view, key)
+  local dep = look_up(view, key)
   if dep.ok and dep.value ~= json.null then return dep.value end
 end
 
-function metatable.__call(face, key)
-  local dep = look_up(face, key)
+function metatable.__call(view, key)
+  local dep = look_up(view, key)
   return { ok = dep.ok, value = dep.value, error = dep.error }
 end
 
-function metatable.__pairs(face)
-  local state, at = rawget(face, STATE), 0
+function metatable.__pairs(view)
+  local state, at = rawget(view, STATE), 0
   return function()
     while at < #state.keys do
       at = at + 1
       local dep = state.read(at, true)
       if dep.ok then return state.keys[at], dep.value end
     end
-  end, face
+  end, view
 end
 
 function metatable.__newindex(_, key)
-  verb.usage_error(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)))
+  call.usage_error(("deps.%s cannot be written: it is what another node returned"):format(tostring(key)))
 end
 
 ---@param keys string[]
 ---@param read fun(position: integer, walking: boolean?): weir.Settled
-function deps.new(keys, read)
+function graph_results.new(keys, read)
   return setmetatable({ [STATE] = { keys = keys, read = read } }, metatable)
 end
 
@@ -86,7 +86,7 @@ end
 ---@param ok boolean? nil: nothing yet
 ---@param text string?
 ---@return weir.Settled
-function deps.decode(key, ok, text)
+function graph_results.decode(key, ok, text)
   if ok then return { ok = true, value = json.decode(text) } end
   return { ok = false, error = text and failure.decode(text) or not_ended(key) }
 end
@@ -94,10 +94,10 @@ end
 ---As `new`, over outcomes that are at hand.
 ---@param keys string[]
 ---@param outcome fun(key: string): boolean?, string?
-function deps.at_hand(keys, outcome)
+function graph_results.at_hand(keys, outcome)
   local known = {}
-  return deps.new(keys, function(at)
-    known[at] = known[at] or deps.decode(keys[at], outcome(keys[at]))
+  return graph_results.new(keys, function(at)
+    known[at] = known[at] or graph_results.decode(keys[at], outcome(keys[at]))
     return known[at]
   end)
 end
@@ -137,7 +137,7 @@ end
 local function reader(run, keys)
   local known = {}
   return function(at, walking)
-    verb.check_run(run, "ctx.deps")
+    call.check_run(run, "ctx.deps")
     if not known[at] then
       local id, count = "deps#" .. keys[at], 1
       if walking then id, count = "deps@" .. at, math.min(MOST_KEYS, #keys - at + 1) end
@@ -149,16 +149,17 @@ end
 
 ---ctx.deps of a run.
 ---@param run table
-function deps.of_run(run)
+function graph_results.of_run(run)
   if not run.deps then
-    verb.usage_error("ctx.deps is what a graph's node depends on, and this run is none; what it was given is its data")
+    call.usage_error("ctx.deps is what a graph's node depends on, and this run is none; what it was given is its data")
   end
-  if run.deps_face then return run.deps_face end
+  if run.deps_view then return run.deps_view end
   local keys = {}
   for key in run.deps:gmatch("[^\t]+") do keys[#keys + 1] = key end
   run.deps_begun = {}
-  run.deps_face = run.read_dep and deps.at_hand(keys, run.read_dep) or deps.new(keys, reader(run, keys))
-  return run.deps_face
+  run.deps_view = run.read_dep and graph_results.at_hand(keys, run.read_dep)
+    or graph_results.new(keys, reader(run, keys))
+  return run.deps_view
 end
 
-return deps
+return graph_results

@@ -7,14 +7,14 @@
 
 local call_site = require "weir.base.call_site"
 local invoke = require "weir.engine.invoke"
-local deps = require "weir.engine.graph_results"
+local graph_results = require "weir.engine.graph_results"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
 local reset = require "weir.reset.select"
 local graph = require "weir.define.graph_plan"
 local json = require "weir.json"
 local returned = require "weir.engine.returned"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 local violations = require "weir.define.violations"
 
 local graph_scheduler = {}
@@ -104,10 +104,10 @@ end
 ---@return weir.Failure? fault
 function Scheduler:make_data(i, make, keys)
   local key = self.plan.keys[i]
-  local given = deps.at_hand(keys, self.read_dep)
+  local given = graph_results.at_hand(keys, self.read_dep)
   local ok, value = came_to(key, xpcall(make, traced, self.input, given))
   local text
-  if ok then text, value = verb.encode(self.run, value == nil and {} or value, "it") end
+  if ok then text, value = call.encode(self.run, value == nil and {} or value, "it") end
   if text then return text end
   local made = failure.new(value)
   made.message, made.retryable = ('data of node "%s": %s'):format(key, made.message), false
@@ -126,7 +126,7 @@ function Scheduler:begin(i)
   elseif type(data) == "function" then
     data, fault = self:make_data(i, data, keys)
   end
-  fault = fault or verb.too_large(run, data, 'data of node "%s"', key)
+  fault = fault or call.too_large(run, data, 'data of node "%s"', key)
   local operation = invoke.begin(run, {
     id = key, workflow = plan.workflows[i], line = self.line, data = data, timeout_ms = options.timeout_ms,
     queue = options.queue, priority = options.priority, retry = options.retry, deps = table.concat(keys, "\t"),
@@ -311,7 +311,7 @@ end
 ---@param definition weir.Definition
 ---@param input any
 function graph_scheduler.run(ctx, definition, input)
-  local _, run = verb.state_of(ctx, "graph")
+  local _, run = call.state_of(ctx, "graph")
   local plan = plan_of(definition, input)
   if run.journal.begins_again then forget_outdated(run.journal, plan) end
   if definition.id == graph.WORKFLOW then

@@ -13,7 +13,7 @@
 local returned = require "weir.engine.returned"
 local sandbox = require "weir.code.sandbox"
 local scopes = require "weir.base.scope"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
 ---@class weir.Run
 local Run = {}
@@ -69,7 +69,7 @@ end
 -- The result as JSON; nil if the child failed or returned several values.
 local function result_of(child, ok, value, ...)
   if not ok or returned.surplus("workflow", child.workflow, ...) then return nil end
-  return (verb.encode(child, value, "the result"))
+  return (call.encode(child, value, "the result"))
 end
 
 -- Runs a child. If it does nothing but return, its result goes with the invoke.

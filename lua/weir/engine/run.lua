@@ -3,7 +3,7 @@
 --
 --   begin    a record becomes a run, page by page; nothing of the author's runs yet
 --   turn     outcomes in; the author's code runs until every branch waits; effects out
---   doom     the author's code is not to run any more (a limit was hit); the run ends with that failure
+--   kill     the author's code is not to run any more (a limit was hit); the run ends with that failure
 --
 -- A run ends in two steps. Its body has ended: what it returned or raised is known. Then its other
 -- branches and its children end, and only then does it complete or fail.
@@ -25,16 +25,16 @@ local sandbox = require "weir.code.sandbox"
 local scopes = require "weir.base.scope"
 local step = require "weir.engine.step"
 local undo = require "weir.engine.undo"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 local violations = require "weir.define.violations"
 
-local executor = {}
+local runs = {}
 
 ---The driver of runs that `begin` makes: the C host sets it once, when a worker opens its Lua state.
 ---@type weir.Limits
-executor.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
+runs.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
 ---@type weir.native.host
-executor.host = nil
+runs.host = nil
 
 -- Failures of the run's own code that no attempt would cure.
 local FINAL = {
@@ -92,7 +92,7 @@ local FINAL = {
 ---@field unsaid table[]? lines for the log that wait until their turn is recorded
 ---@field dry boolean? it is only looked at whether its code could go on
 ---@field deps_begun table? see weir.engine.graph_results
----@field deps_face table?
+---@field deps_view table?
 ---@field read_dep fun(key: string): boolean?, string?
 local Run = {}
 Run.__index = Run
@@ -115,7 +115,7 @@ Record.__index = Record
 ---@param list string[] its record, or the first page: field, value, field, value …
 ---@param last boolean whether that is all
 ---@return table run to be asked for `more` until the last page has come
-function executor.begin(bundle, id, known, list, last)
+function runs.begin(bundle, id, known, list, last)
   local read = setmetatable({ bundle = bundle or NO_BUNDLE, id = id, known = known, fields = {} }, Record)
   return read:more(list, last)
 end
@@ -134,12 +134,12 @@ function Record:more(list, last)
   end
   if not last then return self end
   fields.number = tostring(known)
-  local run = executor.from_fields(self.bundle, self.id, fields)
-  if self.bundle.fault then run:doom("error", self.bundle.fault) end
+  local run = runs.from_fields(self.bundle, self.id, fields)
+  if self.bundle.fault then run:kill("error", self.bundle.fault) end
   return run
 end
 
--- It was doomed while its record was read.
+-- The driver killed the run before its whole record was read.
 function Run:more() return self end
 
 ---@param bundle weir.Bundle
@@ -147,8 +147,8 @@ function Run:more() return self end
 ---@param fields table<string, string> the whole record
 ---@param driver { host: weir.native.host, limits: weir.Limits }? the C host unless given
 ---@return weir.Run
-function executor.from_fields(bundle, id, fields, driver)
-  driver = driver or executor
+function runs.from_fields(bundle, id, fields, driver)
+  driver = driver or runs
   local attempt = math.tointeger(tonumber(fields.attempt or 1))
   local definition = bundle.workflows[fields.workflow]
 
@@ -232,14 +232,14 @@ end
 ---The function that runs of a definition run.
 ---@param definition weir.Definition
 ---@return fun(ctx: weir.Context, data: any): any
-function executor.body_of(definition)
+function runs.body_of(definition)
   if not definition.graph then return definition.run end
   return function(ctx, data) return graph_scheduler.run(ctx, definition, data) end
 end
 
 -- Checks the data, then runs the body.
 function Run:run_body(definition, text)
-  local fault = verb.too_large(self, text, 'data of workflow "%s"', self.workflow)
+  local fault = call.too_large(self, text, 'data of workflow "%s"', self.workflow)
   if fault then error(fault, 0) end
   local data, message = json.try_decode(text)
   if message then
@@ -252,14 +252,14 @@ function Run:run_body(definition, text)
     local found = definition.validate(data)
     if found then error(violations.to_failure(self.workflow, found), 0) end
   end
-  return executor.body_of(definition)(self.ctx, data) -- a tail call: errors are told at the author's lines
+  return runs.body_of(definition)(self.ctx, data) -- a tail call: errors are told at the author's lines
 end
 
 function Run:start()
   self.started = true
   local definition = self.definition
   if not definition then
-    return self:kill("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
+    return self:fail_now("unknown_workflow", ('bundle %s has no workflow "%s"'):format(self.bundle_hash, self.workflow))
   end
   self.ctx = self:new_context(scopes.ROOT)
   local function body() return self:run_body(definition, self.data) end
@@ -270,7 +270,7 @@ end
 ---knows which of those children live.
 ---@param code string
 ---@param message string
-function Run:doom(code, message)
+function Run:kill(code, message)
   local log, effects = self.journal, self.effects
   for _, operation in ipairs(log:open_children()) do
     if not operation.recorded and operation.sent_turn >= effects.split_from
@@ -280,10 +280,10 @@ function Run:doom(code, message)
       self:note_pending(operation)
     end
   end
-  self:kill(code, message)
+  self:fail_now(code, message)
 end
 
-function Run:kill(code, message)
+function Run:fail_now(code, message)
   self.branches:drop()
   self.step, self.retry_in = nil, nil
   self.started, self.killed = true, true
@@ -296,7 +296,7 @@ function Run:end_body(ok, value)
   self.ended = true
   if ok then
     local text, fault = self.result, nil -- a graph's is put together of texts
-    if not text then text, fault = verb.encode(self, value, "the result") end
+    if not text then text, fault = call.encode(self, value, "the result") end
     if text then
       self.result = text
       return
@@ -329,7 +329,7 @@ function Run:turn(now, outcomes, recorded_at)
   log:recorded_at(recorded_at or now)
   if recorded_at then self.crashes = 0 end -- so it is in the store
   log:learn(outcomes)
-  if log.crash_loop and not self.ended then self:kill("crash_loop", log.crash_loop.value) end
+  if log.crash_loop and not self.ended then self:fail_now("crash_loop", log.crash_loop.value) end
   if log.termination and not self.terminated then self:terminate() end
   if not self.started then self:start() end
   if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
@@ -348,7 +348,7 @@ function Run:end_if_over()
   local fault = self.journal.poisoned
   if self.ended or not fault and not self.main.settled then return false end
   if fault then
-    self:kill(fault.code, fault.message)
+    self:fail_now(fault.code, fault.message)
   else
     self:end_body(self.main.ok, self.main.value)
   end
@@ -377,7 +377,7 @@ function Run:advance()
     local following = log:next()
     if self:is_misplaced(following and number) then
       self:take_back()
-      self:kill(log.poisoned.code, log.poisoned.message)
+      self:fail_now(log.poisoned.code, log.poisoned.message)
     elseif following == "cancel" then
       self:deliver_cancel()
     elseif following == "too late" then
@@ -524,4 +524,4 @@ function Run:describe()
     #waits > 0 and "waits for " .. table.concat(waits, ", ", 1, math.min(#waits, 5)) or "is running")
 end
 
-return executor
+return runs

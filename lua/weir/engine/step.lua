@@ -12,9 +12,9 @@ local option_checks = require "weir.base.options"
 local retry = require "weir.define.retry_policy"
 local returned = require "weir.engine.returned"
 local undo = require "weir.engine.undo"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
-local check_options, usage_error = verb.check_options, verb.usage_error
+local check_options, usage_error = call.check_options, call.usage_error
 
 local step = {}
 
@@ -83,7 +83,7 @@ local function try_step(run, operation, options, failures)
   local text
   if ok then
     local fault
-    text, fault = verb.encode(run, value, 'result of step "%s"', operation.id)
+    text, fault = call.encode(run, value, 'result of step "%s"', operation.id)
     if fault then ok, value = false, fault end
   end
   if ok then
@@ -115,7 +115,7 @@ end
 ---@param body? fun(about: weir.StepAbout): any
 ---@return any result
 function step.verb(ctx, id, body)
-  local state, run = verb.state_of(ctx, "step")
+  local state, run = call.state_of(ctx, "step")
   local given = type(id) == "table" and id or { id = id, run = body }
   check_options("step", given, STEP_FIELDS)
   if type(given.run) ~= "function" then usage_error("ctx:step takes an id and a function") end
@@ -130,9 +130,9 @@ function step.verb(ctx, id, body)
   end
 
   local journal = run.journal
-  local operation, new = journal:begin("step", verb.id_of(state, "step", given.id), "")
+  local operation, new = journal:begin("step", call.id_of(state, "step", given.id), "")
   operation.scope = state.scope
-  operation.timeout_ms = verb.milliseconds("step", "timeout", given.timeout)
+  operation.timeout_ms = call.milliseconds("step", "timeout", given.timeout)
   if not operation.outcome then
     local failures = 0
     if options.at_most_once then
@@ -166,7 +166,7 @@ function step.verb(ctx, id, body)
   local result = futures.await(run, "step", operation)
   if given.undo then
     undo.add(run, operation.id, function(own)
-      own:step("step", function(about) given.undo(verb.result(operation.outcome.value), about) end)
+      own:step("step", function(about) given.undo(call.result(operation.outcome.value), about) end)
     end)
   end
   return result

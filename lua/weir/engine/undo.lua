@@ -6,7 +6,7 @@
 local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
 local scope = require "weir.base.scope"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
 local undo = {}
 
@@ -19,7 +19,7 @@ local undo = {}
 ---@param id string
 ---@param body fun(ctx: weir.Context)
 function undo.add(run, id, body)
-  for _, like in ipairs(run.like_undo or {}) do verb.check_like_undo(like, id) end
+  for _, like in ipairs(run.like_undo or {}) do call.check_like_undo(like, id) end
   run.undos = run.undos or { ids = {} }
   table.insert(run.undos, { id = id, run = body })
 end
@@ -29,14 +29,14 @@ end
 ---@param id string
 ---@param fn fun(ctx: weir.Context)
 function undo.verb(ctx, id, fn)
-  local state, run = verb.state_of(ctx, "undo")
+  local state, run = call.state_of(ctx, "undo")
   local fault = identifier.fault(id)
-  if fault then verb.usage_error("ctx:undo: id" .. fault) end
-  if type(fn) ~= "function" then verb.usage_error("ctx:undo takes an id and a function") end
+  if fault then call.usage_error("ctx:undo: id" .. fault) end
+  if type(fn) ~= "function" then call.usage_error("ctx:undo takes an id and a function") end
   local full = state.prefix .. id
   if run.undos and run.undos.ids[full] then
     local message = ('there is an undo "%s" already; give each its own id'):format(full)
-    verb.raise("duplicate_id", message, { operation = full })
+    call.raise("duplicate_id", message, { operation = full })
   end
   undo.add(run, full, fn)
   run.undos.ids[full] = true

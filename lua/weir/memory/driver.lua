@@ -11,7 +11,7 @@ local random = require "weir.base.random"
 local act = require "weir.memory.effects"
 local effects = require "weir.replay.effects"
 local entry = require "weir.record.entry"
-local executor = require "weir.engine.run"
+local runs = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local replay = require "weir.engine.check"
 local run_id = require "weir.base.run_id"
@@ -53,7 +53,7 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 ---@field on_event fun(memory: weir.Memory, id: string, applied: boolean)?
 ---@field on_turn fun(memory: weir.Memory, record: weir.MemoryRecord, effects: table)?
 
--- Builds the host interface that the executor calls.
+-- Builds the host interface that runs call.
 local function host_of(self)
   local over
   local host = {
@@ -135,7 +135,7 @@ local function hold(self, record)
   if live then return live end
   live = {
     known = record.number, reply = {}, cold = true,
-    run = executor.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record), self),
+    run = runs.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record), self),
   }
   self.live[record.id] = live
   table.insert(self.live_order, record.id)
@@ -389,10 +389,10 @@ function Memory:retry(...)
 end
 
 ---A limit was hit in what this run does now, its effects were discarded with it.
-function Memory:doom(id, code, message)
+function Memory:kill(id, code, message)
   local record = self.records[id]
   local live = hold(self, record)
-  live.run:doom(code, message)
+  live.run:kill(code, message)
   if record.state == "running" then
     live.effects, live.reply = nil, live.reply or {}
   end

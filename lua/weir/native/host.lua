@@ -12,7 +12,7 @@
 --      the worker has it, else from step 1
 --
 -- Redis refuses a turn that speculated wrongly: then the driver drops the run, begins it again from its record and
--- calls run:disable_speculation(). A run over its limits gets run:doom(code, message), then a turn that ends it.
+-- calls run:disable_speculation(). A run over its limits gets run:kill(code, message), then a turn that ends it.
 
 ---Driver -> engine: the module weir.engine.run.
 ---@class weir.Runs
@@ -28,7 +28,7 @@
 ---@class weir.BegunRun
 ---@field more fun(self, page: string[], last: boolean): weir.BegunRun the next page: field, value, field, value …
 ---@field turn fun(self, now: integer, outcomes: string[], recorded_at: integer?): (string|integer)[]
----@field doom fun(self, code: string, message: string) the author's code is not to run any more
+---@field kill fun(self, code: string, message: string) the author's code is not to run any more
 ---@field disable_speculation fun(self) Redis refused a turn of this run that speculated
 ---@field describe fun(self): string one line on what the run does
 

@@ -39,7 +39,7 @@ end
 ---The open children, in the order of their ids.
 function methods:open_children()
   local children = {}
-  for i, id in ipairs(sorted_keys.sorted(self.open)) do children[i] = self.open[id] end
+  for i, id in ipairs(sorted_keys.of(self.open)) do children[i] = self.open[id] end
   return children
 end
 

@@ -380,7 +380,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
 end
 
 ---What of this run led to nothing yet.
----@return weir.Barren
+---@return weir.RedoSet
 function journal:failures()
   self.redo_set = self.redo_set or redo_set.new()
   return self.redo_set

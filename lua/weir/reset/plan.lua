@@ -8,11 +8,11 @@ local suggest = require "weir.base.suggest"
 local record = require "weir.record.record"
 local run_id = require "weir.base.run_id"
 
-local chain = {}
+local plan = {}
 
 local NAMED = 5 -- operations named in a sentence
 
----@class weir.Link
+---@class weir.PlannedRun
 ---@field run weir.Record
 ---@field again string what it is to forget: rule, only, from, scratch
 ---@field child string? what it is to ask for again: the operation, and behind tabs those for which that stands
@@ -72,14 +72,14 @@ end
 ---@param parent weir.Record
 ---@param id string of the child
 ---@return string? id of another generation
-function chain.successor(parent, id)
+function plan.successor(parent, id)
   local operation = operation_of(parent, run_id.operation(id))
   return operation and operation.run ~= id and operation.run or nil
 end
 
 -- A child that its parent has done with: another generation of it, or nothing, stands in its place.
 local function superseded(parent, id)
-  local other = chain.successor(parent, id)
+  local other = plan.successor(parent, id)
   if other then
     return past("run %s was replaced by %s, which %s waits for now: weir retry %s", id, other, parent.id, other)
   end
@@ -153,10 +153,10 @@ end
 ---@param look fun(id: string): weir.Record?
 ---@param id string
 ---@param options { from: string?, scratch: boolean? }
----@return weir.Link[]? links
+---@return weir.PlannedRun[]? planned
 ---@return "refused"|"past"|"live"|"missing"|"no_operation"|nil word why there are none
 ---@return string? sentence the same, for people
-function chain.of(look, id, options)
+function plan.of(look, id, options)
   local run = look(id)
   if not run then return missing(look, id) end
   if not record.ENDED[run.state] then
@@ -164,17 +164,17 @@ function chain.of(look, id, options)
   end
   local mode, word, sentence = mode_of(run, options)
   if not mode then return nil, word, sentence end
-  local links, below = { { run = run, again = mode } }, run
+  local planned, below = { { run = run, again = mode } }, run
   while below.parent and not below.detached do
     local parent = look(below.parent)
     if not parent then break end
     local operation
     operation, word, sentence = check_parent(parent, below)
     if not operation then return nil, word, sentence end
-    table.insert(links, 1, { run = parent, again = "only", child = asked_again(parent, below, operation) })
+    table.insert(planned, 1, { run = parent, again = "only", child = asked_again(parent, below, operation) })
     below = parent
   end
-  return links
+  return planned
 end
 
 local function named(ids)
@@ -183,40 +183,40 @@ local function named(ids)
 end
 
 -- The graphs that begin again on other code than they ran on. What their edges are now is known when they begin.
-local function on_newer_code(links, newest)
+local function on_newer_code(planned, newest)
   local ids = {}
-  for _, link in ipairs(links) do
-    local run = link.run
+  for _, one in ipairs(planned) do
+    local run = one.run
     local bundle = run.graph and run.workflow ~= graph.WORKFLOW and newest(run.workflow)
     if bundle and bundle ~= run.bundle then ids[#ids + 1] = run.id end
   end
   return ids
 end
 
----@class weir.Retried what a retry makes of a run
+---@class weir.RetrySummary what a retry makes of a run
 ---@field forgot string[] operations
 ---@field kept string[] operations
 ---@field above string[] runs that begin again for its sake, from its parent up
 ---@field message string the same in a sentence, and whether it will end the same way
 
----@param links weir.Link[]
+---@param planned weir.PlannedRun[]
 ---@param newest fun(workflow: string): string? the bundle that serves new attempts
----@return weir.Retried
-function chain.account(links, newest)
-  local run, again = links[#links].run, links[#links].again
+---@return weir.RetrySummary
+function plan.summary(planned, newest)
+  local run, again = planned[#planned].run, planned[#planned].again
   local marks = reset.choose(ended(run), again)
   local forgot, kept, above = {}, {}, {}
   for _, operation in ipairs(run.operations) do
     local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept
     if into then into[#into + 1] = operation.id end
   end
-  for i = #links - 1, 1, -1 do above[#above + 1] = links[i].run.id end
+  for i = #planned - 1, 1, -1 do above[#above + 1] = planned[i].run.id end
 
   local text = ("run %s begins again: %s; %s"):format(run.id,
     #forgot > 0 and "forgot " .. named(forgot) or "nothing is forgotten",
     #kept > 0 and "kept " .. named(kept) or "nothing is kept")
   if #above > 0 then text = text .. "; so does " .. named(above) .. ", for its sake" end
-  local graphs = on_newer_code(links, newest)
+  local graphs = on_newer_code(planned, newest)
   if graphs[1] then
     text = ("%s; %s on newer code: what depends there on those, or on a new node, is forgotten, too"):format(text,
       named(graphs) .. (#graphs == 1 and " runs" or " run"))
@@ -229,4 +229,4 @@ function chain.account(links, newest)
   return { forgot = forgot, kept = kept, above = above, message = text }
 end
 
-return chain
+return plan

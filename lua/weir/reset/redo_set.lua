@@ -4,10 +4,10 @@
 
 local reset = require "weir.reset.select"
 local kinds = require "weir.record.kinds"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 local scopes = require "weir.base.scope"
 
----@class weir.Barren
+---@class weir.RedoSet
 ---@field received table<weir.Operation, string[]> failures delivered -> scopes of the branches that got them
 ---@field unseen table<string, weir.Operation> id -> one that failed and was not delivered; it may not even be known
 ---whether it did
@@ -17,7 +17,7 @@ local scopes = require "weir.base.scope"
 local redo_set = {}
 redo_set.__index = redo_set
 
----@return weir.Barren
+---@return weir.RedoSet
 function redo_set.new()
   return setmetatable({ received = {}, unseen = {}, latest = {}, clean_up = {} }, redo_set)
 end
@@ -58,7 +58,7 @@ end
 ---@return weir.Operation[] in the order of their ids
 function redo_set:unawaited()
   local list = {}
-  for _, id in ipairs(keys.sorted(self.unseen)) do
+  for _, id in ipairs(sorted_keys.of(self.unseen)) do
     local operation = self.unseen[id]
     local failed = kinds[operation.kind].owns_child and operation.outcome and operation.outcome.state ~= "cancelled"
     if failed and not operation.raced and not operation.dropped then list[#list + 1] = operation end

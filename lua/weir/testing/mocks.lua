@@ -5,16 +5,16 @@
 
 local call_site = require "weir.base.call_site"
 local duration = require "weir.base.duration"
-local executor = require "weir.engine.run"
+local runs = require "weir.engine.run"
 local failure = require "weir.base.failure"
-local frozen = require "weir.base.readonly"
+local readonly = require "weir.base.readonly"
 local identifier = require "weir.base.identifier"
-local keys = require "weir.base.sorted_keys"
+local sorted_keys = require "weir.base.sorted_keys"
 local suggest = require "weir.base.suggest"
 local returned = require "weir.engine.returned"
 local run_id = require "weir.base.run_id"
 local terminal = require "weir.view.terminal"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 local weir = require "weir"
 
 local mocks = {}
@@ -65,7 +65,7 @@ end
 ---@param list any[]
 function mocks.sequence(list)
   if type(list) ~= "table" or #list == 0 then
-    verb.usage_error("testing.sequence takes a list of answers: { a, b, c }")
+    call.usage_error("testing.sequence takes a list of answers: { a, b, c }")
   end
   return setmetatable({ list = list }, SEQUENCE)
 end
@@ -75,7 +75,7 @@ end
 ---@param answer any
 function mocks.after(span, answer)
   local ms, fault = duration.ms(span)
-  if not ms then verb.usage_error("testing.after: " .. fault) end
+  if not ms then call.usage_error("testing.after: " .. fault) end
   return setmetatable({ ms = ms, answer = answer }, AFTER)
 end
 
@@ -142,14 +142,14 @@ function Mocks:definition(workflow, mock, real)
   local made = {}
   local function run(ctx, data)
     local about = ctx.run
-    if real and not about.parent then return executor.body_of(real)(ctx, data) end
+    if real and not about.parent then return runs.body_of(real)(ctx, data) end
     local given = self:answer_child(mock, data, about)
     if given.after_ms then ctx:sleep { id = "mock", duration = given.after_ms / 1000 } end
     if given.raised ~= nil then error(given.raised, 0) end
     return given.value
   end
   local like = real or weir.workflow { id = workflow, run = run }
-  for field, value in pairs(frozen.members(like) or like) do made[field] = value end
+  for field, value in pairs(readonly.members(like) or like) do made[field] = value end
   made.run, made.graph = run, nil
   return made
 end
@@ -165,7 +165,7 @@ end
 ---@param answer any
 function Mocks:mock(workflow, answer)
   local fault = identifier.fault(workflow)
-  if fault then verb.usage_error("runner:mock: workflow" .. fault) end
+  if fault then call.usage_error("runner:mock: workflow" .. fault) end
   local real = self.real[workflow]
   if real == nil then
     local there = self.memory.registry[workflow]
@@ -183,8 +183,8 @@ end
 ---@param workflow string
 function Mocks:unmock(workflow)
   if not self.workflows[workflow] then
-    local names = keys.sorted(self.workflows)
-    verb.usage_error(('"%s" is not mocked; %s'):format(tostring(workflow),
+    local names = sorted_keys.of(self.workflows)
+    call.usage_error(('"%s" is not mocked; %s'):format(tostring(workflow),
       names[1] and "mocked are " .. table.concat(names, ", ") or "nothing is"))
   end
   self:install(workflow, self.real[workflow] or nil)
@@ -213,11 +213,11 @@ function Mocks:mock_step(workflow, id, answer)
   local registry = self.memory.registry
   if not registry[workflow] then
     local near = suggest.find(tostring(workflow), identifier.not_own(registry))
-    verb.usage_error(('runner:mock_step: there is no workflow "%s"%s'):format(tostring(workflow),
+    call.usage_error(('runner:mock_step: there is no workflow "%s"%s'):format(tostring(workflow),
       near and ('; did you mean "%s"?'):format(near) or ""))
   end
   if type(id) ~= "string" or id == "" then
-    verb.usage_error('runner:mock_step: name the step, as in "charge" or "ship:*"')
+    call.usage_error('runner:mock_step: name the step, as in "charge" or "ship:*"')
   end
   table.insert(self.steps, {
     workflow = workflow, subject = id, pattern = pattern_of(id), answer = answer, calls = 0, line = call_site.line(),
@@ -287,7 +287,7 @@ local function without_digits(name) return (name:gsub("%d", "")) end
 
 local function meant(name, asked)
   local others = {}
-  for _, one in ipairs(keys.sorted(asked)) do
+  for _, one in ipairs(sorted_keys.of(asked)) do
     if without_digits(one) ~= without_digits(name) then others[#others + 1] = one end
   end
   return suggest.find(name, others)
@@ -297,9 +297,9 @@ end
 ---@return string[] sentences with the lines of the spec
 function Mocks:mistyped()
   local sentences, children = {}, {}
-  local function tell(mock, call, near)
+  local function tell(mock, wording, near)
     sentences[#sentences + 1] = ('%s: %s was never asked for, and "%s" ran for real; did you mean "%s"?'):format(
-      mock.line, call, near, near)
+      mock.line, wording, near, near)
   end
   for _, mock in ipairs(self.steps) do
     local near = mock.calls == 0 and meant(mock.subject, self.asked[mock.workflow] or {})
@@ -308,7 +308,7 @@ function Mocks:mistyped()
   for id, record in pairs(self.memory.records) do
     if id:find("/", 1, true) and not self.workflows[record.workflow] then children[record.workflow] = true end
   end
-  for _, workflow in ipairs(keys.sorted(self.workflows)) do
+  for _, workflow in ipairs(sorted_keys.of(self.workflows)) do
     local mock = self.workflows[workflow]
     local near = mock.calls == 0 and meant(workflow, children)
     if near then tell(mock, ('runner:mock("%s", …)'):format(workflow), near) end

@@ -11,7 +11,7 @@ local picture = require "weir.view.graph_text"
 local record = require "weir.record.record"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
-local verb = require "weir.engine.call"
+local call = require "weir.engine.call"
 
 local result = {}
 
@@ -149,7 +149,7 @@ function Result:operation(id)
     names[i] = operation.id
   end
   local near = suggest.find(tostring(id), names)
-  verb.usage_error(('run %s has no operation "%s"%s; %s'):format(self.id, tostring(id),
+  call.usage_error(('run %s has no operation "%s"%s; %s'):format(self.id, tostring(id),
     near and (', did you mean "%s"?'):format(near) or "",
     names[1] and "it has " .. table.concat(names, ", ") or "it has none"))
 end

@@ -73,7 +73,7 @@ function watch.choose(known, changed, read)
     if not known.reads[spec] then specs[spec] = nil end
   end
   if all then return {}, because end
-  local chosen = sorted_keys.sorted(specs)
+  local chosen = sorted_keys.of(specs)
   return chosen[1] and chosen or nil, because
 end
 
@@ -111,7 +111,7 @@ local function folders(roots, known)
     set[folder_of(spec)] = true
     for path in pairs(reads) do set[folder_of(path)] = true end
   end
-  return sorted_keys.sorted(set)
+  return sorted_keys.of(set)
 end
 
 -- ------------------------------------------------------------------------------------------------
