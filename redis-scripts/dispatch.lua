@@ -1,4 +1,5 @@
--- dispatch: run the groups of a batch, then write the changes that they planned, then reply. Joined behind all others.
+-- dispatch: runs the groups of a batch and chooses the runs of the caller, then writes what they planned, then replies.
+-- Joined behind all others.
 --
 -- ARGV   worker  capacity  nqueues  queue…   then groups: verb n arg1 … argn
 -- reply  1 ok | lease_lost  2 now_ms  3 commit  4 a reply for each group  5 claims  6 next wake-up of all, when asked
@@ -13,38 +14,49 @@ local worker, now = lib.worker, lib.now()
 local lease = worker == "" or call("ZSCORE", key("leases"), string.match(worker, "^%d+"))
 if not lease or lease == "0" then return { "lease_lost", now, 0, {}, {}, "" } end
 
-local replies = lib.groups.run()
-local plan = lib.plan
+-- Whether this batch may change something.
+local function has_writes()
+  local plan = lib.plan
+  return lib.capacity > 0 or #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= nil
+end
+
+-- Plans the groups and the claims. When a claim meets a record that cannot be read, the batch is planned again without
+-- that run.
+local function make_plan()
+  while true do
+    local replies = lib.groups.run()
+    if not has_writes() then return replies end
+    local claimed = lib.claims.choose()
+    if claimed then return replies, claimed end
+  end
+end
 
 -- At maxmemory Redis rejects a script's first write if it may allocate, but no later one. Batches that free memory
 -- therefore start with a harmless HDEL; otherwise a full Redis could not be emptied.
 local function begin_writing()
   lib.rights.check()
-  if plan.frees_memory then call("HDEL", key("meta"), "none") end
+  if lib.plan.frees_memory then call("HDEL", key("meta"), "none") end
   return call("HINCRBY", key("meta"), "commit", 1)
 end
 
--- The runs that the caller is given, as it reads them.
-local function write_and_claim()
-  local given = {}
-  local claimed = lib.claims.place()
-  lib.commit.write()
-  for i, run in ipairs(claimed) do
-    if run.warm then
-      given[i] = lib.runs.outcomes(run, run.known, { "warm", run.id, run.turn })
-    else
-      given[i] = lib.pages.cold(run, "0")
-    end
-  end
-  return given
+-- A run as the caller reads it. A cold one comes with its first page. When a value of that cannot be read, it comes
+-- without: the caller then loads the run, and the error meets this run alone.
+local function claim_of(run)
+  if run.warm then return run.reply end
+  local ok, page = pcall(lib.pages.cold, run, "0")
+  return ok and page or lib.pages.header(run, "0")
 end
 
-local commit, given -- the number of the last batch that changed something; the caller's new runs
-if lib.capacity > 0 or #plan.changed > 0 or #plan.calls > 0 or next(plan.delayed) ~= nil then
+local replies, claimed = make_plan()
+local given = {} -- the caller's new runs
+local commit -- the number of the last batch that changed something
+if claimed then
   commit = begin_writing()
-  given = write_and_claim()
+  lib.claims.write()
+  lib.commit.write()
+  for i, run in ipairs(claimed) do given[i] = claim_of(run) end
 else
-  commit, given = tonumber(call("HGET", key("meta"), "commit") or 0), {}
+  commit = tonumber(call("HGET", key("meta"), "commit") or 0)
 end
 
 local due = ""

@@ -123,7 +123,7 @@ function lib.begin()
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
     left = {}, -- queue -> true: runs left it that were not given to anybody, so that another may be its first
-    gone = {}, -- host -> true: its workers take nothing any more
+    stopped_hosts = {}, -- host -> true: its workers take no more runs
     to_wake = nil, -- a list for the threads of the calling host that have runs to ask for; its field `host` names it
     frees_memory = false, -- whether memory is freed, so that it has to be written also when there is none left
     keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<created_at>\t<run>", as read or planned; false: none

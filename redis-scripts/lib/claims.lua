@@ -1,138 +1,59 @@
--- claims: where the runs go that became ready in this batch, and which ready runs the caller is given. Runs after the
--- groups, as the first that writes.
+-- claims: places the runs that became ready in this batch, and chooses the ready runs that the caller is given.
 --
--- A ready run whose coroutine a worker holds goes to that worker, any other one to its queue. The caller is given what
--- others promoted for it, then what became ready here and is its own, then what its queues have: by priority and age
--- over all of them. While other workers are idle it is given its share of the queues and no more, and they are woken.
+-- A ready run whose coroutine a worker keeps goes to that worker, any other one to its queue. The caller is given, in
+-- this order: the runs that others promoted for it; its own runs that became ready in this batch; the runs of its
+-- queues, by priority and age over all of them. While other workers are idle it is given only its share of the queues,
+-- and they are woken.
+--
+-- `choose` runs after the groups. It reads and plans, and writes nothing: when it raises, no run has left its queue.
+-- `write` makes the choice true, before commit.lua writes the runs.
 
-local runs = lib.runs
-local call, key, write_chunks = redis.call, lib.key, lib.write_chunks
+local runs, wakeups = lib.runs, lib.wakeups
+local call, key, push, write_chunks = redis.call, lib.key, lib.push, lib.write_chunks
 local worker, now, served = lib.worker, lib.now(), lib.served
 
 local claims = {}
 lib.claims = claims
 
-local capacity = lib.capacity
-local given = {} -- runs given to the caller, in order
+local choice -- the claims of this batch, as far as they are chosen
 
--- ---------------------------------------------------------------------------------------------------------------
--- Idle workers
+local unreadable = {} -- run -> true: to place it or to give it to the caller raised
+local handled -- the run that is placed or given to the caller, which is to blame when that raises
 
-local EXPECTED_MS = 100 -- a woken worker asks by then, or it is busy or gone
-
-local idle -- worker -> its queues, tab-separated, of those that wait to be woken; read when needed
-local expected -- worker -> its queues, of those that were woken and have not asked yet
-
-local function read_idle()
-  if idle then return end
-  idle, expected = {}, {}
-  local stored = call("HGETALL", key("idle"))
-  for i = 1, #stored, 2 do
-    local who, queues = stored[i], stored[i + 1]
-    if who ~= worker and not lib.plan.gone[string.match(who, "^%d+")] then
-      local woken_at, theirs = string.match(queues, "^!(%d+)\t(.*)$")
-      if not woken_at then
-        idle[who] = queues
-      elseif now - woken_at < EXPECTED_MS and now >= tonumber(woken_at) then
-        expected[who] = theirs
-      else
-        idle[who] = theirs
-      end
-    end
-  end
-end
-
-local function serves(theirs, queue)
-  return theirs == "*" or string.find("\t" .. theirs .. "\t", "\t" .. queue .. "\t", 1, true) ~= nil
-end
-
--- True when its host heard it, or is the caller and reads it in the reply.
-local function wake(who)
-  call("HSET", key("idle"), who, string.format("!%d\t%s", now, idle[who]))
-  idle[who] = nil
-  local host, thread = string.match(who, "^(%d+)%.(%d+)$")
-  local told = lib.plan.to_wake
-  if told and told.host == host then
-    told[#told + 1] = thread
-    return true
-  end
-  return call("PUBLISH", key("wake:" .. host), thread) > 0
-end
-
-local alive -- host -> whether its lease runs
-local function is_alive(who)
-  if not alive then
-    alive = {}
-    local leases = call("ZRANGE", key("leases"), 0, -1, "WITHSCORES")
-    for i = 1, #leases, 2 do alive[leases[i]] = tonumber(leases[i + 1]) > now end
-  end
-  return alive[string.match(who, "^%d+")] or false
-end
-
--- One worker for each run: the first may have little room, or be dead and not known to be. A host that stands still
--- hears and does not come, so those whose lease runs come first.
-local function wake_for(queue, count)
-  read_idle()
-  for _, wanted in ipairs({ true, false }) do
-    for who, theirs in pairs(idle) do
-      if count == 0 then return end
-      if serves(theirs, queue) and is_alive(who) == wanted and wake(who) then count = count - 1 end
-    end
-  end
-end
-
--- How many other workers could take runs of the queues that the caller serves.
-local function count_helpers()
-  read_idle()
-  local helpers = 0
-  for _, of in ipairs({ idle, expected }) do
-    for who, theirs in pairs(of) do
-      local fits = served[1] == "*" or theirs == "*"
-      for _, queue in ipairs(fits and {} or served) do fits = fits or serves(theirs, queue) end
-      if fits and is_alive(who) then helpers = helpers + 1 end
-    end
-  end
-  return helpers
+local function begin()
+  wakeups.begin()
+  choice = {
+    capacity = lib.capacity,
+    claimed = {}, -- runs, in order
+    promoted = 0, -- how many of the first members leave `ready:@<caller>`
+    taken = {}, -- queue -> how many of its first members leave it
+    heads = {}, -- queue -> the score of the first member that stays; false: none stays
+    placed = 0, -- how many of plan.woken have a place
+    entries = {}, -- runs that go into queues, in order: { id, queue, base, given_back, score, chosen }
+    for_owner = {}, -- worker -> instant, run, …: runs that go into `ready:@<worker>`
+    more = false, -- whether the caller may find runs behind those that it passed over
+    idle = false, -- whether the caller waits to be woken
+  }
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Queues
 --
 -- `queues` has each queue that is not empty, with the score of its first run, so that the next run of all queues is
--- found without walking them.
+-- found without a walk over them.
+--
+-- A score is (100 - priority) · 2^45 + a place. The place is taken from a counter when the run is written. A run that
+-- is claimed in the batch in which it became ready needs none: it only has to be compared.
 
-local function update_head(queue)
-  local head = call("ZRANGE", key("ready:" .. queue), 0, 0, "WITHSCORES")
-  if head[2] then
-    call("ZADD", key("queues"), head[2], queue)
-  else
-    call("ZREM", key("queues"), queue)
-  end
-end
+local PRIORITY = 2 ^ 45 -- how many places a priority has
+local MIDDLE = 2 ^ 44
+local LAST = PRIORITY - 2 ^ 20 -- behind each place that was ever given
 
-local MIDDLE = 2 ^ 44 -- of the places that one priority has
-local function score_of(run, place)
-  return (100 - tonumber(runs.get(run, "priority") or 0)) * 2 ^ 45 + MIDDLE + place
-end
-
--- Runs of a workflow that no host has announced stand apart, in the queue `?<workflow>`.
+-- Runs of a workflow that no host has announced stand in the queue `?<workflow>`, which no worker serves.
 local function is_unknown(queue) return string.byte(queue) == 63 end
 
-local function enqueue(queue, entries)
-  local members = {}
-  for i, entry in ipairs(entries) do
-    members[2 * i - 1], members[2 * i] = string.format("%.0f", entry.score), entry.id
-  end
-  write_chunks("ZADD", key("ready:" .. queue), members)
-  if is_unknown(queue) then
-    call("SADD", key("unknown"), string.sub(queue, 2))
-  else
-    update_head(queue)
-    wake_for(queue, #entries)
-  end
-end
-
--- Such a run goes to the queue it was started for, or to that of its workflow, once the workflow is known.
+-- As soon as its workflow is announced, a run leaves the queue `?<workflow>` for the queue that it was started for, or
+-- for the one of its workflow.
 local function leave_unknown(run)
   local queue = runs.get(run, "queue")
   local entry = queue and is_unknown(queue) and lib.registry.find(runs.get(run, "workflow"))
@@ -142,117 +63,155 @@ local function leave_unknown(run)
   runs.set(run, "asked_queue", nil)
 end
 
--- ---------------------------------------------------------------------------------------------------------------
--- Place and claim
-
--- A run that was taken out of a queue. An error here would lose all that were taken with it, as Redis takes no write
--- back: a record that cannot be read is passed over.
-local function load_taken(id)
-  local ok, run = pcall(runs.load, id)
-  if ok then return run end
-  runs.set_missing(id)
+-- Adds a ready run that no worker owns to the entries. Runs that were given back stand before all others of their
+-- priority, in their order; the others stand behind.
+local function add_entry(run)
+  leave_unknown(run)
+  local base = (100 - tonumber(runs.get(run, "priority") or 0)) * PRIORITY
+  local count = #choice.entries
+  push(choice.entries, {
+    id = run.id, queue = runs.get(run, "queue") or "default", base = base, given_back = run.given_back,
+    score = base + (run.given_back and count or LAST + count),
+  })
 end
 
-local function claim(run)
-  if not run or run.state ~= "ready" then return end
-  if run.deadline then lib.cancellation.expire(run) end
-  if run.state ~= "ready" then return end
-  local warm = run.owner ~= ""
-  if not warm then
-    if not runs.get(run, "bundle") then
-      local entry = lib.registry.find(runs.get(run, "workflow"))
-      runs.set(run, "bundle", entry and entry.bundle or "")
-    end
-    if run.fresh or not runs.get(run, "started_at") then runs.set(run, "started_at", string.format("%d", now)) end
+-- The score of the first member of a queue that stays in it; false: none stays.
+local function head_of(queue)
+  local head = choice.heads[queue]
+  if head == nil then
+    head = tonumber(call("ZRANGE", key("ready:" .. queue), 0, 0, "WITHSCORES")[2] or nil) or false
+    choice.heads[queue] = head
   end
-  runs.move(run, "running")
-  runs.set_owner(run, worker)
-  lib.plan.delayed[run.id] = false
-  run.warm = warm
-  given[#given + 1] = run
-  capacity = capacity - 1
+  return head
 end
 
--- Runs that became ready here and that no worker holds get their places: those that were given back stand before all
--- others of their priority, in their order, the others behind.
-local function give_places(fresh, by_queue)
-  local returned = 0
-  for _, run in ipairs(fresh) do
-    if run.given_back then returned = returned + 1 end
+-- Takes the next `count` members of a queue that stand at `bound` or before. Returns their runs.
+local function take(queue, count, bound)
+  local from, ready = choice.taken[queue] or 0, key("ready:" .. queue)
+  local members -- one more than asked for, to know the next head
+  if bound then
+    members = call("ZRANGEBYSCORE", ready, "-inf", string.format("%.0f", bound), "WITHSCORES", "LIMIT", from, count + 1)
+  else
+    members = call("ZRANGE", ready, from, from + count, "WITHSCORES")
   end
-  local behind = returned < #fresh and call("HINCRBY", key("meta"), "sequence", #fresh - returned) - (#fresh - returned)
-  local before = returned > 0 and -call("HINCRBY", key("meta"), "returned", returned) - 1
-  for _, run in ipairs(fresh) do
-    leave_unknown(run)
-    local queue = runs.get(run, "queue") or "default"
-    if run.given_back then before = before + 1 else behind = behind + 1 end
-    by_queue[queue] = by_queue[queue] or {}
-    table.insert(by_queue[queue],
-      { id = run.id, score = score_of(run, run.given_back and before or behind), queue = queue })
+  local ids = {}
+  for i = 1, math.min(#members / 2, count) do ids[i] = members[2 * i - 1] end
+  choice.taken[queue] = from + #ids
+  local next_score = members[2 * count + 2]
+  if not next_score and bound then
+    next_score = call("ZRANGE", ready, from + #ids, from + #ids, "WITHSCORES")[2]
   end
-end
-
-local placed = 0 -- of plan.woken
-local function place_woken(by_queue)
-  local woken = lib.plan.woken
-  local fresh, for_owner = {}, {}
-  while placed < #woken do
-    placed = placed + 1
-    local run = woken[placed]
-    if run.state ~= "ready" or run.placed then
-      run = nil -- it has ended meanwhile, or was woken twice
-    elseif run.owner == "" then
-      fresh[#fresh + 1] = run
-    elseif run.owner == worker and capacity > 0 then
-      claim(run)
-    else
-      runs.set(run, "known", run.known)
-      local entries = for_owner[run.owner] or {}
-      for_owner[run.owner] = entries
-      entries[#entries + 1], entries[#entries + 2] = now, run.id
-    end
-    if run then run.placed = true end
-  end
-  for owner, entries in pairs(for_owner) do
-    write_chunks("ZADD", key("ready:@" .. owner), entries)
-    read_idle()
-    if idle[owner] then wake(owner) end
-  end
-  if #fresh > 0 then give_places(fresh, by_queue) end
+  choice.heads[queue] = next_score and tonumber(next_score) or false
+  return ids
 end
 
 -- The two served queues whose first runs come first: name and score of the one, score of the other.
 local function first_queues()
-  if served[1] == "*" then
-    local heads = call("ZRANGE", key("queues"), 0, 1, "WITHSCORES")
-    return heads[1], tonumber(heads[2]), tonumber(heads[4])
-  end
   local first, score, second
-  for i, head in ipairs(call("ZMSCORE", key("queues"), unpack(served))) do
-    head = tonumber(head or nil)
+  local function look(queue, head)
+    if choice.taken[queue] then head = choice.heads[queue] end
+    head = head and tonumber(head)
     if head and (not score or head < score) then
-      first, score, second = served[i], head, score
+      first, score, second = queue, head, score
     elseif head and (not second or head < second) then
       second = head
     end
   end
+  if served[1] == "*" then
+    local begun = 0 -- the queues that runs were taken from: in `queues` they still stand before all others
+    for _ in pairs(choice.taken) do begun = begun + 1 end
+    local heads = call("ZRANGE", key("queues"), 0, begun + 1, "WITHSCORES")
+    for i = 1, #heads, 2 do look(heads[i], heads[i + 1]) end
+  else
+    for i, head in ipairs(call("ZMSCORE", key("queues"), unpack(served))) do look(served[i], head) end
+  end
   return first, score, second
 end
 
--- Take up to `count` runs out of a queue, none of which stands behind `bound`.
-local function pop(queue, count, bound)
-  local ready = key("ready:" .. queue)
-  if not bound then return call("ZPOPMIN", ready, count) end
-  local entries = call("ZRANGEBYSCORE", ready, "-inf", string.format("%.0f", bound), "WITHSCORES", "LIMIT", 0, count)
-  if #entries > 0 then call("ZREMRANGEBYRANK", ready, 0, #entries / 2 - 1) end
-  return entries
+-- ---------------------------------------------------------------------------------------------------------------
+-- Choose
+
+-- Whether an error came from the record of a run. The registry is the only other key that is read with it.
+local function is_of_record(fault)
+  local text = type(fault) == "table" and fault.err or tostring(fault)
+  return not lib.groups.forbids(text) and pcall(call, "HLEN", key("registry"))
+end
+
+-- A run, and in it all that a claim has to know.
+local function load(id)
+  local run = runs.load(id)
+  local begins = run and run.state == "ready" and run.owner == ""
+  local expires = begins and run.deadline and run.deadline <= now and not run.cancel
+  if not begins or expires then return run end
+  run.begun = not run.fresh and runs.get(run, "started_at") ~= nil
+  if not runs.get(run, "bundle") then
+    local entry = lib.registry.find(runs.get(run, "workflow"))
+    run.new_bundle = entry and entry.bundle or ""
+  end
+  return run
+end
+
+-- Gives the caller a run, if it is ready and has not expired.
+local function claim(run)
+  if run.state ~= "ready" then return end
+  if run.deadline then lib.cancellation.expire(run) end
+  if run.state ~= "ready" then return end
+  run.warm = run.owner ~= ""
+  if run.new_bundle then runs.set(run, "bundle", run.new_bundle) end
+  if not run.warm and not run.begun then runs.set(run, "started_at", lib.stamp) end
+  runs.move(run, "running")
+  runs.set_owner(run, worker)
+  lib.plan.delayed[run.id] = false
+  push(choice.claimed, run)
+  choice.capacity = choice.capacity - 1
+end
+
+-- The same for the member of a queue. A run whose record cannot be read leaves its queue, so that it does not keep the
+-- runs behind it from the workers.
+local function claim_member(id)
+  if unreadable[id] then return end
+  local ok, run = pcall(load, id)
+  if not ok then
+    if not is_of_record(run) then error(run, 0) end
+  elseif run then
+    handled = id
+    claim(run)
+    handled = nil
+  end
+end
+
+-- Places the runs that became ready since the last call.
+local function place_woken()
+  local woken = lib.plan.woken
+  while choice.placed < #woken do
+    choice.placed = choice.placed + 1
+    local run = woken[choice.placed]
+    if run.state == "ready" and not run.placed and not unreadable[run.id] then -- not ended meanwhile, nor woken twice
+      handled, run.placed = run.id, true
+      if run.owner == "" then
+        add_entry(run)
+      elseif run.owner == worker and choice.capacity > 0 then
+        claim(run)
+      else
+        runs.set(run, "known", run.known)
+        if not choice.for_owner[run.owner] then
+          choice.for_owner[run.owner] = {}
+          wakeups.plan_owner(run.owner)
+        end
+        push(choice.for_owner[run.owner], now)
+        push(choice.for_owner[run.owner], run.id)
+      end
+      handled = nil
+    end
+  end
 end
 
 local COUNTED = 10 -- queues
 
--- How many runs the caller may take of its queues, so that each worker that could take some has as many.
+-- Returns how many runs the caller may take of its queues, so that each worker that could take some gets as many.
 local function fair_share(fresh)
-  local helpers = capacity > 1 and count_helpers() or 0
+  local capacity = choice.capacity
+  local helpers = capacity > 1 and wakeups.count_helpers(served) or 0
   if helpers == 0 then return capacity end
   local ready = #fresh
   local queues = served[1] == "*" and call("ZRANGE", key("queues"), 0, COUNTED - 1) or served
@@ -263,96 +222,195 @@ local function fair_share(fresh)
   return math.max(1, math.min(capacity, math.ceil(ready / (helpers + 1))))
 end
 
-local PASSED_OVER = 100 -- runs a call that had ended or expired: each is a write
-local more = false -- whether there may be runs for the caller behind those
-
--- Give the caller what its queues have; new runs of this batch stand behind older ones.
-local function claim_queued(by_queue)
+-- The entries of this batch that the caller may be given, first come first.
+local function served_entries()
   local fresh, ours = {}, table.concat(served, "\t")
-  for queue, entries in pairs(by_queue) do
-    if not is_unknown(queue) and serves(ours, queue) then
-      for _, entry in ipairs(entries) do fresh[#fresh + 1] = entry end
-      by_queue[queue] = nil
-    end
+  for _, entry in ipairs(choice.entries) do
+    if not is_unknown(entry.queue) and wakeups.serves(ours, entry.queue) then push(fresh, entry) end
   end
-  local queue, score, second = first_queues()
-  if not queue and #fresh == 0 then return end
   if #fresh > 1 then
     table.sort(fresh, function(a, b) return a.score < b.score end)
   end
-  local kept = capacity
-  capacity = fair_share(fresh)
-  kept = kept - capacity
+  return fresh
+end
+
+local PASSED_OVER = 100 -- runs a call that had ended or expired: each is a write
+
+-- Gives the caller runs of its queues. New runs of this batch stand behind older ones.
+local function claim_queued()
+  local fresh = served_entries()
+  local queue, score, second = first_queues()
+  if not queue and #fresh == 0 then return end
+  local kept = choice.capacity
+  choice.capacity = fair_share(fresh)
+  kept = kept - choice.capacity
 
   local next_fresh, passed_over = 1, 0
   local function try(id)
-    local before = capacity
-    claim(load_taken(id))
-    if capacity == before then passed_over = passed_over + 1 end
+    local before = choice.capacity
+    claim_member(id)
+    if choice.capacity == before then passed_over = passed_over + 1 end
   end
-  while capacity > 0 and passed_over < PASSED_OVER do
+  while choice.capacity > 0 and passed_over < PASSED_OVER do
     local entry = fresh[next_fresh]
     if entry and (not score or entry.score < score) then
-      next_fresh = next_fresh + 1
+      next_fresh, entry.chosen = next_fresh + 1, true
       try(entry.id)
     elseif queue then
       local bound = second
       if entry and (not bound or entry.score < bound) then bound = entry.score end
-      local popped = pop(queue, capacity, bound)
-      for i = 1, #popped, 2 do try(popped[i]) end
-      update_head(queue)
+      for _, id in ipairs(take(queue, choice.capacity, bound)) do try(id) end
       queue, score, second = first_queues()
     else
       break
     end
   end
-  more = passed_over >= PASSED_OVER
-  for i = next_fresh, #fresh do
-    local entries = by_queue[fresh[i].queue] or {}
-    by_queue[fresh[i].queue] = entries
-    entries[#entries + 1] = fresh[i]
-  end
-  if queue and kept > 0 then wake_for(queue, kept) end -- for whom they were kept
-  capacity = capacity + kept
+  choice.more = passed_over >= PASSED_OVER
+  if queue and kept > 0 then wakeups.plan(queue, kept) end -- the caller leaves these to the workers that are woken
+  choice.capacity = choice.capacity + kept
 end
 
--- A worker that was given nothing waits to be woken; but for one whose host is about to end.
-local function note_idle()
-  if #given > 0 then
-    call("HDEL", key("idle"), worker)
-    return
+-- Reads what `write` needs of the queues that runs are put into, and plans whom to wake for them.
+local function look_at_entries()
+  local counts, order = {}, {}
+  for _, entry in ipairs(choice.entries) do
+    if not entry.chosen and not is_unknown(entry.queue) then
+      if not counts[entry.queue] then push(order, entry.queue) end
+      counts[entry.queue] = (counts[entry.queue] or 0) + 1
+    end
   end
-  local host, thread = string.match(worker, "^(%d+)%.(%d+)$")
-  if call("HGET", key("host:" .. host), "leaving") then return end
-  call("HSET", key("idle"), worker, table.concat(served, "\t"))
-  if more then call("PUBLISH", key("wake:" .. host), thread) end -- it asks again
+  for _, queue in ipairs(order) do
+    head_of(queue)
+    wakeups.plan(queue, counts[queue])
+  end
 end
 
--- Workers that are idle while their queues are not: a message to them was lost, or they were busy when it came.
+-- Plans to wake workers that are idle while their queues are not: a message to them was lost, or they were busy when it
+-- came.
 local function wake_idle()
-  local queues = call("ZRANGE", key("queues"), 0, COUNTED - 1)
-  for _, queue in ipairs(queues) do wake_for(queue, call("ZCARD", key("ready:" .. queue))) end
+  for _, queue in ipairs(call("ZRANGE", key("queues"), 0, COUNTED - 1)) do
+    wakeups.plan(queue, call("ZCARD", key("ready:" .. queue)) - (choice.taken[queue] or 0))
+  end
 end
 
---- Once the planned writes are done: runs may have left their queues.
+-- A worker that is given no run waits to be woken, unless its host is about to end.
+local function is_idle()
+  if worker == "" or lib.capacity == 0 or #choice.claimed > 0 then return false end
+  return not call("HGET", key("host:" .. string.match(worker, "^%d+")), "leaving")
+end
+
+local function choose()
+  if choice.capacity > 0 then -- runs that others promoted for this worker have waited longest
+    local promoted = call("ZRANGE", key("ready:@" .. worker), 0, choice.capacity - 1)
+    choice.promoted = #promoted
+    for _, id in ipairs(promoted) do claim_member(id) end
+  end
+  place_woken()
+  if choice.capacity > 0 then claim_queued() end
+  place_woken() -- a claim may have expired a run, which made its parent ready
+  look_at_entries()
+  if lib.plan.to_wake then wake_idle() end
+  choice.idle = is_idle()
+  for _, run in ipairs(choice.claimed) do
+    if run.warm then
+      handled = run.id
+      run.reply = runs.outcomes(run, run.known, { "warm", run.id, run.turn })
+      handled = nil
+    end
+  end
+end
+
+--- Choose the runs of the caller and the places of all others. Returns the chosen runs, in order. Returns nil when a
+--- run cannot be handled, because its record or that of its parent cannot be read: the batch has to be planned again,
+--- without that run.
+function claims.choose()
+  begin()
+  local ok, fault = pcall(choose)
+  if ok then return choice.claimed end
+  local run = handled
+  handled = nil
+  if not run or not is_of_record(fault) then error(fault, 0) end
+  unreadable[run] = true
+end
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Write
+
+-- Gives each entry that stays its place, and writes it into its queue.
+local function write_entries()
+  local before, behind, members = 0, 0, {}
+  for _, entry in ipairs(choice.entries) do
+    if not entry.chosen then
+      if entry.given_back then before = before + 1 else behind = behind + 1 end
+    end
+  end
+  if before > 0 then before = -call("HINCRBY", key("meta"), "returned", before) - 1 end
+  if behind > 0 then behind = call("HINCRBY", key("meta"), "sequence", behind) - behind end
+  for _, entry in ipairs(choice.entries) do
+    if not entry.chosen then
+      if entry.given_back then before = before + 1 else behind = behind + 1 end
+      local score = entry.base + MIDDLE + (entry.given_back and before or behind)
+      local queue = entry.queue
+      members[queue] = members[queue] or {}
+      push(members[queue], string.format("%.0f", score))
+      push(members[queue], entry.id)
+      local head = choice.heads[queue]
+      if not is_unknown(queue) and (not head or score < head) then choice.heads[queue] = score end
+    end
+  end
+  for queue, list in pairs(members) do
+    write_chunks("ZADD", key("ready:" .. queue), list)
+    if is_unknown(queue) then call("SADD", key("unknown"), string.sub(queue, 2)) end
+  end
+end
+
+local function write_heads()
+  local first, empty = {}, {}
+  for queue, head in pairs(choice.heads) do
+    if head then
+      push(first, string.format("%.0f", head))
+      push(first, queue)
+    else
+      push(empty, queue)
+    end
+  end
+  write_chunks("ZADD", key("queues"), first)
+  write_chunks("ZREM", key("queues"), empty)
+end
+
+local function write_idle()
+  if #choice.claimed > 0 then
+    call("HDEL", key("idle"), worker)
+  elseif choice.idle then
+    call("HSET", key("idle"), worker, table.concat(served, "\t"))
+    local host, thread = string.match(worker, "^(%d+)%.(%d+)$")
+    if choice.more then call("PUBLISH", key("wake:" .. host), thread) end -- it asks once more
+  end
+end
+
+--- Write what was chosen.
+function claims.write()
+  if choice.promoted > 0 then call("ZREMRANGEBYRANK", key("ready:@" .. worker), 0, choice.promoted - 1) end
+  for queue, count in pairs(choice.taken) do
+    if count > 0 then call("ZREMRANGEBYRANK", key("ready:" .. queue), 0, count - 1) end
+  end
+  write_entries()
+  write_heads()
+  for owner, members in pairs(choice.for_owner) do write_chunks("ZADD", key("ready:@" .. owner), members) end
+  wakeups.send()
+  write_idle()
+end
+
+--- Write the heads of queues that runs left otherwise. Comes when the runs of this batch are written.
 function claims.update_heads()
   for queue in pairs(lib.plan.left) do
-    if not is_unknown(queue) then update_head(queue) end
+    if not is_unknown(queue) then
+      local head = call("ZRANGE", key("ready:" .. queue), 0, 0, "WITHSCORES")
+      if head[2] then
+        call("ZADD", key("queues"), head[2], queue)
+      else
+        call("ZREM", key("queues"), queue)
+      end
+    end
   end
-end
-
---- Place what became ready, and give the caller what it may have: those runs, in order.
-function claims.place()
-  local by_queue = {}
-  if capacity > 0 then -- what others promoted for this worker comes first: it has waited longest
-    local promoted = call("ZPOPMIN", key("ready:@" .. worker), capacity)
-    for i = 1, #promoted, 2 do claim(load_taken(promoted[i])) end
-  end
-  place_woken(by_queue)
-  if capacity > 0 then claim_queued(by_queue) end
-  place_woken(by_queue) -- a claim may have expired a run and so woken its parent
-  for queue, entries in pairs(by_queue) do enqueue(queue, entries) end
-  if worker ~= "" and lib.capacity > 0 then note_idle() end
-  if lib.plan.to_wake then wake_idle() end
-  return given
 end

@@ -6,8 +6,8 @@ lib.groups = groups
 local groups_begin = 4 + tonumber(ARGV[3])
 local raised = {} -- index of a group that raised -> its reply
 
--- Whether an error says that the user of Redis lacks a right: so Redis 7.0, then 7.2.
-local function forbids(text)
+--- Whether an error says that the user of Redis lacks a right: so Redis 7.0, then 7.2.
+function groups.forbids(text)
   local find = string.find
   return find(text, "The user executing the script", 1, true) or find(text, "ACL failure in script", 1, true)
 end
@@ -28,7 +28,7 @@ function groups.run()
       local ok, reply = pcall(verbs[verb] or error, "no such verb: " .. verb)
       if not ok then
         local text = type(reply) == "table" and reply.err or tostring(reply)
-        if forbids(text) then error({ err = text }) end -- nothing is written, and no run is to blame
+        if groups.forbids(text) then error({ err = text }) end -- nothing is written, and no run is to blame
         raised[index] = text == "conflict" and { "conflict" } or { "error", text }
         return groups.run()
       end

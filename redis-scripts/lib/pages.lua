@@ -46,10 +46,15 @@ function pages.page(id, cursor, into)
   return left[1] and scan .. "\t" .. table.concat(left, "\t") or scan
 end
 
+--- The part that stands before the fields in `cold`.
+function pages.header(run, cursor)
+  return { "cold", run.id, run.turn, run.crashes or 0, runs.get(run, "bundle") or "", run.number, cursor }
+end
+
 --- A page of a run for a worker that goes on from its journal: { "cold", run, turn, crashes, bundle, number, cursor,
 --- field, value, … }.
 function pages.cold(run, cursor)
-  local reply = { "cold", run.id, run.turn, run.crashes or 0, runs.get(run, "bundle") or "", run.number, "" }
+  local reply = pages.header(run, "")
   if run.fresh then
     -- Created in this batch: all there is of it is what was planned.
     for field, value in pairs(run.changed) do

@@ -126,7 +126,7 @@ end
 --- Take back what a host held, a bounded number of runs; true when nothing is left. `counts`: it died, and that counts
 --- against the runs that may be to blame.
 function recovery.reclaim_host(host, counts, max_crashes)
-  lib.plan.gone[host] = true
+  lib.plan.stopped_hosts[host] = true
   local threads, reclaimed = tonumber(call("HGET", lib.key("host:" .. host), "threads") or 0), 0
   local blamed = counts and find_blamed(host, threads) or {}
   for thread = 1, threads do

@@ -1,7 +1,8 @@
 -- totals: how many of everything.
 -- args   none
 -- reply  totals (name number)…
---        expiring: how many runs were noted to go by themselves, also those deleted by hand since; due: of these now
+--        expiring: how many runs are to expire, also those that were deleted by hand since; due: those of them to be
+--        deleted now
 
 local LISTS = 1000 -- looked at
 

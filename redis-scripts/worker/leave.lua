@@ -5,7 +5,7 @@
 function verbs.leave()
   local host = lib.take()
   local about = lib.key("host:" .. host)
-  lib.plan.gone[host] = true
+  lib.plan.stopped_hosts[host] = true
   local threads = tonumber(redis.call("HGET", about, "threads"))
   if not threads then return { "left" } end
   lib.write("HSET", "host:" .. host, "leaving", "1")
