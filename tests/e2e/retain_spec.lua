@@ -213,7 +213,7 @@ describe("retention", function()
   it("is told by stats", function()
     good("start", "fan", "--id", "kept", "--data", '{"n":0,"workflow":"short"}', "--wait")
     assert.truthy(good("stats"):find(
-      "retained   at most %S+ ended runs to go by themselves, %d+ due now, 0 trees being deleted"))
+      "retained   at most %d+ ended runs to expire, %d+ due now, 0 trees being deleted"))
     good("delete", "kept")
   end)
 end)

@@ -39,8 +39,8 @@ local function rows_of(values, now)
   local function add(label, text) rows[#rows + 1] = { label, text } end
   add("runs", ("%s started, %s failed, %s waiting or to start later"):format(terminal.count(runs.roots, "root"),
     terminal.number(runs.failed), terminal.number(runs.delayed)))
-  add("retained", ("at most %s to go by themselves, %s due now, %s being deleted"):format(
-    terminal.count(runs.going, "ended run"), terminal.number(runs.due), terminal.count(runs.deleting, "tree")))
+  add("retained", ("at most %s to expire, %s due now, %s being deleted"):format(
+    terminal.count(runs.expiring, "ended run"), terminal.number(runs.due), terminal.count(runs.deleting, "tree")))
   add("workflows", terminal.number(values.workflows))
   queue_lines(add, values, now)
   host_lines(add, values, now)
