@@ -87,7 +87,7 @@ return {
   { "a race ends with its winner, and its run, whatever a loser waits for",
     run = [[
       local slow = ctx:spawn { id = "slow", workflow = "day" }
-      local value = ctx:race { clock = function(own) own:sleep "5ms" return "late" end,
+      local value = ctx:race { clock = function(own) own:sleep "300ms" return "late" end,
         answer = function() return slow:await() end }
       return { value, (ctx:step("after", function() return "went on" end)) } ]],
     result = { "late", "went on" }, expect = { ["r/slow"] = { state = "cancelled" } } },
