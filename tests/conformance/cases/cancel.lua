@@ -115,7 +115,7 @@ return {
     fields = "retry = { attempts = 1 },",
     run = [[
       ctx:undo("first", function(own) own:step("taken-back", function() return true end) end)
-      ctx:undo("second", function(own) own:sleep { id = "slow", duration = "1500ms" } end)
+      ctx:undo("second", function(own) own:sleep { id = "slow", duration = "4s" } end)
       error("no", 0) ]],
     play = { { "start", "r" }, { "waits", "r", "undo:second:slow" }, { "cancel", "r" }, { "ends", "r" } },
     expect = { ["r [undo:first:taken-back]"] = { state = "completed" } } },

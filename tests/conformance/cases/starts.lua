@@ -28,7 +28,7 @@ return {
              { "ends", "r" } },
     result = 1, expect = { r = { queue = "mine", priority = -5, tags = { customer = "c1", vip = "yes" } } } },
   { "with a delay", run = [[ return 1 ]],
-    play = { { "start", "r", delay = "1500ms" }, { "state", "r", "scheduled" }, { "ends", "r" } }, result = 1 },
+    play = { { "start", "r", delay = "4s" }, { "state", "r", "scheduled" }, { "ends", "r" } }, result = 1 },
   { "an id with a slash is refused", run = [[ return 1 ]],
     play = { { "start", "r" }, { "ends", "r" }, { "start", "r/x", priority = 1 } }, result = 1 },
 }
