@@ -8,13 +8,18 @@
 //   abort          …right after it was sent: Redis carries it out, the reply is lost
 //   cut-before     the connection dies after the call was carried out, before its reply is read
 //   cut-after      …after its reply was acted on
+//
+// WEIR_INOTIFY=no-instances or no-watches: the user has none left.
 #include "redis/store.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef struct {
@@ -58,4 +63,24 @@ static __attribute__((constructor)) void plan(void) {
         abort();
     }
     store_inject_fault = inject;
+}
+
+// Takes the place of the functions of the C library, also for libuv.
+
+static bool inotify_has_no(const char *what) {
+    const char *text = getenv("WEIR_INOTIFY");
+    return text && strcmp(text, what) == 0;
+}
+
+int inotify_init1(int flags) {
+    if (!inotify_has_no("no-instances")) return (int)syscall(SYS_inotify_init1, flags);
+    errno = EMFILE;
+    return -1;
+}
+
+int inotify_add_watch(int instance, const char *path, uint32_t mask) {
+    if (!inotify_has_no("no-watches"))
+        return (int)syscall(SYS_inotify_add_watch, instance, path, mask);
+    errno = ENOSPC;
+    return -1;
 }

@@ -1,5 +1,7 @@
 // test_watch: see test_watch.h. All that is owned is in `rerun`, so nothing leaks when Lua raises.
 #include "cli/test_watch.h"
+
+#include "base/folder_watch.h"
 #include "base/xmalloc.h"
 
 #include <lauxlib.h>
@@ -9,27 +11,17 @@
 #include <stdlib.h>
 #include <uv.h>
 
-enum { QUIET_MS = 50 }; // editors save in several moves
-
-typedef struct Folder Folder;
-struct Folder {
-    uv_fs_event_t event;
-    Folder *next;
-    char *path;
-};
-
 static struct {
     char **words;
     const char *variable;
     char cwd[4096]; // where the program is run: Lua may have gone elsewhere
     bool open;
     uv_loop_t loop;
-    uv_timer_t quiet;
+    FolderWatch *folders;
     uv_signal_t interrupts[2];
     uv_process_t child;
     bool child_runs, interrupted;
     int child_status;
-    Folder *folders;
     char **changes; // paths
     size_t count;
     bool settled; // nothing changed for a while
@@ -37,19 +29,23 @@ static struct {
 
 // ---- files --------------------------------------------------------------------------------------
 
-static void on_quiet(uv_timer_t *timer) {
-    (void)timer;
+static void on_settled(void *owner) {
+    (void)owner;
     rerun.settled = true;
 }
 
-static void add_change(char *path) {
-    for (size_t i = 0; i < rerun.count; i++) {
-        if (strcmp(rerun.changes[i], path) != 0) continue;
-        free(path);
-        return;
-    }
+static void on_entry(void *owner, const char *path) {
+    (void)owner;
+    rerun.settled = false;
+    for (size_t i = 0; i < rerun.count; i++)
+        if (strcmp(rerun.changes[i], path) == 0) return;
     rerun.changes = xrealloc(rerun.changes, (rerun.count + 1) * sizeof *rerun.changes);
-    rerun.changes[rerun.count++] = path;
+    rerun.changes[rerun.count++] = xstrdup(path);
+}
+
+static void on_polling(void *owner, const char *line) {
+    (void)owner;
+    fprintf(stderr, "weir test: %s\n", line);
 }
 
 static void forget_changes(void) {
@@ -58,39 +54,6 @@ static void forget_changes(void) {
     rerun.changes = NULL;
     rerun.count = 0;
     rerun.settled = false;
-}
-
-static void on_changed(uv_fs_event_t *event, const char *name, int events, int status) {
-    const Folder *folder = event->data;
-    (void)events;
-    if (status < 0 || !name) return;
-    bool here = strcmp(folder->path, ".") == 0;
-    add_change(here ? xstrdup(name) : xformat("%s/%s", folder->path, name));
-    rerun.settled = false;
-    uv_timer_start(&rerun.quiet, on_quiet, QUIET_MS, 0);
-}
-
-static void on_folder_closed(uv_handle_t *handle) {
-    Folder *folder = handle->data;
-    free(folder->path);
-    free(folder);
-}
-
-static void close_folders(Folder *folder) {
-    for (Folder *next; folder; folder = next) {
-        next = folder->next;
-        uv_close((uv_handle_t *)&folder->event, on_folder_closed);
-    }
-}
-
-static int watch_folder(const char *path) {
-    Folder *folder = xcalloc(1, sizeof *folder);
-    folder->path = xstrdup(path);
-    folder->next = rerun.folders;
-    rerun.folders = folder;
-    uv_fs_event_init(&rerun.loop, &folder->event);
-    folder->event.data = folder;
-    return uv_fs_event_start(&folder->event, on_changed, path, 0);
 }
 
 // ---- interruption -------------------------------------------------------------------------------
@@ -107,7 +70,10 @@ static void open_loop(void) {
     if (rerun.open) return;
     rerun.open = true;
     if (uv_loop_init(&rerun.loop) < 0) abort();
-    uv_timer_init(&rerun.loop, &rerun.quiet);
+    rerun.folders = folder_watch_open(&rerun.loop, FOLDER_WATCH_EVENTS,
+                                      (FolderWatchEvents){.on_settled = on_settled,
+                                                          .on_entry = on_entry,
+                                                          .on_polling = on_polling});
     for (size_t i = 0; i < 2; i++) {
         uv_signal_init(&rerun.loop, &rerun.interrupts[i]);
         uv_signal_start(&rerun.interrupts[i], on_interrupted, signals[i]);
@@ -119,21 +85,14 @@ static void open_loop(void) {
 int test_watch_folders(lua_State *L) {
     open_loop();
     luaL_checktype(L, 1, LUA_TTABLE);
-    Folder *before = rerun.folders;
-    rerun.folders = NULL;
-    // new watches first: a change meanwhile is seen by one or the other
-    const char *full = NULL;
+    folder_watch_begin(rerun.folders);
     for (lua_Integer i = 1; lua_rawgeti(L, 1, i) == LUA_TSTRING; i++) {
-        int status = watch_folder(lua_tostring(L, -1));
-        if (status == UV_ENOSPC || status == UV_EMFILE) full = uv_strerror(status);
+        folder_watch_folder(rerun.folders, lua_tostring(L, -1));
         lua_pop(L, 1);
     }
-    close_folders(before);
-    if (!full) return 0;
-    return luaL_error(L,
-                      "cannot watch so many folders: %s; raise fs.inotify.max_user_watches and "
-                      "max_user_instances",
-                      full);
+    lua_pop(L, 1);
+    folder_watch_end(rerun.folders);
+    return 0;
 }
 
 int test_watch_changes(lua_State *L) {
@@ -191,9 +150,7 @@ void test_watch_open(char **words, const char *variable) {
 
 void test_watch_close(void) {
     if (!rerun.open) return;
-    close_folders(rerun.folders);
-    rerun.folders = NULL;
-    uv_close((uv_handle_t *)&rerun.quiet, NULL);
+    folder_watch_close(rerun.folders);
     for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&rerun.interrupts[i], NULL);
     uv_run(&rerun.loop, UV_RUN_DEFAULT); // the handles close
     uv_loop_close(&rerun.loop);

@@ -65,6 +65,7 @@ typedef struct {
     TextList queues;        // {"*"}: every queue
     const char *durability; // always, everysec or none
     int64_t drain_ms;
+    int64_t poll_ms; // between two looks at workflow files, CONFIG_NONE: Linux reports changes
     const char *lua_path;
     const char *lua_cpath;
     int64_t payload_bytes;

@@ -153,6 +153,8 @@ const Flag flag_rows[] = {
      AT(durability), .kind = FLAG_CHOICE, .commands = BIT(RUN) | BIT(DEV), .later = BIT(SERVE)},
     {"drain", "D", "30s", "how long running Lua may take to its next yield after SIGTERM",
      AT(drain_ms), .kind = FLAG_DURATION, .commands = HOSTS},
+    {"poll", "D", NULL, "look for changed files that often, where Linux reports none (NFS)",
+     AT(poll_ms), .kind = FLAG_DURATION, .commands = BIT(SERVE) | BIT(DEV)},
     {"lua-path", "PATH", NULL, "where workflows find modules, as package.path",
      AT(lua_path), .kind = FLAG_TEXT, .commands = HOSTS | BIT(CHECK) | BIT(TEST)},
     {"lua-cpath", "PATH", NULL, "the same for modules in C",

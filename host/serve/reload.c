@@ -11,10 +11,10 @@
 // could find a file that is half written.
 #include "serve/reload.h"
 
+#include "base/folder_watch.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 #include "lua/vm.h"
-#include "serve/changes.h"
 #include "serve/deployment.h"
 
 #include <stdio.h>
@@ -58,7 +58,7 @@ struct Reload {
     Control *control;
     Bundle *bundles;
     ReloadEvents events;
-    Changes *changes;
+    FolderWatch *changes;
     size_t count;            // of folders
     BundleName *live, *seen; // by folder. The thread reads them, too, while it looks
     ReloadState state;
@@ -293,14 +293,15 @@ static void on_deployed(void *owner, int status) {
 }
 
 static void watch(Reload *reload) {
-    changes_begin(reload->changes);
+    folder_watch_begin(reload->changes);
     for (size_t i = 0; i < reload->count; i++) {
         const Bundle *bundle =
             reload->look.folders ? &reload->look.folders[i].bundle : &reload->bundles[i];
-        changes_add(reload->changes, reload->config->folders.items[i], bundle->places,
-                    bundle->place_count);
+        folder_watch_root(reload->changes, reload->config->folders.items[i]);
+        for (size_t n = 0; n < bundle->place_count; n++)
+            folder_watch_folder(reload->changes, bundle->places[n]);
     }
-    changes_end(reload->changes);
+    folder_watch_end(reload->changes);
 }
 
 static void on_looked(uv_async_t *async) {
@@ -314,7 +315,7 @@ static void on_looked(uv_async_t *async) {
     watch(reload);
     for (size_t i = 0; i < reload->count; i++) {
         const FolderLook *folder = &look->folders[i];
-        if (strcmp(reload->seen[i], folder->name) != 0) changes_settle(reload->changes);
+        if (strcmp(reload->seen[i], folder->name) != 0) folder_watch_settle(reload->changes);
         memcpy(reload->seen[i], folder->name, sizeof folder->name);
         if (folder->found == FOUND_REFUSED) tell_refused(reload, i);
         if (folder->found == FOUND_LIVE) tell_unchanged(reload, i);
@@ -348,6 +349,11 @@ static void on_changed(void *owner) {
     Reload *reload = owner;
     reload->due = true;
     begin(reload);
+}
+
+static void on_polling(void *owner, const char *line) {
+    (void)owner;
+    log_warn("%s", line);
 }
 
 void reload_ask(Reload *reload) {
@@ -386,7 +392,9 @@ Reload *reload_open(uv_loop_t *loop, const Config *config, Control *control, Bun
     uv_timer_init(loop, &reload->again);
     reload->looked.data = reload->again.data = reload;
     reload->open_handles = 2;
-    reload->changes = changes_open(loop, on_changed, reload);
+    reload->changes = folder_watch_open(
+        loop, config->poll_ms > 0 ? config->poll_ms : FOLDER_WATCH_EVENTS,
+        (FolderWatchEvents){.owner = reload, .on_settled = on_changed, .on_polling = on_polling});
     watch(reload);
     reload->due = true; // files may have changed since they were read
     return reload;
@@ -401,7 +409,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void reload_close(Reload *reload) {
-    changes_close(reload->changes);
+    folder_watch_close(reload->changes);
     uv_close((uv_handle_t *)&reload->again, on_closed);
     if (reload->state == RELOAD_LOOKING) {
         uv_unref((uv_handle_t *)&reload->looked);

@@ -49,9 +49,10 @@ local function says(pattern, times)
   return table.unpack(found)
 end
 
-local function start_host(more)
+local function start_host(more, env)
   local flags = { "--node", "one", "--workers", "2", table.unpack(more or {}) }
-  host = support.host({ folder .. "/flows" }, { redis = redis, flags = flags })
+  host = support.host({ folder .. "/flows" },
+    { redis = redis, flags = flags, env = env, program = env and "faulty" or "weir" })
 end
 
 local count = 0
@@ -230,6 +231,47 @@ describe("a folder that is removed", function()
     says "order.lua changed"
     assert.equal('"new"', result "order")
   end)
+end)
+
+describe("where Linux reports no changes", function()
+  -- Saves, adds and removes files, in a new folder too, and replaces the folder.
+  local function changes_are_found()
+    save_by_rename("flows/order.lua", flow("order", 'return "renamed"'))
+    says "order.lua changed"
+    assert.equal('"renamed"', result "order")
+    sh "mkdir -p flows/a"
+    save("flows/a/first.lua", flow("first", "return 1"))
+    says "a/first.lua added"
+    save("flows/a/first.lua", flow("first", "return 2"))
+    says "a/first.lua changed"
+    assert.equal("2", result "first")
+    sh "rm -r flows/a"
+    says "a/first.lua removed"
+    sh "mkdir other"
+    save("other/order.lua", flow("order", 'return "other"'))
+    sh "mv flows before && mv other flows"
+    says("order.lua changed", 2)
+    assert.equal('"other"', result "order")
+  end
+
+  it("a host looks at its files every so often, with --poll", function()
+    start_host({ "--poll", "20ms" }, { WEIR_INOTIFY = "no-instances" })
+    changes_are_found()
+    assert.is_nil(log():find "inotify")
+  end)
+
+  for has_no, name in pairs { ["no-instances"] = "instance", ["no-watches"] = "watch" } do
+    it("for there is no inotify " .. name .. " left, a host says once what to raise, and looks by itself", function()
+      start_host({}, { WEIR_INOTIFY = has_no })
+      says(("cannot watch [^\n]*: this user has no inotify %s left; raise fs%%.inotify%%.max_user_%s"):format(name,
+        name == "watch" and "watches" or "instances"))
+      save("flows/order.lua", flow("order", 'return "new"'))
+      says "order.lua changed"
+      assert.equal('"new"', result "order")
+      local _, times = log():gsub("inotify", "")
+      assert.equal(2, times) -- both in one line
+    end)
+  end
 end)
 
 describe("a run that fails on a bug", function()

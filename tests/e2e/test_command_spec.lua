@@ -179,12 +179,12 @@ total                  83%  (10 of 12 lines)
     assert.truthy(reply.stdout:find("price.lua +90%% +%(10 of 11 lines%) +not run: 6\n"), reply.stdout)
   end)
 
-  it("runs again what a saved file touches, until it is interrupted", function()
-    local process = support.process(command(".", "weir test --watch -o TAP"))
+  -- Starts `weir test --watch` by this line. The process, and a function that returns the text that it wrote since it
+  -- was last asked, once it waits.
+  local function watching(line)
+    local process = support.process(command(".", line))
     local seen = 0
-
-    -- The text that it wrote since it was last asked, once it waits.
-    local function told()
+    return process, function()
       return support.wait_until("the specs to have run", function()
         local text = process:stdout():sub(seen + 1)
         if not text:find "waiting for a file to be saved" then return nil end
@@ -192,6 +192,10 @@ total                  83%  (10 of 12 lines)
         return text
       end)
     end
+  end
+
+  it("runs again what a saved file touches, until it is interrupted", function()
+    local process, told = watching "weir test --watch -o TAP"
 
     local all = told()
     assert.truthy(all:find "^weir test: running everything\n", all)
@@ -217,5 +221,16 @@ total                  83%  (10 of 12 lines)
     process:signal "INT"
     assert.equal(130, process:wait())
     process:stop()
+  end)
+
+  it("finds saved files where Linux has no more watches, and says what to raise", function()
+    local process, told = watching("WEIR_INOTIFY=no-instances " .. build .. "/faulty test --watch -o TAP")
+    told()
+    write("workflows/price.lua", (PRICE:gsub("2 %* data", "3 * data")))
+    assert.truthy(told():find "^weir test: workflows/price.lua changed: running spec/price_spec.lua\n")
+    process:signal "INT"
+    assert.equal(130, process:wait())
+    local _, stderr = process:stop()
+    assert.truthy(stderr:find "^weir test: cannot watch [^\n]*raise fs%.inotify%.max_user_instances[^\n]*\n$", stderr)
   end)
 end)
