@@ -26,8 +26,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define WEIR_VERSION "0.1.0"
-
 static int complain(int status, const char *fault) {
     char *plain = text_plain(fault, strlen(fault), TEXT_LINE);
     address_hide_logins(plain);
@@ -222,23 +220,7 @@ static int run_temporary(Process *process, Bundle *bundles) {
     return run_with_private_redis(process, bundles, NULL);
 }
 
-// Looks for the file to run before its whole folder is loaded.
-static int check_file(const Config *config) {
-    const char *what = config->arguments.items[0], *slash = strrchr(what, '/');
-    size_t size = strlen(what);
-    if (size < 4 || strcmp(what + size - 4, ".lua") != 0) return STATUS_DONE;
-    char *path =
-        config->dir ? xformat("%s/%s", config->dir, slash ? slash + 1 : what) : xformat("%s", what);
-    char fault[PATH_MAX + 32];
-    snprintf(fault, sizeof fault, "there is no file %s", path);
-    int status = access(path, F_OK) == 0 ? STATUS_DONE : complain(EX_NOINPUT, fault);
-    free(path);
-    return status;
-}
-
 static int run(Config *config) {
-    int found = check_file(config);
-    if (found != STATUS_DONE) return found;
     reports_leave_out_failed(); // the client says how its run ended
     Process process = {.config = config, .on_ready = on_running};
     int status = start(&process, run_temporary);
@@ -314,18 +296,6 @@ static int check(Config *config) {
     return status;
 }
 
-static int version(Config *config) {
-    puts(config->json ? "{\"version\":\"" WEIR_VERSION "\"}" : "weir " WEIR_VERSION);
-    return STATUS_DONE;
-}
-
-static int help(Config *config) {
-    char fault[CONFIG_FAULT_SIZE];
-    const char *command = config->arguments.count ? config->arguments.items[0] : NULL;
-    int status = config_usage(stdout, command, fault);
-    return status == STATUS_DONE ? status : complain(status, fault);
-}
-
 static int test(Config *config) {
     return test_command_run(config);
 }
@@ -335,14 +305,9 @@ static int client(Config *config) {
 }
 
 int main(int argc, char **argv) {
-    static int (*const commands[COMMAND_COUNT])(Config *) = {
-        // ORDER COMMAND
-        [COMMAND_RUN] = run,       [COMMAND_DEV] = dev,         [COMMAND_SERVE] = serve,
-        [COMMAND_START] = client,  [COMMAND_SHOW] = client,     [COMMAND_WAIT] = client,
-        [COMMAND_LIST] = client,   [COMMAND_DEPS] = client,     [COMMAND_WHY] = client,
-        [COMMAND_CANCEL] = client, [COMMAND_RETRY] = client,    [COMMAND_DELETE] = client,
-        [COMMAND_CHECK] = check,   [COMMAND_TEST] = test,       [COMMAND_DOCTOR] = client,
-        [COMMAND_STATS] = client,  [COMMAND_VERSION] = version, [COMMAND_HELP] = help,
+    static int (*const commands[])(Config *) = {
+        [COMMAND_RUN] = run,     [COMMAND_DEV] = dev,   [COMMAND_SERVE] = serve,
+        [COMMAND_CHECK] = check, [COMMAND_TEST] = test, [COMMAND_CLIENT] = client,
     };
     static Config config; // its texts are never freed: reachable to the end
     char fault[CONFIG_FAULT_SIZE];

@@ -14,6 +14,8 @@
 #include <signal.h>
 #include <sysexits.h>
 
+#define WEIR_VERSION "0.1.0"
+
 typedef struct {
     const Config *config;
     Calls calls;
@@ -37,6 +39,8 @@ static int open_module(lua_State *L) {
     add(L, subscription_functions, &client->subscription);
     add(L, command_io_functions, &client->io);
     luaL_setfuncs(L, interrupts_functions, 0);
+    lua_pushliteral(L, WEIR_VERSION);
+    lua_setfield(L, -2, "version");
     return 1;
 }
 
@@ -47,7 +51,7 @@ static int run_command(lua_State *L) {
     modules_preload(L, "weir.native.client", open_module, 1);
     modules_require(L, "weir.cli");
     lua_getfield(L, -1, "main");
-    lua_pushstring(L, config_command(client->config));
+    lua_pushstring(L, client->config->name);
     config_push(L, client->config);
     lua_call(L, 2, 1);
     return 1;

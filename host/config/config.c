@@ -1,556 +1,276 @@
-// config: finds the value of each flag, and checks it.
-//
-// A value is text until `set`, wherever it came from, so a flag, a variable and the config file
-// take the same words and fail with the same sentences. Durations and nearest names are asked of
-// the Lua modules that workflow authors use, in a state that lives only while the config is loaded.
+// config: see config.h. One call into Lua does the work; C copies the settings it needs.
 #include "config/config.h"
+
 #include "assets/assets.h"
 #include "base/xmalloc.h"
-#include "config/flags.h"
 
-#include <errno.h>
 #include <lauxlib.h>
-#include <limits.h>
 #include <lua.h>
 #include <lualib.h>
-#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 #include <uv.h>
 
-typedef struct {
-    Config *config;
-    char *fault;
-    lua_State *L;
-    TextList given[FLAGS_MAX];        // what the command line says of each flag
-    const char *from_file[FLAGS_MAX]; // and the config file
-} Load;
+typedef enum { FIELD_TEXT, FIELD_LIST, FIELD_INTEGER, FIELD_BOOLEAN } FieldKind;
 
-// ---- faults -------------------------------------------------------------------------------------
+// The options that C reads, by their keys: see lua/weir/cli/flags.lua.
+static const struct {
+    const char *key;
+    FieldKind kind;
+    size_t offset;
+} fields[] = {
+#define AT(member) offsetof(Config, member)
+    {"prefix", FIELD_TEXT, AT(prefix)},
+    {"folders", FIELD_LIST, AT(folders)},
+    {"node", FIELD_TEXT, AT(node)},
+    {"workers", FIELD_INTEGER, AT(workers)},
+    {"concurrency", FIELD_INTEGER, AT(concurrency)},
+    {"warm", FIELD_INTEGER, AT(warm)},
+    {"warm_memory", FIELD_INTEGER, AT(warm_bytes)},
+    {"queues", FIELD_LIST, AT(queues)},
+    {"durability", FIELD_TEXT, AT(durability)},
+    {"drain_ms", FIELD_INTEGER, AT(drain_ms)},
+    {"poll_ms", FIELD_INTEGER, AT(poll_ms)},
+    {"lua_path", FIELD_TEXT, AT(lua_path)},
+    {"lua_cpath", FIELD_TEXT, AT(lua_cpath)},
+    {"max_payload", FIELD_INTEGER, AT(payload_bytes)},
+    {"max_memory", FIELD_INTEGER, AT(memory_bytes)},
+    {"max_cpu_ms", FIELD_INTEGER, AT(cpu_ms)},
+    {"max_stuck_ms", FIELD_INTEGER, AT(stuck_ms)},
+    {"max_depth", FIELD_INTEGER, AT(depth)},
+    {"max_crashes", FIELD_INTEGER, AT(crashes)},
+    {"log", FIELD_TEXT, AT(log)},
+    {"log_level", FIELD_TEXT, AT(log_level)},
+    {"json", FIELD_BOOLEAN, AT(json)},
+};
 
-__attribute__((format(printf, 3, 4))) static int fail(char *fault, int status, const char *format,
-                                                      ...) {
-    va_list values;
-    va_start(values, format);
-    vsnprintf(fault, CONFIG_FAULT_SIZE, format, values);
-    va_end(values);
-    address_hide_logins(fault); // what is wrong may be a URL in the wrong place
-    return status;
-}
+// ---- reading ------------------------------------------------------------------------------------
 
-static int not_yet(char *fault, int status, const char *what) {
-    return fail(fault, status, "%s is not there yet", what);
-}
-
-static lua_State *open_lua(void) {
-    lua_State *L = luaL_newstate();
-    if (!L) abort();
-    luaL_openlibs(L);
-    return L;
-}
-
-// Leaves only `name` of one of weir's own modules on the stack.
-static void push_function(lua_State *L, const char *module, const char *name) {
-    lua_settop(L, 0);
-    lua_pushcfunction(L, asset_searcher);
-    lua_pushstring(L, module);
-    lua_call(L, 1, 1);
-    lua_call(L, 0, 1);
-    lua_getfield(L, 1, name);
-    lua_remove(L, 1);
-}
-
-// `form` with the one of `names` that `name` was most likely meant to be, or nothing. The text
-// lives until the next call.
-static const char *meant(lua_State *L, const char *form, const char *name, const char **names,
-                         size_t count) {
-    push_function(L, "weir.base.suggest", "find");
-    lua_pushstring(L, name);
-    lua_createtable(L, (int)count, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_pushstring(L, names[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+// Stack: a list of texts. The registry keeps the array, and the options keep the texts.
+static TextList list_at_top(lua_State *L) {
+    TextList list = {.count = (int64_t)lua_rawlen(L, -1)};
+    list.items = lua_newuserdatauv(L, (size_t)(list.count + 1) * sizeof *list.items, 0);
+    for (int64_t i = 0; i < list.count; i++) {
+        lua_rawgeti(L, -2, i + 1);
+        list.items[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
     }
-    lua_call(L, 2, 1);
-    return lua_isstring(L, -1) ? lua_pushfstring(L, form, lua_tostring(L, -1)) : "";
-}
-
-static int unknown_command(lua_State *L, char *fault, const char *name) {
-    const char *names[64];
-    size_t count = 0;
-    for (; count < command_count && count < 64; count++) names[count] = command_rows[count].name;
-    const char *hint = meant(L, ", did you mean %s?", name, names, count);
-    return fail(fault, EX_USAGE, "there is no command %s%s; see weir help", name, hint);
-}
-
-static int unknown_flag(lua_State *L, char *fault, const char *word) {
-    const char *names[FLAGS_MAX], *name = word + strspn(word, "-");
-    for (size_t i = 0; i < flag_count; i++) names[i] = flag_rows[i].name;
-    const char *hint = meant(L, ", did you mean --%s?", name, names, flag_count);
-    int length = (int)strcspn(word, "="); // its value may be a secret
-    return fail(fault, EX_USAGE, "there is no flag %.*s%s", length, word,
-                *hint ? hint : "; weir help COMMAND lists those it takes");
-}
-
-static int unknown_setting(lua_State *L, char *fault, const char *path, const char *key) {
-    char spelled[FLAGS_MAX][FLAG_NAME_SIZE];
-    const char *names[FLAGS_MAX];
-    size_t count = 0;
-    for (const Flag *flag = flag_rows; flag < flag_rows + flag_count; flag++) {
-        if (flag->once || !flag->commands) continue;
-        names[count] = flag_spell(flag, spelled[count], false);
-        count++;
-    }
-    const char *hint = meant(L, ", did you mean %s?", key, names, count);
-    return fail(fault, EX_CONFIG, "%s: there is no setting %s%s", path, key, hint);
-}
-
-// ---- values -------------------------------------------------------------------------------------
-
-static void append(TextList *list, const char *item) {
-    list->items = xrealloc(list->items, (size_t)(list->count + 1) * sizeof *list->items);
-    list->items[list->count++] = item;
-}
-
-static TextList split(const char *text, char separator) {
-    TextList list = {0};
-    while (*text) {
-        const char *end = strchrnul(text, separator);
-        if (end > text) append(&list, xmemdup0(text, (size_t)(end - text)));
-        text = *end ? end + 1 : end;
-    }
+    luaL_ref(L, LUA_REGISTRYINDEX);
     return list;
 }
 
-static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *number) {
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end || errno || value < least || value > most) return false;
-    *number = value;
-    return true;
-}
-
-static bool parse_size(const char *text, int64_t *size) {
-    static const struct {
-        const char *name;
-        int shift;
-    } units[] = {{"", 0}, {"K", 10}, {"M", 20}, {"G", 30}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || errno || value < 1) return false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(end, units[i].name) != 0 || value > INT64_MAX >> units[i].shift) continue;
-        *size = (int64_t)value << units[i].shift;
-        return true;
-    }
-    return false;
-}
-
-// NULL and the milliseconds, or what is wrong with the text; that lives until the next call.
-static const char *parse_duration(lua_State *L, const char *text, int64_t *ms) {
-    push_function(L, "weir.base.duration", "ms");
-    if (!lua_stringtonumber(L, text)) lua_pushstring(L, text); // a bare number: seconds
-    lua_call(L, 1, 2);
-    if (!lua_isinteger(L, 1)) return lua_tostring(L, 2);
-    *ms = lua_tointeger(L, 1);
-    return NULL;
-}
-
-static bool is_choice(const char *words, const char *text) {
-    size_t length = strlen(text);
-    for (const char *word = words;; word++) {
-        size_t size = strcspn(word, "|");
-        if (size == length && memcmp(word, text, length) == 0) return true;
-        word += size;
-        if (!*word) return false;
-    }
-}
-
-// Gives a flag its value; `origin` names the place that `text` is from when something is wrong with
-// it.
-static int set(Load *load, const Flag *flag, const char *text, const char *origin, int status) {
-    char *fault = load->fault;
-    const char *wrong = NULL;
-    void *field = (char *)load->config + flag->field;
-    switch (flag->kind) {
-    case FLAG_SWITCH:
-        *(bool *)field = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
-        if (!*(bool *)field && strcmp(text, "false") != 0 && strcmp(text, "0") != 0)
-            return fail(fault, status, "%s: true or false, not %s", origin, text);
-        break;
-    case FLAG_CHOICE:
-        if (!is_choice(flag->argument, text))
-            return fail(fault, status, "%s: one of %s, not %s", origin, flag->argument, text);
-        *(const char **)field = text;
-        break;
-    case FLAG_TEXT:
-        if (!*text) wrong = "may not be empty";
-        *(const char **)field = text;
-        break;
-    case FLAG_LIST:
-        *(TextList *)field = split(text, ',');
-        if (((TextList *)field)->count == 0) wrong = "may not be empty";
-        break;
-    case FLAG_EACH: append(field, text); break;
-    case FLAG_NUMBER:
-        if (!parse_number(text, flag->least, flag->most, field))
-            return fail(fault, status, "%s: an integer from %lld to %lld, not %s", origin,
-                        (long long)flag->least, (long long)flag->most, text);
-        break;
-    case FLAG_SIZE:
-        if (!parse_size(text, field)) wrong = "a size such as 64KiB or 16MiB";
-        break;
-    case FLAG_DURATION: wrong = parse_duration(load->L, text, field); break;
-    case FLAG_ADDRESS:
-        load->config->redis_found = true;
-        wrong = address_parse(field, text);
-        break;
-    }
-    return wrong ? fail(fault, status, "%s: %s", origin, wrong) : STATUS_DONE;
-}
-
-// ---- where values come from ---------------------------------------------------------------------
-
-// A flag of the command line, at argv[*at]; its value may be the next word.
-static int read_flag(Load *load, int argc, char **argv, int *at) {
-    const char *word = argv[*at], *name = word + 2;
-    size_t length = strcspn(name, "=");
-    const Flag *flag = strncmp(word, "--", 2) == 0 ? flag_find(name, length) : NULL;
-    if (!flag) return unknown_flag(load->L, load->fault, word);
-
-    const char *value = name[length] ? name + length + 1 : NULL;
-    // one that is not there yet is refused later, with its value or without
-    if (!value && (flag->kind == FLAG_SWITCH || !flag->commands)) value = "true";
-    if (!value && *at + 1 < argc) value = argv[++*at];
-    if (!value)
-        return fail(load->fault, EX_USAGE, "--%s needs a value: %s", flag->name, flag->argument);
-    append(&load->given[flag - flag_rows], value);
-    return STATUS_DONE;
-}
-
-// --help and --version are other spellings of the commands.
-static bool read_command_flag(Config *config, const char *word, const char *command) {
-    bool help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-    if (!help && strcmp(word, "--version") != 0) return false;
-    config->command = help ? COMMAND_HELP : COMMAND_VERSION;
-    config->arguments.count = 0;
-    if (help && command) append(&config->arguments, command);
-    return true;
-}
-
-// `test` passes on to busted what is no flag of its own.
-static bool passes_on(const char *command, const char *word) {
-    if (!command || strcmp(command, command_rows[COMMAND_TEST].name) != 0) return false;
-    if (strncmp(word, "--", 2) != 0) return true;
-    const Flag *flag = flag_find(word + 2, strcspn(word + 2, "="));
-    return !flag || !flag_taken(flag, COMMAND_TEST);
-}
-
-static int read_arguments(Load *load, int argc, char **argv) {
-    Config *config = load->config;
-    const char *command = NULL;
-    bool flags_over = false;
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        bool is_flag = !flags_over && word[0] == '-' && word[1];
-        if (is_flag && read_command_flag(config, word, command)) return STATUS_DONE;
-        if (is_flag && strcmp(word, "--") == 0) flags_over = true;
-        if (is_flag && passes_on(command, word))
-            append(&config->arguments, word);
-        else if (is_flag && !flags_over) {
-            int status = read_flag(load, argc, argv, &i);
-            if (status != STATUS_DONE) return status;
-        } else if (!is_flag && !command)
-            command = word;
-        else if (!is_flag)
-            append(&config->arguments, word);
-    }
-
-    if (!command) return fail(load->fault, EX_USAGE, "say what to do: weir COMMAND; see weir help");
-    const CommandRow *row = command_find(command);
-    if (!row) return unknown_command(load->L, load->fault, command);
-    if (!row->summary) return not_yet(load->fault, EX_USAGE, command);
-    config->command = (Command)(row - command_rows);
-    return STATUS_DONE;
-}
-
-static int check_flag(Load *load, const Flag *flag, const CommandRow *row) {
-    if (flag_taken(flag, load->config->command)) return STATUS_DONE;
-    char name[64];
-    bool later = flag->later & 1u << load->config->command;
-    snprintf(name, sizeof name, "%s --%s", row->name, flag->name);
-    if (later) return not_yet(load->fault, EX_USAGE, name);
-    return fail(load->fault, EX_USAGE, "%s does not take --%s; see weir help %s", row->name,
-                flag->name, row->name);
-}
-
-// People put the data behind the workflow.
-#define DATA_HINT "data goes with --data JSON, --data @FILE or --data - (stdin)"
-
-static bool takes_data(const CommandRow *row) {
-    return row == &command_rows[COMMAND_START] || row == &command_rows[COMMAND_RUN];
-}
-
-static int check_arguments(Load *load) {
-    const TextList *arguments = &load->config->arguments;
-    const CommandRow *row = &command_rows[load->config->command];
-    for (size_t i = 0; i < flag_count; i++) {
-        int status = load->given[i].count ? check_flag(load, &flag_rows[i], row) : STATUS_DONE;
-        if (status != STATUS_DONE) return status;
-    }
-    if (arguments->count < row->least)
-        return fail(load->fault, EX_USAGE, "%s needs more: weir %s %s", row->name, row->name,
-                    row->arguments);
-    if (arguments->count > row->most)
-        return fail(load->fault, EX_USAGE, "%s does not take %s; %s%s", row->name,
-                    arguments->items[row->most], takes_data(row) ? DATA_HINT : "see weir help ",
-                    takes_data(row) ? "" : row->name);
-    return STATUS_DONE;
-}
-
-// The text of the value on top, as `set` takes it, or NULL for what no setting can be.
-static char *file_text(lua_State *L) {
-    switch (lua_type(L, -1)) {
-    case LUA_TBOOLEAN: return xstrdup(lua_toboolean(L, -1) ? "true" : "false");
-    case LUA_TNUMBER:
-    case LUA_TSTRING: return xstrdup(lua_tostring(L, -1));
-    case LUA_TTABLE: break;
-    default: return NULL;
-    }
-    char *text = xstrdup("");
-    size_t size = 0;
-    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
-        size_t length;
-        const char *item = lua_tolstring(L, -1, &length);
-        text = xrealloc(text, size + length + 2);
-        size += (size_t)sprintf(text + size, "%s%s", size ? "," : "", item);
-        lua_pop(L, 1);
+// Stack: options.
+static void read_field(lua_State *L, Config *config, size_t i) {
+    void *field = (char *)config + fields[i].offset;
+    if (lua_getfield(L, -1, fields[i].key) != LUA_TNIL) {
+        switch (fields[i].kind) {
+        case FIELD_TEXT: *(const char **)field = lua_tostring(L, -1); break;
+        case FIELD_LIST: *(TextList *)field = list_at_top(L); break;
+        case FIELD_INTEGER: *(int64_t *)field = lua_tointeger(L, -1); break;
+        case FIELD_BOOLEAN: *(bool *)field = lua_toboolean(L, -1); break;
+        }
     }
     lua_pop(L, 1);
-    return text;
 }
 
-static int read_file_entry(Load *load, lua_State *file, const char *path) {
-    const char *key = lua_type(file, -2) == LUA_TSTRING ? lua_tostring(file, -2) : "[...]";
-    for (size_t i = 0; i < flag_count; i++) {
-        const Flag *flag = &flag_rows[i];
-        char name[FLAG_NAME_SIZE];
-        if (flag->once || strcmp(flag_spell(flag, name, false), key) != 0) continue;
-        if (!flag->commands) return not_yet(load->fault, EX_CONFIG, key);
-        load->from_file[i] = file_text(file);
-        if (!load->from_file[i])
-            return fail(load->fault, EX_CONFIG, "%s: %s cannot be a %s", path, key,
-                        luaL_typename(file, -1));
-        append(&load->config->kept, load->from_file[i]);
-        return STATUS_DONE;
+static Command command_of(const char *name) {
+    static const char *const names[] = {[COMMAND_RUN] = "run",
+                                        [COMMAND_DEV] = "dev",
+                                        [COMMAND_SERVE] = "serve",
+                                        [COMMAND_CHECK] = "check",
+                                        [COMMAND_TEST] = "test"};
+    for (int i = 0; i < COMMAND_CLIENT; i++)
+        if (strcmp(names[i], name) == 0) return (Command)i;
+    return COMMAND_CLIENT;
+}
+
+// check_url(text) -> why it is not the URL of a Redis, or nil
+static int check_url(lua_State *L) {
+    RedisAddress address;
+    const char *wrong = address_parse(&address, luaL_checkstring(L, 1));
+    address_free(&address);
+    lua_pushstring(L, wrong);
+    return 1;
+}
+
+// Only weir's own modules are found: the working folder may belong to anybody.
+static void find_own_modules(lua_State *L) {
+    lua_getglobal(L, "package");
+    lua_createtable(L, 1, 0);
+    lua_pushcfunction(L, asset_searcher);
+    lua_rawseti(L, -2, 1);
+    lua_setfield(L, -2, "searchers");
+    lua_pop(L, 1);
+}
+
+static void push_words(lua_State *L, char **words) {
+    lua_newtable(L);
+    for (int i = 1; *words && words[i]; i++) {
+        lua_pushstring(L, words[i]);
+        lua_rawseti(L, -2, i);
     }
-    return unknown_setting(load->L, load->fault, path, key);
 }
 
-// Lua shows what stands near the fault: that may be half of a password.
-static int fail_of_file(Load *load, const char *message) {
-    const char *near = strstr(message, " near ");
-    int length = (int)(near ? (size_t)(near - message) : strlen(message));
-    return fail(load->fault, EX_CONFIG, "%.*s", length, message);
+static void push_world(lua_State *L) {
+    lua_createtable(L, 0, 2);
+    lua_getglobal(L, "os");
+    lua_getfield(L, -1, "getenv");
+    lua_setfield(L, -3, "variable");
+    lua_pop(L, 1);
+    lua_pushcfunction(L, check_url);
+    lua_setfield(L, -2, "check_url");
 }
 
-// The file is data: it runs without a single function to call.
-static int read_file(Load *load, const char *path) {
-    lua_State *file = luaL_newstate();
-    if (!file) abort();
-    int status = STATUS_DONE;
-    if (luaL_loadfilex(file, path, "t") != LUA_OK || lua_pcall(file, 0, 1, 0) != LUA_OK)
-        status = fail_of_file(load, luaL_tolstring(file, -1, NULL));
-    else if (!lua_istable(file, 1))
-        status = fail(load->fault, EX_CONFIG, "%s: must return a table of settings", path);
-    else
-        for (lua_pushnil(file); status == STATUS_DONE && lua_next(file, 1); lua_settop(file, 2))
-            status = read_file_entry(load, file, path);
-    lua_close(file);
-    return status;
+// Leaves three values: the command line, or nil, an exit status and a sentence.
+static int read_in_lua(lua_State *L) {
+    const Config *config = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    find_own_modules(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "weir.cli.command_line");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "read");
+    push_words(L, config->words);
+    push_world(L);
+    lua_call(L, 2, 3);
+    return 3;
 }
 
-static const char *file_path(const Load *load) {
-    const TextList *given = &load->given[flag_find("config", strlen("config")) - flag_rows];
-    const char *path = given->count ? given->items[given->count - 1] : getenv("WEIR_CONFIG");
-    return path && *path ? path : NULL;
+static int explain(lua_State *L) {
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
 }
 
-// The value that wins: only this one is looked at.
-static int resolve(Load *load, const Flag *flag) {
-    const TextList *given = &load->given[flag - flag_rows];
-    char name[FLAG_NAME_SIZE], origin[PATH_MAX];
-    if (given->count) {
-        snprintf(origin, sizeof origin, "--%s", flag->name);
-        int status = STATUS_DONE;
-        int64_t first = flag->kind == FLAG_EACH ? 0 : given->count - 1;
-        for (int64_t i = first; status == STATUS_DONE && i < given->count; i++)
-            status = set(load, flag, given->items[i], origin, EX_USAGE);
-        return status;
-    }
-    const char *variable = flag->once ? NULL : getenv(flag_spell(flag, name, true));
-    if (variable && *variable) return set(load, flag, variable, name, EX_CONFIG);
+// ---- what depends on this machine ---------------------------------------------------------------
 
-    const char *text = load->from_file[flag - flag_rows];
-    if (text) {
-        snprintf(origin, sizeof origin, "%s: %s", file_path(load), flag_spell(flag, name, false));
-        return set(load, flag, text, origin, EX_CONFIG);
-    }
-    if (flag->value) return set(load, flag, flag->value, flag->name, EX_SOFTWARE);
-    if (flag->kind == FLAG_NUMBER || flag->kind == FLAG_DURATION)
-        *(int64_t *)((char *)load->config + flag->field) = CONFIG_NONE;
-    return STATUS_DONE;
-}
-
-static int resolve_all(Load *load) {
-    int status = STATUS_DONE;
-    for (size_t i = 0; status == STATUS_DONE && i < flag_count; i++)
-        if (flag_taken(&flag_rows[i], load->config->command)) status = resolve(load, &flag_rows[i]);
-    return status;
-}
-
-// ---- what depends on other values, or on this machine -------------------------------------------
-
-static const char *default_node(void) {
+static const char *default_node(lua_State *L) {
     char host[256] = "localhost";
     gethostname(host, sizeof host - 1);
-    return xformat("%s-%ld", host, (long)getpid());
-}
-
-// --dir, or that of the file to run: of "orders/pay.lua" "orders".
-static const char *run_folder(const Config *config) {
-    const char *file = config->arguments.items[0];
-    size_t length = strlen(file);
-    if (config->dir) return config->dir;
-    if (length < 4 || strcmp(file + length - 4, ".lua") != 0) return "workflows";
-    const char *slash = strrchr(file, '/');
-    if (!slash) return ".";
-    return slash == file ? "/" : xmemdup0(file, (size_t)(slash - file));
+    lua_pushfstring(L, "%s-%d", host, (int)getpid());
+    const char *node = lua_tostring(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "weir.node"); // owns the text
+    return node;
 }
 
 // Production names its Redis: `serve` takes none that it happens to stand beside.
-static int find_redis(Load *load) {
-    Config *config = load->config;
-    char fault[PRIVATE_FOLDER_FAULT_SIZE];
-    int code = config->command == COMMAND_SERVE ? UV_ENOENT : address_find(&config->redis, fault);
-    if (code != 0 && code != UV_ENOENT)
-        return fail(load->fault, EX_CONFIG, "%s; name the Redis: --redis URL", fault);
+static int find_redis(Config *config, bool uses_redis, char *fault) {
+    char why[PRIVATE_FOLDER_FAULT_SIZE];
+    bool may_find = uses_redis && config->command != COMMAND_SERVE;
+    int code = may_find ? address_find(&config->redis, why) : UV_ENOENT;
     config->redis_found = code == 0;
-    if (code != 0) address_parse(&config->redis, "redis://127.0.0.1:6379/0");
+    if (code == 0) return STATUS_DONE;
+    if (code != UV_ENOENT) {
+        snprintf(fault, CONFIG_FAULT_SIZE, "%s; name the Redis: --redis URL", why);
+        return EX_CONFIG;
+    }
+    address_parse(&config->redis, "redis://127.0.0.1:6379/0");
     return STATUS_DONE;
 }
 
-static int complete(Load *load) {
-    Config *config = load->config;
-    if (config->workers == CONFIG_NONE) config->workers = uv_available_parallelism();
-
-    if (config->command == COMMAND_RUN)
-        append(&config->folders, run_folder(config));
-    else if (config->arguments.count)
-        config->folders = config->arguments;
-    else
-        append(&config->folders, "workflows");
-
-    // on a Redis of its own a host has one name: restarted, it takes back its runs at once
-    bool own_redis = config->command == COMMAND_RUN || config->command == COMMAND_DEV;
-    if (!config->node) config->node = own_redis ? config_command(config) : default_node();
-    bool talks = flag_taken(flag_find("redis", strlen("redis")), config->command);
-    return own_redis || config->redis_found || !talks ? STATUS_DONE : find_redis(load);
+// Stack: options. Their URL is without the password from here on.
+static int take_redis(lua_State *L, Config *config, bool uses_redis, char *fault) {
+    bool is_named = lua_getfield(L, -1, "redis") == LUA_TSTRING;
+    if (is_named) address_parse(&config->redis, lua_tostring(L, -1));
+    lua_pop(L, 1);
+    config->redis_found = is_named;
+    int status = is_named ? STATUS_DONE : find_redis(config, uses_redis, fault);
+    lua_pushstring(L, config->redis.url);
+    lua_setfield(L, -2, "redis");
+    return status;
 }
 
-static int load_all(Load *load, int argc, char **argv) {
-    int status = read_arguments(load, argc, argv);
-    if (status == STATUS_DONE) status = check_arguments(load);
-    if (status != STATUS_DONE) return status;
-    const char *path = file_path(load);
-    if (path) status = read_file(load, path);
-    if (status == STATUS_DONE) status = resolve_all(load);
-    return status == STATUS_DONE ? complete(load) : status;
+static void complete(lua_State *L, Config *config) {
+    if (!config->prefix) config->prefix = "weir"; // keys are built for all commands
+    if (!config->workers) config->workers = uv_available_parallelism();
+    // on a Redis of its own a host has one name: restarted, it takes back its runs at once
+    bool own_redis = config->command == COMMAND_RUN || config->command == COMMAND_DEV;
+    if (!config->node) config->node = own_redis ? config->name : default_node(L);
+}
+
+// Stack: the command line as Lua read it, which stays.
+static int take_line(lua_State *L, Config *config, char *fault) {
+    lua_getfield(L, -1, "command");
+    config->name = lua_tostring(L, -1);
+    config->command = command_of(config->name);
+    lua_getfield(L, -2, "uses_redis");
+    bool uses_redis = lua_toboolean(L, -1);
+    lua_pop(L, 2);
+
+    lua_getfield(L, -1, "options");
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) read_field(L, config, i);
+    if (config->command == COMMAND_RUN) {
+        lua_rawgeti(L, -1, 1);
+        config->wanted = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    complete(L, config);
+    int status = take_redis(L, config, uses_redis, fault);
+    lua_pop(L, 1);
+    return status;
 }
 
 // Whoever may list the processes of this machine reads their command lines.
-static void hide_logins(const Load *load) {
-    for (size_t i = 0; i < flag_count; i++)
-        for (int64_t n = 0; flag_rows[i].kind == FLAG_ADDRESS && n < load->given[i].count; n++)
-            address_hide_logins((char *)load->given[i].items[n]); // a word of argv
+static void hide_logins(char **words) {
+    for (; *words; words++)
+        if (strncmp(*words, "--redis", strlen("--redis")) == 0) {
+            address_hide_logins(words[0]);
+            if (words[1]) address_hide_logins(words[1]);
+        }
+}
+
+static int fail(char *fault, int status, const char *sentence) {
+    snprintf(fault, CONFIG_FAULT_SIZE, "%s", sentence);
+    address_hide_logins(fault); // it may quote a URL that stands in the wrong place
+    return status;
 }
 
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]) {
+    (void)argc; // a NULL ends argv
     *config = (Config){.words = argv};
-    if (!asset_find("lua/weir/base/duration.lua", NULL) ||
-        !asset_find("lua/weir/base/suggest.lua", NULL))
-        return fail(fault, EX_CONFIG, "WEIR_ROOT=%s is no source tree of weir",
-                    getenv("WEIR_ROOT"));
-
-    Load load = {.config = config, .fault = fault, .L = open_lua()};
-    int status = load_all(&load, argc, argv);
-    hide_logins(&load);
-    for (size_t i = 0; i < flag_count; i++) free(load.given[i].items);
-    lua_close(load.L);
-    return status;
-}
-
-// ---- what follows from the tables ---------------------------------------------------------------
-
-const char *config_command(const Config *config) {
-    return command_rows[config->command].name;
-}
-
-int config_usage(FILE *out, const char *command, char fault[CONFIG_FAULT_SIZE]) {
-    const CommandRow *row = command ? command_find(command) : NULL;
-    if (row && !row->summary) return not_yet(fault, EX_USAGE, command);
-    if (!row && command && flags_topic(out, command)) return STATUS_DONE;
-    if (row || !command) {
-        flags_usage(out, row);
-        return STATUS_DONE;
+    if (!asset_find("lua/weir/cli/command_line.lua", NULL)) {
+        snprintf(fault, CONFIG_FAULT_SIZE, "WEIR_ROOT=%s is no source tree of weir",
+                 getenv("WEIR_ROOT"));
+        return EX_CONFIG;
     }
-    lua_State *L = open_lua();
-    int status = unknown_command(L, fault, command);
-    lua_close(L);
-    return status;
+    lua_State *L = config->lua = luaL_newstate();
+    if (!L) abort();
+    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, read_in_lua);
+    lua_pushlightuserdata(L, config);
+    bool raised = lua_pcall(L, 1, 3, 1) != LUA_OK;
+    hide_logins(argv);
+    if (raised) return fail(fault, EX_SOFTWARE, lua_tostring(L, -1));
+    if (lua_isnil(L, 2)) return fail(fault, (int)lua_tointeger(L, 3), lua_tostring(L, 4));
+    lua_settop(L, 2);
+    return take_line(L, config, fault);
 }
 
-static void push_number(lua_State *L, int64_t number) {
-    if (number == CONFIG_NONE)
-        lua_pushnil(L);
-    else
-        lua_pushinteger(L, number);
-}
+// ---- options for Lua ----------------------------------------------------------------------------
 
-static void push_texts(lua_State *L, const TextList *list) {
-    lua_createtable(L, (int)list->count, 0);
-    for (int64_t i = 0; i < list->count; i++) {
-        lua_pushstring(L, list->items[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
-static void push_value(lua_State *L, const Flag *flag, const void *field) {
-    switch (flag->kind) {
-    case FLAG_SWITCH: lua_pushboolean(L, *(const bool *)field); break;
-    case FLAG_TEXT:
-    case FLAG_CHOICE: lua_pushstring(L, *(const char *const *)field); break;
-    case FLAG_LIST:
-    case FLAG_EACH: push_texts(L, field); break;
-    case FLAG_NUMBER:
-    case FLAG_SIZE:
-    case FLAG_DURATION: push_number(L, *(const int64_t *)field); break;
-    case FLAG_ADDRESS: lua_pushstring(L, ((const RedisAddress *)field)->url); break;
+// Pushes a copy of the value on top of `from`: a text, a number, a boolean, or a table of these.
+static void copy_value(lua_State *to, lua_State *from) {
+    switch (lua_type(from, -1)) {
+    case LUA_TSTRING: lua_pushstring(to, lua_tostring(from, -1)); break;
+    case LUA_TNUMBER: lua_pushinteger(to, lua_tointeger(from, -1)); break;
+    case LUA_TBOOLEAN: lua_pushboolean(to, lua_toboolean(from, -1)); break;
+    case LUA_TTABLE:
+        lua_newtable(to);
+        for (lua_pushnil(from); lua_next(from, -2); lua_pop(from, 1)) {
+            lua_pushvalue(from, -2);
+            copy_value(to, from);
+            lua_pop(from, 1);
+            copy_value(to, from);
+            lua_rawset(to, -3);
+        }
+        break;
+    default: lua_pushnil(to);
     }
 }
 
 void config_push(lua_State *L, const Config *config) {
-    push_texts(L, &config->arguments);
-    for (const Flag *flag = flag_rows; flag < flag_rows + flag_count; flag++) {
-        if (!flag_taken(flag, config->command)) continue;
-        char key[FLAG_NAME_SIZE];
-        lua_pushfstring(L, flag->kind == FLAG_DURATION ? "%s_ms" : "%s",
-                        flag_spell(flag, key, false));
-        push_value(L, flag, (const char *)config + flag->field);
-        lua_settable(L, -3);
-    }
-    push_texts(L, &config->folders);
-    lua_setfield(L, -2, "folders");
+    lua_getfield(config->lua, 2, "options");
+    copy_value(L, config->lua);
+    lua_pop(config->lua, 1);
 }

@@ -60,8 +60,8 @@ static void tell_workflows(const char *folder, const char *ids) {
 
 // `weir run` needs one workflow or one file of its folder; NULL: all of them.
 static const char *wanted_of(const Config *config) {
-    if (config->command != COMMAND_RUN) return NULL;
-    const char *what = config->arguments.items[0], *slash = strrchr(what, '/');
+    if (!config->wanted) return NULL;
+    const char *what = config->wanted, *slash = strrchr(what, '/');
     size_t size = strlen(what);
     bool is_file = size > 4 && strcmp(what + size - 4, ".lua") == 0;
     return is_file && slash ? slash + 1 : what;

@@ -242,6 +242,25 @@ describe("the commands", function()
     return list
   end
 
+  it("version prints the version, also as JSON", function()
+    client.version = "1.2.3"
+    run "version"
+    assert.same({ 0, 'weir 1.2.3\n{"version":"1.2.3"}\n', "" }, { run("version", { json = true }) })
+  end)
+
+  it("help prints how weir or a command is used, and topics", function()
+    run "help"
+    run("help", "start")
+    local status, text = run("help", "states")
+    assert.equal(0, status)
+    assert.truthy(text:find "^usage: weir COMMAND.-usage: weir start .-A run is in one of")
+  end)
+
+  it("help of a command that there is not names the nearest", function()
+    assert.same({ 64, "", "weir: there is no command sho, did you mean show?; see weir help\n" },
+      { run("help", "sho") })
+  end)
+
   describe("start", function()
     local started
 

@@ -44,6 +44,7 @@ return {
     "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
     "lua/weir/client/why.lua",
   },
+  ["spec/cli/help_spec.lua"] = { "lua/weir/cli/commands.lua" },
   ["spec/cli/test/coverage_spec.lua"] = { "lua/weir/cli/test/bytecode.lua" },
   ["tests/e2e/bulk_spec.lua"] = { "lua/weir/cli/start_each.lua", "lua/weir/client/cancel.lua" },
   ["tests/e2e/test_command_spec.lua"] = {
@@ -80,7 +81,7 @@ return {
   ["spec/json_spec.lua"] = { "host/lua/json.c", "host/lua/json_decode.c", "host/lua/json_encode.c" },
   ["spec/base/ordered_pairs_spec.lua"] = { "host/lua/order.c" },
   ["tests/unit/lua/test_vm.c"] = { "host/lua/host_module.c", "host/lua/limit.c", "host/lua/modules.c" },
-  ["tests/unit/config/test_config.c"] = { "host/base/address.c", "host/config/flags.c" },
+  ["tests/unit/config/test_config.c"] = { "host/base/address.c" },
   ["tests/unit/redis/test_store.c"] = { "host/redis/greeting.c", "host/redis/redis_error.c" },
   ["tests/unit/serve/test_private_redis.c"] = { "host/base/private_folder.c", "host/serve/supervisor.c" },
   ["tests/e2e/process_spec.lua"] = { "host/main.c", "host/base/log.c", "host/serve/host.c", "host/serve/control.c",

@@ -1,9 +1,11 @@
--- The commands that talk to Redis and run no workflows. Each reads its flags, calls weir.client and prints; it returns
--- the exit status. The result of a run goes to stdout byte for byte as it is recorded.
+-- The commands that run no workflows. Most talk to Redis. Each reads its options, calls weir.client and prints; it
+-- returns the exit status. The result of a run goes to stdout byte for byte as it is recorded.
 
 local bundle = require "weir.code.bundle"
+local command_line = require "weir.cli.command_line"
 local exit_status = require "weir.cli.exit_status"
 local fault = require "weir.client.fault"
+local help = require "weir.cli.help"
 local json = require "weir.json"
 local native = require "weir.native.client"
 local output = require "weir.cli.output"
@@ -135,6 +137,23 @@ end
 
 function commands.stats(options)
   require("weir.cli.stats").print(options.json)
+  return DONE
+end
+
+function commands.version(options)
+  output.print(options.json and json.encode { version = native.version } or "weir " .. native.version)
+  return DONE
+end
+
+function commands.help(options)
+  local name = options[1]
+  local text = not name and help.of_weir() or name and help.of_topic(name)
+  if not text then
+    local command, _, message = command_line.command(name)
+    if not command then fault.raise("invalid", "%s", message) end
+    text = help.of_command(command)
+  end
+  native.write(1, text)
   return DONE
 end
 

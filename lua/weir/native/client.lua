@@ -6,6 +6,8 @@
 ---@field status integer
 ---@field message string
 
+---@class weir.native.client
+---@field version string of weir
 local client = {}
 
 ---Sends groups to Redis as one batch, and again if the connection died.

@@ -1,5 +1,5 @@
-// The settings that the command line, the variables and the config file come to, and the errors
-// when these are wrong.
+// The settings of hosts, the Redis of a command, and passwords. spec/cli/command_line_spec.lua has
+// the flags and the errors.
 #include "config/config.h"
 
 #include <setjmp.h>
@@ -13,31 +13,32 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-// A config lives as long as its process; here are many of them.
-const char *__asan_default_options(void);
-const char *__asan_default_options(void) {
-    return "detect_leaks=0";
-}
+#include <lauxlib.h>
+#include <lua.h>
 
 static Config config;
 static char fault[CONFIG_FAULT_SIZE];
 
-// Loads the words of a line; the texts have to outlive the config.
-static int load(const char *line) {
-    enum { WORDS = 32 };
-    static char text[1024];
-    char *argv[WORDS] = {"weir"};
-    int argc = 1;
-    snprintf(text, sizeof text, "%s", line);
-    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
-    fault[0] = '\0';
-    return config_load(&config, argc, argv, fault);
+static void forget(void) {
+    if (config.lua) lua_close(config.lua);
+    address_free(&config.redis);
+    config = (Config){0};
 }
 
-static void refuses(const char *line, int status, const char *said) {
-    assert_int_equal(load(line), status);
-    assert_string_equal(fault, said);
+enum { WORDS = 64 };
+static char *argv[WORDS];
+
+// Loads the words of a line.
+static int load(const char *line) {
+    static char text[1024];
+    int argc = 1;
+    forget();
+    argv[0] = (char *)"weir";
+    snprintf(text, sizeof text, "%s", line);
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+    argv[argc] = NULL;
+    fault[0] = '\0';
+    return config_load(&config, argc, argv, fault);
 }
 
 static void write_file(const char *path, const char *text) {
@@ -60,6 +61,7 @@ static int enter_folder(void **state) {
 
 static int leave_folder(void **state) {
     (void)state;
+    forget();
     char folder[256];
     remove("config.lua");
     remove(".weir/url");
@@ -79,114 +81,94 @@ static void test_defaults(void **state) {
     assert_string_equal(config.queues.items[0], "*");
     assert_int_equal(config.drain_ms, 30000);
     assert_int_equal(config.payload_bytes, 16 << 20);
+    assert_int_equal(config.poll_ms, 0);
     assert_true(config.workers >= 1);
+    assert_non_null(strchr(config.node, '-'));
+    assert_null(config.wanted);
 }
 
-static void test_what_was_not_given(void **state) {
+static void test_the_settings_of_a_host(void **state) {
     (void)state;
-    assert_int_equal(load("start hello"), STATUS_DONE);
-    assert_true(config.priority == CONFIG_NONE);
-    assert_true(config.delay_ms == CONFIG_NONE);
-    assert_null(config.data);
-}
-
-static void test_flags(void **state) {
-    (void)state;
-    assert_int_equal(load("start hello --tag a=1 --priority -5 --tag=b=2 --wait --delay 1.5"),
-                     STATUS_DONE);
-    assert_string_equal(config.arguments.items[0], "hello");
-    assert_int_equal(config.tags.count, 2);
-    assert_string_equal(config.tags.items[1], "b=2");
-    assert_int_equal(config.priority, -5);
-    assert_int_equal(config.delay_ms, 1500);
-    assert_true(config.wait);
-}
-
-static void test_a_selector(void **state) {
-    (void)state;
-    assert_int_equal(load("cancel --workflow w --tag a=1 --rate 5/s --yes"), STATUS_DONE);
-    assert_int_equal(config.arguments.count, 0);
-    assert_string_equal(config.workflow, "w");
-    assert_string_equal(config.tags.items[0], "a=1");
-    assert_string_equal(config.rate, "5/s");
-    assert_true(config.limit == CONFIG_NONE);
-    assert_true(config.yes);
-    refuses("list --group colour", EX_USAGE, "--group: one of error, not colour");
-}
-
-static void test_flags_before_the_command_and_words_after_two_dashes(void **state) {
-    (void)state;
-    assert_int_equal(load("--prefix other show -- --odd-id"), STATUS_DONE);
-    assert_int_equal(config.command, COMMAND_SHOW);
-    assert_string_equal(config.prefix, "other");
-    assert_string_equal(config.arguments.items[0], "--odd-id");
-}
-
-static void test_what_a_command_passes_on(void **state) {
-    (void)state;
-    static const char *const words[] = {"-o",         "TAP", "--tags=slow", "--verbose",
-                                        "a_spec.lua", "--",  "--coverage"};
     assert_int_equal(
-        load("test -o TAP --tags=slow --watch --json --verbose a_spec.lua -- --coverage"),
+        load("serve a b --node n --workers 2 --concurrency 3 --warm 4 --warm-memory 5K --queues "
+             "q,r --drain 6s --poll 7s --lua-path p --lua-cpath c --max-payload 8 --max-memory 9 "
+             "--max-cpu 10ms --max-stuck 11ms --max-depth 12 --max-crashes 13 --log json "
+             "--log-level warn --prefix x"),
         STATUS_DONE);
-    assert_int_equal(config.arguments.count, sizeof words / sizeof *words);
-    for (int i = 0; i < config.arguments.count; i++)
-        assert_string_equal(config.arguments.items[i], words[i]);
-    assert_true(config.watch);
-    assert_true(config.json);
-    assert_false(config.coverage);
-    refuses("stats -o TAP", EX_USAGE,
-            "there is no flag -o; weir help COMMAND lists those it takes");
-}
-
-static void test_flag_over_variable_over_file(void **state) {
-    (void)state;
-    write_file("config.lua",
-               "return { workers = 2, drain = '5s', prefix = 'mine', queues = {'a','b'} }");
-    setenv("WEIR_WORKERS", "3", 1);
-    setenv("WEIR_DRAIN", "6s", 1);
-    assert_int_equal(load("serve --config config.lua --drain 7s"), STATUS_DONE);
-    assert_int_equal(config.drain_ms, 7000);
-    assert_int_equal(config.workers, 3);
-    assert_string_equal(config.prefix, "mine");
+    const int64_t expected[] = {2, 3, 4, 5 << 10, 6000, 7000, 8, 9, 10, 11, 12, 13};
+    const int64_t found[] = {config.workers,       config.concurrency,  config.warm,
+                             config.warm_bytes,    config.drain_ms,     config.poll_ms,
+                             config.payload_bytes, config.memory_bytes, config.cpu_ms,
+                             config.stuck_ms,      config.depth,        config.crashes};
+    assert_memory_equal(found, expected, sizeof expected);
+    assert_int_equal(config.folders.count, 2);
+    assert_string_equal(config.folders.items[1], "b");
     assert_int_equal(config.queues.count, 2);
-    assert_string_equal(config.queues.items[1], "b");
+    assert_string_equal(config.queues.items[1], "r");
+    assert_string_equal(config.node, "n");
+    assert_string_equal(config.lua_path, "p");
+    assert_string_equal(config.lua_cpath, "c");
+    assert_string_equal(config.log, "json");
+    assert_string_equal(config.log_level, "warn");
+    assert_string_equal(config.prefix, "x");
 }
 
-static void test_a_config_file_is_data(void **state) {
+static void test_a_host_with_a_redis_of_its_own(void **state) {
     (void)state;
-    write_file("config.lua", "return { worker = 2 }");
-    refuses("serve --config config.lua", EX_CONFIG,
-            "config.lua: there is no setting worker, did you mean workers?");
-    write_file("config.lua", "return { workers = print() }");
-    refuses("serve --config config.lua", EX_CONFIG,
-            "config.lua:1: attempt to call a nil value (global 'print')");
-    write_file("config.lua", "return 5");
-    refuses("serve --config config.lua", EX_CONFIG, "config.lua: must return a table of settings");
-    write_file("config.lua", "return { drain = 'soon' }");
-    assert_int_equal(load("serve --config config.lua"), EX_CONFIG);
-    assert_non_null(strstr(fault, "config.lua: drain: \"soon\" is no duration"));
+    assert_int_equal(load("run pay --durability none"), STATUS_DONE);
+    assert_int_equal(config.command, COMMAND_RUN);
+    assert_string_equal(config.wanted, "pay");
+    assert_string_equal(config.node, "run");
+    assert_string_equal(config.durability, "none");
+    assert_int_equal(load("dev"), STATUS_DONE);
+    assert_string_equal(config.node, "dev");
+    assert_string_equal(config.durability, "everysec");
 }
 
-static void test_faults_of_the_command_line(void **state) {
+static void test_options_for_lua(void **state) {
     (void)state;
-    refuses("", EX_USAGE, "say what to do: weir COMMAND; see weir help");
-    refuses("sevre", EX_USAGE, "there is no command sevre, did you mean serve?; see weir help");
-    refuses("serve --worker 3", EX_USAGE, "there is no flag --worker, did you mean --workers?");
-    refuses("show", EX_USAGE, "show needs more: weir show RUN [OPERATION]");
-    refuses("start a b", EX_USAGE,
-            "start does not take b; data goes with --data JSON, --data @FILE or --data - (stdin)");
-    refuses("show a --wait", EX_USAGE, "show does not take --wait; see weir help show");
-    refuses("serve --workers", EX_USAGE, "--workers needs a value: N");
-    refuses("serve --workers 0", EX_USAGE, "--workers: an integer from 1 to 256, not 0");
-    refuses("serve --log xml", EX_USAGE, "--log: one of text|json, not xml");
-    refuses("serve --max-memory 1TB", EX_USAGE, "--max-memory: a size such as 64KiB or 16MiB");
+    assert_int_equal(load("start hello --tag a=1 --delay 2s --wait --redis redis://:pw@h"),
+                     STATUS_DONE);
+    assert_int_equal(config.command, COMMAND_CLIENT);
+    assert_string_equal(config.name, "start");
+    lua_State *L = luaL_newstate();
+    config_push(L, &config);
+    lua_rawgeti(L, 1, 1);
+    lua_getfield(L, 1, "tag");
+    lua_rawgeti(L, -1, 1);
+    lua_getfield(L, 1, "delay_ms");
+    lua_getfield(L, 1, "wait");
+    lua_getfield(L, 1, "redis");
+    lua_getfield(L, 1, "priority");
+    assert_string_equal(lua_tostring(L, 2), "hello");
+    assert_string_equal(lua_tostring(L, 4), "a=1");
+    assert_int_equal(lua_tointeger(L, 5), 2000);
+    assert_true(lua_toboolean(L, 6));
+    assert_string_equal(lua_tostring(L, 7), "redis://h:6379/0");
+    assert_true(lua_isnil(L, 8));
+    lua_close(L);
 }
 
-static void test_what_is_not_there_yet(void **state) {
+static void test_errors(void **state) {
     (void)state;
-    refuses("logs x", EX_USAGE, "logs is not there yet");
-    refuses("serve --listen :80", EX_USAGE, "serve --listen is not there yet");
+    assert_int_equal(load("sevre"), EX_USAGE);
+    assert_string_equal(fault, "there is no command sevre, did you mean serve?; see weir help");
+    assert_int_equal(load("stats --prefix"), EX_USAGE);
+    assert_string_equal(fault, "--prefix needs a value: NAME");
+    assert_int_equal(load("start w redis://me:secret@a"), EX_USAGE);
+    assert_null(strstr(fault, "secret"));
+}
+
+static void test_passwords_are_hidden_in_the_list_of_processes(void **state) {
+    (void)state;
+    assert_int_equal(load("stats --redis redis://me:secret@a --prefix p"), STATUS_DONE);
+    assert_string_equal(config.redis.password, "secret");
+    assert_null(strstr(argv[3], "secret"));
+    assert_int_equal(load("stats --redis=redis://me:secret@a"), STATUS_DONE);
+    assert_string_equal(config.redis.password, "secret");
+    assert_null(strstr(argv[2], "secret"));
+    assert_int_equal(load("stats --redis redis://me:secret@a:x"), EX_USAGE);
+    assert_null(strstr(argv[3], "secret"));
 }
 
 static void test_redis_urls(void **state) {
@@ -260,64 +242,18 @@ static void test_a_dev_folder_of_others_is_refused(void **state) {
     assert_int_equal(load("stats"), EX_CONFIG); // a link is not followed
 }
 
-static void test_the_folder_of_a_file_to_run(void **state) {
-    (void)state;
-    assert_int_equal(load("run orders/pay.lua"), STATUS_DONE);
-    assert_string_equal(config.folders.items[0], "orders");
-    assert_int_equal(load("run pay.lua"), STATUS_DONE);
-    assert_string_equal(config.folders.items[0], ".");
-    assert_int_equal(load("run pay"), STATUS_DONE);
-    assert_string_equal(config.folders.items[0], "workflows");
-    assert_int_equal(load("run pay --dir flows"), STATUS_DONE);
-    assert_string_equal(config.folders.items[0], "flows");
-}
-
-// Whether the help of a command says that.
-static bool tells(const char *command, const char *text) {
-    char *usage = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&usage, &size);
-    assert_int_equal(config_usage(out, command, fault), STATUS_DONE);
-    fclose(out);
-    bool found = strstr(usage, text) != NULL;
-    free(usage);
-    return found;
-}
-
-static void test_help_says_what_a_flag_means_to_that_command(void **state) {
-    (void)state;
-    assert_true(tells("start", " the queue it waits in, instead of the workflow's\n"));
-    assert_true(tells("list", " only those of that queue\n"));
-    assert_true(tells("start", " give it that tag; may be given again\n"));
-    assert_true(tells("cancel", " only those with that tag; may be given again\n"));
-    assert_true(tells("show", " show it again and again, until it ended\n"));
-    assert_true(tells("test", " go on, and run again what a saved file touches\n"));
-    assert_true(tells("list", " how many at most (default 50)\n"));
-    assert_true(tells("retry", " how many at most\n"));
-    assert_true(tells("retry", "\nexample: weir retry first\n"));
-    assert_true(tells("retry", "What has completed is kept"));
-    assert_true(tells("states", "  retrying   an attempt failed"));
-    assert_true(tells("durations", "250ms, 30s, 5m, 2h, 1d"));
-}
-
 int main(void) {
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(test_defaults),
-        IN_A_FOLDER(test_what_was_not_given),
-        IN_A_FOLDER(test_flags),
-        IN_A_FOLDER(test_a_selector),
-        IN_A_FOLDER(test_flags_before_the_command_and_words_after_two_dashes),
-        IN_A_FOLDER(test_what_a_command_passes_on),
-        IN_A_FOLDER(test_flag_over_variable_over_file),
-        IN_A_FOLDER(test_a_config_file_is_data),
-        IN_A_FOLDER(test_faults_of_the_command_line),
-        IN_A_FOLDER(test_what_is_not_there_yet),
+        IN_A_FOLDER(test_the_settings_of_a_host),
+        IN_A_FOLDER(test_a_host_with_a_redis_of_its_own),
+        IN_A_FOLDER(test_options_for_lua),
+        IN_A_FOLDER(test_errors),
+        IN_A_FOLDER(test_passwords_are_hidden_in_the_list_of_processes),
         IN_A_FOLDER(test_redis_urls),
         IN_A_FOLDER(test_a_dev_folder_above_names_the_redis),
         IN_A_FOLDER(test_a_dev_folder_of_others_is_refused),
-        IN_A_FOLDER(test_the_folder_of_a_file_to_run),
-        IN_A_FOLDER(test_help_says_what_a_flag_means_to_that_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,85 @@
+-- `weir help`: how weir, or one of its commands, is used, and some topics.
+
+local commands = require "weir.cli.commands"
+local flags = require "weir.cli.flags"
+
+local help = {}
+
+local INDENT <const> = (" "):rep(37) -- of the second line of a flag's help
+
+local SETTINGS <const> = [[
+
+A setting may also stand in a variable (--lua-path: WEIR_LUA_PATH) or in the --config
+file (lua_path = ...): flags win over variables, variables over the file.
+]]
+
+local TOPICS <const> = {
+  states = [[
+A run is in one of these states (weir list --state STATE):
+
+  scheduled  it starts later (--delay)
+  ready      it stands in its queue until a worker takes it
+  running    a worker runs its Lua
+  waiting    for a child, a sleep or the next try of a step; it costs nothing meanwhile
+  retrying   an attempt failed, and the next begins later
+  completed  it ended with a result
+  failed     it ended with an error: weir retry RUN
+  cancelled  it was cancelled: weir cancel RUN
+
+An operation of a run is pending (a node of a graph that has not begun), running, completed,
+failed or cancelled.
+]],
+  durations = [[
+A duration is a number with a unit, or several: 250ms, 30s, 5m, 2h, 1d, 1h30m. In Lua a number
+alone is seconds. --since and --until take one as that long ago, or an instant: 2026-11-21,
+"2026-11-21 12:00" (the clock here), 2026-11-21T12:00:00Z.
+]],
+}
+
+local function line_of(flag, command)
+  local text = flag.help_of and flag.help_of[command.name] or flag.help
+  local form = ("--%s %s"):format(flag.name, flag.argument or "")
+  local default = flag.default and (" (default %s)"):format(flag.default) or ""
+  return ("  %-34s %s%s\n"):format(form, text:gsub("\n", "\n" .. INDENT), default)
+end
+
+---How a command is used.
+---@param command weir.Command
+---@return string text
+function help.of_command(command)
+  local arguments = command.arguments ~= "" and " " .. command.arguments or ""
+  local parts = { ("usage: weir %s%s [FLAGS]\n\n%s\n"):format(command.name, arguments, command.summary) }
+  local function add(text) parts[#parts + 1] = text end
+  if command.example then add(("\nexample: %s\n"):format(command.example)) end
+  local has_flags, has_settings = false, false
+  for _, flag in ipairs(flags.rows) do
+    if flag.commands[command.name] then
+      if not has_flags then add "\n" end
+      add(line_of(flag, command))
+      has_flags, has_settings = true, has_settings or not flag.once
+    end
+  end
+  if has_settings then add(SETTINGS) end
+  if command.about then add("\n" .. command.about) end
+  return table.concat(parts)
+end
+
+---How weir is used.
+---@return string text
+function help.of_weir()
+  local parts = { "usage: weir COMMAND [ARGUMENTS] [FLAGS]\n\n" }
+  for _, command in ipairs(commands.rows) do
+    if command.summary then
+      parts[#parts + 1] = ("  %-8s %-15s %s\n"):format(command.name, command.arguments, command.summary)
+    end
+  end
+  parts[#parts + 1] = "\nweir help COMMAND shows its flags and an example; weir help states, durations.\n"
+  return table.concat(parts)
+end
+
+---The text of a topic that is no command.
+---@param name string
+---@return string? text nil: there is no such topic
+function help.of_topic(name) return TOPICS[name] end
+
+return help
