@@ -10,6 +10,7 @@
 #include "lua/host_module.h"
 #include "lua/limit.h"
 #include "lua/modules.h"
+#include "lua/programs.h"
 #include "redis/reply.h"
 
 #include <lauxlib.h>
@@ -545,6 +546,7 @@ static int open_in_lua(lua_State *L) {
     Vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
     limit_install(L);
+    programs_install(L);
     modules_install(L, vm->config);
     host_module_preload(L, &vm->reports);
     int *const tables[] = {&vm->runs, &vm->inboxes, &vm->bundles};

@@ -80,7 +80,8 @@ return {
   -- host/
   ["spec/json_spec.lua"] = { "host/lua/json.c", "host/lua/json_decode.c", "host/lua/json_encode.c" },
   ["spec/base/ordered_pairs_spec.lua"] = { "host/lua/order.c" },
-  ["tests/unit/lua/test_vm.c"] = { "host/lua/host_module.c", "host/lua/limit.c", "host/lua/modules.c" },
+  ["tests/unit/lua/test_vm.c"] = { "host/lua/host_module.c", "host/lua/limit.c", "host/lua/modules.c",
+    "host/lua/programs.c" },
   ["tests/unit/config/test_config.c"] = { "host/base/address.c" },
   ["tests/unit/redis/test_store.c"] = { "host/redis/greeting.c", "host/redis/redis_error.c" },
   ["tests/unit/serve/test_private_redis.c"] = { "host/base/private_folder.c", "host/serve/supervisor.c" },

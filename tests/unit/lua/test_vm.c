@@ -4,10 +4,12 @@
 #include "base/xmalloc.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum { CPU_MS = 100, MEMORY_BYTES = 32 << 20 };
@@ -383,6 +385,27 @@ static void test_sources_are_announced_with_their_workflows(void **state) {
     batch_free(batch);
 }
 
+static bool is_inherited(const char *starts) {
+    char code[256];
+    int descriptor = open("/dev/null", O_RDONLY); // as Lua opens files
+    lua_State *L = vm_lua(vm);
+    snprintf(code, sizeof code, starts, descriptor);
+    assert_int_equal(luaL_dostring(L, code), LUA_OK);
+    bool inherited = lua_toboolean(L, -1);
+    lua_settop(L, 0);
+    assert_true(fcntl(descriptor, F_GETFD) >= 0); // open here
+    close(descriptor);
+    return inherited;
+}
+
+static void test_programs_inherit_no_descriptor(void **state) {
+    (void)state;
+    assert_false(is_inherited("return (os.execute('[ -e /proc/self/fd/%d ]'))"));
+    assert_false(is_inherited("local p = io.popen('[ -e /proc/self/fd/%d ] && echo yes'); "
+                              "local line = p:read(); p:close(); return line"));
+    assert_true(is_inherited("return (os.execute('[ -e /dev/null -a %d -gt 2 ]'))"));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_vm, close_vm)
     const struct CMUnitTest tests[] = {
@@ -402,6 +425,7 @@ int main(void) {
         TEST(test_what_eats_memory_is_stopped_whatever_it_catches),
         TEST(test_garbage_is_not_held_against_a_run),
         TEST(test_a_long_call_of_c_does_not_fail_its_run),
+        TEST(test_programs_inherit_no_descriptor),
         TEST(test_a_doomed_run_ends_so),
         TEST(test_what_dropped_runs_held_is_given_back),
         TEST(test_sources_are_announced_with_their_workflows),
