@@ -132,9 +132,17 @@ bool outage_lasts(Outage *outage) {
     return lasting;
 }
 
+int64_t outage_ms(Outage *outage) {
+    pthread_mutex_lock(&outage->lock);
+    int64_t ms = outage->affected ? clock_ms() - outage->affected_since : 0;
+    pthread_mutex_unlock(&outage->lock);
+    return ms;
+}
+
 void outage_change(Outage *outage, const RedisError *before, const RedisError *now,
                    const char *why) {
     pthread_mutex_lock(&outage->lock);
+    if (!outage->affected) outage->affected_since = clock_ms();
     outage->affected += (now != NULL) - (before != NULL);
     count_raising(outage, before, now);
     if (now) log_once(outage, now, why);

@@ -44,11 +44,12 @@ typedef struct {
     const RedisAddress *redis;
     const char *prefix;
     pthread_mutex_t lock;
-    int affected;          // connections that have an error
-    int raising;           // of them, those that have REDIS_ERROR_OTHER
-    int64_t raising_since; // by clock_ms
-    bool lasting;          // a connection met it again after OUTAGE_LASTS_MS
-    uint32_t logged;       // since no connection had an error: bits, by place in the table
+    int affected;           // connections that have an error
+    int64_t affected_since; // by clock_ms
+    int raising;            // of them, those that have REDIS_ERROR_OTHER
+    int64_t raising_since;  // by clock_ms
+    bool lasting;           // a connection met it again after OUTAGE_LASTS_MS
+    uint32_t logged;        // since no connection had an error: bits, by place in the table
 } Outage;
 
 // For how long scripts may raise errors before the host ends.
@@ -61,6 +62,9 @@ void outage_close(Outage *outage);
 // thread.
 void outage_change(Outage *outage, const RedisError *before, const RedisError *now,
                    const char *why);
+
+// For how long connections have had errors without a break; 0: none has one. Any thread.
+int64_t outage_ms(Outage *outage);
 
 // Whether scripts have raised errors for so long that trying again does not help. Any thread.
 bool outage_lasts(Outage *outage);

@@ -27,7 +27,7 @@
 
 enum {
     TICK_MS = 500,
-    SILENCE_MS = 2000, // a host that is stopping waits no longer for a Redis that is silent
+    SILENCE_MS = 2000, // a host that is stopping waits no longer for a Redis that cannot serve
     LISTEN_MS = 100    // from one look for that to the next
 };
 
@@ -225,13 +225,14 @@ static void on_drain_over(uv_timer_t *timer) {
     finish(host, STATUS_DONE);
 }
 
-// The host waits for Redis alone, which may be away for long: a supervisor would kill the host. For
-// the runs that it holds this is as if the host had died.
+// The host waits for Redis alone, which may be away or full for long: a supervisor would kill the
+// host. For the runs that it holds this is as if the host had died.
 static void on_listen(uv_timer_t *timer) {
     Host *host = timer->data;
-    if (control_silence_ms(host->control) < SILENCE_MS || long_turns_in_lua(host->long_turns))
-        return;
-    log_warn("Redis does not answer: stopping without it; the runs of this host go on elsewhere "
+    bool silent = control_silence_ms(host->control) >= SILENCE_MS;
+    bool refuses = outage_ms(&host->outage) >= SILENCE_MS;
+    if (!(silent || refuses) || long_turns_in_lua(host->long_turns)) return;
+    log_warn("Redis cannot serve now: stopping without it; the runs of this host go on elsewhere "
              "once its lease has run out");
     finish(host, STATUS_DONE);
 }

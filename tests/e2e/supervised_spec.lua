@@ -156,7 +156,7 @@ describe("a host that is told to stop", function()
       host.process:signal "TERM"
       assert.equal(0, host.process:wait(), host.process:stderr())
       assert.is_true(system.monotime() - began < 10) -- 30 s is its time to drain
-      assert.matches("Redis does not answer: stopping without it", host.process:stderr(), 1, true)
+      assert.matches("Redis cannot serve now: stopping without it", host.process:stderr(), 1, true)
       if how == "STOP" then
         redis.process:signal "CONT"
       else
@@ -170,6 +170,23 @@ describe("a host that is told to stop", function()
       assert.same({}, store:faults())
     end)
   end
+
+  it("while Redis is full does not wait for memory", function()
+    local host = start_host "one"
+    begin_busy "busy"
+    store:call("CONFIG", "SET", "maxmemory", 1)
+    open_gate()
+    says(host.process, "OOM")
+    local began = system.monotime()
+    host.process:signal "TERM"
+    assert.equal(0, host.process:wait(), host.process:stderr())
+    assert.is_true(system.monotime() - began < 10) -- 30 s is its time to drain
+    assert.matches("Redis cannot serve now: stopping without it", host.process:stderr(), 1, true)
+    store:call("CONFIG", "SET", "maxmemory", 0)
+    start_host "one"
+    assert.equal("completed", store:ended("busy").state)
+    assert.same({}, store:faults())
+  end)
 
   it("while Redis is away lets running Lua reach its end, and Redis come back", function()
     local host = start_host "one"
