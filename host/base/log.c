@@ -1,7 +1,8 @@
 // log: formats a line in memory of its own; log_writer.c writes it.
 //
-// Under journald (JOURNAL_STREAM is stderr's) a line begins with its priority instead of the time,
-// which the journal has itself. Nothing here fails: a line that cannot be written is gone.
+// Under journald (JOURNAL_STREAM names stderr) a line begins with its priority instead of the time,
+// because the journal records the time itself. No function fails: a line that cannot be written is
+// dropped.
 #include "base/log.h"
 #include "base/log_writer.h"
 #include "base/text.h"
@@ -129,11 +130,11 @@ static void put_line(Line *line, LogLevel level, const char *run_id, const char 
     put_text(line, "\n");
 }
 
-// The line to be freed.
+// Returns the line that says how many lines were dropped; the caller frees it.
 static char *tell_left_out(size_t count) {
     char text[128];
     snprintf(text, sizeof text,
-             "%zu lines of the log were left out, as stderr was not read; log less, or read it",
+             "%zu lines of the log were dropped because nothing reads stderr; log less, or read it",
              count);
     Line line = {0};
     put_line(&line, LEVEL_WARN, NULL, text, NULL);
@@ -169,7 +170,7 @@ DEFINE_LOG(log_info, LEVEL_INFO)
 DEFINE_LOG(log_warn, LEVEL_WARN)
 DEFINE_LOG(log_error, LEVEL_ERROR)
 
-// JOURNAL_STREAM is inherited by children whose stderr goes elsewhere; only the numbers tell.
+// A child inherits JOURNAL_STREAM even if its stderr goes elsewhere, so the numbers are compared.
 static bool stderr_is_journal(void) {
     const char *stream = getenv("JOURNAL_STREAM");
     uintmax_t device, inode;

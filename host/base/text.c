@@ -1,3 +1,4 @@
+// text: see text.h.
 #include "base/text.h"
 
 #include "base/xmalloc.h"
@@ -5,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LONGEST = 8 }; // of what stands for one byte, with its NUL
+enum { LONGEST = 8 }; // bytes in which one byte may be spelled, with a NUL
 
-// How many bytes the UTF-8 character at `at` has, 0 if it is none; and its code.
+// Returns the length in bytes of the UTF-8 character at `at`, 0 if there is none, and its code.
 static size_t character(const unsigned char *at, size_t left, uint32_t *code) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t size = *at < 0x80 ? 1 : *at >= 0xf0 ? 4 : *at >= 0xe0 ? 3 : 2;
@@ -21,7 +22,8 @@ static size_t character(const unsigned char *at, size_t left, uint32_t *code) {
     return *code < least[size] || surrogate || *code > 0x10ffff ? 0 : size;
 }
 
-// As in lua/weir/view/terminal.lua: controls, and what turns the direction of the text behind it.
+// Control characters, and those that change the direction of the text behind them. The same as in
+// lua/weir/view/terminal.lua.
 static bool is_treacherous(uint32_t code) {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
            (code >= 0x2066 && code <= 0x2069);

@@ -1,20 +1,21 @@
 // text: makes text from outside harmless for terminals, logs and JSON.
 //
-// Files, workflows and callers can contain any bytes. After this, none can move a terminal's
-// cursor, change the direction of the text behind it, or begin a line of its own.
+// Files, data and messages may contain any bytes. The text that text_plain returns cannot move a
+// terminal's cursor, change the direction of the text behind it, or begin a line of its own. For
+// any thread.
 #ifndef WEIR_TEXT_H
 #define WEIR_TEXT_H
 
 #include <stddef.h>
 
 typedef enum {
-    TEXT_LINE,   // controls as "\n", "\x1b", "\u009b"; bytes that are not UTF-8 as "\xff"
-    TEXT_LINES,  // the same, but for line breaks
+    TEXT_LINE,   // control characters as "\n", "\x1b", "\u009b"; bytes that are not UTF-8 as "\xff"
+    TEXT_LINES,  // the same, but line breaks stay
     TEXT_JSON,   // the inside of a JSON string
-    TEXT_OF_JSON // of a text that is JSON, the same JSON
+    TEXT_OF_JSON // for a text that is JSON: it stays the same JSON
 } TextForm;
 
-// To be freed; a NUL follows it.
+// Returns a new text that the caller frees, with a NUL behind it.
 char *text_plain(const char *text, size_t size, TextForm form);
 
 #endif

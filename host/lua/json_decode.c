@@ -36,7 +36,7 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-// The code of a \uXXXX, -1 where there is none.
+// Returns the code of the \uXXXX at `p`, -1 if there is none.
 static int code_unit(const char *p) {
     int code = 0;
     if (p[0] != '\\' || p[1] != 'u') return -1;
@@ -52,7 +52,8 @@ static int code_unit(const char *p) {
     return code;
 }
 
-// Adds what the escape at `p` stands for. Returns where it ends, or NULL with a message pushed.
+// Adds the character that the escape at `p` means. Returns the end of the escape; or pushes a
+// message and returns NULL.
 static const char *read_escape(Reader *r, luaL_Buffer *buffer, const char *p) {
     static const char SHORT[128] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
@@ -81,8 +82,8 @@ static const char *read_escape(Reader *r, luaL_Buffer *buffer, const char *p) {
     return after;
 }
 
-// Where the characters that stand for themselves end: at a quote or a backslash. NULL with a
-// message pushed where it is anything else; `open` is where the string began.
+// Returns the next quote or backslash; or pushes a message and returns NULL at a byte that a string
+// cannot hold. `open` is the quote that began the string.
 static const char *scan(Reader *r, const char *open, const char *p) {
     for (;;) {
         while (json_plain[(unsigned char)*p]) p++;
@@ -105,7 +106,7 @@ static const char *scan(Reader *r, const char *open, const char *p) {
 static int read_string(Reader *r) {
     const char *open = r->at, *from = open + 1, *p = scan(r, open, from);
     if (!p) return -1;
-    if (*p == '"') { // as nearly always: nothing to replace
+    if (*p == '"') { // nearly always: the string has no escape
         lua_pushlstring(r->L, from, (size_t)(p - from));
         r->at = p + 1;
         return 0;
@@ -159,7 +160,7 @@ static int read_number(Reader *r) {
         return 0;
     }
     double real =
-        strtod(from, NULL); // ends where the digits do: no letter that it takes came after
+        strtod(from, NULL); // stops behind the digits: no letter follows that it would take
     if (isinf(real)) return refuse(r, "a number past the range of doubles", from);
     lua_pushnumber(r->L, real);
     return 0;
@@ -217,7 +218,7 @@ static bool take_word(Reader *r, const char *word) {
     return true;
 }
 
-// Pushes the value at `at` and moves past it, or pushes the message and returns -1.
+// Pushes the value at `at` and moves behind it; or pushes a message and returns -1.
 static int read_value(Reader *r, int depth) {
     char c = *r->at;
     if (c == '"') return read_string(r);

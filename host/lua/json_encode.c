@@ -18,7 +18,7 @@ enum {
     FEW_NAMES = 16,   // that many keys are sorted in the C frame, more in memory of Lua
 };
 
-// The way to a value, kept in the C frames that go down to it; read only for a refusal.
+// The path to a value. Each level stands in the C frame that writes it; a message quotes the path.
 typedef struct Link {
     const struct Link *parent;
     const char *name; // NULL: an array's `index`
@@ -27,11 +27,11 @@ typedef struct Link {
 } Link;
 
 typedef struct {
-    const char *text; // anchored by the table it is a key of
+    const char *text; // the table that has this key keeps it alive
     size_t length;
 } Name;
 
-// The text so far. Small ones stay in the C frame, larger ones move to a userdata at `box`.
+// The text so far. A small text stays in the C frame, a larger one moves to a userdata at `box`.
 typedef struct {
     lua_State *L;
     int box;
@@ -75,8 +75,8 @@ static void put_integer(Writer *w, lua_Integer value) {
     put(w, p, (size_t)(digits + sizeof digits - p));
 }
 
-// Up to four decimals, as most numbers have: false if `value` has more. What reads back the same
-// with 15 digits or fewer is the shortest, and no other text that short does.
+// Writes a number with up to four decimals, as most have; returns false if `value` has more. A text
+// of 15 digits or fewer that reads back as the same number is the shortest one.
 static bool put_decimals(Writer *w, double value) {
     double scaled = nearbyint(fabs(value) * 1e4);
     if (scaled >= 1e15 || scaled / 1e4 != fabs(value)) return false;
@@ -92,8 +92,8 @@ static bool put_decimals(Writer *w, double value) {
     return true;
 }
 
-// The shortest digits that read back the same. With 15 digits or fewer %g already gives the
-// shortest; only below the normal doubles, where there are fewer to tell apart, is that not so.
+// Writes the shortest text that reads back as the same number. With 15 digits or fewer %g finds it,
+// except for subnormal numbers, which need fewer digits.
 static void put_float(Writer *w, double value) {
     if (put_decimals(w, value)) return;
 
@@ -128,7 +128,7 @@ static void put_escape(Writer *w, char c) {
     put(w, text, length);
 }
 
-// Whether it could be written: false for bytes that are no UTF-8.
+// Returns false for bytes that are not UTF-8.
 static bool put_string(Writer *w, const char *text, size_t length) {
     const char *from = text, *end = text + length;
     reserve(w, length + 2);
@@ -160,7 +160,7 @@ static bool is_identifier(const char *text, size_t length) {
     return length > 0;
 }
 
-// Writes the way from the top to `link`; false once it was cut because it got too long.
+// Writes the path from the top to `link`. Returns false when the path was too long and was cut.
 static bool put_place(Writer *w, const Link *link, size_t start) {
     if (!link) return true;
     if (!put_place(w, link->parent, start)) return false;
@@ -183,7 +183,7 @@ static bool put_place(Writer *w, const Link *link, size_t start) {
     return false;
 }
 
-// Pushes the message and returns -1. The text so far is of no use any more: its memory is.
+// Pushes the message and returns -1. The message is written in the memory of the text so far.
 static int refuse(Writer *w, const Link *link, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -274,7 +274,8 @@ static lua_Integer first_hole(lua_State *L) {
     return index;
 }
 
-// More names than fit in the C frame, collected and sorted in a userdata under the table (on top).
+// Collects the names of the table on top, which are too many for the C frame, in a userdata below
+// it.
 static Name *collect_names(lua_State *L, size_t count) {
     Name *names = lua_newuserdatauv(L, count * sizeof *names, 0), *name = names;
     lua_insert(L, -2);
@@ -285,8 +286,8 @@ static Name *collect_names(lua_State *L, size_t count) {
     return names;
 }
 
-// Looks at all keys before anything is written, so that the refusal never depends on the order in
-// which they are met.
+// Checks all keys before it writes anything, so that the message does not depend on the order in
+// which Lua has the keys.
 static int write_table(Writer *w, const Link *link, int depth) {
     lua_State *L = w->L;
     Name few[FEW_NAMES], *names = few;
@@ -335,7 +336,7 @@ static int write_table(Writer *w, const Link *link, int depth) {
     return 0;
 }
 
-// Writes the value on top of the stack and leaves it there, or pushes the message and returns -1.
+// Writes the value on top of the stack, which stays there; or pushes the message and returns -1.
 static int write_value(Writer *w, const Link *link, int depth) {
     lua_State *L = w->L;
     switch (lua_type(L, -1)) {
@@ -372,7 +373,7 @@ static int write_value(Writer *w, const Link *link, int depth) {
 
 // try_encode(value, nesting|nil) -> text | nil, message
 int json_encode(lua_State *L) {
-    Writer w; // no initialiser: it would clear `small` each time
+    Writer w; // not initialised as a whole: that would clear `small` each time
     w.L = L;
     w.box = 1;
     w.nesting = json_nesting(L);

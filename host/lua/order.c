@@ -1,8 +1,8 @@
-/* `pairs` and `next` in one order everywhere: integers ascending, then strings by bytes. Lua's own
- * order differs from process to process; a replay must walk a table as the live run did.
- * Keys of other types have no order: refused, except where the predicate of `setup` says that any
- * order will do. Same behaviour and messages as the pure version in
- * lua/weir/base/ordered_pairs.lua. All memory is Lua's, so anything here may raise. */
+// order: see order.h. The order is integers ascending, then strings by bytes.
+//
+// Lua's own order differs from process to process, and a replay must walk a table as the live run
+// did. Keys of other types have no order: they are refused, except where the predicate of `setup`
+// allows any order. All memory belongs to Lua, so each function may raise.
 #include "lua/order.h"
 
 #include <lauxlib.h>
@@ -10,28 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* text: a string, which some Lua table anchors, or NULL for an integer.
- * number: the integer, or in a Snapshot where the table of strings has this one. */
 typedef struct {
-    const char *text;
+    const char *text; // a string that some Lua table keeps alive; NULL: the key is an integer
     size_t size;
-    lua_Integer number;
+    lua_Integer number; // the integer; of a string in a Snapshot: its place in the table of strings
 } Key;
 
-/* The keys of a table, sorted, and how far an iteration has come. */
+// The sorted keys of a table, for one iteration.
 typedef struct {
-    size_t count, position;
+    size_t count;
+    size_t position; // of the next key
     Key keys[];
 } Snapshot;
 
-/* What one walk over a table's keys tells. */
+// The result of one walk over the keys of a table.
 typedef struct {
     size_t integers, strings;
-    bool sequence; /* its keys are 1..n, found in that order */
+    bool sequence; // the keys are 1..n, and Lua has them in that order
 } Survey;
 
-static const char predicate_key; /* its address is the predicate's place in the registry */
+static const char predicate_key; // its address is the predicate's key in the registry
 
+// setup(predicate)
 static int setup(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
@@ -39,7 +39,7 @@ static int setup(lua_State *L) {
     return 0;
 }
 
-/* Of the table at index 1. */
+// Asks the predicate about the table at index 1.
 static bool may_be_unordered(lua_State *L) {
     bool may = false;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &predicate_key) == LUA_TFUNCTION) {
@@ -78,8 +78,8 @@ static int compare(const void *left, const void *right) {
     return order ? order : (a->size > b->size) - (a->size < b->size);
 }
 
-/* Counts the keys of the table at index 1. Returns false, with the key on the stack, at one that
- * has no order. */
+// Counts the keys of the table at index 1. Returns false at a key without an order, and leaves that
+// key on the stack.
 static bool survey(lua_State *L, Survey *found) {
     *found = (Survey){.sequence = true};
     lua_pushnil(L);
@@ -98,7 +98,7 @@ static bool survey(lua_State *L, Survey *found) {
     return true;
 }
 
-/* Iterators: (t) -> key, value. Fields that the loop's body has cleared are passed over. */
+// Iterators: (t) -> key, value. They skip fields that the body of the loop has set to nil.
 
 static int next_of_sequence(lua_State *L) {
     lua_Integer last = lua_tointeger(L, lua_upvalueindex(1));
@@ -130,7 +130,7 @@ static int next_of_snapshot(lua_State *L) {
     return 1;
 }
 
-/* Pushes an iterator over the keys of the table at index 1, as they are now. */
+// Pushes an iterator over the keys that the table at index 1 has now.
 static void push_snapshot_iterator(lua_State *L, const Survey *found) {
     size_t count = found->integers + found->strings;
     Snapshot *snapshot = lua_newuserdatauv(L, sizeof *snapshot + count * sizeof(Key), 0);
@@ -158,7 +158,7 @@ static int on_custom_pairs_returned(lua_State *L, int status, lua_KContext conte
     return 3;
 }
 
-/* pairs(t) -> iterator, t, nil */
+// pairs(t) -> iterator, t, nil
 static int ordered_pairs(lua_State *L) {
     luaL_checkany(L, 1);
     lua_settop(L, 1);
@@ -172,7 +172,7 @@ static int ordered_pairs(lua_State *L) {
     Survey found;
     if (!survey(L, &found)) {
         if (!may_be_unordered(L)) return refuse(L, "pairs", -1);
-        lua_pushvalue(L, lua_upvalueindex(1)); /* Lua's own next */
+        lua_pushvalue(L, lua_upvalueindex(1)); // Lua's own next
     } else if (found.sequence) {
         lua_pushinteger(L, (lua_Integer)found.integers);
         lua_pushcclosure(L, next_of_sequence, 1);
@@ -184,8 +184,8 @@ static int ordered_pairs(lua_State *L) {
     return 3;
 }
 
-/* After the key at index 2, which has no order (nil: before the first): the next of its kind, in
- * Lua's own order. */
+// Returns the next key without an order, in Lua's own order. Index 2 has the key before it, nil for
+// the first.
 static int next_unordered(lua_State *L) {
     lua_settop(L, 2);
     while (lua_next(L, 1)) {
@@ -196,8 +196,8 @@ static int next_unordered(lua_State *L) {
     return 1;
 }
 
-/* next(t, key) -> the key after it in order and its value; keys without an order come last.
- * Walks the table, except from one index of a list to the next. */
+// next(t, key) -> the key behind it and its value. Keys without an order come last. Walks the whole
+// table, except from one index of a list to the next.
 static int ordered_next(lua_State *L) {
     enum { TABLE = 1, GIVEN, BEST, WALKED };
     luaL_checktype(L, TABLE, LUA_TTABLE);
@@ -237,7 +237,7 @@ static int ordered_next(lua_State *L) {
         return next_unordered(L);
     }
     lua_settop(L, BEST);
-    if (!found) return 1; /* BEST is nil still */
+    if (!found) return 1; // BEST is still nil
     lua_pushvalue(L, BEST);
     lua_rawget(L, TABLE);
     return 2;

@@ -1,8 +1,9 @@
 // private_redis: starts redis-server, waits until it answers, stops it.
 //
-// A kept folder has two locks: `lock` is this process' own, and says at once that another `weir
-// dev` is here; `redis.lock` is the server's, inherited, so that a server that outlives a killed
-// parent by a moment is waited for: two servers on one append-only file would ruin it.
+// A folder that is kept has two locks. This process holds `lock`, so that a second `weir dev` is
+// refused at once. redis-server inherits `redis.lock`: after its parent was killed it may live for
+// another moment, and the next server waits for its end. Two servers would ruin the append-only
+// file.
 #include "serve/private_redis.h"
 
 #include "base/clock.h"
@@ -26,7 +27,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-// How long a server may take: to go after its parent died, to read its data, to write it.
+// Time limits of a server: to end after its parent died, to read its data, to write its data.
 enum { LOCK_MS = 10000, READY_MS = 60000, STOP_MS = 10000 };
 
 struct PrivateRedis {
@@ -53,7 +54,7 @@ __attribute__((format(printf, 3, 4))) static int fail(PrivateRedis *server, int 
 // ---- its folder ---------------------------------------------------------------------------------
 
 static int make_temporary(PrivateRedis *server) {
-    // not TMPDIR when that is long: a socket's path has room for 107 bytes
+    // TMPDIR is not used when it is long: the path of a socket has room for 107 bytes
     const char *tmp = getenv("TMPDIR");
     if (!tmp || *tmp != '/' || strlen(tmp) > 60) tmp = "/tmp";
     server->temporary = xformat("%s/weir-XXXXXX", tmp);
@@ -71,7 +72,8 @@ static int open_lock(PrivateRedis *server, const char *name, int *lock) {
     return fail(server, *lock, "cannot open %s/%s: %s", server->data, name, uv_strerror(*lock));
 }
 
-// One process has the folder. Its pid stands in the lock for those who come later.
+// Lets one process have the folder. The lock file has its pid, which the error of a later one
+// names.
 static int take_folder(PrivateRedis *server) {
     int status = open_lock(server, "lock", &server->lock);
     if (status < 0) return status;
@@ -97,7 +99,7 @@ static int write_text(PrivateRedis *server, const char *name, int flags, const c
     return fail(server, status, "cannot write %s/%s: %s", server->data, name, uv_strerror(status));
 }
 
-// The data of a machine is nothing to commit.
+// Keeps the data out of git.
 static int hide(PrivateRedis *server) {
     int status = write_text(server, ".gitignore", O_EXCL, "*\n");
     return status == UV_EEXIST ? 0 : status;
@@ -109,14 +111,14 @@ static int wait_for_last_server(PrivateRedis *server) {
     int64_t end = clock_ms() + LOCK_MS;
     while (flock(server->redis_lock, LOCK_EX | LOCK_NB) < 0) {
         if (clock_ms() > end)
-            return fail(server, UV_EBUSY, "a redis-server still has %s; end it first",
+            return fail(server, UV_EBUSY, "a redis-server still uses %s; stop it first",
                         server->data);
         uv_sleep(1);
     }
     return 0;
 }
 
-// Clients in this folder or below find the address here when they are given none.
+// Commands in this folder or below read the address from here when no --redis is given.
 static int write_url(PrivateRedis *server) {
     char *text = xformat("unix://%s\n", server->socket);
     int status = write_text(server, "url.new", O_TRUNC, text), folder = server->folder;
@@ -126,7 +128,7 @@ static int write_url(PrivateRedis *server) {
     return fail(server, status, "cannot write %s/url: %s", server->data, uv_strerror(status));
 }
 
-// From here on it is trusted, and the data in it is for this user's eyes alone.
+// Checks that the folder can be trusted. From here on only this user can read the data in it.
 static int open_folder(PrivateRedis *server) {
     char why[PRIVATE_FOLDER_FAULT_SIZE];
     server->folder = private_folder_open(server->data, why);
@@ -171,10 +173,11 @@ static int open_temporary(PrivateRedis *server) {
 
 // In the child. Returns only when redis-server cannot be started.
 static void become_server(const PrivateRedis *server, const char *durability, pid_t parent) {
-    // a group of its own: ^C is for the host, which stops the server when it needs it no more
+    // in a process group of its own: ^C must reach the host alone, which stops the server at its
+    // end
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, server->kept ? SIGTERM : SIGKILL);
-    if (getppid() != parent) _exit(0); // it died before the line above
+    if (getppid() != parent) _exit(0); // the parent died before the line above
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -201,10 +204,10 @@ static void become_server(const PrivateRedis *server, const char *durability, pi
 }
 
 static int spawn(PrivateRedis *server, const char *durability) {
-    int report[2]; // closed by exec, or tells why there was none
+    int report[2]; // exec closes it; if exec fails, the child writes errno to it
     if (pipe2(report, O_CLOEXEC) < 0)
         return fail(server, -errno, "cannot make a pipe: %s", strerror(errno));
-    unlink(server->socket); // one left over would be connected to in vain
+    unlink(server->socket); // a left-over socket would accept no connection
     pid_t parent = getpid();
     server->pid = fork();
     if (server->pid == 0) {
@@ -224,7 +227,7 @@ static int spawn(PrivateRedis *server, const char *durability) {
     return fail(server, -why, "cannot start redis-server: %s", strerror(why));
 }
 
-// Whether it answers a PING; while it reads its data it says -LOADING.
+// Whether the server answers a PING. While it reads its data it answers -LOADING.
 static bool answers(const PrivateRedis *server) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, server->socket, strlen(server->socket) + 1);
@@ -239,11 +242,11 @@ static bool answers(const PrivateRedis *server) {
     return pong;
 }
 
-// The last line of its log: why it ended.
+// Finds the last line of the server's log, which says why it ended.
 static void last_words(const PrivateRedis *server, char *line, int size) {
     int descriptor = private_folder_file(server->folder, "redis.log", O_RDONLY);
     FILE *log = descriptor < 0 ? NULL : fdopen(descriptor, "r");
-    snprintf(line, (size_t)size, "it says nothing in %s/redis.log", server->data);
+    snprintf(line, (size_t)size, "its log %s/redis.log is empty", server->data);
     if (log) {
         while (fgets(line, size, log)) {
         }
@@ -268,7 +271,7 @@ static int wait_ready(PrivateRedis *server) {
 
 static void stop_server(PrivateRedis *server) {
     if (!server->pid) return;
-    // data that goes with it need not be written
+    // a temporary folder is removed, so its data need not be written
     kill(server->pid, server->kept ? SIGTERM : SIGKILL);
     int64_t end = clock_ms() + STOP_MS;
     while (waitpid(server->pid, NULL, WNOHANG) == 0) {
@@ -298,7 +301,7 @@ int private_redis_start(PrivateRedis **result, const char *folder, const char *d
         private_redis_stop(server);
         return status;
     }
-    // the address outlives the server: it is still named in what is said at the end
+    // the address outlives the server: messages at the end still name it
     *address = (RedisAddress){.url = xformat("unix://%s", server->socket)};
     address->socket = address->url + strlen("unix://");
     *result = server;
@@ -309,7 +312,7 @@ void private_redis_stop(PrivateRedis *server) {
     if (!server) return;
     stop_server(server);
     if (server->temporary) nftw(server->temporary, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    // the locks last: the next owner finds nothing running
+    // the locks are the last: the next owner finds no server running
     if (server->redis_lock >= 0) close(server->redis_lock);
     if (server->lock >= 0) close(server->lock);
     if (server->folder >= 0) close(server->folder);

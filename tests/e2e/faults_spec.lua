@@ -147,13 +147,13 @@ describe("a host whose stderr is not read", function()
     assert.equal("completed", store:ended("after").state)
     local reader = support.process { "cat", folder .. "/log" }
     support.wait_until("the lines left out to be told", function()
-      return reader:stdout():find "warn +%d+ lines of the log were left out"
+      return reader:stdout():find "warn +%d+ lines of the log were dropped"
     end)
     host:signal "TERM"
     assert.equal(0, host:wait())
     assert.equal(0, reader:wait())
     local _, lines = reader:stdout():gsub("talks: x+\n", "")
-    local left_out = tonumber(reader:stdout():match "(%d+) lines of the log were left out")
+    local left_out = tonumber(reader:stdout():match "(%d+) lines of the log were dropped")
     assert.equal(3000, lines + left_out)
     assert.is_true(lines >= 1000, lines .. " lines")
     assert.matches("stopping: [^\n]+\n$", reader:stdout())
