@@ -24,7 +24,7 @@
 
 typedef struct {
     const char *name;
-    const char *moment; // of store_inject_fault
+    const char *moment; // of store_failpoint
     bool kills;
 } Kind;
 
@@ -62,7 +62,7 @@ static __attribute__((constructor)) void plan(void) {
         fprintf(stderr, "fault: WEIR_FAULT=%s is no fault\n", text);
         abort();
     }
-    store_inject_fault = inject;
+    store_failpoint = inject;
 }
 
 // Takes the place of the functions of the C library, also for libuv.

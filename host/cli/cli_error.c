@@ -24,16 +24,16 @@ int cli_error_raise(lua_State *L, int status, const char *format, ...) {
     return lua_error(L);
 }
 
-static bool is_fault(lua_State *L, int index) {
+static bool is_cli_error(lua_State *L, int index) {
     if (!lua_istable(L, index)) return false;
-    bool fault = lua_getfield(L, index, "status") == LUA_TNUMBER;
+    bool found = lua_getfield(L, index, "status") == LUA_TNUMBER;
     lua_pop(L, 1);
-    return fault;
+    return found;
 }
 
 // Only an error in weir itself needs a traceback.
 int cli_error_explain(lua_State *L) {
-    if (is_fault(L, 1)) return 1;
+    if (is_cli_error(L, 1)) return 1;
     luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
     return 1;
 }
@@ -46,12 +46,12 @@ static void report(const char *message, size_t size) {
 }
 
 int cli_error_report(lua_State *L) {
-    bool fault = is_fault(L, -1);
-    if (fault) lua_getfield(L, -1, "message");
+    bool found = is_cli_error(L, -1);
+    if (found) lua_getfield(L, -1, "message");
     size_t size;
     const char *message = lua_tolstring(L, -1, &size);
     report(message ? message : "", message ? size : 0);
-    if (!fault) return EX_SOFTWARE;
+    if (!found) return EX_SOFTWARE;
     lua_getfield(L, -2, "status");
     return (int)lua_tointeger(L, -1);
 }

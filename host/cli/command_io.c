@@ -110,9 +110,9 @@ static int read_text(lua_State *L) {
         size = fread(luaL_prepbuffer(&text), 1, LUAL_BUFFERSIZE, io->file);
         luaL_addsize(&text, size);
     } while (size == LUAL_BUFFERSIZE);
-    int fault = ferror(io->file) ? errno : 0;
+    int error = ferror(io->file) ? errno : 0;
     close_file(io);
-    if (fault) return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(fault));
+    if (error) return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(error));
     luaL_pushresult(&text);
     return 1;
 }

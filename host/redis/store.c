@@ -74,10 +74,10 @@ struct Store {
     bool polling;      // hiredis is on the stack and must not be entered again
 };
 
-bool (*store_inject_fault)(const char *moment, const char *worker);
+bool (*store_failpoint)(const char *moment, const char *worker);
 
-static bool inject_fault(const Store *store, const char *moment) {
-    return store_inject_fault && store_inject_fault(moment, store->worker);
+static bool reached_failpoint(const Store *store, const char *moment) {
+    return store_failpoint && store_failpoint(moment, store->worker);
 }
 
 // ---- hiredis on libuv ---------------------------------------------------------------------------
@@ -218,8 +218,8 @@ Batch *store_batch(const Store *store) {
 
 // A call that is sent again asks for no runs: Redis may have given some already.
 static void send_call(Store *store, Pending *pending) {
-    if (inject_fault(store, "call")) {
-        fail(store, redis_error_unreachable, "fault injected before a call");
+    if (reached_failpoint(store, "call")) {
+        fail(store, redis_error_unreachable, "cut by a failpoint before a call");
         return;
     }
     const StoreCall *call = &pending->call;
@@ -231,8 +231,8 @@ static void send_call(Store *store, Pending *pending) {
     redisAsyncFormattedCommand(store->connection, on_replied, pending, command, size);
     expect_reply(store);
     flush(store);
-    if (inject_fault(store, "sent"))
-        fail(store, redis_error_unreachable, "fault injected after a call");
+    if (reached_failpoint(store, "sent"))
+        fail(store, redis_error_unreachable, "cut by a failpoint after a call");
 }
 
 static void add_call(Store *store, const char *worker, Batch *batch, int64_t capacity,
@@ -297,8 +297,8 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     const Reply *reply = data;
     Pending *pending = about;
     if (!store || !reply) return; // the connection died: `fail` has kept the call
-    if (inject_fault(store, "reply")) {
-        fail(store, redis_error_unreachable, "fault injected before a reply");
+    if (reached_failpoint(store, "reply")) {
+        fail(store, redis_error_unreachable, "cut by a failpoint before a reply");
         return;
     }
     Answer answer;
@@ -318,8 +318,8 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     DL_DELETE(store->pending, pending);
     reply_came(store, store->pending != NULL);
     end_call(pending, &answer);
-    if (inject_fault(store, "handled"))
-        fail(store, redis_error_unreachable, "fault injected after a reply");
+    if (reached_failpoint(store, "handled"))
+        fail(store, redis_error_unreachable, "cut by a failpoint after a reply");
 }
 
 // ---- connect, greet, resend ---------------------------------------------------------------------

@@ -80,8 +80,8 @@ void store_abandon(Store *store);
 // Abandons and frees; the loop has to run once more for its handles to close.
 void store_close(Store *store);
 
-// A fault point for tests, NULL in production: called at the moments "call", "sent", "reply" and
+// The failpoint of tests, NULL in production: called at the moments "call", "sent", "reply" and
 // "handled" of each batch. When it returns true, the store drops the connection at that moment.
-extern bool (*store_inject_fault)(const char *moment, const char *worker);
+extern bool (*store_failpoint)(const char *moment, const char *worker);
 
 #endif

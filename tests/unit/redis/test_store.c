@@ -63,7 +63,7 @@ static int open_store(void **state) {
 
 static int close_store(void **state) {
     (void)state;
-    store_inject_fault = NULL;
+    store_failpoint = NULL;
     store_close(store);
     uv_run(&loop, UV_RUN_DEFAULT);
     return uv_loop_close(&loop);
@@ -115,7 +115,7 @@ static bool cut_once(const char *moment, const char *worker) {
 static void test_a_cut_connection_loses_no_batch_and_answers_none_twice(void **state) {
     (void)state;
     const char *moments[] = {"call", "sent", "reply", "handled"};
-    store_inject_fault = cut_once;
+    store_failpoint = cut_once;
     for (int i = 0; i < 4; i++) {
         wanted_moment = moments[i];
         for (int k = 0; k < 3; k++) call("registry");
