@@ -123,8 +123,8 @@ static void on_wake(void *owner, int worker) {
 
 static void on_stuck(void *owner, int worker, const char *run_id) {
     Host *host = owner;
-    log_error("run %s has kept worker %d for more than %lld s: giving up this process", run_id,
-              worker, (long long)host->config->stuck_ms / 1000);
+    log_error("run %s has kept worker %d for more than %g s (--max-stuck): this process ends",
+              run_id, worker, (double)host->config->stuck_ms / 1000);
     membership_abort(host->membership, run_id);
 }
 

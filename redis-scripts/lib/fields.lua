@@ -12,7 +12,7 @@ fields.RARE = {
   -- numbers
   "attempt", "crashes", "cancel", "deadline", "cancel_pending", "live_detached", "keyed_until", "kept_until",
   -- texts
-  "watch", "detached", "abandoned", "cancel_awaited", "terminate", "waiters",
+  "watch", "detached", "abandoned", "cancel_awaited", "terminate", "waiters", "stuck",
 }
 fields.RARE_NUMBERS = 8 -- the first so many
 

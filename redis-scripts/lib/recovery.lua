@@ -92,16 +92,23 @@ local function is_to_blame(run, blamed, max_crashes)
   return not blamed and ((run.crashes or 0) < SUSPECT or max_crashes <= SUSPECT)
 end
 
+-- Why a run that is to blame for the end of a process fails now; nil: it has another try. A host that aborts because of
+-- a run has seen it, so the second one is enough.
+local function reason_to_fail(run, max_crashes)
+  if run.stuck and string.find(run.stuck, " ", 1, true) then
+    return "2 processes ended, as it kept a worker for longer than --max-stuck"
+  end
+  return run.crashes >= max_crashes and run.crashes .. " processes died while they ran it" or nil
+end
+
 local function reclaim(run, counts, max_crashes)
   if run.state == "ready" then return recovery.requeue(run) end
   runs.set_owner(run, "")
   if run.state ~= "running" then return end
   if counts then
     runs.set_rare(run, "crashes", (run.crashes or 0) + 1)
-    if run.crashes >= max_crashes then
-      local message = "crash_loop: " .. run.crashes .. " processes died while they ran it"
-      lib.cancellation.record_end(run, "crash_loop", message)
-    end
+    local reason = reason_to_fail(run, max_crashes)
+    if reason then lib.cancellation.record_end(run, "crash_loop", "crash_loop: " .. reason) end
   end
   run.given_back = true
   ends.make_ready(run)

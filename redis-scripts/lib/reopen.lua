@@ -22,6 +22,7 @@ function reopen.begin_again(record, again)
     if record[field] then set_rare(record, field, nil) end
   end
   if record.crashes and record.crashes > 0 then set_rare(record, "crashes", 0) end
+  if record.stuck then set_rare(record, "stuck", nil) end
   if state == "failed" then lib.plan.failed[record.id] = false end
   local entry = lib.registry.find(runs.get(record, "workflow"))
   if entry and entry.timeout_ms then set_rare(record, "deadline", lib.now() + entry.timeout_ms) end

@@ -1,4 +1,5 @@
--- suspect: a host is about to abort because this run's Lua does not come back: it is to blame, not its neighbours.
+-- suspect: a host is about to abort because this run's Lua does not return: it is to blame, not its neighbours. The
+-- second host that does so is the last: see lib/recovery.lua.
 -- args   run
 -- reply  suspected | not_owner
 
@@ -7,6 +8,12 @@ local runs = lib.runs
 function verbs.suspect()
   local run = runs.load(lib.take())
   if not run or run.state ~= "running" then return { "not_owner" } end
+  local host = string.match(run.owner, "^%d+")
   runs.set_rare(run, "crashes", math.max(run.crashes or 0, 1))
+  if not run.stuck then
+    runs.set_rare(run, "stuck", host)
+  elseif not string.find(" " .. run.stuck .. " ", " " .. host .. " ", 1, true) then
+    runs.set_rare(run, "stuck", run.stuck .. " " .. host)
+  end
   return { "suspected" }
 end

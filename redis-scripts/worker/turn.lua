@@ -49,6 +49,7 @@ function verbs.turn()
   runs.set(record, "turn", lib.text[turn + 1])
   if (record.crashes or 0) > 0 then
     runs.set_rare(record, "crashes", 0)
+    if record.stuck then runs.set_rare(record, "stuck", nil) end
     local host = "host:" .. string.match(lib.worker, "^%d+")
     if redis.call("HGET", lib.key(host), "quarantine") == id then lib.write("HDEL", host, "quarantine") end
   end

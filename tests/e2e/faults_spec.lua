@@ -177,6 +177,23 @@ describe("a host whose stderr is not read", function()
   end)
 end)
 
+describe("a run that keeps its worker for too long", function()
+  it("costs two processes, and fails", function()
+    begin()
+    store:start("r", "busy", data())
+    for _, node in ipairs { "one", "two" } do
+      local host = start_host(node, { "--max-stuck", "500ms" })
+      assert.equal(128 + 6, host.process:wait(), host.process:stderr())
+      assert.matches("run r has kept worker %d for more than 0.5 s", host.process:stderr())
+    end
+    start_host("three", { "--max-stuck", "500ms" })
+    local run = store:ended "r"
+    assert.same({ "failed", "crash_loop" }, { run.state, run.error.code })
+    assert.matches("2 processes ended, as it kept a worker", run.error.message, 1, true)
+    assert.same({}, store:faults())
+  end)
+end)
+
 describe("when Redis", function()
   it("stands still, no host is taken for dead", function()
     begin()
