@@ -1,4 +1,4 @@
-// address: the address of a Redis, read from its URL.
+// address: the address of a Redis, read from its URL. For any thread.
 #ifndef WEIR_ADDRESS_H
 #define WEIR_ADDRESS_H
 
@@ -15,19 +15,20 @@ typedef struct {
     int db;
 } RedisAddress;
 
-// Reads a URL. Returns NULL, or why it cannot be read. The address is freed by address_free, also
-// after a failure.
+// Reads a URL. Returns NULL, or a constant sentence that says why it cannot be read. The caller
+// frees the address with address_free, also after a failure.
 const char *address_parse(RedisAddress *address, const char *url);
 void address_free(RedisAddress *address);
 
 // Replaces the login of every URL in a text with stars.
 void address_hide_logins(char *text);
 
-// A descriptor of the .weir folder of a `weir dev`, in the working folder or above. UV_ENOENT when
-// there is none; another negative code when it cannot be trusted, with the reason in `fault`.
+// Opens the .weir folder of a `weir dev`, in the working folder or above. Returns a descriptor,
+// which the caller closes; UV_ENOENT when there is none; or another negative libuv code when the
+// folder cannot be trusted, with the reason in `fault`.
 int address_kept(char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
-// 0 and the address of that `weir dev`, to be freed; or a code as above.
+// Returns 0 and the address of that `weir dev`, which the caller frees; or a code as above.
 int address_find(RedisAddress *address, char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
 #endif

@@ -131,7 +131,7 @@ static void put_line(Line *line, LogLevel level, const char *run_id, const char 
 }
 
 // Returns the line that says how many lines were dropped; the caller frees it.
-static char *tell_left_out(size_t count) {
+static char *tell_dropped(size_t count) {
     char text[128];
     snprintf(text, sizeof text,
              "%zu lines of the log were dropped because nothing reads stderr; log less, or read it",
@@ -184,7 +184,7 @@ void log_open(LogFormat format, LogLevel least, LogLevel least_of_runs) {
     threshold = least;
     threshold_of_runs = least_of_runs;
     journal = stderr_is_journal();
-    log_writer_open(tell_left_out);
+    log_writer_open(tell_dropped);
 }
 
 int log_level(const char *name, LogLevel *level) {

@@ -27,11 +27,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t written; // by CLOCK_MONOTONIC
 static enum { DIRECT, THREAD_WANTED, THREAD_RUNS } mode;
-static char *(*tell_left_out)(size_t left_out);
+static char *(*tell_dropped)(size_t dropped);
 
 static Text queue;
 static size_t writing;  // bytes that the thread took and has not written
-static size_t left_out; // lines
+static size_t dropped; // lines
 static uint64_t writes; // that have returned: each is a sign of life
 static char *foot;      // the block at the foot, NULL where there is none
 static size_t rows;     // of it, as it stands on the terminal
@@ -65,12 +65,12 @@ static void put_foot(Text *text) {
     redraw = false;
 }
 
-static void put_left_out(Text *text) {
-    if (!left_out) return;
-    char *line = tell_left_out(left_out);
+static void put_dropped(Text *text) {
+    if (!dropped) return;
+    char *line = tell_dropped(dropped);
     put(text, line, strlen(line));
     free(line);
-    left_out = 0;
+    dropped = 0;
 }
 
 // Moves what is to be written to `text`; true when that is to be written in one piece.
@@ -79,7 +79,7 @@ static bool take(Text *text) {
     text->size = 0;
     if (block) put_climb(text);
     if (queue.size > 0) put(text, queue.bytes, queue.size);
-    put_left_out(text);
+    put_dropped(text);
     queue.size = 0;
     if (block) put_foot(text);
     if (let_go) {
@@ -129,7 +129,7 @@ static void on_wrote(size_t size) {
 }
 
 static bool has_work(void) {
-    return queue.size > 0 || left_out > 0 || redraw || let_go;
+    return queue.size > 0 || dropped > 0 || redraw || let_go;
 }
 
 static void *write_on(void *none) {
@@ -191,8 +191,8 @@ static void wait_written(void) {
 
 // ---- its callers --------------------------------------------------------------------------------
 
-void log_writer_open(char *(*tell)(size_t left_out)) {
-    tell_left_out = tell;
+void log_writer_open(char *(*tell)(size_t dropped)) {
+    tell_dropped = tell;
     mode = THREAD_WANTED;
 }
 
@@ -200,7 +200,7 @@ void log_writer_put(const char *lines, size_t size) {
     pthread_mutex_lock(&lock);
     size_t waiting = queue.size + writing;
     if (waiting > 0 && waiting + size > QUEUE_BYTES) {
-        left_out++;
+        dropped++;
     } else {
         put(&queue, lines, size);
         pass_on();

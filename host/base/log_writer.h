@@ -7,12 +7,13 @@
 
 #include <stddef.h>
 
-// From here on the thread writes; it is started by the first line. Until then, and where it cannot
-// be started, the caller writes. What does not fit in the queue, 1 MiB, is left out and counted;
-// once there is room, `tell` makes a line that says so, to be freed.
-void log_writer_open(char *(*tell)(size_t left_out));
+// From here on the thread writes; the first line starts it. Until then, and when it cannot be
+// started, the caller writes. Lines that do not fit in the queue (1 MiB) are dropped and counted;
+// once there is room, `tell` returns a line that says so, which is freed here. Call it before the
+// first thread starts; the other functions are for any thread.
+void log_writer_open(char *(*tell)(size_t dropped));
 
-// Whole lines.
+// Queues whole lines.
 void log_writer_put(const char *lines, size_t size);
 
 // The block at the foot of the terminal: see log_foot. Returns once it is drawn, or when nothing

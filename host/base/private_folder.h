@@ -7,11 +7,13 @@
 
 enum { PRIVATE_FOLDER_FAULT_SIZE = 512 };
 
-// A descriptor, or a negative libuv code with the reason in `fault`: UV_ENOENT, nothing is there;
-// UV_EACCES, it is another user's, others may write to it, or it is a link.
+// Returns a descriptor, which the caller closes; or a negative libuv code with the reason in
+// `fault`: UV_ENOENT when nothing is there; UV_EACCES when the folder belongs to another user,
+// others may write to it, or it is a link.
 int private_folder_open(const char *path, char fault[PRIVATE_FOLDER_FAULT_SIZE]);
 
-// Opens a file in it as openat does, but follows no link. A negative libuv code when that fails.
+// Opens a file in the folder as openat does, but follows no link. Returns a descriptor, which the
+// caller closes, or a negative libuv code.
 int private_folder_file(int folder, const char *name, int flags);
 
 #endif

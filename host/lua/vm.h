@@ -22,8 +22,8 @@ void vm_close(Vm *vm);
 // The state itself, for the command line tool, which runs no workflows in it.
 struct lua_State *vm_lua(Vm *vm);
 
-// 0, or UV_EINVAL with one fault on each line of `faults` (to be freed). Runs of a bundle that
-// does not load can begin all the same, and fail.
+// Returns 0; or UV_EINVAL with one fault on each line of `faults`, which the caller frees. Runs of
+// a bundle that does not load can begin all the same; they fail.
 int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults);
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault);
 bool vm_has_bundle(Vm *vm, const char *hash);
@@ -54,7 +54,7 @@ void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip);
 int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects);
 void vm_take_effects(Vm *vm, Batch *batch);
 
-// The reports of the last turn for the log; the caller's from here on.
+// Returns the reports of the last turn for the log; they belong to the caller from here on.
 Reports vm_take_reports(Vm *vm);
 
 // The next turn ends the run with this failure, without running its code.
@@ -72,7 +72,7 @@ size_t vm_memory(const VmRun *run);
 // As limit_collect: call it while there is nothing else to do, and now and then otherwise.
 bool vm_collect(Vm *vm);
 
-// One line about what the run is doing; to be freed.
+// Returns one line that says what the run is doing; the caller frees it.
 char *vm_describe(Vm *vm, VmRun *run);
 
 // Findings in a folder, a line for each; NULL where there are none of the kind.

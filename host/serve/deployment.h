@@ -1,8 +1,8 @@
 // deployment: brings the workflow folders of a host into Redis.
 //
 // It loads each bundle, where a fault can still be shown to the person who caused it, and announces
-// it: from then on new attempts of its workflows run it, on any host. It knows
-// nothing of leases, and a process may make as many as it likes, one after the other.
+// it: from then on new attempts of its workflows run it, on any host. A Deployment knows nothing of
+// leases; a process may make many, one after the other.
 #ifndef WEIR_DEPLOYMENT_H
 #define WEIR_DEPLOYMENT_H
 
