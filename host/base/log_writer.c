@@ -31,7 +31,7 @@ static char *(*tell_dropped)(size_t dropped);
 
 static Text queue;
 static size_t writing;  // bytes that the thread took and has not written
-static size_t dropped; // lines
+static size_t dropped;  // lines
 static uint64_t writes; // that have returned: each is a sign of life
 static char *foot;      // the block at the foot, NULL where there is none
 static size_t rows;     // of it, as it stands on the terminal
