@@ -322,7 +322,7 @@ describe("json.same", function()
 end)
 
 describe("json.null", function()
-  it("is a truthy value that nobody can look into or change", function()
+  it("is a truthy value that no code can look into or change", function()
     assert.is_truthy(null)
     assert.equal("null", tostring(null))
     assert.has_error(function() return null.field end, "attempt to index null (field 'field')")

@@ -447,7 +447,7 @@ void runs_give_back(Runs *runs) {
         Run *run = (Run *)next;
         count_ready(run, (size_t)-1);
         run->in_line = false;
-        batch_group(runs->batch, "give_back", 2, NULL, NULL);
+        batch_group(runs->batch, "requeue", 2, NULL, NULL);
         batch_text(runs->batch, run->id);
         batch_integer(runs->batch, run->place.turn);
         forget(run);

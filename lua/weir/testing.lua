@@ -385,7 +385,7 @@ function Runner:retry(id, options)
   end).message
   for _, one in ipairs(planned) do
     list[#list + 1] = one.run.id
-    list[#list + 1] = one.child and one.again .. "\t" .. one.child or one.again
+    list[#list + 1] = one.child and one.reset .. "\t" .. one.child or one.reset
   end
   self.memory:retry(table.unpack(list))
   return self:finish(id), sentence

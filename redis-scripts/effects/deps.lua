@@ -1,9 +1,10 @@
--- deps: a graph's node reads what became of nodes that it depends on. That is the outcome of an operation of its own,
--- so that it reads the same again whatever its parent records later.
+-- deps: a node of a graph reads the outcomes of nodes that it depends on. They become the outcome of an operation of
+-- its own, so that the node reads the same again whatever its parent records later.
 -- args   operation  entry  n  (key)×n
 -- moves  nothing
--- The outcome is a list, {"ok":true,"value":…} or {"ok":false,"error":…} for each key, without error while it has no
--- outcome. The texts are those of the parent's journal. When they pass a MiB the list ends: it has one at least.
+-- The outcome is a list with {"ok":true,"value":…} or {"ok":false,"error":…} for each key, without error while the node
+-- has no outcome. The texts are those of the parent's journal. The list ends when the texts exceed 1 MiB; it has at
+-- least one item.
 
 local runs = lib.runs
 local MOST_BYTES = 1024 * 1024
@@ -19,17 +20,17 @@ local function state_of(parent, key)
 end
 
 function effects.deps(run)
-  local operation, entry, n = lib.take_many(3)
+  local operation, entry, n = lib.next_args(3)
   local parent_id = runs.parent_of(run.id)
   local parent = parent_id and runs.load(parent_id)
   local states, bytes = {}, 0
   for i = 1, tonumber(n) do
-    local key = lib.take()
+    local key = lib.next_arg()
     local state = bytes < MOST_BYTES and state_of(parent, key)
     if state and (i == 1 or bytes + #state <= MOST_BYTES) then
       states[i], bytes = state, bytes + #state
     else
-      bytes = MOST_BYTES -- those that follow are not asked for either: the list has no gaps
+      bytes = MOST_BYTES -- the list has no gaps, so it ends here
     end
   end
   runs.begin_operation(run, operation, entry)

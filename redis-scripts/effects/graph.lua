@@ -1,9 +1,9 @@
--- graph: the shape of a graph, told by its run when it begins, so that what is to come can be shown.
+-- graph: a run records the shape of its graph when it begins, so that people see nodes that have not begun.
 -- args   shape                  JSON: each node's key, workflow, depends_on, when, optional
 -- moves  nothing
 
 local runs = lib.runs
 
 function effects.graph(run)
-  runs.set(run, "graph", lib.take())
+  runs.set(run, "graph", lib.next_arg())
 end

@@ -1,11 +1,11 @@
--- reset_done: a run that begins again has forgotten all that it was to forget.
+-- reset_done: a run that begins again has reset all operations that it had to reset.
 -- args   none
 -- moves  nothing
 
 local runs = lib.runs
 
 function effects.reset_done(run)
-  runs.set(run, "again", nil)
+  runs.set(run, "reset", nil)
   runs.set(run, "redo", nil)
   runs.set(run, "reset_number", nil)
 end

@@ -1,5 +1,5 @@
--- took: the operation that is resolved next began before now: a step is told of when its Lua is over.
+-- took: tells how long ago the operation began that is resolved next. A run records a step when the step is over.
 -- args   ms
 -- moves  nothing
 
-function effects.took(run) run.took_ms = tonumber(lib.take()) end
+function effects.took(run) run.took_ms = tonumber(lib.next_arg()) end

@@ -1,20 +1,21 @@
--- cancellation: the end of a run that comes from outside it: a cancel, a deadline that has passed, too many crashes. It
--- is recorded like an outcome; what had begun ends itself.
+-- cancellation: a run ends because of an event outside it: a cancel, a deadline that passed, too many crashes. The
+-- event is recorded like an outcome. A run that has begun ends itself.
 
 local runs, ends = lib.runs, lib.ends
 local set, set_rare = runs.set, runs.set_rare
 local cancellation = {}
 lib.cancellation = cancellation
 
---- An outcome of no operation: what ends the run.
+--- Record an event that ends the run, as an outcome without an operation.
 function cancellation.record_end(record, code, message)
-  record.number = record.number + 1
-  set(record, "number", lib.text[record.number])
-  set(record, lib.text[record.number], "\t" .. code .. "\t" .. lib.stamp .. "\t0\t" .. message)
+  record.last_number = record.last_number + 1
+  set(record, "last_number", lib.text[record.last_number])
+  set(record, lib.text[record.last_number], "\t" .. code .. "\t" .. lib.stamp .. "\t0\t" .. message)
 end
 
---- Record the end of a run from outside: `cancelled`, `expired` or `crash_loop` takes its number like any outcome. What
---- never began ends here; what did is promoted, to end its children and clean up. `terminate`: without any clean-up.
+--- Record the event that ends a run: `cancelled` or `expired` takes the next number like any outcome. A run that never
+--- began ends here. Any other run becomes ready, to end its children and clean up. `terminate`: it gets no time to
+--- clean up. Returns false when the run has ended or the event is recorded already.
 function cancellation.cancel(record, code, message, terminate)
   if runs.ended(record) or record.cancel and (not terminate or record.terminate) then return false end
   local state = record.state
@@ -24,14 +25,15 @@ function cancellation.cancel(record, code, message, terminate)
       cjson.encode({ code = code, message = message, run = record.id }))
     return true
   end
-  -- From here on only the clean-up's own grace counts; a deadline that has passed would wake it again and again.
+  -- From here on only `cancel_grace` limits the clean-up. A deadline that has passed would wake the run again and
+  -- again.
   if record.deadline then
     set_rare(record, "deadline", nil)
     if state == "ready" then lib.plan.delayed[record.id] = false end
   end
   if not record.cancel then
     cancellation.record_end(record, code, message)
-    set_rare(record, "cancel", record.number)
+    set_rare(record, "cancel", record.last_number)
   end
   if terminate then
     cancellation.record_end(record, "terminated", message)

@@ -8,7 +8,7 @@
 -- `choose` runs after the groups. It reads and plans, and writes nothing: when it raises, no run has left its queue.
 -- `write` makes the choice true, before commit.lua writes the runs.
 
-local runs, wakeups = lib.runs, lib.wakeups
+local runs = lib.runs
 local call, key, push, write_chunks = redis.call, lib.key, lib.push, lib.write_chunks
 local worker, now, served = lib.worker, lib.now(), lib.served
 
@@ -17,11 +17,7 @@ lib.claims = claims
 
 local choice -- the claims of this batch, as far as they are chosen
 
-local unreadable = {} -- run -> true: to place it or to give it to the caller raised
-local handled -- the run that is placed or given to the caller, which is to blame when that raises
-
 local function begin()
-  wakeups.begin()
   choice = {
     capacity = lib.capacity,
     claimed = {}, -- runs, in order
@@ -131,34 +127,19 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- Choose
 
--- Whether an error came from the record of a run. The registry is the only other key that is read with it.
-local function is_of_record(fault)
-  local text = type(fault) == "table" and fault.err or tostring(fault)
-  return not lib.groups.forbids(text) and pcall(call, "HLEN", key("registry"))
-end
-
--- A run, and in it all that a claim has to know.
-local function load(id)
-  local run = runs.load(id)
-  local begins = run and run.state == "ready" and run.owner == ""
-  local expires = begins and run.deadline and run.deadline <= now and not run.cancel
-  if not begins or expires then return run end
-  run.begun = not run.fresh and runs.get(run, "started_at") ~= nil
-  if not runs.get(run, "bundle") then
-    local entry = lib.registry.find(runs.get(run, "workflow"))
-    run.new_bundle = entry and entry.bundle or ""
-  end
-  return run
-end
-
 -- Gives the caller a run, if it is ready and has not expired.
 local function claim(run)
-  if run.state ~= "ready" then return end
+  if not run or run.state ~= "ready" then return end
   if run.deadline then lib.cancellation.expire(run) end
   if run.state ~= "ready" then return end
   run.warm = run.owner ~= ""
-  if run.new_bundle then runs.set(run, "bundle", run.new_bundle) end
-  if not run.warm and not run.begun then runs.set(run, "started_at", lib.stamp) end
+  if not run.warm then
+    if not runs.get(run, "bundle") then
+      local entry = lib.registry.find(runs.get(run, "workflow"))
+      runs.set(run, "bundle", entry and entry.bundle or "")
+    end
+    if run.fresh or not runs.get(run, "started_at") then runs.set(run, "started_at", lib.stamp) end
+  end
   runs.move(run, "running")
   runs.set_owner(run, worker)
   lib.plan.delayed[run.id] = false
@@ -166,44 +147,36 @@ local function claim(run)
   choice.capacity = choice.capacity - 1
 end
 
--- The same for the member of a queue. A run whose record cannot be read leaves its queue, so that it does not keep the
--- runs behind it from the workers.
-local function claim_member(id)
-  if unreadable[id] then return end
-  local ok, run = pcall(load, id)
-  if not ok then
-    if not is_of_record(run) then error(run, 0) end
-  elseif run then
-    handled = id
+-- Gives a run that became ready in this batch its place, unless it has ended meanwhile or has a place.
+local function place(run)
+  if not run or run.state ~= "ready" or run.placed then return end
+  run.placed = true
+  if run.owner == "" then
+    add_entry(run)
+  elseif run.owner == worker and choice.capacity > 0 then
     claim(run)
-    handled = nil
+  else
+    runs.set(run, "acked", run.acked)
+    if not choice.for_owner[run.owner] then
+      choice.for_owner[run.owner] = {}
+      lib.wakeups.plan_owner(run.owner)
+    end
+    push(choice.for_owner[run.owner], now)
+    push(choice.for_owner[run.owner], run.id)
   end
 end
 
--- Places the runs that became ready since the last call.
 local function place_woken()
   local woken = lib.plan.woken
   while choice.placed < #woken do
     choice.placed = choice.placed + 1
-    local run = woken[choice.placed]
-    if run.state == "ready" and not run.placed and not unreadable[run.id] then -- not ended meanwhile, nor woken twice
-      handled, run.placed = run.id, true
-      if run.owner == "" then
-        add_entry(run)
-      elseif run.owner == worker and choice.capacity > 0 then
-        claim(run)
-      else
-        runs.set(run, "known", run.known)
-        if not choice.for_owner[run.owner] then
-          choice.for_owner[run.owner] = {}
-          wakeups.plan_owner(run.owner)
-        end
-        push(choice.for_owner[run.owner], now)
-        push(choice.for_owner[run.owner], run.id)
-      end
-      handled = nil
-    end
+    runs.handle(woken[choice.placed].id, place)
   end
+end
+
+-- Reads the outcomes of a warm run before anything is written.
+local function read_outcomes(run)
+  if run and run.warm then run.reply = runs.outcomes(run, run.acked, { "warm", run.id, run.turn }) end
 end
 
 local COUNTED = 10 -- queues
@@ -211,7 +184,7 @@ local COUNTED = 10 -- queues
 -- Returns how many runs the caller may take of its queues, so that each worker that could take some gets as many.
 local function fair_share(fresh)
   local capacity = choice.capacity
-  local helpers = capacity > 1 and wakeups.count_helpers(served) or 0
+  local helpers = capacity > 1 and lib.wakeups.count_helpers(served) or 0
   if helpers == 0 then return capacity end
   local ready = #fresh
   local queues = served[1] == "*" and call("ZRANGE", key("queues"), 0, COUNTED - 1) or served
@@ -224,9 +197,9 @@ end
 
 -- The entries of this batch that the caller may be given, first come first.
 local function served_entries()
-  local fresh, ours = {}, table.concat(served, "\t")
+  local fresh = {}
   for _, entry in ipairs(choice.entries) do
-    if not is_unknown(entry.queue) and wakeups.serves(ours, entry.queue) then push(fresh, entry) end
+    if not is_unknown(entry.queue) and lib.serves(entry.queue) then push(fresh, entry) end
   end
   if #fresh > 1 then
     table.sort(fresh, function(a, b) return a.score < b.score end)
@@ -248,7 +221,7 @@ local function claim_queued()
   local next_fresh, passed_over = 1, 0
   local function try(id)
     local before = choice.capacity
-    claim_member(id)
+    runs.handle(id, claim)
     if choice.capacity == before then passed_over = passed_over + 1 end
   end
   while choice.capacity > 0 and passed_over < PASSED_OVER do
@@ -266,7 +239,7 @@ local function claim_queued()
     end
   end
   choice.more = passed_over >= PASSED_OVER
-  if queue and kept > 0 then wakeups.plan(queue, kept) end -- the caller leaves these to the workers that are woken
+  if queue and kept > 0 then lib.wakeups.plan(queue, kept) end -- the caller leaves these to the workers that are woken
   choice.capacity = choice.capacity + kept
 end
 
@@ -281,7 +254,7 @@ local function look_at_entries()
   end
   for _, queue in ipairs(order) do
     head_of(queue)
-    wakeups.plan(queue, counts[queue])
+    lib.wakeups.plan(queue, counts[queue])
   end
 end
 
@@ -289,7 +262,7 @@ end
 -- came.
 local function wake_idle()
   for _, queue in ipairs(call("ZRANGE", key("queues"), 0, COUNTED - 1)) do
-    wakeups.plan(queue, call("ZCARD", key("ready:" .. queue)) - (choice.taken[queue] or 0))
+    lib.wakeups.plan(queue, call("ZCARD", key("ready:" .. queue)) - (choice.taken[queue] or 0))
   end
 end
 
@@ -303,7 +276,7 @@ local function choose()
   if choice.capacity > 0 then -- runs that others promoted for this worker have waited longest
     local promoted = call("ZRANGE", key("ready:@" .. worker), 0, choice.capacity - 1)
     choice.promoted = #promoted
-    for _, id in ipairs(promoted) do claim_member(id) end
+    for _, id in ipairs(promoted) do runs.handle(id, claim) end
   end
   place_woken()
   if choice.capacity > 0 then claim_queued() end
@@ -311,26 +284,17 @@ local function choose()
   look_at_entries()
   if lib.plan.to_wake then wake_idle() end
   choice.idle = is_idle()
-  for _, run in ipairs(choice.claimed) do
-    if run.warm then
-      handled = run.id
-      run.reply = runs.outcomes(run, run.known, { "warm", run.id, run.turn })
-      handled = nil
-    end
-  end
+  for _, run in ipairs(choice.claimed) do runs.handle(run.id, read_outcomes) end
 end
 
---- Choose the runs of the caller and the places of all others. Returns the chosen runs, in order. Returns nil when a
---- run cannot be handled, because its record or that of its parent cannot be read: the batch has to be planned again,
---- without that run.
+--- Choose the runs of the caller and the places of all others. Returns the chosen runs, in order. Returns nil when the
+--- batch has to be planned again, without a run that could not be handled. A run whose record cannot be read leaves its
+--- queue, so that it does not keep the runs behind it from the workers.
 function claims.choose()
   begin()
   local ok, fault = pcall(choose)
   if ok then return choice.claimed end
-  local run = handled
-  handled = nil
-  if not run or not is_of_record(fault) then error(fault, 0) end
-  unreadable[run] = true
+  if not runs.skip_handled(fault) then error(fault, 0) end
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -338,6 +302,7 @@ end
 
 -- Gives each entry that stays its place, and writes it into its queue.
 local function write_entries()
+  if #choice.entries == 0 then return end
   local before, behind, members = 0, 0, {}
   for _, entry in ipairs(choice.entries) do
     if not entry.chosen then
@@ -365,6 +330,7 @@ local function write_entries()
 end
 
 local function write_heads()
+  if next(choice.heads) == nil then return end
   local first, empty = {}, {}
   for queue, head in pairs(choice.heads) do
     if head then
@@ -397,7 +363,7 @@ function claims.write()
   write_entries()
   write_heads()
   for owner, members in pairs(choice.for_owner) do write_chunks("ZADD", key("ready:@" .. owner), members) end
-  wakeups.send()
+  if lib.plan.wakes then lib.wakeups.send() end
   write_idle()
 end
 

@@ -7,15 +7,15 @@ lib.commit = commit
 local INFINITE = { [math.huge] = "+inf" }
 
 local COMPACT, ELSEWHERE = lib.COMPACT, lib.ELSEWHERE
-local near = {} -- used again for each run
+local near = {} -- one table for all runs
 
--- Values that are too long for a listpack go to v:<run>.
+-- Writes the changed fields of a run. Values that are too long for a listpack go to v:<run>.
 local function write_run(run)
-  local n, far, gone = 0, nil, nil
+  local n, far, deleted = 0, nil, nil
   for field, value in pairs(run.changed) do
     if value == false then
-      gone = gone or {}
-      gone[#gone + 1] = field
+      deleted = deleted or {}
+      deleted[#deleted + 1] = field
     else
       if type(value) == "string" and #value > COMPACT then
         far = far or {}
@@ -34,9 +34,9 @@ local function write_run(run)
     near = {}
   end
   if far then write_chunks("HSET", key("v:" .. run.id), far) end
-  if gone and not run.fresh then
-    write_chunks("HDEL", hash, gone)
-    write_chunks("HDEL", key("v:" .. run.id), gone)
+  if deleted and not run.fresh then
+    write_chunks("HDEL", hash, deleted)
+    write_chunks("HDEL", key("v:" .. run.id), deleted)
   end
 end
 
@@ -70,22 +70,22 @@ function commit.write()
   end
 
   for _, name in ipairs({ "roots", "failed" }) do
-    local members, gone = {}, {}
+    local members, removed = {}, {}
     for id, score in pairs(plan[name]) do
       if score then
         members[#members + 1], members[#members + 2] = score, id
       else
-        gone[#gone + 1] = id
+        removed[#removed + 1] = id
       end
     end
     write_members("ZADD", name, members)
-    write_members("ZREM", name, gone)
+    write_members("ZREM", name, removed)
   end
 
   for _, write in ipairs(plan.calls) do call(unpack(write)) end
   lib.claims.update_heads()
 
-  -- After a sweep has said what it read of these lists: it may have taken one for empty.
+  -- Behind the writes of a sweep, which may delete a list that it found empty.
   for at, ids in pairs(plan.expiry) do
     local stamp = string.format("%d", at)
     write_members("RPUSH", "expiry:" .. stamp, ids)

@@ -1,15 +1,15 @@
--- dedupe: what is asked for again with the same key, while an earlier run of that workflow is young, is that run.
--- `start` and `invoke` ask for it, and whatever ends a run that others wait for, or such a wait.
+-- dedupe: a start or an invoke with the key of a young run of the same workflow gets that run. `start` and `invoke`
+-- look for it. The end of a run is told to the operations that share it.
 --
--- Keys stand in `dedupe`. Those that wait for a run without being its parent stand in `waiters:<run>`; its end is told
--- to a bounded number of them a call.
+-- `dedupe` has the keys. `waiters:<run>` has the operations that wait for a run that is not their child; a call tells
+-- its end to a bounded number of them.
 
 local runs, ends = lib.runs, lib.ends
 local call, match, push = redis.call, string.match, lib.push
 local dedupe = {}
 lib.dedupe = dedupe
 
---- The run that stands for what is asked for with this key. One that failed or was cancelled stands for nothing.
+--- Return the run with this key, unless it failed or was cancelled.
 function dedupe.find(workflow, key)
   local field = workflow .. "\t" .. key
   local text = lib.plan.keys[field]
@@ -21,11 +21,11 @@ function dedupe.find(workflow, key)
   local expires_at, created_at, id = match(text, "^(%d+)\t(%d+)\t(.*)$")
   local run = tonumber(expires_at) > lib.now() and runs.load(id)
   if not run or run.state == "failed" or run.state == "cancelled" then return nil end
-  local is_it = runs.get(run, "created_at") == created_at -- not another one, begun under its id when it was deleted
+  local is_it = runs.get(run, "created_at") == created_at -- not a later run with the same id
   return is_it and runs.get(run, "workflow") == workflow and run or nil
 end
 
---- From now on, and for so long, a run that begins now stands for all that are asked for with this key.
+--- Give a run that begins now this key, for `within_ms`.
 function dedupe.register(run, workflow, key, within_ms)
   local field, now = workflow .. "\t" .. key, lib.now()
   local expires_at = now + tonumber(within_ms)
@@ -35,8 +35,8 @@ function dedupe.register(run, workflow, key, within_ms)
   runs.set_rare(run, "keyed_until", string.format("%d", expires_at))
 end
 
---- A run completed that stands for others. Retention leaves it alone until its key expires, and those above it, too, as
---- it would go with them.
+--- A run with a key completed. Retention keeps it until the key expires, and so the runs above it, because a run is
+--- deleted with its descendants.
 function dedupe.keep(run)
   local expires_at, id = tonumber(run.keyed_until), run.id
   while id do
@@ -50,19 +50,19 @@ end
 
 local SWEPT = 1000 -- keys a call, or a few more
 
---- Forget keys whose time is over, wherever the last call came to.
+--- Delete expired keys. Each call continues where the last one stopped.
 function dedupe.sweep_keys()
-  local cursor = call("HGET", lib.key("meta"), "swept") or "0"
+  local cursor = call("HGET", lib.key("meta"), "dedupe_cursor") or "0"
   local page = call("HSCAN", lib.key("dedupe"), cursor, "COUNT", SWEPT)
   local fields = page[2]
   for i = 1, #fields, 2 do
-    local over = tonumber(match(fields[i + 1], "^%d+")) <= lib.now()
-    if over and lib.plan.keys[fields[i]] == nil then
+    local expired = tonumber(match(fields[i + 1], "^%d+")) <= lib.now()
+    if expired and lib.plan.keys[fields[i]] == nil then
       lib.plan.frees_memory = true
       lib.write("HDEL", "dedupe", fields[i])
     end
   end
-  if page[1] ~= cursor then lib.write("HSET", "meta", "swept", page[1]) end
+  if page[1] ~= cursor then lib.write("HSET", "meta", "dedupe_cursor", page[1]) end
 end
 
 local function plan_waiter(id, path, waits)
@@ -70,13 +70,13 @@ local function plan_waiter(id, path, waits)
   lib.plan.waiters[id][path] = waits
 end
 
---- An operation waits for a run that has a parent of its own, or none.
+--- An operation begins to wait for a run that is not its child.
 function dedupe.wait_for(run, operation, other)
   plan_waiter(other.id, run.id .. "/" .. operation, true)
   if not other.waiters then runs.set_rare(other, "waiters", "1") end
 end
 
---- It does so no longer. False: it did not, or knows the outcome.
+--- An operation stops waiting for such a run, and is cancelled. Returns false when it did not wait or has an outcome.
 function dedupe.stop_waiting(run, operation, message)
   local other = runs.get(run, "w:" .. operation)
   if not other then return false end
@@ -87,7 +87,8 @@ end
 local TOLD = 100 -- waiters a call
 local TOLD_BYTES = 4 * 1024 * 1024
 
--- Those that wait for a run, `most` of them and what this batch planned. True: there may be more.
+-- Returns operations that wait for a run: `most` of the stored ones, and those that this batch planned. Also returns
+-- whether there may be more.
 local function some_waiters(id, most)
   local planned = lib.plan.waiters[id] or {}
   local stored, paths = call("SRANDMEMBER", lib.key("waiters:" .. id), most), {}
@@ -101,8 +102,8 @@ local function some_waiters(id, most)
   return paths, #stored == most
 end
 
---- A run has ended, and its end is the outcome of every operation that waits for it. What is left over is told by the
---- next `promote`: until then the run stands in the delayed set.
+--- Record the end of a run as the outcome of the operations that wait for it. When one call cannot tell all, the run
+--- stays in the delayed set, and the next `promote` continues.
 function dedupe.tell_waiters(record, value)
   local most = math.min(TOLD, math.ceil(TOLD_BYTES / (#value + 1))) - lib.plan.tellings
   local paths, more = {}, true
@@ -123,17 +124,17 @@ function dedupe.tell_waiters(record, value)
     return lib.expiry.schedule_if_final(record)
   end
   lib.plan.delayed[record.id] = lib.now()
-  push(lib.plan.published, "due")
-  push(lib.plan.published, lib.now())
+  lib.publish_due(lib.now())
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
--- Deadlocks: runs that wait for each other, of which none can ever end
+-- Deadlocks: runs that wait for each other, so that none of them can ever end
 
-local LOOKED_AT = 1000 -- runs a call; a deadlock that is larger is not seen here, and `weir why` tells
+local LOOKED_AT = 1000 -- runs a call; a larger deadlock is not found here, and `weir why` shows it
 local PRINTED = 20 -- runs of a deadlock
 
--- The run of an operation that waits for another run; nil when it does so no longer, or is about to be cancelled.
+-- Returns the run of an operation that waits for another run; nil when the operation no longer waits, or a cancel is
+-- about to reach it.
 local function waiter_at(path, id)
   local run_id, operation = runs.parent_of(path)
   local run = runs.load(run_id, "w:" .. operation)
@@ -143,15 +144,15 @@ local function waiter_at(path, id)
   return open and not cut_off and run or nil
 end
 
--- A parent waits for its child, unless that was let go; then it may wait for its end when it ends itself.
+-- Returns the live parent that waits for a run. It waits for a detached run only if it cancelled that run.
 local function waiting_parent(record)
-  if (record.detached or record.abandoned) and not record.cancel_awaited then return nil end
+  if record.detached and not record.cancel_awaited then return nil end
   local parent_id = runs.parent_of(record.id)
   local parent = parent_id and runs.load(parent_id)
   return parent and not runs.ended(parent) and parent or nil
 end
 
--- Adds a run and those above it to what cannot end before `below`.
+-- Adds a run, which cannot end before `below`, and the runs above it.
 local function add(walk, run, below)
   while run and walk.blocked_by[run.id] == nil do
     walk.blocked_by[run.id] = below and below.id or false
@@ -161,8 +162,9 @@ local function add(walk, run, below)
   end
 end
 
--- All that cannot end before a run: id -> the run it waits for. Those above it always, of the others as many as are
--- left to look at. What its turn adds to the waits of the run itself changes nothing of that, so it is looked at once.
+-- Returns all runs that cannot end before this one: id -> the run that it waits for. It has all runs above this one,
+-- and as many of the others as the call may still look at. Computed once a batch: waits that this turn adds start at
+-- the run itself and cannot change the result.
 local function find_blocked_by(run)
   if run.blocked_by then return run.blocked_by end
   local walk, at = { blocked_by = {}, list = {}, left = lib.plan.waiters_left or LOOKED_AT }, 0
@@ -180,7 +182,7 @@ local function find_blocked_by(run)
   return walk.blocked_by
 end
 
---- The deadlock that a run closes if it waits for another one, for people; nil when that one can end before it.
+--- Return the deadlock that arises if a run waits for another one, as text; nil when the other one can end first.
 function dedupe.deadlock(run, other)
   local blocked_by = find_blocked_by(run)
   if blocked_by[other.id] == nil then return nil end

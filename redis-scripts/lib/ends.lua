@@ -11,8 +11,8 @@ lib.ends = ends
 -- ---------------------------------------------------------------------------------------------------------------
 -- Promote and resolve
 
---- Make a run ready. Where it goes (to the worker that holds its coroutine, to the caller, to its queue) is decided
---- once, when the batch ends.
+--- Make a run ready. claims.lua decides once, behind all groups, where it goes: to the worker that keeps its coroutine,
+--- to the caller, or to its queue.
 function ends.make_ready(record)
   runs.move(record, "ready")
   lib.plan.delayed[record.id] = record.deadline or false
@@ -20,53 +20,54 @@ function ends.make_ready(record)
 end
 local make_ready = ends.make_ready
 
---- Something a waiting run may wait for has come: let it look.
+--- Make a waiting run ready, because an outcome was recorded that it may wait for.
 function ends.promote(record)
   if record.state == "waiting" then make_ready(record) end
 end
 
--- How many of its children a run has told to end that have not. True: none.
+-- Changes the number of children that a run cancelled and that have not ended. Returns true when there is none.
 local function count_cancel_pending(run, change)
   local count = (run.cancel_pending or 0) + change
   runs.set_rare(run, "cancel_pending", count > 0 and count or nil)
   return count == 0
 end
 
---- A run told a child to end, and does not end before it.
+--- A run cancelled a child, and does not end before the child has ended.
 function ends.await_end(run, child)
   if runs.ended(child) or child.cancel_awaited then return end
   runs.set_rare(child, "cancel_awaited", "1")
   count_cancel_pending(run, 1)
 end
 
---- A child ended: its outcome is recorded in its parent, which is promoted. A parent that has stopped waiting for this
---- operation (timed out, abandoned) or has ended itself takes no notice, unless it waits for the last of those that it
---- told to end.
+-- Records the end of a child as an outcome in its parent, which is promoted. A parent that no longer waits for the
+-- operation (it timed out) or that has ended is not promoted, unless it waits for the last child that it cancelled.
 local function resolve(child, state, value)
   local parent_id, operation, generation = runs.parent_of(child.id)
-  if not parent_id or child.detached then return end
+  if not parent_id or child.detached == "1" then return end
   local parent = runs.load(parent_id, "o:" .. operation)
   if not parent or runs.ended(parent) then return end
-  local told = runs.record_outcome(parent, operation, state, child.attempt, value, nil, generation)
+  local is_recorded = runs.record_outcome(parent, operation, state, child.attempt, value, nil, generation)
   local was_last = child.cancel_awaited and count_cancel_pending(parent, -1)
-  if told or was_last then ends.promote(parent) end
+  if is_recorded or was_last then ends.promote(parent) end
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- The end of a run
 
---- Whether a run that is to end waits for children that it told to end: the last of them wakes it.
+--- Whether Redis recorded a cancel that the worker of the run has not received.
+function ends.has_unseen_cancel(run) return run.cancel ~= nil and run.cancel > run.acked end
+
+--- Whether a run that is to end waits for children that it cancelled. The last of them wakes it.
 function ends.cancel_is_pending(run)
   if not run.cancel_pending then return false end
-  if run.number <= run.told then
+  if run.last_number <= run.acked then
     runs.move(run, "waiting")
-    run.known = run.number
     runs.delay(run, math.huge)
   end
   return true
 end
 
---- A run ends. Its outcome is kept, delivered to its waiter, and told to whoever watches.
+--- End a run: its outcome is stored, recorded in its parent, and published to clients that watch it.
 function ends.finish(record, state, value)
   runs.move(record, state)
   set(record, state == "completed" and "result" or "error", value)
@@ -75,13 +76,10 @@ function ends.finish(record, state, value)
   runs.set_owner(record, "")
   lib.plan.delayed[record.id] = false
   if state == "failed" then lib.plan.failed[record.id] = NOW end
-  if record.watch then
-    push(lib.plan.published, "ended:" .. record.id)
-    push(lib.plan.published, state)
-  end
+  if record.watch then lib.publish("ended:" .. record.id, state) end
   if record.keyed_until and state == "completed" then lib.dedupe.keep(record) end
   resolve(record, state, value)
-  if record.detached or record.abandoned then lib.detached.count(record, -1) end
+  if record.detached then lib.detached.count(record, -1) end
   if record.waiters then
     lib.dedupe.tell_waiters(record, value)
   else

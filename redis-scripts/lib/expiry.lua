@@ -1,14 +1,13 @@
--- expiry: when a run that has ended is to be deleted: `retain` of its workflow later. Here that is planned;
--- retention.lua deletes.
+-- expiry: plans when an ended run is deleted: `retain` of its workflow after its end. retention.lua deletes it.
 
 local runs = lib.runs
 local expiry = {}
 lib.expiry = expiry
 
 local RETAIN_MS = 7 * 86400000 -- of a workflow that no host has announced
-local LISTS = 64 -- how many hold the runs that one `retain` keeps
+local LISTS = 64 -- how many lists a `retain` is divided into
 
---- For how long runs of a workflow are kept after they ended.
+--- Return for how long the runs of a workflow are kept after their end.
 function expiry.retain_of(workflow)
   local entry = lib.registry.find(workflow)
   return entry and entry.retain_ms or RETAIN_MS

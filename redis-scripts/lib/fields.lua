@@ -1,8 +1,8 @@
--- fields: the fields of a run, each named once. README.md says what each of them means. A run also has fields whose
--- names carry an operation or a number; those are in README.md alone.
+-- fields: the names of the fields of a run. README.md says what each of them means. A run also has fields whose names
+-- contain an operation or a number; only README.md lists those.
 --
--- A new field needs a line here and one in README.md, and a reader. Lists and no table for each field, as Redis makes
--- them anew for each call that asks for them.
+-- A new field needs a line here, a line in README.md and a reader. These are lists of names, because Redis builds them
+-- anew for each call that uses them.
 
 local fields = {}
 lib.fields = fields
@@ -12,15 +12,15 @@ fields.RARE = {
   -- numbers
   "attempt", "crashes", "cancel", "deadline", "cancel_pending", "live_detached", "keyed_until", "kept_until",
   -- texts
-  "watch", "detached", "abandoned", "cancel_awaited", "terminate", "waiters", "stuck",
+  "watch", "detached", "cancel_awaited", "terminate", "waiters", "stuck",
 }
-fields.RARE_NUMBERS = 8 -- the first so many
+fields.RARE_NUMBERS = 8 -- how many of the names above are numbers
 
 --- All others.
 fields.COMMON = {
   "state", "workflow", "data", "seed", "created_at", "tags", "queue", "priority", "asked_queue", "bundle", "started_at",
-  "finished_at", "result", "error", "owner", "turn", "number", "known", "retry", "graph", "deps", "again",
-  "reset_number", "redo", "generation", "attempts_before", "retried_at", "has_rare",
+  "finished_at", "result", "error", "owner", "turn", "last_number", "acked", "retry", "graph", "deps", "reset",
+  "reset_number", "redo", "generation", "attempts_before", "retry_id", "has_rare",
 }
 
 --- Fields of its end that a run loses when it begins again, and the rare ones among them.
@@ -29,6 +29,6 @@ fields.RESET_RARE = { "cancel", "terminate", "cancel_awaited", "deadline" }
 
 --- Fields that `status` shows.
 fields.STATUS = {
-  "state", "workflow", "attempt", "queue", "priority", "owner", "cancel", "number", "deadline", "error", "tags",
+  "state", "workflow", "attempt", "queue", "priority", "owner", "cancel", "last_number", "deadline", "error", "tags",
   "detached", "has_rare", "created_at", "started_at", "finished_at",
 }

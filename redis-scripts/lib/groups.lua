@@ -1,4 +1,4 @@
--- groups: runs the groups of a batch, which check and plan. Nothing is written yet.
+-- groups: runs the groups of a batch, which check and plan, and write nothing.
 
 local groups = {}
 lib.groups = groups
@@ -6,7 +6,7 @@ lib.groups = groups
 local groups_begin = 4 + tonumber(ARGV[3])
 local raised = {} -- index of a group that raised -> its reply
 
---- Whether an error says that the user of Redis lacks a right: so Redis 7.0, then 7.2.
+--- Whether an error says that the user of Redis lacks a right. The texts are those of Redis 7.0 and of 7.2.
 function groups.forbids(text)
   local find = string.find
   return find(text, "The user executing the script", 1, true) or find(text, "ACL failure in script", 1, true)
@@ -27,8 +27,9 @@ function groups.run()
       lib.begin_group(at + 1, at + 1 + n)
       local ok, reply = pcall(verbs[verb] or error, "no such verb: " .. verb)
       if not ok then
+        if lib.runs.skip_handled(reply) then return groups.run() end
         local text = type(reply) == "table" and reply.err or tostring(reply)
-        if groups.forbids(text) then error({ err = text }) end -- nothing is written, and no run is to blame
+        if groups.forbids(text) then error({ err = text }) end -- nothing is written, and no run fails for it
         raised[index] = text == "conflict" and { "conflict" } or { "error", text }
         return groups.run()
       end

@@ -1,4 +1,4 @@
--- pages: a run whole, a page at a time, for a worker that goes on from its journal and for people who look.
+-- pages: reads the whole record of a run, a page at a time: for a worker that replays its journal, and for people.
 
 local runs = lib.runs
 local call, match, push, ELSEWHERE = redis.call, string.match, lib.push, lib.ELSEWHERE
@@ -7,8 +7,8 @@ lib.pages = pages
 
 local PAGE = 1000 -- fields, at least
 
--- Adds a field whose value is elsewhere, if the call may still tell it.
-local function tell_far(id, field, into)
+-- Adds a field whose value is in v:<run>, if the reply has room. Returns whether it did.
+local function add_long(id, field, into)
   local value = lib.may_reply(0) and (call("HGET", lib.key("v:" .. id), field) or "")
   if not value then return false end
   lib.use_reply_budget(#value)
@@ -16,9 +16,9 @@ local function tell_far(id, field, into)
   return true
 end
 
---- A page of a run's fields as stored, values in place: field, value, … are added to `into`, as many as the call may
---- still tell, which may be none. Returns the cursor of the next page; it is "0" for the first, "" after the last. A
---- cursor is that of HSCAN, empty when that is through, and the fields that HSCAN showed and that were too much.
+--- Add a page of a run's fields to `into`: field, value, …, with the values of v:<run>. It has as many fields as the
+--- reply has room for, which may be none. Returns the cursor of the next page: "0" for the first, "" after the last. A
+--- cursor is the cursor of HSCAN, empty after its last page, and the fields of the page that had no room.
 function pages.page(id, cursor, into)
   if not lib.may_reply(0) then return cursor end
   local hash = lib.key("r:" .. id)
@@ -26,7 +26,7 @@ function pages.page(id, cursor, into)
   local left, fields = {}, {}
   if owed ~= "" then
     for field in string.gmatch(owed, "[^\t]+") do
-      if not tell_far(id, field, into) then push(left, field) end
+      if not add_long(id, field, into) then push(left, field) end
     end
   elseif scan == "0" and call("HLEN", hash) <= PAGE then
     scan, fields = "", call("HGETALL", hash)
@@ -39,24 +39,24 @@ function pages.page(id, cursor, into)
     if value ~= ELSEWHERE then
       lib.use_reply_budget(#value)
       into[#into + 1], into[#into + 2] = field, value
-    elseif not tell_far(id, field, into) then
+    elseif not add_long(id, field, into) then
       push(left, field)
     end
   end
   return left[1] and scan .. "\t" .. table.concat(left, "\t") or scan
 end
 
---- The part that stands before the fields in `cold`.
+--- Return the part of a `cold` reply that stands before the fields.
 function pages.header(run, cursor)
-  return { "cold", run.id, run.turn, run.crashes or 0, runs.get(run, "bundle") or "", run.number, cursor }
+  return { "cold", run.id, run.turn, run.crashes or 0, runs.get(run, "bundle") or "", run.last_number, cursor }
 end
 
---- A page of a run for a worker that goes on from its journal: { "cold", run, turn, crashes, bundle, number, cursor,
+--- Return a page of a run for a worker that replays its journal: { "cold", run, turn, crashes, bundle, number, cursor,
 --- field, value, … }.
 function pages.cold(run, cursor)
   local reply = pages.header(run, "")
   if run.fresh then
-    -- Created in this batch: all there is of it is what was planned.
+    -- The run is created in this batch: its fields are only planned.
     for field, value in pairs(run.changed) do
       if value then
         reply[#reply + 1], reply[#reply + 2] = field, tostring(value)

@@ -1,21 +1,21 @@
--- reopen: a run that ended begins again, by hand or because its parent asks for it again: another attempt, on the
--- newest code, with its journal. What is to be forgotten of that (`again`) the run itself finds out, before any of its
--- code runs.
+-- reopen: an ended run begins again, because a client retries it or because its parent asks for it again. It becomes
+-- another attempt, on the newest bundle, with its journal. The run itself decides which operations it resets (from the
+-- selection in the field `reset`), before any of its code runs.
 
 local runs, ends = lib.runs, lib.ends
 local set, set_rare = runs.set, runs.set_rare
 local reopen = {}
 lib.reopen = reopen
 
-function reopen.begin_again(record, again)
+function reopen.begin_again(record, selection)
   local state, attempt = record.state, record.attempt
-  set(record, "again", again)
-  set(record, "reset_number", lib.text[record.number]) -- a cancel that comes from now on holds
+  set(record, "reset", selection)
+  set(record, "reset_number", lib.text[record.last_number]) -- a cancel that is recorded from now on is not reset
   set(record, "bundle@" .. attempt, runs.get(record, "bundle"))
   set(record, "bundle", nil)
   set_rare(record, "attempt", attempt + 1)
-  set(record, "attempts_before", lib.text[attempt]) -- attempts that do not count any more
-  record.turn = record.turn + 1 -- the one that ended it, sent again, is not taken for one of this attempt
+  set(record, "attempts_before", lib.text[attempt]) -- these attempts count no longer
+  record.turn = record.turn + 1 -- when the turn that ended the run is sent again, it must not pass for a new one
   set(record, "turn", lib.text[record.turn])
   for _, field in ipairs(lib.fields.RESET) do set(record, field, nil) end
   for _, field in ipairs(lib.fields.RESET_RARE) do
@@ -26,6 +26,6 @@ function reopen.begin_again(record, again)
   if state == "failed" then lib.plan.failed[record.id] = false end
   local entry = lib.registry.find(runs.get(record, "workflow"))
   if entry and entry.timeout_ms then set_rare(record, "deadline", lib.now() + entry.timeout_ms) end
-  if record.detached or record.abandoned then lib.detached.count(record, 1) end
+  if record.detached then lib.detached.count(record, 1) end
   ends.make_ready(record)
 end

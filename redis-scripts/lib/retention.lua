@@ -2,8 +2,8 @@
 --
 -- The script keeps the remaining work on a stack. It takes a run from the stack, reads its journal, pushes its children
 -- and deletes the run. When a call has used up its steps, the rest of the stack waits in `deleting:<run>` for the next
--- call of any client. A journal too long for one call is read page by page; meanwhile it is `d:<run>`, so that no
--- caller finds it. Whether a tree may go is decided before; a run in it that lives all the same is left alone.
+-- call of any client or host. A journal too long for one call is read page by page; meanwhile its key is `d:<run>`, so
+-- that no caller finds it. The caller has decided that the tree may be deleted; a run in it that lives is kept.
 
 local runs = lib.runs
 local call, match, find = redis.call, string.match, string.find
@@ -14,7 +14,7 @@ local FIELDS_A_STEP = 64
 local retention = {}
 lib.retention = retention
 
--- How many steps this batch may still take.
+--- Return how many steps this batch may still take.
 function retention.steps_left() return lib.plan.steps or STEPS end
 
 function retention.take_steps(n) lib.plan.steps = retention.steps_left() - n end
@@ -22,32 +22,34 @@ function retention.take_steps(n) lib.plan.steps = retention.steps_left() - n end
 -- ---------------------------------------------------------------------------------------------------------------
 -- One run
 
--- An operation that was forgotten (x:) has its child all the same. A child that is not there costs little.
+-- Pushes the children that a field of a journal names. An invoke that was reset (x:) has a child, too. A child that
+-- does not exist costs little.
 local function push_children(stack, id, field, value)
-  local what, operation = match(field, "^([ocx]):(.+)$")
-  if not what then return end
+  local kind, operation = match(field, "^([ocx]):(.+)$")
+  if not kind then return end
   local child = id .. "/" .. operation
   if value == lib.ELSEWHERE then value = call("HGET", lib.key("v:" .. id), field) or "" end
-  if what == "x" or what == "o" and find(value, "^%d*\t%d+\tinvoke") then lib.push(stack, { id = child }) end
-  for generation = 2, what ~= "o" and tonumber(match(value, "^%d+")) or 1 do
+  if kind == "x" or kind == "o" and find(value, "^%d*\t%d+\tinvoke") then lib.push(stack, { id = child }) end
+  for generation = 2, kind ~= "o" and tonumber(match(value, "^%d+")) or 1 do
     lib.push(stack, { id = child .. "~" .. generation })
   end
 end
 
--- A page of a run's journal. Its children go onto the stack, above the run itself if there are more pages.
-local function step(stack, gone)
+-- Handles a page of the journal of the top run: its children go onto the stack, above the run itself if there are more
+-- pages.
+local function step(stack, deleted)
   local entry = table.remove(stack)
   local id = entry.id
   local hash = (entry.renamed and "d:" or "r:") .. id
   local state, waiters = unpack(call("HMGET", lib.key(hash), "state", "waiters"))
   retention.take_steps(1)
   if not runs.is_end(state) then return end
-  if waiters then -- those that share it are told of its end by `promote` first
+  if waiters then -- `promote` first tells its end to the runs that share it
     retention.take_steps(retention.steps_left())
     return lib.push(stack, entry)
   end
   runs.set_missing(id)
-  if state == "failed" then lib.push(gone.failed, id) end
+  if state == "failed" then lib.push(deleted.failed, id) end
 
   local page = call("HSCAN", lib.key(hash), entry.cursor or "0", "COUNT", PAGE)
   local fields = page[2]
@@ -56,8 +58,8 @@ local function step(stack, gone)
   if page[1] ~= "0" then
     lib.push(stack, entry)
   else
-    lib.push(gone.keys, lib.key(hash))
-    lib.push(gone.keys, lib.key("v:" .. id))
+    lib.push(deleted.keys, lib.key(hash))
+    lib.push(deleted.keys, lib.key("v:" .. id))
   end
   for i = 1, #fields, 2 do push_children(stack, id, fields[i], fields[i + 1]) end
 end
@@ -75,7 +77,7 @@ local function write_chunks(members, ...)
   end
 end
 
--- Entries as they wait in `deleting:<run>`: "<run>", or "<run>\t<cursor>" of a journal that is read in part.
+-- Returns the stack as `deleting:<run>` stores it: "<run>", or "<run>\t<cursor>" of a journal that is read in part.
 local function pack(stack)
   local texts = {}
   for i, entry in ipairs(stack) do
@@ -90,21 +92,21 @@ local function read(text)
   return { id = id or text, cursor = cursor, renamed = id ~= nil }
 end
 
--- True when the whole stack is gone.
+-- Takes steps until the stack is empty or none is left. Returns true when it is empty.
 local function work(id, stack)
-  local gone = { keys = {}, failed = {} }
+  local deleted = { keys = {}, failed = {} }
   repeat
-    step(stack, gone) -- at least one: the top is at once out of sight, whatever else was deleted
+    step(stack, deleted) -- at least one step, which makes the top invisible
   until #stack == 0 or retention.steps_left() <= 0
   write_chunks(pack(stack), "RPUSH", lib.key("deleting:" .. id))
-  write_chunks(gone.keys, "UNLINK")
-  write_chunks(gone.failed, "ZREM", lib.key("failed"))
+  write_chunks(deleted.keys, "UNLINK")
+  write_chunks(deleted.failed, "ZREM", lib.key("failed"))
   lib.plan.deleting[id] = #stack > 0
   lib.plan.frees_memory = true
   return #stack == 0
 end
 
---- Delete an ended run that may go, with all below it. True when all is gone; else `go_on_deleting` has to be said.
+--- Delete an ended run with its descendants. Returns true when all is gone; otherwise `continue` has to be called.
 function retention.delete_tree(id)
   if not find(id, "/", 1, true) then lib.write("ZREM", "roots", id) end
   if work(id, { { id = id } }) then return true end
@@ -112,8 +114,8 @@ function retention.delete_tree(id)
   return false
 end
 
---- Another step of a deletion that was begun. True when all is gone.
-function retention.go_on_deleting(id)
+--- Continue a deletion that is under way. Returns true when all is gone.
+function retention.continue(id)
   local planned = lib.plan.deleting[id]
   if planned ~= nil then return not planned end
   local list = "deleting:" .. id
@@ -129,7 +131,7 @@ function retention.go_on_deleting(id)
   return true
 end
 
---- The run that is being deleted with all below it, this one among them; nil when there is none.
+--- Return the run whose tree, with this run in it, is being deleted; nil when there is none.
 function retention.deleting_above(id)
   while id do
     if lib.starts.being_deleted(id) then return id end
@@ -137,10 +139,10 @@ function retention.deleting_above(id)
   end
 end
 
---- Whether an ended child's outcome stands in its parent's journal, so that no run will ask for it again. A retry
---- asks for a child that failed, and for a child that is to begin again.
+--- Whether the outcome of an ended child stands in the journal of its parent, and no run will ask for the child again.
+--- A retry asks for a child that failed, and for a child that it selected.
 function retention.is_taken(run)
-  if run.state ~= "completed" or runs.get(run, "again") then return false end
+  if run.state ~= "completed" or runs.get(run, "reset") then return false end
   local parent_id, operation = runs.parent_of(run.id)
   local parent = runs.load(parent_id, "o:" .. operation)
   if not parent then return true end

@@ -4,8 +4,8 @@
 local rights = {}
 lib.rights = rights
 
--- By how many arguments follow the key: Redis 8 refuses to check a command with a wrong number of them.
--- spec/support/redis.lua holds the list to the commands that follow the first write in the specs.
+-- Commands by the number of arguments behind the key: Redis 8 refuses to check a command with a wrong number.
+-- spec/support/redis.lua compares the list with the commands that follow the first write in the specs.
 local USED = {
   [0] = { "DEL", "HGETALL", "HLEN", "RPOP", "UNLINK" },
   { "HDEL", "HGET", "HSCAN", "RENAME", "RPUSH", "SADD", "SREM", "ZREM" },

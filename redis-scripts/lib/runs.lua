@@ -1,5 +1,5 @@
--- runs: a run as it stands in this batch: its fields, its state, who holds it, its operations and their outcomes. Read
--- once, planned here, written once by dispatch.lua. `move` is the only writer of `state`. Needed by nearly every batch.
+-- runs: the record of a run in this batch: its fields, state, owner, operations and outcomes. A record is read once,
+-- changed here, and written once by commit.lua. Only `move` writes `state`.
 
 local runs = {}
 lib.runs = runs
@@ -7,7 +7,7 @@ lib.runs = runs
 local call, unpack, find, match, key, push = redis.call, unpack, string.find, string.match, lib.key, lib.push
 local STAMP, TEXT, ELSEWHERE = lib.stamp, lib.text, lib.ELSEWHERE
 
--- A value that is zero, one or absent for most runs is not stored for them, and not looked for.
+-- Reads the rare fields. Most runs have none of them, and then they are not read.
 local function read_rare(record, hash)
   local names, numbers = lib.fields.RARE, lib.fields.RARE_NUMBERS
   local values = call("HMGET", hash, unpack(names))
@@ -17,23 +17,24 @@ local function read_rare(record, hash)
   end
 end
 
---- A run as it stands in this batch, or nil. The same table for the same id until the batch ends. `also` names one more
---- field that will be asked for.
+--- Return the record of a run, or nil. The same id gives the same table until the batch ends. `also`: one more field
+--- that the caller will ask for.
 function runs.load(id, also)
   local record = lib.plan.records[id]
   if record ~= nil then return record or nil end
   local hash = key("r:" .. id)
-  local v = call("HMGET", hash, "state", "owner", "turn", "number", "known", "has_rare", also or "has_rare")
+  local v = call("HMGET", hash, "state", "owner", "turn", "last_number", "acked", "has_rare", also or "has_rare")
   if not v[1] then
     lib.plan.records[id] = false
     return nil
   end
-  local state, number = v[1], tonumber(v[4] or 0)
+  local state, last_number = v[1], tonumber(v[4] or 0)
   record = {
-    id = id, state = state, owner = v[2] or "", turn = tonumber(v[3] or 0), number = number, attempt = 1,
-    -- A run suspends only when its worker knows all there is; `known` is kept when more came before it was claimed.
-    known = state == "ready" and tonumber(v[5] or 0) or number,
-    changed = { state = nil, turn = nil, number = nil, owner = nil },
+    id = id, state = state, owner = v[2] or "", turn = tonumber(v[3] or 0), last_number = last_number, attempt = 1,
+    -- A run suspends only when its worker has received all outcomes. `acked` is stored when more are recorded before
+    -- the run is claimed.
+    acked = state == "ready" and tonumber(v[5] or 0) or last_number,
+    changed = { state = nil, turn = nil, last_number = nil, owner = nil },
   }
   if also then record.also, record.value_of_also = also, v[7] end
   if v[6] then
@@ -44,16 +45,47 @@ function runs.load(id, also)
   return record
 end
 
---- The same of a run that most likely is not there: asked like this, that is known for half of what it costs.
+--- The same for a run that most likely does not exist: finding that costs half as much.
 function runs.load_if_any(id)
   if lib.plan.records[id] == nil and call("EXISTS", key("r:" .. id)) == 0 then runs.set_missing(id) end
   return runs.load(id)
 end
 
---- A run that is not there yet. Its first `set` begins its hash.
+local unreadable = {} -- run -> true: to handle it raised in an earlier plan of this batch
+
+--- Handle a run that the caller of the script did not name: `act` gets its record, or nil. A run whose record cannot be
+--- read counts as missing, so that it keeps no other run from its sweep or claim. `also`: as for `load`.
+function runs.handle(id, act, also)
+  if unreadable[id] then return act(nil, id) end
+  local ok, record = pcall(runs.load, id, also)
+  if not ok then
+    if not runs.is_unreadable(record) then error(record, 0) end
+    return act(nil, id)
+  end
+  runs.handled = id
+  act(record, id)
+  runs.handled = nil
+end
+
+--- Whether an error came from the record of a run. The registry is the only other key that is read with it.
+function runs.is_unreadable(fault)
+  local text = type(fault) == "table" and fault.err or tostring(fault)
+  return find(text, "WRONGTYPE", 1, true) and pcall(call, "HLEN", key("registry"))
+end
+
+--- An error ended a plan. Returns true when the batch can be planned again without the run that was being handled.
+function runs.skip_handled(fault)
+  local id = runs.handled
+  runs.handled = nil
+  if not id or not runs.is_unreadable(fault) then return false end
+  unreadable[id] = true
+  return true
+end
+
+--- Return the record of a new run. Its first `set` begins its hash.
 function runs.create(id)
   local record = {
-    id = id, state = "", owner = "", turn = 0, number = 0, attempt = 1, fresh = true,
+    id = id, state = "", owner = "", turn = 0, last_number = 0, acked = 0, attempt = 1, fresh = true,
     changed = { workflow = nil, data = nil, seed = nil, created_at = nil, state = nil, owner = nil, bundle = nil,
                 started_at = nil },
   }
@@ -61,10 +93,10 @@ function runs.create(id)
   return record
 end
 
---- A run is not there any more, as far as this batch goes.
+--- For the rest of this batch a run does not exist.
 function runs.set_missing(id) lib.plan.records[id] = false end
 
---- Plan one field of a run; nil takes it away.
+--- Plan the value of a field; nil deletes the field.
 function runs.set(record, field, value)
   if not record.dirty then
     record.dirty = true
@@ -75,7 +107,7 @@ function runs.set(record, field, value)
 end
 local set = runs.set
 
---- Plan one of the fields that most runs do not have.
+--- Plan the value of a rare field.
 function runs.set_rare(record, field, value)
   record[field] = value
   set(record, field, value)
@@ -85,7 +117,7 @@ function runs.set_rare(record, field, value)
   end
 end
 
---- Read any field of a run, as planned or as stored. Values kept elsewhere are fetched.
+--- Return any field of a run, as planned or as stored, also if its value is in v:<run>.
 function runs.get(record, field)
   local value = record.changed[field]
   if value ~= nil then return value or nil end
@@ -100,7 +132,7 @@ function runs.get(record, field)
 end
 local get = runs.get
 
---- The run that waits for this one, the name of the operation there, and its generation: "" or "~<n>". Nil for a root.
+--- Return the parent of a run, the operation there, and the generation: "" or "~<n>". Nil for a root.
 function runs.parent_of(id)
   local parent, operation = match(id, "^(.*)/([^/]*)$")
   if not parent or not find(operation, "~", 1, true) then return parent, operation, "" end
@@ -108,7 +140,7 @@ function runs.parent_of(id)
   return parent, name, generation
 end
 
--- The one table of legal moves; the drawing is in README.md.
+-- The legal moves; README.md has the drawing.
 local NEXT = {
   [""] = " scheduled ready ",
   scheduled = " ready cancelled failed ",
@@ -116,14 +148,14 @@ local NEXT = {
   running = " waiting retrying ready completed failed cancelled ",
   waiting = " ready ",
   retrying = " ready ",
-  completed = " ready ", failed = " ready ", cancelled = " ready ", -- by hand
+  completed = " ready ", failed = " ready ", cancelled = " ready ", -- a retry by a client
 }
 local ENDED = { completed = true, failed = true, cancelled = true }
 
 function runs.ended(record) return ENDED[record.state] == true end
 function runs.is_end(state) return ENDED[state] == true end
 
---- Change the state of a run: the only writer of `state`.
+--- Change the state of a run.
 local function move(record, to)
   local from = record.state
   if not find(NEXT[from], " " .. to .. " ", 1, true) then
@@ -134,7 +166,7 @@ local function move(record, to)
 end
 runs.move = move
 
---- Plan where the delayed set wakes a run: at `wake`, at its deadline, whichever is first.
+--- Plan when the delayed set wakes a run: at `wake` or at its deadline, whichever is first.
 function runs.delay(record, wake)
   if record.deadline and (not wake or record.deadline < wake) then wake = record.deadline end
   lib.plan.delayed[record.id] = wake
@@ -161,7 +193,7 @@ function runs.queue_of(record)
   return "ready:" .. (get(record, "queue") or "default")
 end
 
---- Take a ready run out of the set it stands in.
+--- Plan that a ready run leaves its queue.
 function runs.unqueue(record)
   if record.fresh then return end
   if record.owner ~= "" then
@@ -176,27 +208,26 @@ end
 -- ---------------------------------------------------------------------------------------------------------------
 -- Operations and outcomes
 --
--- o:<operation>  "<number or nothing>\t<started_at>\t<what the journal wrote when it began>"
--- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>"; a cancel has no operation, the child of a
---                later generation is told as "<operation>~<generation>", and a run that is not its child as "<attempts>
---                <run>"
+-- o:<operation>  "<number or nothing>\t<started_at>\t<entry of the journal>"
+-- <number>       "<operation>\t<state>\t<finished_at>\t<attempts>\t<value>". A cancel has no operation. A child of
+--                a later generation has "<operation>~<generation>". A shared run has "<attempts> <run>"
 
---- Record that an operation began, or began another try. `stamp`: when, if that is not now.
+--- Record that an operation began, or began another try. `stamp`: the instant, if that is not now.
 function runs.begin_operation(record, operation, entry, stamp)
   set(record, "o:" .. operation, "\t" .. (stamp or STAMP) .. "\t" .. entry)
 end
 
---- Give an outcome the run's next number. False when the operation has one already: the first holds.
---- `generation`: "~<n>" of the child whose end it is, when that is not its first. `shared`: the run, when it is no
+--- Record an outcome under the run's next number. Returns false when the operation has an outcome already, which holds.
+--- `generation`: "~<n>" of the child that ended, unless it is the first. `shared`: the run that took the place of the
 --- child.
 function runs.record_outcome(record, operation, state, attempts, value, stamp, generation, shared)
   local field = "o:" .. operation
   local entry = get(record, field)
   if not entry or string.byte(entry) ~= 9 then return false end
-  local number = record.number + 1
-  record.number = number
+  local number = record.last_number + 1
+  record.last_number = number
   local text = TEXT[number]
-  set(record, "number", text)
+  set(record, "last_number", text)
   set(record, field, text .. entry)
   if generation and generation ~= "" then operation = operation .. generation end
   attempts = shared and TEXT[attempts] .. " " .. shared or TEXT[attempts]
@@ -206,13 +237,13 @@ end
 
 local PAGE = 1000 -- outcomes that are read at once
 
---- What has come for a run after `known`: one text for each outcome, lowest number first. At least one, but no more
---- than the call may still tell: a worker that was not told all is told the rest in reply to its next turn, for until
---- then nothing that its run says of how it goes on has any effect.
-function runs.outcomes(record, known, into)
-  local told = 0
-  for from = known + 1, record.number, PAGE do
-    local to = math.min(from + PAGE - 1, record.number)
+--- Add the outcomes of a run after the number `acked` to `into`: a text for each, lowest number first. It has at least
+--- one outcome, and as many as the reply has room for. The reply to the next turn brings the rest: until the worker has
+--- all, the run neither suspends nor ends.
+function runs.outcomes(record, acked, into)
+  local count = 0
+  for from = acked + 1, record.last_number, PAGE do
+    local to = math.min(from + PAGE - 1, record.last_number)
     local fields, wanted = {}, 0
     for number = from, to do
       if record.changed[TEXT[number]] == nil then
@@ -230,8 +261,8 @@ function runs.outcomes(record, known, into)
         if outcome == ELSEWHERE then outcome = call("HGET", key("v:" .. record.id), number) end
       end
       if outcome then
-        if told > 0 and not lib.may_reply(#outcome) then return into end
-        told = told + 1
+        if count > 0 and not lib.may_reply(#outcome) then return into end
+        count = count + 1
         lib.use_reply_budget(#outcome)
         into[#into + 1] = TEXT[number] .. "\t" .. outcome
       end

@@ -1,5 +1,5 @@
--- starts: runs that are not there yet: those that are started, and those that were run before they were written.
--- No run begins under an id whose tree is still being deleted.
+-- starts: creates runs: runs that begin, and inlined runs, which have ended already. No run gets the id of a run whose
+-- tree is still being deleted.
 
 local runs, ends = lib.runs, lib.ends
 local call, push, set = redis.call, lib.push, runs.set
@@ -8,29 +8,29 @@ lib.starts = starts
 
 local deletions -- how many trees are being deleted, read once a batch
 
---- Whether the tree below this run is being deleted, by this batch or by those before it.
+--- Whether the tree of this run is being deleted, since this batch or an earlier one.
 function starts.being_deleted(id)
   if lib.plan.deleting[id] ~= nil then return true end
   deletions = deletions or call("ZCARD", lib.key("deleting"))
   return deletions > 0 and call("ZSCORE", lib.key("deleting"), id) ~= false
 end
 
-local remembered -- how many starts are, read once a batch
+local deleted_starts -- how many there are, read once a batch
 
---- Whether this very start was done before: its run has ended since and gone.
-function starts.went_already(id, seed)
-  remembered = remembered or call("ZCARD", lib.key("gone"))
-  return remembered > 0 and call("ZSCORE", lib.key("gone"), id .. "\t" .. seed) ~= false
+--- Whether this start is sent again, and its run has ended and was deleted.
+function starts.is_repeated(id, seed)
+  deleted_starts = deleted_starts or call("ZCARD", lib.key("deleted_starts"))
+  return deleted_starts > 0 and call("ZSCORE", lib.key("deleted_starts"), id .. "\t" .. seed) ~= false
 end
 
---- The `n` options that a start from outside has.
+--- Return the `n` options of a start by a client.
 function starts.start_options(n)
-  local options = lib.take_options(n)
+  local options = lib.next_options(n)
   options.priority, options.delay_ms = tonumber(options.priority), tonumber(options.delay_ms)
   return options
 end
 
---- A new run: fields every run begins with. `options`: queue, priority, delay_ms, tags (all may be nil).
+--- Begin a new run. `options`: queue, priority, delay_ms, tags; each may be nil.
 function starts.begin_run(record, workflow, data, seed, options)
   local entry = lib.registry.find(workflow)
   local queue = options.queue or (entry and entry.queue) or "default"
@@ -54,15 +54,14 @@ function starts.begin_run(record, workflow, data, seed, options)
   if delay > 0 then
     runs.move(record, "scheduled")
     lib.plan.delayed[record.id] = lib.now() + delay
-    push(lib.plan.published, "due")
-    push(lib.plan.published, lib.now() + delay)
+    lib.publish_due(lib.now() + delay)
   else
     ends.make_ready(record)
   end
 end
 
---- A new run that has ended already: it was run before it was written. Nothing of it will change, so that it is written
---- as a list at once and needs no record.
+--- Create an inlined run, which has ended already. Nothing in it will change, so it is written at once as a list,
+--- without a record.
 function starts.begin_inlined(id, workflow, data, seed, bundle, result, stamp, deps)
   stamp = stamp or lib.stamp
   if #data > lib.COMPACT then

@@ -11,17 +11,15 @@ lib.wakeups = wakeups
 
 local EXPECTED_MS = 100 -- a woken worker asks for runs within this time, or it is busy or dead
 
-local idle -- worker -> its queues, separated by tabs: workers that wait for runs; read when needed
+local idle -- worker -> its queues, separated by tabs: workers that wait for runs
 local expected -- the same for workers that were woken and have not asked yet
 local alive -- host -> whether its lease is running; read when needed
-local planned -- { worker =, queues = } or { queue =, count = }, in order
 
---- Drop all that was read and planned.
-function wakeups.begin() idle, expected, alive, planned = nil, nil, nil, {} end
-
+-- Reads the idle workers, once a plan. `plan.wakes`: { worker =, queues = } or { queue =, count = }, in order.
 local function read_idle()
-  if idle then return end
-  idle, expected = {}, {}
+  local plan = lib.plan
+  if plan.wakes then return end
+  plan.wakes, idle, expected = {}, {}, {}
   local stored = call("HGETALL", key("idle"))
   for i = 1, #stored, 2 do
     local other, queues = stored[i], stored[i + 1]
@@ -47,11 +45,10 @@ local function is_alive(other)
   return alive[string.match(other, "^%d+")] or false
 end
 
---- Whether a worker with these queues takes runs of a queue. `queues`: separated by tabs; "*": all.
-function wakeups.serves(queues, queue)
+-- Whether a worker with these queues takes runs of a queue. `queues`: separated by tabs; "*": all.
+local function serves(queues, queue)
   return queues == "*" or string.find("\t" .. queues .. "\t", "\t" .. queue .. "\t", 1, true) ~= nil
 end
-local serves = wakeups.serves
 
 --- Count the other workers that could take runs of these queues now.
 function wakeups.count_helpers(list)
@@ -71,7 +68,7 @@ end
 function wakeups.plan_owner(owner)
   read_idle()
   if not idle[owner] then return end
-  push(planned, { worker = owner, queues = idle[owner] })
+  push(lib.plan.wakes, { worker = owner, queues = idle[owner] })
   idle[owner] = nil
 end
 
@@ -81,7 +78,7 @@ function wakeups.plan(queue, count)
   local other = next(idle)
   if not other or count <= 0 then return end
   is_alive(other) -- reads the leases now: `send` comes after the first write
-  push(planned, { queue = queue, count = count })
+  push(lib.plan.wakes, { queue = queue, count = count })
 end
 
 -- Returns true when the host of the worker received the message, or is the caller and reads it in the reply.
@@ -110,7 +107,7 @@ end
 
 --- Wake the workers that were planned.
 function wakeups.send()
-  for _, one in ipairs(planned) do
+  for _, one in ipairs(lib.plan.wakes) do
     if one.worker then wake(one.worker, one.queues) else wake_for(one.queue, one.count) end
   end
 end

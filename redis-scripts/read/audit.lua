@@ -1,4 +1,4 @@
--- audit: does every run stand where its state says? A page of runs a call, for `weir doctor`.
+-- audit: checks that each run is in the sets of its state, a page of runs a call, for `weir doctor`.
 -- args   cursor  count
 -- reply  audit cursor checked fault…       cursor "0": that was all
 
@@ -50,7 +50,7 @@ local function faults_of(id, into)
     if not lib.retention.deleting_above(id) then fault("its parent is gone") end
     return
   end
-  if runs.ended(parent) and not runs.ended(run) and not run.detached and not run.abandoned then
+  if runs.ended(parent) and not runs.ended(run) and not run.detached then
     local _, operation = runs.parent_of(id)
     local entry = runs.get(parent, "o:" .. operation)
     if not entry or string.byte(entry) == 9 then fault("is " .. run.state .. " but its parent " .. parent.state) end
@@ -58,7 +58,7 @@ local function faults_of(id, into)
 end
 
 function verbs.audit()
-  local cursor, count = lib.take(), lib.take()
+  local cursor, count = lib.next_arg(), lib.next_arg()
   local prefix = lib.key("r:")
   local page = redis.call("SCAN", cursor, "MATCH", prefix:gsub("[%[%]%*%?\\]", "\\%0") .. "*", "COUNT", count)
   local reply = { "audit", page[1], #page[2] }

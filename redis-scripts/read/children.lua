@@ -1,9 +1,10 @@
--- children: the runs that a run has begun, as its journal names them, a page at a time: a journal may be long.
+-- children: reads the children of a run from its journal, a page at a time, because a journal may be long.
 -- args   run  cursor  count        count: fields looked at, roughly; a journal of 512 or less comes whole
--- reply  children cursor run…      cursor "0": that was all. A run may come twice, and one that was refused is none
+-- reply  children cursor run…      cursor "0": that was the last page. A child may come twice, and a child whose invoke
+--                                  was refused does not exist
 
--- Generations of children past their first, by operation. A small journal has them in its one page, and looking for
--- fields is dear there; in a large one they are anywhere, and looking is cheap.
+-- Returns the later generations of children, by operation. A journal of one page contains them in that page. In a long
+-- journal they may be on other pages, so they are read by name.
 local function generations_of(id, operations, fields, whole)
   local generations = {}
   for i = 1, #fields, 2 do
@@ -19,7 +20,7 @@ local function generations_of(id, operations, fields, whole)
 end
 
 function verbs.children()
-  local id, cursor, count = lib.take(), lib.take(), lib.take()
+  local id, cursor, count = lib.next_arg(), lib.next_arg(), lib.next_arg()
   local page = redis.call("HSCAN", lib.key("r:" .. id), cursor, "MATCH", "[oc]:*", "COUNT", count)
   local fields, operations = page[2], {}
   for i = 1, #fields, 2 do

@@ -1,4 +1,4 @@
--- hosts: who is alive, and what they hold.
+-- hosts: reads the hosts, their leases and how many runs they own.
 -- args   none
 -- reply  hosts (host node expires_at threads owned queues bundles max_payload)…
 

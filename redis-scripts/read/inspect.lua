@@ -1,15 +1,15 @@
--- inspect: read a run, a page a call.
--- args   run  [cursor]        cursor: "0", or none, then that of the page before
+-- inspect: reads a run, a page a call.
+-- args   run  [cursor]        cursor: "0" or none, then the one of the last reply
 -- reply  run cursor version (field value)… | missing
---        cursor "": that was all. A page whose version is not that of the first shows a run that has gone on
+--        cursor "": that was the last page. When a page has another version than the first, the run has changed
 
 local runs = lib.runs
 
 function verbs.inspect()
-  local id, cursor = lib.take(), lib.more() and lib.take() or "0"
+  local id, cursor = lib.next_arg(), lib.more() and lib.next_arg() or "0"
   local run = runs.load(id)
   if not run then return { "missing" } end
-  local reply = { "run", "", run.state .. " " .. run.turn .. " " .. run.number }
+  local reply = { "run", "", run.state .. " " .. run.turn .. " " .. run.last_number }
   reply[2] = lib.pages.page(id, cursor, reply)
   return reply
 end

@@ -1,25 +1,26 @@
--- list: a page of runs, newest first, stable while newer ones arrive.
+-- list: reads a page of runs, newest first. Pages stay stable while newer runs are added.
 -- args   set(roots|failed)  before|""  count  [since]
---        before: "<at> <run>", the last of the page before
---        since: of so many runs only those that had not ended by then, and those below which something may have lived
---        on; but always the last one, as the next page begins behind it
+--        before: "<at> <run>", the last run of the page before
+--        since: of the runs of the page only those that had not ended at this instant, and those with descendants that
+--        may have lived longer; and the last run in any case, because the next page begins behind it
 -- reply  list (at run)…
 
 local runs = lib.runs
 
--- A run may end before the work that it does not wait for. Such a run has `has_rare` set.
+-- Whether a run, or a detached descendant of it, may have lived at this instant. A run with such a descendant has
+-- `has_rare` set.
 local function lived_on(id, since)
   local stored = redis.call("HMGET", lib.key("r:" .. id), "state", "finished_at", "has_rare")
   return stored[3] or not runs.is_end(stored[1]) or tonumber(stored[2]) >= since
 end
 
 function verbs.list()
-  local set, before, count = lib.take(), lib.take(), tonumber(lib.take())
-  local since = lib.more() and tonumber(lib.take())
+  local set, before, count = lib.next_arg(), lib.next_arg(), tonumber(lib.next_arg())
+  local since = lib.more() and tonumber(lib.next_arg())
   local at, last = string.match(before, "^(%d+) (.+)$")
   local from, reply = 0, { "list" }
   if at then
-    -- Skip by rank when it still stands there, else by its instant: stable while newer runs arrive.
+    -- Begin at the rank of the last run. When it is deleted, begin at its instant.
     local rank = redis.call("ZREVRANK", lib.key(set), last)
     from = rank and rank + 1 or redis.call("ZCOUNT", lib.key(set), "(" .. at, "+inf")
   end

@@ -1,4 +1,4 @@
--- queues: what stands in each queue that is not empty.
+-- queues: reads the number and the first of the ready runs of each queue that is not empty.
 -- args   none
 -- reply  queues (queue ready oldest)…      `?<workflow>`: runs of a workflow that no host has announced
 

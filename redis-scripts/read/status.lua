@@ -1,9 +1,9 @@
--- status: where runs stand, without their journals. For lists of runs, for trees that move, and for `why`.
+-- status: reads the states of runs without their journals, for lists of runs, for live trees, and for `weir why`.
 -- args   run…
--- reply  status (field value …)…      one list a run, empty when there is none
---        beside what is stored: wake      when the delayed set wakes it, absent without a deadline
---                               ahead     how many stand before it in its queue
---                               expires   when the lease of the host that holds it ends, absent when it has ended
+-- reply  status (field value …)…      a list for each run, empty when it does not exist
+--        beside stored fields: wake      when the delayed set wakes the run; absent when it does not
+--                              ahead     how many runs stand before it in its queue
+--                              expires   when the lease of its host ends; absent when the host is removed
 
 local FIELDS = lib.fields.STATUS
 
@@ -35,6 +35,6 @@ end
 
 function verbs.status()
   local reply = { "status" }
-  while lib.more() do reply[#reply + 1] = look(lib.take()) end
+  while lib.more() do reply[#reply + 1] = look(lib.next_arg()) end
   return reply
 end

@@ -1,4 +1,4 @@
--- totals: how many of everything.
+-- totals: reads how many runs there are, by set.
 -- args   none
 -- reply  totals (name number)…
 --        expiring: how many runs are to expire, also those that were deleted by hand since; due: those of them to be

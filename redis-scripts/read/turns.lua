@@ -1,4 +1,4 @@
--- turns: the long turns that are under way: who is in Lua, and with which run.
+-- turns: reads the long turns that are under way: the workers that are in Lua, and their runs.
 -- args   none
 -- reply  turns (worker node run since)…
 

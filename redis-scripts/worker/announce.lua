@@ -6,8 +6,8 @@
 -- reply  announced bundle
 
 function verbs.announce()
-  local bundle, sources = lib.take(), {}
-  for i = 1, 2 * tonumber(lib.take()) do sources[i] = lib.take() end
+  local bundle, sources = lib.next_arg(), {}
+  for i = 1, 2 * tonumber(lib.next_arg()) do sources[i] = lib.next_arg() end
 
   local host = string.match(lib.worker, "^(%d+)%.")
   local about = host and redis.call("HMGET", lib.key("host:" .. host), "node", "bundles")
@@ -16,8 +16,8 @@ function verbs.announce()
   end
   lib.write("DEL", "bundle:" .. bundle) -- also deletes fields that another client may have put there
   for i = 1, #sources, 2 do lib.write("HSET", "bundle:" .. bundle, sources[i], sources[i + 1]) end
-  for _ = 1, tonumber(lib.take()) do
-    local workflow, entry = lib.take_many(2)
+  for _ = 1, tonumber(lib.next_arg()) do
+    local workflow, entry = lib.next_args(2)
     lib.registry.put(workflow, entry)
     lib.recovery.route_unknown(workflow)
   end

@@ -1,4 +1,4 @@
--- due: the earliest wake-up of all runs.
+-- due: reads the earliest wake-up of all runs.
 -- args   none
 -- reply  due wake|""
 

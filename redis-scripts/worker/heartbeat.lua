@@ -1,34 +1,37 @@
--- heartbeat: a host is alive. It renews the lease of the host and does the periodic work of all hosts: it requeues the
--- runs of dead hosts, runs that wait for a stalled worker and runs that were started before their workflow was known;
--- it wakes idle workers of queues that are not empty, as a wake-up may have been lost; and it deletes expired keys of
--- `dedupe`.
+-- heartbeat: a host is alive. It renews its lease and does the periodic work of all hosts: it releases the runs of dead
+-- hosts and runs that wait for a stalled worker; it moves runs of unknown workflows to their queues when these are
+-- announced; it wakes idle workers of queues that are not empty, because a message may have been lost; and it deletes
+-- expired keys of `dedupe`.
 -- args   host  lease_ms  max_crashes
 -- moves  running -> ready, for the runs of dead hosts
--- reply  heartbeat reclaimed more("1"|"0") thread… | lease_lost       thread: of this host, may find runs
+-- reply  heartbeat reclaimed more("1"|"0") thread…     reclaimed: runs of dead hosts
+--                                                      thread: a worker of this host that may find runs
+--        lease_lost
 
-local STALE_MS = 100 -- how long a ready run waits for the worker that holds its coroutine
+local STALE_MS = 100 -- how long a ready run waits for the worker that keeps its coroutine
 
--- An instant that is yet to come is one of before Redis' clock was put back.
-local function relieve(host)
+-- Releases runs that have waited too long for a worker of this host. An instant in the future was written before Redis'
+-- clock was put back.
+local function release_stale(host)
   local threads = tonumber(redis.call("HGET", lib.key("host:" .. host), "threads") or 0)
   for thread = 1, threads do
     local worker = host .. "." .. thread
-    lib.recovery.requeue_stalled(worker, "-inf", lib.now() - STALE_MS)
-    lib.recovery.requeue_stalled(worker, "(" .. lib.now(), "+inf")
+    lib.recovery.release_promoted(worker, "-inf", lib.now() - STALE_MS)
+    lib.recovery.release_promoted(worker, "(" .. lib.now(), "+inf")
   end
 end
 
 function verbs.heartbeat()
-  local host, lease_ms, max_crashes = lib.take(), tonumber(lib.take()), tonumber(lib.take())
+  local host, lease_ms, max_crashes = lib.next_arg(), tonumber(lib.next_arg()), tonumber(lib.next_arg())
   lib.want_due = true
 
   local now = lib.now()
   local lease = redis.call("ZSCORE", lib.key("leases"), host)
-  if not lease or lease == "0" then return { "lease_lost" } end -- 0: another took its name, knowing it dead
+  if not lease or lease == "0" then return { "lease_lost" } end -- 0: another host took over its name
   local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
   local last = tonumber(redis.call("HGET", lib.key("meta"), "heartbeat_at") or now)
 
-  -- When no host could send a heartbeat, Redis stood still: that is no host's fault.
+  -- When no host could send a heartbeat, Redis stood still: all leases are extended by that time.
   local stalled = now - last > lease_ms / 2 and now - last or 0
   local reclaimed, more = 0, false
   for i = 1, #leases, 2 do
@@ -43,7 +46,7 @@ function verbs.heartbeat()
       local _, count = lib.recovery.reclaim_host(other, true, max_crashes)
       reclaimed, more = count, count > 0
     end
-    if expires > now or other == host then relieve(other) end
+    if expires > now or other == host then release_stale(other) end
   end
   for _, workflow in ipairs(redis.call("SMEMBERS", lib.key("unknown"))) do
     if lib.registry.find(workflow) and lib.recovery.route_unknown(workflow) then

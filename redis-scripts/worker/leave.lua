@@ -1,9 +1,9 @@
--- leave: a host has been told to stop. Its workers take nothing any more, so none of them is woken.
+-- leave: a host stops. Its workers take no more runs, so none of them is woken.
 -- args   host
 -- reply  left
 
 function verbs.leave()
-  local host = lib.take()
+  local host = lib.next_arg()
   local about = lib.key("host:" .. host)
   lib.plan.stopped_hosts[host] = true
   local threads = tonumber(redis.call("HGET", about, "threads"))

@@ -1,12 +1,12 @@
--- owned: the runs that Redis counts as running in this worker, a page at a time. A worker whose connection was cut
--- asks, for a reply that was lost may have given it runs.
+-- owned: reads the runs that run in this worker, as Redis has it, a page at a time. A worker asks after its connection
+-- was cut, because a lost reply may have given it runs.
 -- args   cursor
--- reply  owned cursor run…        cursor "0": that was all
+-- reply  owned cursor run…        cursor "0": that was the last page
 
 local runs = lib.runs
 
 function verbs.owned()
-  local page = redis.call("SSCAN", lib.key("owned:" .. lib.worker), lib.take(), "COUNT", 500)
+  local page = redis.call("SSCAN", lib.key("owned:" .. lib.worker), lib.next_arg(), "COUNT", 500)
   local reply = { "owned", page[1] }
   for _, id in ipairs(page[2]) do
     local run = runs.load(id)

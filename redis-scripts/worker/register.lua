@@ -1,17 +1,18 @@
--- register: a host joins and gets its number. A name belongs to one host at a time. No number comes twice, also when
--- the dataset was emptied and a host of before lives on: the first number in a dataset is taken from the clock.
+-- register: a host joins and gets its number. A name belongs to one host at a time. Numbers are never repeated, also
+-- when the dataset was emptied while a host lived: the first number in a dataset is taken from the clock.
 -- args   node  boot  namespace  pid  started  threads  lease_ms  takeover|""  max_payload
---        takeover: a host known to be dead; max_payload: bytes, clients send no larger ones
+--        takeover: a host that is known to be dead; max_payload: bytes, the largest payload that clients send
 -- reply  registered host
---        alive host boot namespace pid started expires_at     this node's lease runs still; nothing was written,
---                                                              but that lease is cut if Redis' clock was put back
+--        alive host boot namespace pid started expires_at     the lease of this node has not ended; nothing is written.
+--                                                             A lease that is too long because Redis' clock was put
+--                                                             back is shortened
 
 local EPOCH = 1767225600000 -- 2026-01-01, for shorter numbers
 
 function verbs.register()
-  local node, boot, namespace, pid = lib.take(), lib.take(), lib.take(), lib.take()
-  local started, threads, lease_ms, takeover = lib.take(), lib.take(), tonumber(lib.take()), lib.take()
-  local max_payload = lib.take()
+  local node, boot, namespace, pid = lib.next_arg(), lib.next_arg(), lib.next_arg(), lib.next_arg()
+  local started, threads, lease_ms, takeover = lib.next_arg(), lib.next_arg(), tonumber(lib.next_arg()), lib.next_arg()
+  local max_payload = lib.next_arg()
 
   local previous = redis.call("HGET", lib.key("nodes"), node)
   local expires = previous and redis.call("ZSCORE", lib.key("leases"), previous)

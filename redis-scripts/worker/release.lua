@@ -1,19 +1,13 @@
--- release: the worker no longer holds the coroutine of this waiting run; anybody may go on with it from its journal.
+-- release: the worker dropped the coroutine of this waiting run. Any worker can go on with the run from its journal.
 -- args   run
--- moves  nothing; a ready run goes from the worker's own queue to everybody's
+-- moves  nothing; a ready run goes from `ready:@<worker>` to its queue
 -- reply  released | not_owner
 
 local runs = lib.runs
 
 function verbs.release()
-  local run = runs.load(lib.take())
-  if not run or run.owner ~= lib.worker then return { "not_owner" } end
-  if run.state == "ready" then
-    lib.recovery.requeue(run)
-  elseif run.state == "waiting" then
-    runs.set_owner(run, "")
-  else
-    return { "not_owner" }
-  end
+  local run = runs.load(lib.next_arg())
+  if not run or run.owner ~= lib.worker or run.state == "running" then return { "not_owner" } end
+  lib.recovery.release(run)
   return { "released" }
 end

@@ -1,9 +1,17 @@
--- requeue: a run that waits for its turn behind a long one goes to another worker. Only behind a group of `stalled`.
+-- requeue: a worker gives back a run that it was given and has not begun. The main thread of a host does so for a
+-- worker in a long turn, in a group behind that of `stalled`.
 -- args   run  turn
 -- moves  running -> ready, before all others of its priority
 -- reply  requeued | not_owner
 
+local runs = lib.runs
+
 function verbs.requeue()
-  local id, turn = lib.take_many(2)
-  return { lib.recovery.give_back(id, turn, lib.plan.stalled) and "requeued" or "not_owner" }
+  local id, turn = lib.next_args(2)
+  local run, worker = runs.load(id), lib.plan.stalled or lib.worker
+  if not run or run.state ~= "running" or run.owner ~= worker or run.turn ~= tonumber(turn) then
+    return { "not_owner" }
+  end
+  lib.recovery.release(run)
+  return { "requeued" }
 end

@@ -3,7 +3,7 @@
 -- reply  sources (path source)… | missing
 
 function verbs.sources()
-  local files = redis.call("HGETALL", lib.key("bundle:" .. lib.take()))
+  local files = redis.call("HGETALL", lib.key("bundle:" .. lib.next_arg()))
   if #files == 0 then return { "missing" } end
   table.insert(files, 1, "sources")
   return files

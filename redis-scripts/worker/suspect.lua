@@ -1,12 +1,12 @@
--- suspect: a host is about to abort because this run's Lua does not return: it is to blame, not its neighbours. The
--- second host that does so is the last: see lib/recovery.lua.
+-- suspect: a host is about to abort because the Lua of this run does not return. Only this run is to blame. When a
+-- second host does so, the run fails: see lib/recovery.lua.
 -- args   run
 -- reply  suspected | not_owner
 
 local runs = lib.runs
 
 function verbs.suspect()
-  local run = runs.load(lib.take())
+  local run = runs.load(lib.next_arg())
   if not run or run.state ~= "running" then return { "not_owner" } end
   local host = string.match(run.owner, "^%d+")
   runs.set_rare(run, "crashes", math.max(run.crashes or 0, 1))

@@ -1,49 +1,50 @@
--- turn: what a run has to say after its Lua ran until every branch was waiting: effects, then how it goes on.
--- args   run  turn  known  [speculate number at count]  effect…
---        known: the highest outcome number the worker was told
---        speculate: the run went on although the outcomes of its first `count` inlined children were not recorded yet.
---        It knew all outcomes up to `number`, so theirs have to be the next ones; `at` is the instant it took for
---        theirs.
+-- turn: the effects of a run, whose Lua has run until every branch waits. The last effect says how the run goes on.
+-- args   run  turn  acked  [speculate number at count]  effect…
+--        acked: the number of the last outcome that the worker has received
+--        speculate: the run went on before the outcomes of its first `count` inlined children were recorded. It had
+--        received all outcomes up to `number`, so those of the children have to be the next ones. `at`: the instant at
+--        which the run assumed that they were recorded
 -- moves  as its effects say: running -> waiting | retrying | completed | failed | cancelled
--- reply  running outcome…     go on at once with these
---        suspended wake|""    kept until something comes; wake in ms
---        done                 nothing more to do for this worker
---        not_owner            the run is not this worker's, nothing was written
---        conflict             it speculated and something else came first; nothing was written: back to the journal
--- A turn that is sent again, its reply having been lost, is known by its number: it is answered by where the run
--- stands now, and nothing is done twice.
+-- reply  running outcome…     the run goes on at once with these outcomes
+--        suspended wake|""    the run waits for an outcome, or until the instant `wake` in ms
+--        done                 the worker has nothing more to do for the run
+--        not_owner            the worker does not own the run; nothing was written
+--        conflict             another outcome was recorded before those that the run speculated on; nothing was
+--                             written, and the run is replayed from its journal
+-- The worker sends a turn again when the reply was lost. Redis knows such a turn by its number: it replies with the
+-- present state of the run, and does nothing twice.
 
 local runs = lib.runs
 local ENDED_HERE = { completed = true, failed = true, cancelled = true, retrying = true }
 
-local function where_it_stands(record, known)
+local function where_it_stands(record, acked)
   if record.state == "waiting" then return { "suspended", record.wake or "" } end
-  if record.state == "running" then return runs.outcomes(record, known, { "running" }) end
+  if record.state == "running" then return runs.outcomes(record, acked, { "running" }) end
   return { "done" }
 end
 
 function verbs.turn()
-  local id, turn, known = lib.take_many(3)
-  turn, known = tonumber(turn), tonumber(known)
+  local id, turn, acked = lib.next_args(3)
+  turn, acked = tonumber(turn), tonumber(acked)
 
-  local record = runs.load(id, "workflow") -- asked for when it ends
+  local record = runs.load(id, "workflow") -- its end asks for the workflow
   if not record then return { "not_owner" } end
-  record.told = known
   local ours = record.owner == lib.worker
   if record.turn == turn + 1 and (ours or ENDED_HERE[record.state]) then
     if record.state == "ready" then return { "suspended", "" } end
     local wake = record.state == "waiting" and redis.call("ZSCORE", lib.key("delayed"), id)
     if wake ~= "inf" then record.wake = wake or nil end
-    return where_it_stands(record, known)
+    return where_it_stands(record, acked)
   end
   if not ours or record.state ~= "running" or record.turn ~= turn then return { "not_owner" } end
+  record.acked = acked
 
   if record.deadline then lib.cancellation.expire(record) end
-  if lib.take_word("speculate") then
-    local number, at, count = lib.take_many(3)
-    if tonumber(number) ~= record.number or lib.wrong then return { "conflict" } end
+  if lib.next_is("speculate") then
+    local number, at, count = lib.next_args(3)
+    if tonumber(number) ~= record.last_number or lib.speculation_failed then return { "conflict" } end
     record.speculated, record.speculated_at = tonumber(count), at
-    record.told = record.number
+    record.acked = record.last_number
   end
   record.turn = turn + 1
   runs.set(record, "turn", lib.text[turn + 1])
@@ -54,8 +55,8 @@ function verbs.turn()
     if redis.call("HGET", lib.key(host), "quarantine") == id then lib.write("HDEL", host, "quarantine") end
   end
   while lib.more() do
-    effects[lib.take()](record)
+    effects[lib.next_arg()](record)
   end
 
-  return where_it_stands(record, known)
+  return where_it_stands(record, acked)
 end

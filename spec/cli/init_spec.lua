@@ -499,7 +499,7 @@ weir: run a failed: Child execution failed: declined
         return { #said_to_delete < 3 and "deleting" or "deleted" }
       end
       assert.same({ 0, "", "" }, { run("delete", "r") })
-      assert.same({ "r", "r on", "r on" }, said_to_delete)
+      assert.same({ "r", "r resume", "r resume" }, said_to_delete)
     end)
 
     local function says(status, text, ...)
@@ -513,10 +513,10 @@ weir: run a failed: Child execution failed: declined
     says(66, 'there is no run "r/a"; weir list shows the runs', "missing")
     says(1, "run r/a is waiting; it can be deleted when it has ended: weir cancel r/a, weir wait r/a", "live",
       "waiting")
-    says(1, "a run below r/a still goes on, detached or abandoned; wait for it or cancel it: weir show r/a", "below")
-    says(1, "run r/a is failed, and a retry of r would go on with it; delete the whole tree: weir delete r", "needed",
+    says(1, "a detached run below r/a still goes on; wait for it or cancel it: weir show r/a", "live_below")
+    says(1, "run r/a is failed, and a retry of r would go on with it; delete the whole tree: weir delete r", "in_use",
       "failed")
-    says(1, "run r has not taken the result of r/a; delete the whole tree: weir delete r", "needed", "completed")
+    says(1, "run r has not taken the result of r/a; delete the whole tree: weir delete r", "in_use", "completed")
 
     it("goes through all, and the worst decides", function()
       answers.delete = function(id) return { id == "a" and "missing" or "deleted" } end
@@ -599,7 +599,7 @@ weir: run a failed: Child execution failed: declined
       says 'for a host that knows workflow "work"'
     end)
 
-    it("tells when nobody is there to run it", function()
+    it("says that no host is alive to execute it", function()
       glance("state", "ready", "queue", "gpu")
       answers.hosts = { "hosts" }
       says "none is alive; start one"

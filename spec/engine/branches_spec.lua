@@ -156,7 +156,7 @@ describe("raise", function()
 end)
 
 describe("drop", function()
-  it("forgets all: what they waited for wakes nobody, nothing of theirs runs", function()
+  it("forgets all: the outcome that they waited for wakes no branch, and none of them runs", function()
     local all, log = new()
     local notes = {}
     local a = log:begin("step", "a", "", "w.lua:1")

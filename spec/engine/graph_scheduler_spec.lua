@@ -455,7 +455,7 @@ describe("a graph that is changed, and retried", function()
       assert.equal(options and options.first or "failed", made:finish("r").state)
       fixed = true
       made:deploy { workflows = workflows(after) }
-      made:retry("r", options and options.again or "rule")
+      made:retry("r", options and options.reset or "unhandled")
       local view, list = made:finish("r"), {}
       for at, operation in ipairs(made:read("r").operations) do
         list[at] = (operation.run or operation.id):gsub("^r/", "") .. " " .. operation.state
@@ -539,7 +539,7 @@ describe("a graph that is changed, and retried", function()
     assert.same({ "failed", "replay_mismatch" }, { view.state, view.error.code })
     assert.matches('operation "a" was invoke of "echo" .* now invoke of "nap"', view.error.message)
     local list
-    list, view = retry(before, after, { again = "from\ta" })
+    list, view = retry(before, after, { reset = "from\ta" })
     assert.same({ "a~2 completed", "b~2 completed" }, list)
     assert.equal("completed", view.state)
   end)
@@ -557,7 +557,7 @@ describe("a graph that is changed, and retried", function()
   it("does again what waited for one to settle, and waits for its success now", function()
     local a, d = node("a", "fails"), node("d", "echo")
     local list, view = retry({ a, with(node("c", "echo", "a"), { when = "settled" }), d },
-      { a, node("c", "echo", "a"), d }, { again = "from\td" })
+      { a, node("c", "echo", "a"), d }, { reset = "from\td" })
     assert.same({ "a failed", "c pending", "d~2 completed" }, list)
     assert.equal('node "a" failed: it broke; 1 not started', view.error.message)
   end)
@@ -565,7 +565,7 @@ describe("a graph that is changed, and retried", function()
   it("does again what depends now on a node from which on it is retried, though all completed", function()
     local list = retry({ node("a", "echo"), node("b", "echo"), node("c", "echo", "a") },
       { node("a", "echo", "b"), node("b", "echo"), node("c", "echo", "a") },
-      { again = "from\tb", first = "completed" })
+      { reset = "from\tb", first = "completed" })
     assert.same({ "a~2 completed", "b~2 completed", "c~2 completed" }, list)
   end)
 
@@ -577,10 +577,10 @@ describe("a graph that is changed, and retried", function()
     made:finish "r"
     fixed = true
     made:deploy { workflows = workflows { node("a", "echo", "b"), node("b", "flaky") } }
-    made:retry("r", "rule")
+    made:retry("r", "unhandled")
     made:cancel("r", "not yet", true)
     assert.equal("cancelled", made:finish("r").state)
-    made:retry("r", "rule")
+    made:retry("r", "unhandled")
     assert.equal("completed", made:finish("r").state)
     assert.equal("completed", made:state "r/a~2")
   end)
@@ -612,7 +612,7 @@ describe("a graph that is changed, and retried", function()
     assert.same({ "a pending", "b~2 completed", "c completed", "d failed", "n~2 failed" }, states { "r", "from\tn" })
     broken = {}
     assert.same({ "a pending", "b~2 completed", "c completed", "d completed", "n~2 failed" },
-      states { "r", "only\td", "r/d", "rule" })
+      states { "r", "children\td", "r/d", "unhandled" })
   end)
 end)
 

@@ -61,7 +61,7 @@ describe("invoke", function()
     assert.same({ "child_failed:sold_out", "child_failed:sold_out", "child_failed:sold_out" }, errors)
   end)
 
-  it("ends the run with a failure that nobody catches, without another attempt", function()
+  it("ends the run with an uncaught failure, without another attempt", function()
     local err, view = failed(function(ctx) ctx:invoke { id = "a", workflow = "broken" } end)
     assert.equal("child_failed", err.code)
     assert.equal(1, view.attempt)
@@ -266,7 +266,7 @@ describe("spawn", function()
     assert.equal(1, view.by_id.b.number)
   end)
 
-  it("is waited for when nobody awaits it", function()
+  it("is waited for when no branch awaits it", function()
     local view, made = run(function(ctx)
       ctx:spawn { id = "a", workflow = "nap", data = { span = "1m", name = "a" } }
       return "done"
@@ -303,7 +303,7 @@ describe("spawn", function()
     assert.matches('^warn child "b"', texts[1])
   end)
 
-  it("whose failure nobody awaits fails nothing", function()
+  it("whose failure no branch awaits fails nothing", function()
     local view = run(function(ctx)
       ctx:spawn { id = "a", workflow = "broken" }
       return "done"

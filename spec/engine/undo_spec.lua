@@ -200,7 +200,7 @@ describe("a retry", function()
       broken = true
       assert.equal("failed", made:finish("r").state)
       broken = false
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("there", made:finish("r").result)
       assert.same({ "flight", "pay", "paid back", "undo flight", "flight", "pay" }, done)
     end)

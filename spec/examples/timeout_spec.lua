@@ -21,7 +21,7 @@ describe("timeout", function()
     assert.equal(42, runner:run("timeout-handling").result.result.answer)
   end)
 
-  it("fails where nobody catches it", function()
+  it("fails when the code does not catch it", function()
     assert.failed_with(runner:run("timeout-configured", { takes = "10m" }), "timeout")
     assert.completed(runner:run("timeout-configured", { takes = "1m" }))
   end)

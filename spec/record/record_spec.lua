@@ -70,7 +70,7 @@ describe("record", function()
     assert.equal("order-17", run.root)
   end)
 
-  it("keeps the queue of a workflow that nobody knows to itself", function()
+  it("does not show the queue of an unknown workflow", function()
     assert.equal("default", read("a", { queue = "?nobody" }).queue)
     assert.equal("gpu", read("a", { queue = "gpu", priority = "-5" }).queue)
   end)

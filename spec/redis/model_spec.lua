@@ -23,7 +23,7 @@ describe("model", function()
 
   local function compare()
     for id, run in pairs(oracle.runs) do
-      local v = store:call("HMGET", "r:" .. id, "state", "owner", "turn", "number", "attempt", "crashes")
+      local v = store:call("HMGET", "r:" .. id, "state", "owner", "turn", "last_number", "attempt", "crashes")
       check(run.state, v[1], "state of " .. id)
       check(run.owner, v[2] or "", "owner of " .. id)
       check(run.turn, tonumber(v[3] or 0), "turn of " .. id)

@@ -42,12 +42,11 @@ describe("random trees of runs", function()
   local function forget(say, fields, operations)
     for _, name in ipairs(sorted_keys.of(operations)) do
       if operations[name].open or roll(2) == 1 then
-        local round, mark = fields["c:" .. name], roll(3) == 1 and "anew" or "again"
+        local round, mark = fields["c:" .. name], roll(3) == 1 and "restart" or "reuse"
         local before = not round and fields["x:" .. name] or ""
         say { "reset", name, mark }
         operations[name], fields["c:" .. name] = nil, nil
-        fields["x:" .. name] = (round or before:match "^%d+" or "1")
-          .. (mark == "anew" and "+" or before:match "%+" or "")
+        fields["x:" .. name] = (round or before:match "^%d+" or "1") .. "\t" .. (before:match "restart" or mark)
       end
     end
     for field, value in pairs(fields) do
@@ -72,10 +71,10 @@ describe("random trees of runs", function()
 
   local function invoke(id, name, fields, number)
     local path, options = id .. "/" .. name, options_of()
-    local round, anew = (fields["x:" .. name] or ""):match "^(%d+)(%+?)$"
+    local round, mark = (fields["x:" .. name] or ""):match "^(%d+)\t(%a+)$"
     if round then
-      options.again = math.max(number, round + 1)
-      round = anew == "+" and options.again or tonumber(round)
+      options.next_generation = math.max(number, round + 1)
+      round = mark == "restart" and options.next_generation or tonumber(round)
     else
       round = number
     end
@@ -104,7 +103,7 @@ describe("random trees of runs", function()
       if operation.open and not operation.fresh and roll(4) == 1 then
         say { "resolve", name, "timeout", 0, "{}", "" }
         if roll(2) == 1 then
-          say { "abandon", operation.child }
+          say { "detach", operation.child }
         else
           say { "cancel", operation.child, "timed out", "" }
         end
@@ -124,7 +123,7 @@ describe("random trees of runs", function()
     local fields, effects = store:run(id), {}
     local function say(effect) effects[#effects + 1] = effect end
     local operations = operations_of(id, fields)
-    if fields.again then forget(say, fields, operations) end
+    if fields.reset then forget(say, fields, operations) end
     local ends = quiet or fields.cancel or roll(3) > 1
     if not fields.cancel then
       if not quiet then
@@ -193,13 +192,13 @@ describe("random trees of runs", function()
   local function retry_some(runs)
     local id = some_run(runs)
     if not id or not ENDED[runs[id].state] then return end
-    local chain, below = { id, runs[id].turn or 0, roll(4) == 1 and "scratch" or "rule" }, id
+    local chain, below = { id, runs[id].turn or 0, roll(4) == 1 and "all" or "unhandled" }, id
     while below:find "/" and not runs[below].detached do
       local parent, name, round = below:match "^(.*)/([^/~]*)~?(%d*)$"
       local above = runs[parent]
       if not above or not ENDED[above.state] then return end
       if not above["o:" .. name] or (above["c:" .. name] or "") ~= round then return end
-      for i, value in ipairs { parent, above.turn or 0, "only\t" .. name } do table.insert(chain, i, value) end
+      for i, value in ipairs { parent, above.turn or 0, "children\t" .. name } do table.insert(chain, i, value) end
       below = parent
     end
     local group = { "retry", #chain // 3, table.unpack(chain) }
@@ -243,7 +242,7 @@ describe("random trees of runs", function()
   local function check_loose(runs)
     local live_detached = {}
     for id, run in pairs(runs) do
-      if (run.detached or run.abandoned) and not ENDED[run.state] then
+      if run.detached and not ENDED[run.state] then
         local above = id:match "^(.*)/"
         while above do
           live_detached[above] = (live_detached[above] or 0) + 1

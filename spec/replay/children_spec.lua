@@ -39,8 +39,8 @@ describe("children", function()
     made:open_child(a, "r/a")
     a.other_child = "r/a~2"
     made:cancel_child(a, "why")
-    made:abandon_child(a)
-    assert.same({ "cancel", "r/a", "why", "", "cancel", "r/a~2", "why", "", "abandon", "r/a", "abandon", "r/a~2" },
+    made:detach_child(a)
+    assert.same({ "cancel", "r/a", "why", "", "cancel", "r/a~2", "why", "", "detach", "r/a", "detach", "r/a~2" },
       (made.effects:take()))
   end)
 end)

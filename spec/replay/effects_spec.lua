@@ -57,11 +57,11 @@ describe("effects", function()
 
   it("that were told last can be taken back", function()
     local made = effects.new()
-    made:add("reset", { operation = "a" })
+    made:add("reset", { operation = "a", mark = "drop" })
     made:add "reset_done"
     made:take_back "reset_done"
-    made:add("reset", { operation = "b" })
-    assert.same({ "reset", "a", "", "reset", "b", "" }, (made:take()))
+    made:add("reset", { operation = "b", mark = "drop" })
+    assert.same({ "reset", "a", "drop", "reset", "b", "drop" }, (made:take()))
   end)
 
   -- A suspension or an end that is left over would be followed by what the next turn tells.

@@ -49,7 +49,7 @@ describe("delivery", function()
     assert.equal(a, made:next())
   end)
 
-  it("passes over what nobody awaits any more, and comes back to it", function()
+  it("passes over an outcome that no branch awaits any more, and comes back to it", function()
     local made = new()
     local a, b = begin(made, "a"), begin(made, "b")
     made:await(a, wait)

@@ -54,7 +54,7 @@ describe("a retry by the rule", function()
       local view = made:finish("r")
       assert.equal("failed", view.state)
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       view = made:finish("r")
       assert.same({ "a", "b" }, view.result)
       assert.same({ ["a before"] = 1, a = 1, ["b before"] = 1, b = 2 }, done)
@@ -78,7 +78,7 @@ describe("a retry by the rule", function()
       broken.a, fixed = true, false
       assert.equal("a bug", made:finish("r").error.message:match("a bug"))
       broken, fixed = {}, true
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("b", made:finish("r").result)
       assert.same({ ["a before"] = 1, a = 1, fallback = 1 }, done)
     end, { retry = { attempts = 1 } })
@@ -95,7 +95,7 @@ describe("a retry by the rule", function()
       broken.a = true
       assert.equal("failed", made:finish("r").state)
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.same({ "a", "b" }, made:finish("r").result)
       assert.equal(2, done.a)
       assert.equal(1, done.between)
@@ -117,7 +117,7 @@ describe("a retry by the rule", function()
       broken.a = true
       assert.equal("failed", made:finish("r").state)
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.same({ one = "a", two = "two" }, made:finish("r").result)
       assert.equal(2, done.a)
     end)
@@ -136,7 +136,7 @@ describe("a retry by the rule", function()
       fixed = false
       assert.equal("failed", made:finish("r").state)
       fixed = true
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("a", made:finish("r").result)
       assert.same({ ["a before"] = 1, a = 1 }, done)
     end, { retry = { attempts = 1 } })
@@ -161,7 +161,7 @@ describe("a retry by the rule", function()
       assert.equal("failed", made:finish("r").state)
       assert.equal("cancelled", made:state("r/slow"))
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.same({ "a", "slept" }, made:finish("r").result)
       assert.equal(1, done.first)
     end)
@@ -181,7 +181,7 @@ describe("a retry by the rule", function()
       made:cancel("r")
       made:advance(1000)
       assert.equal("cancelled", made:state("r"))
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       local again = made.now
       local view = made:finish("r")
       assert.equal("woken", view.result)
@@ -200,7 +200,7 @@ describe("a retry by the rule", function()
     end, function(made)
       assert.equal("failed", made:finish("r").state)
       assert.equal(2, done.attempt)
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       local view = made:finish("r")
       assert.equal("always", view.error.message:match("always"))
       assert.equal(4, done.attempt)
@@ -216,7 +216,7 @@ describe("a retry by the rule", function()
       asked, broken.x = "x", true
       assert.equal("failed", made:finish("r").state)
       asked = "y"
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("y", made:finish("r").result)
       assert.equal("failed", made:state("r/a"))
       assert.equal("completed", made:state("r/a~2"))
@@ -236,7 +236,7 @@ describe("a retry by the rule", function()
       end) } }
       for generation, name in ipairs { "x", "y", "y" } do
         asked = name
-        if generation > 1 then made:retry("r", "rule") end
+        if generation > 1 then made:retry("r", "unhandled") end
         made:advance(1000)
         made:cancel("r")
         made:advance(1000)
@@ -260,7 +260,7 @@ describe("a retry by the rule", function()
       made:start("w", {}, { id = "r" })
       assert.equal("failed", made:finish("r").state)
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.same({ "a", true }, made:finish("r").result)
     end
   end)
@@ -274,10 +274,10 @@ describe("a retry by the rule", function()
         made:settle()
         made:cancel("r")
         assert.equal("cancelled", made:finish("r").state)
-        made:retry("r", "rule")
+        made:retry("r", "unhandled")
         made:cancel("r", nil, termination)
         assert.equal("cancelled", made:finish("r").state)
-        made:retry("r", "rule")
+        made:retry("r", "unhandled")
         assert.equal("a", made:finish("r").result)
       end)
     end
@@ -294,11 +294,11 @@ describe("a retry by the rule", function()
       made:cancel("r")
       made:finish("r")
       asked = true
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       made:cancel("r")
       assert.equal("cancelled", made:finish("r").state)
       assert.equal("refused", made:view("r").by_id.a.state)
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("a", made:finish("r").result)
     end)
   end)
@@ -307,7 +307,7 @@ describe("a retry by the rule", function()
     each_mode(function(ctx) return child(ctx, "a"):await() end, function(made)
       broken.a = true
       assert.equal("failed", made:finish("r").state)
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       for _ = 1, 5 do
         made:step()
         made:crash("r")
@@ -333,11 +333,11 @@ describe("a retry by the rule", function()
       for _, at in ipairs { "before", "between" } do
         assert.equal("failed", made:finish("r").state)
         bug = at
-        made:retry("r", "rule")
+        made:retry("r", "unhandled")
       end
       assert.equal("failed", made:finish("r").state)
       bug, broken = nil, {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("b", made:finish("r").result)
       assert.same({ ["a before"] = 1, a = 1, fallback = 1 }, done)
     end, { retry = { attempts = 1 } })
@@ -355,7 +355,7 @@ describe("a retry by the rule", function()
       newer = true
       assert.equal("failed", made:finish("r").state)
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("a", made:finish("r").result)
     end, { retry = { attempts = 2, delay = "1s" } })
   end)
@@ -373,13 +373,13 @@ describe("a retry by the rule", function()
       made:advance(5000)
       made:cancel "r"
       assert.equal("cancelled", made:finish("r").state)
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.equal("old", made:finish("r").result)
       assert.equal(1, done.old)
     end, { retry = { attempts = 2, delay = "1s" } })
   end)
 
-  it("does again what was undone, also when nobody saw the end", function()
+  it("executes undone operations again, also when no code saw the end", function()
     local fixed
     each_mode(function(ctx)
       ctx:undo("x", function(own) own:sleep "1h" end)
@@ -394,7 +394,7 @@ describe("a retry by the rule", function()
       assert.equal(1, done.unbook)
       assert.is_nil(made.records.r.fields.redo)
       fixed = true
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.is_true(made:finish("r").result)
       assert.equal(2, done.book)
     end, { retry = { attempts = 1 } })
@@ -424,9 +424,9 @@ describe("a retry of more", function()
   it("from scratch", function()
     each_mode(body, function(made)
       assert.equal("completed", made:finish("r").state)
-      made:retry("r", "scratch")
+      made:retry("r", "all")
       made:finish("r")
-      made:retry("r", "scratch")
+      made:retry("r", "all")
       assert.same({ "a", "b", "c" }, made:finish("r").result)
       assert.equal(3, done.a)
       assert.equal("completed", made:state("r/a~3"))
@@ -442,7 +442,7 @@ describe("a retry of more", function()
       broken.a = true
       assert.equal("failed", made:finish("r").state)
       broken = {}
-      made:retry("r", "only\ta", "r/a", "scratch")
+      made:retry("r", "children\ta", "r/a", "all")
       assert.same({ "a", "b" }, made:finish("r").result)
       assert.equal(2, done["a before"])
       assert.equal(1, done["b before"])
@@ -466,7 +466,7 @@ describe("a retry of more", function()
       assert.equal("failed", made:finish("r").state)
       assert.equal("cancelled", made:state "r/slow")
       broken = {}
-      made:retry("r", "only\ta", "r/a", "rule")
+      made:retry("r", "children\ta", "r/a", "unhandled")
       assert.same({ "a", "slept", false }, made:finish("r").result)
       assert.same({ 2, 1, 2, 1 }, { done.book, done.unbook, done.a, done.b })
     end)
@@ -479,11 +479,11 @@ describe("a retry of more", function()
     end, function(made)
       broken.a = true
       made:finish "r"
-      made:retry("r", "only\ta", "r/a", "scratch")
+      made:retry("r", "children\ta", "r/a", "all")
       made:cancel("r")
       assert.equal("cancelled", made:finish("r").state)
       broken = {}
-      made:retry("r", "rule")
+      made:retry("r", "unhandled")
       assert.same({ "a", "b" }, made:finish("r").result)
       assert.equal(1, done["a before"])
     end)
@@ -498,9 +498,9 @@ describe("a retry of more", function()
     end, function(made)
       mode = nil
       made:finish "r"
-      for generation, again in ipairs { "rule", "from\ta" } do
+      for generation, again in ipairs { "unhandled", "from\ta" } do
         mode = "refused"
-        made:retry("r", "scratch")
+        made:retry("r", "all")
         assert.equal("failed", made:finish("r").state)
         mode = "late"
         made:retry("r", again)
@@ -510,14 +510,14 @@ describe("a retry of more", function()
     end)
   end)
 
-  it("is quick also when nobody saw the end of thousands", function()
+  it("is quick also for thousands of operations, when no code saw the end", function()
     local operations = {}
     for i = 1, 10000 do
       local id = "all#1:" .. i .. ":x"
       operations[i] = { id = id, scope = "all#1:" .. i .. "\t", kind = "invoke", number = i, after = 0, failed = true }
     end
     local began = os.clock()
-    local _, ids = reset.choose({ operations = operations }, "rule")
+    local _, ids = reset.choose({ operations = operations }, "unhandled")
     assert.equal(10000, #ids)
     assert.is_true(os.clock() - began < 1)
   end)
@@ -532,8 +532,8 @@ describe("a retry of more", function()
       { id = "eu:west:pay", scope = "eu:west\t", kind = "step", number = 6, after = 5 },
       { id = "y", kind = "step", number = 7, after = 2 },
       { id = "undo:y:step", scope = "undo:y\n", kind = "step", number = 8, after = 2 },
-    } }, "rule")
-    assert.same({ ["eu:pay"] = "", ["undo:y:step"] = "", y = "" }, marks)
+    } }, "unhandled")
+    assert.same({ ["eu:pay"] = "drop", ["undo:y:step"] = "drop", y = "drop" }, marks)
   end)
 
   it("without the journal having seen the end, goes by what began after", function()
@@ -542,8 +542,8 @@ describe("a retry of more", function()
       { id = "b", kind = "step", number = 2, after = 1 },
       { id = "c", kind = "invoke", number = 3, after = 2, failed = true },
       { id = "d", kind = "sleep", after = 2 },
-    } }, "rule")
-    assert.same({ c = "again", d = "" }, marks)
+    } }, "unhandled")
+    assert.same({ c = "reuse", d = "drop" }, marks)
     assert.same({ "d", "c" }, ids)
   end)
 
@@ -560,9 +560,9 @@ describe("a retry of more", function()
       { key = "load", depends_on = { "transform" } },
       { key = "report", depends_on = { "load", "transform" } },
     } } }
-    assert.same({ transform = "again", report = "anew" }, (reset.choose(ended, "rule")))
-    assert.same({ other = "again" }, (reset.choose(ended, "only\tother")))
-    assert.same({ extract = "anew", transform = "anew", other = "anew", report = "anew" },
+    assert.same({ transform = "reuse", report = "restart" }, (reset.choose(ended, "unhandled")))
+    assert.same({ other = "reuse" }, (reset.choose(ended, "children\tother")))
+    assert.same({ extract = "restart", transform = "restart", other = "restart", report = "restart" },
       (reset.choose(ended, "from\textract")))
   end)
 end)
@@ -581,7 +581,7 @@ describe("a child that was let go for another generation", function()
         made:advance(2000)
         assert.equal("failed", made:state "r")
         generation = 2
-        made:retry("r", "rule")
+        made:retry("r", "unhandled")
         made:advance(1000)
         if how == "cancel" then made:cancel "r" end
         assert.equal(how == "cancel" and "cancelled" or "failed", made:finish("r").state)

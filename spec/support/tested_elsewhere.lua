@@ -65,7 +65,7 @@ return {
   ["spec/redis/client/retry_spec.lua"] = {
     "redis-scripts/lib/reopen.lua", "redis-scripts/effects/reset_done.lua", "redis-scripts/effects/reset.lua",
   },
-  ["spec/redis/lib/dedupe_spec.lua"] = { "redis-scripts/lib/detached.lua", "redis-scripts/effects/abandon.lua" },
+  ["spec/redis/lib/dedupe_spec.lua"] = { "redis-scripts/lib/detached.lua", "redis-scripts/effects/detach.lua" },
   ["spec/redis/worker/announce_spec.lua"] = { "redis-scripts/lib/registry.lua" },
   ["spec/redis/worker/heartbeat_spec.lua"] = { "redis-scripts/lib/recovery.lua" },
   ["spec/redis/worker/sweep_spec.lua"] = { "redis-scripts/lib/retention.lua", "redis-scripts/lib/expiry.lua" },
@@ -73,7 +73,7 @@ return {
   ["spec/redis/effects/deps_spec.lua"] = { "redis-scripts/effects/graph.lua" },
   ["spec/redis/effects/resolve_spec.lua"] = { "redis-scripts/effects/took.lua" },
   ["spec/redis/worker/stalled_spec.lua"] = {
-    "redis-scripts/read/turns.lua", "redis-scripts/worker/give_back.lua", "redis-scripts/worker/leave.lua",
+    "redis-scripts/read/turns.lua", "redis-scripts/worker/requeue.lua", "redis-scripts/worker/leave.lua",
     "redis-scripts/worker/requeue.lua",
   },
 

@@ -22,7 +22,7 @@ describe("the bar", function()
     assert.equal("██▒░░░░░░░░░░░░░░░░░  0%  2 of 100,000 nodes, 1 running, 1 failed  0ms", text)
   end)
 
-  it("claims no share where nobody knows of how much", function()
+  it("shows no share when the total is unknown", function()
     assert.equal("5 operations ended, 1 failed  1.00s",
       bar.draw(style(), counts { noun = "operation", completed = 4, failed = 1 }, 1000))
   end)

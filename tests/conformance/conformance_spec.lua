@@ -1,7 +1,7 @@
--- One list of cases, played in memory and on a host with a real Redis: what comes of them is compared as a whole. What
--- weir.testing does differently on purpose is listed in lua/weir/testing/README.md:
+-- Plays one list of cases in memory and on a host with a real Redis, and compares their whole results. Intended
+-- differences are listed in lua/weir/testing/README.md:
 --
---   a run whose data its schema refuses is started, and fails      a child that nobody knows: how to mock it
+--   a run whose data its schema refuses is started, and fails      an unknown child: how to mock it
 --   what is not deterministic fails the spec, not the run          nothing is served by queue
 --   no time and no limit: a step's timeout, cpu_limit, memory_limit, and crash_loop but by crashes
 --

@@ -34,7 +34,7 @@ function Side:retry(id, options)
   local sentence = plan.summary(planned, function(workflow) return registry[workflow].bundle end).message
   for _, one in ipairs(planned) do
     list[#list + 1] = one.run.id
-    list[#list + 1] = one.child and one.again .. "\t" .. one.child or one.again
+    list[#list + 1] = one.child and one.reset .. "\t" .. one.child or one.reset
   end
   self.store:retry(table.unpack(list))
   return sentence

@@ -17,7 +17,7 @@ local PLAY = {
     begin = function(case)
       support.write(case.notes .. ".repaired", "")
       local turn = case.facts:run("r").turn
-      assert.equal("retried", case.facts:say("retry", 1, "r", turn, "rule")[1])
+      assert.equal("retried", case.facts:say("retry", 1, "r", turn, "unhandled")[1])
     end,
     over = is("r", "completed"),
   },

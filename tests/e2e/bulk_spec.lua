@@ -264,7 +264,7 @@ describe("weir start --graph", function()
     refused(64, "", "stdin is empty")
   end)
 
-  it("names the workflows that nobody has announced, with the nearest", function()
+  it("names the unknown workflows, with the nearest", function()
     refused(66, '{"nodes":[{"key":"a","workflow":"ecko"},{"key":"b","workflow":"nothing-like-it"}]}',
       'node "a" runs workflow "ecko", which no host has announced (did you mean "echo"?)',
       'node "b" runs workflow "nothing-like-it"')

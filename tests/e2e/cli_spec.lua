@@ -122,7 +122,7 @@ describe("the command line", function()
       assert.truthy(reply.stderr:find("work.lua:8: ", 1, true))
     end)
 
-    it("with --any starts what nobody knows, and says what it waits for", function()
+    it("with --any starts an unknown workflow, and says what the run waits for", function()
       local reply = weir("start", "unheard-of", "--any", "--id", "early")
       assert.same({ 0, "early\n" }, { reply.status, reply.stdout })
       assert.truthy(reply.stderr:find("^weir: warning: "))
@@ -282,7 +282,7 @@ describe("the command line", function()
     assert.truthy(good("stats"):find("hosts      %S+: 2 workers, holding"))
   end)
 
-  it("ends without a word when nobody reads on", function()
+  it("ends without a word when its reader has ended", function()
     good("start", "child", "--id", "read-1", "--wait")
     for _, command in ipairs { "list", "list --json", "show read-1", "why", "stats --json", "cancel read-1 --json" } do
       -- the pipe is full, and then closed, before the command is begun

@@ -71,7 +71,7 @@ describe("follow one run", function()
   end)
 
   it("7: the child completes; its outcome is the parent's next, and the parent is ready", function()
-    host.process:signal "STOP" -- or it would go on before anybody can look
+    host.process:signal "STOP" -- or it would go on before the test can look
     local registered = batch(0, "register", "other", "boot", "namespace", "1", "1", "1", LEASE_MS, "", "16777216")
     worker = registered[2] .. ".1"
 
@@ -88,7 +88,7 @@ describe("follow one run", function()
       { validate.state, validate.number, json.decode(validate.result) })
   end)
 
-  it("8: the parent stands where the worker that holds it will find it, and nobody else", function()
+  it("8: the parent is where only the worker that owns it finds it", function()
     local owner = look:run(PARENT).owner
     assert.not_equal(worker, owner)
     assert.same({ PARENT }, look:call("ZRANGE", look.key .. "ready:@" .. owner, 0, -1))

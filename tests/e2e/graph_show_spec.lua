@@ -117,7 +117,7 @@ describe("a graph", function()
     assert.truthy(text:find("\n4 nodes: 4 completed\n", 1, true), text)
   end)
 
-  it("has a bar below it while somebody waits, and nothing without a terminal", function()
+  it("has a bar below it while a client waits, and nothing without a terminal", function()
     weir("start", "diamond", "--id", "d5", "--data", '{"pause":"600ms"}')
     local text, status = on_terminal("wait", "d5")
     assert.equal(0, status)

@@ -101,7 +101,7 @@ describe("a graph", function()
   it("goes on from its journal when its host is killed", function()
     store:start("fan-2", "fan-in", { nodes = 20000, join = "echo" })
     support.wait_until("5,000 nodes to have ended", function()
-      return (tonumber(store:call("HGET", store.key .. "r:fan-2", "number")) or 0) > 5000
+      return (tonumber(store:call("HGET", store.key .. "r:fan-2", "last_number")) or 0) > 5000
     end)
     host:kill()
     host:start()

@@ -293,7 +293,7 @@ describe("many runs", function()
       assert.truthy(weir("cancel", "-", { stdin = '{"a":1}\n' }).stderr:find("line 1 of stdin is neither", 1, true))
     end)
 
-    it("is refused without --yes where nobody can be asked, and when nothing is named", function()
+    it("is refused without --yes when there is no terminal, and when no run is named", function()
       start("waits", "w1", "{}", "--delay", "1h")
       local before = record_of "w1"
       local reply = weir("cancel", "--workflow", "waits")

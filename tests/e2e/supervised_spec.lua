@@ -63,7 +63,7 @@ describe("a host that is started while Redis is away", function()
     process = support.process { support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url }
     says(process, "trying again")
     redis.settings = { "--requirepass", "sesame" }
-    redis.call = function() return "PONG" end -- it answers nobody else either
+    redis.call = function() return "PONG" end -- it answers no other client either
     redis:start()
     assert.equal(77, process:wait(), process:stderr())
     redis.settings, redis.call = {}, nil
@@ -126,7 +126,7 @@ describe("a host that is told to stop", function()
     host.process:signal "TERM"
     says(host.process, "stopping")
     assert.is_nil(host.process:status())
-    store:start("late", "echo") -- nobody takes it any more
+    store:start("late", "echo") -- no worker takes it any more
     open_gate()
     assert.equal(0, host.process:wait(), host.process:stderr())
 

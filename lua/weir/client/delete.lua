@@ -27,11 +27,11 @@ function answers_by_word.live(id, state)
   return { answer = "live", fault = "wrong_state", state = state, message = sentence:format(id, state, id, id) }
 end
 
-function answers_by_word.below(id)
-  return refusal("a run below %s still goes on, detached or abandoned; wait for it or cancel it: weir show %s", id, id)
+function answers_by_word.live_below(id)
+  return refusal("a detached run below %s still goes on; wait for it or cancel it: weir show %s", id, id)
 end
 
-function answers_by_word.needed(id, state)
+function answers_by_word.in_use(id, state)
   if state == "waiters" then
     return refusal("Redis is still telling other runs how %s ended; delete it again in a moment", id)
   end
@@ -43,8 +43,8 @@ function answers_by_word.needed(id, state)
   return refusal("run %s has not taken the result of %s; delete the whole tree: weir delete %s", parent, id, root)
 end
 
--- Goes on with a deletion that is under way; with "on" the script leaves a newer run of the same id alone. When no call
--- writes anything, the deletion waits for runs that only a host can wake, and the hosts finish it.
+-- Goes on with a deletion that is under way; with "resume" the script leaves a newer run of the same id alone. When no
+-- call writes anything, the deletion waits for runs that only a host can wake, and the hosts finish it.
 local function finish(id, reply, commit)
   local waited = 0
   while reply[1] == "deleting" do
@@ -52,7 +52,7 @@ local function finish(id, reply, commit)
       local sentence = "run %s is no longer visible, and hosts delete the rest of it: start one with weir serve"
       return { answer = "refused", fault = "busy", message = sentence:format(id) }
     end
-    local replies, _, new_commit = redis.call({ "delete", id, "on" })
+    local replies, _, new_commit = redis.call({ "delete", id, "resume" })
     if new_commit == commit then
       if transport.pause(PAUSE_MS) then waited = PATIENCE_MS end
       waited = waited + PAUSE_MS

@@ -160,7 +160,7 @@ local function read_status(id, list)
     attempt = instant(fields.attempt) or 1,
     queue = fields.queue or "default", owner = fields.owner ~= "" and fields.owner or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
-    tags = fields.tags, detached = fields.detached ~= nil, has_rare = fields.has_rare ~= nil,
+    tags = fields.tags, detached = fields.detached == "1", has_rare = fields.has_rare ~= nil,
     created_at = instant(fields.created_at) or 0,
     started_at = instant(fields.started_at), finished_at = instant(fields.finished_at),
     wake = instant(fields.wake), ahead = instant(fields.ahead), expires = instant(fields.expires),

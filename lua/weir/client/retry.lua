@@ -33,9 +33,9 @@ end
 -- and is the same for all; the step of an ancestor lists the children that it calls again.
 local function merge_step(step, one)
   if not one.child then
-    step.again = one.again
-  elseif step.again:find("^only") and not (step.again .. "\t"):find("\t" .. one.child .. "\t", 1, true) then
-    step.again = step.again .. "\t" .. one.child
+    step.reset = one.reset
+  elseif step.reset:find("^children") and not (step.reset .. "\t"):find("\t" .. one.child .. "\t", 1, true) then
+    step.reset = step.reset .. "\t" .. one.child
   end
 end
 
@@ -50,7 +50,7 @@ local function merge(trees, planned)
   for _, one in ipairs(planned) do
     local step = tree.by_id[one.run.id]
     if not step then
-      step = { run = one.run, again = one.again }
+      step = { run = one.run, reset = one.reset }
       tree.by_id[one.run.id], tree[#tree + 1] = step, step
     end
     merge_step(step, one)
@@ -60,7 +60,7 @@ end
 local function group_of(tree)
   local group = { "retry", #tree }
   for _, step in ipairs(tree) do
-    for _, value in ipairs { step.run.id, step.run.turn, step.again } do group[#group + 1] = value end
+    for _, value in ipairs { step.run.id, step.run.turn, step.reset } do group[#group + 1] = value end
   end
   return group
 end

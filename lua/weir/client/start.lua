@@ -235,7 +235,7 @@ function Request:start(id, text, value)
   self.check_data(value)
   local reply = redis.start(self:group(id, text))
   if reply[1] == "unknown" then self:raise_unknown() end
-  if reply[1] == "earlier" then return { id = reply[2], outcome = "shared", warnings = {} } end
+  if reply[1] == "deduplicated" then return { id = reply[2], outcome = "shared", warnings = {} } end
   if reply[1] == "started" then return { id = id, outcome = "started", warnings = self:warnings() } end
   self:check_same(id, value, reply)
   return { id = id, outcome = "exists", warnings = {} }

@@ -75,20 +75,20 @@ local passed_on = Run.passed_on
 function Run:await_cancel()
   local log = self.journal
   if self.undoing then return end -- it ends already; what it takes back is to be taken back
-  if log.opened == self.ending and not self.abandoned[1] then return end
+  if log.opened == self.ending and not self.detached_children[1] then return end
   self.ending = log.opened
   self:cancel_children(scopes.ROOT, passed_on(log.cancel.value))
-  self:cancel_abandoned()
+  self:cancel_detached()
 end
 
 -- A cancel of the tree takes along those, too, of which nothing is awaited.
-function Run:cancel_abandoned()
+function Run:cancel_detached()
   local log = self.journal
-  for _, operation in ipairs(self.abandoned) do
+  for _, operation in ipairs(self.detached_children) do
     log:cancel_child(operation, passed_on(log.cancel.value))
     self:note_pending(operation)
   end
-  self.abandoned = {}
+  self.detached_children = {}
 end
 
 -- Children that were told to end, and take their time.

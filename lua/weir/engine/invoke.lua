@@ -30,7 +30,7 @@ local DEDUPE_FIELDS = option_checks.fields { "key", "within" }
 -- waits until it has ended.
 local function leave(run, operation)
   if operation.on_timeout == "abandon" then
-    table.insert(run.abandoned, operation)
+    table.insert(run.detached_children, operation)
   else
     run:note_pending(operation)
   end
@@ -44,7 +44,7 @@ local function time_out(run, operation)
     failure.encode(failure.new { code = "timeout", message = message, retryable = false }))
   run.effects:join()
   if operation.on_timeout == "abandon" then
-    journal:abandon_child(operation)
+    journal:detach_child(operation)
   else
     journal:cancel_child(operation, "cancelled: " .. message)
   end
@@ -138,7 +138,7 @@ local function name_child(run, operation, new)
   local following = math.max(run.generation, before.generation + 1)
   journal.forgotten[id] = nil
   run.effects.uncertain = true -- it may have ended already
-  if before.anew then
+  if before.restart then
     operation.child = in_generation(following)
   else
     operation.child, operation.other_child = in_generation(before.generation), in_generation(following)
@@ -165,7 +165,7 @@ end
 ---@field read_dep? fun(key: string): boolean?, string? what became of one of them
 
 -- Tells the store of a new child, or that it is refused.
-local function tell_invoke(run, operation, given, again)
+local function tell_invoke(run, operation, given, next_generation)
   local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
   local arguments = nil
   if timeout_ms or given.detached or given.dedupe then
@@ -184,11 +184,11 @@ local function tell_invoke(run, operation, given, again)
     operation = given.id, entry = text, child = operation.child, workflow = workflow, data = given.data, seed = seed,
     max_depth = run.limits.depth, unknown = not definition and unknown_workflow(run, workflow) or nil,
     queue = given.queue, priority = given.priority, delay_ms = given.delay_ms, retry = given.retry,
-    detached = given.detached and "1" or nil, deps = given.deps, again = again,
+    detached = given.detached and "1" or nil, deps = given.deps, next_generation = next_generation,
     dedupe = dedupe and dedupe.key, within_ms = dedupe and dedupe.within_ms,
   })
   if given.detached or given.dedupe then run.effects.uncertain = true end
-  if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or again) then
+  if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or next_generation) then
     run:may_inline(operation, definition, given, seed, handle)
   end
   return true
@@ -201,9 +201,9 @@ end
 function invoke.begin(run, given)
   local operation, new = run.journal:begin("invoke", given.id, given.workflow, given.line)
   operation.scope = given.scope
-  local again = name_child(run, operation, new)
+  local next_generation = name_child(run, operation, new)
   operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
-  if new and not tell_invoke(run, operation, given, again) then return operation end
+  if new and not tell_invoke(run, operation, given, next_generation) then return operation end
   if not given.detached then watch(run, operation) end
   return operation
 end

@@ -83,7 +83,7 @@ local FINAL = {
 ---@field result string? JSON, once the body has returned
 ---@field failure weir.Failure? once the body has failed
 ---@field retry_in integer? ms until the next attempt; nil: none follows
----@field abandoned weir.Operation[] invokes that timed out and whose children go on; a cancel takes those, too
+---@field detached_children weir.Operation[] invokes that timed out and whose children go on; a cancel takes them too
 ---@field cancel_pending (string|table)[] children that were told to end and whose outcomes are not awaited
 ---@field ending integer? how many children there were when a cancel was passed on last
 ---@field grace_ms integer? how long the clean-up after a cancel may take
@@ -133,7 +133,7 @@ function Record:more(list, last)
     if not number or number <= known then fields[field] = list[i + 1] end
   end
   if not last then return self end
-  fields.number = tostring(known)
+  fields.last_number = tostring(known)
   local run = runs.from_fields(self.bundle, self.id, fields)
   if self.bundle.fault then run:kill("error", self.bundle.fault) end
   return run
@@ -158,7 +158,7 @@ function runs.from_fields(bundle, id, fields, driver)
     created_at = math.tointeger(tonumber(fields.created_at)), limits = driver.limits, host = driver.host,
     queue = fields.queue or "default", -- which this worker serves
     cancel_pending = {}, -- children that were told to end and of which nothing is awaited any more
-    abandoned = {}, -- operations whose time was over and whose children go on; a cancel takes them too
+    detached_children = {}, -- invokes that timed out and whose children go on; a cancel takes them too
     data = fields.data,
     tags = fields.tags, -- JSON
     generation = math.tointeger(tonumber(fields.generation or 1)),
@@ -170,7 +170,7 @@ function runs.from_fields(bundle, id, fields, driver)
   self.journal.progress = self.host and self.host.progress
   self.effects = self.journal.effects
   self.branches = branches.new(self.journal)
-  if fields.again then self.journal:forget(fields) end
+  if fields.reset then self.journal:reset(fields) end
   if fields.started_at then self.journal:restore(fields) end
   if fields.retry then
     self.retry_policy = json.decode(fields.retry)
@@ -436,7 +436,7 @@ function Run:adopt()
   end
   local why = termination and Run.passed_on(termination.value) or "cancelled: the run failed"
   if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
-  if cancel then self:cancel_abandoned() end
+  if cancel then self:cancel_detached() end
   if self.terminated then self:terminate_pending() end
 end
 

@@ -134,7 +134,7 @@ local function hold(self, record)
   local live = self.live[record.id]
   if live then return live end
   live = {
-    known = record.number, reply = {}, cold = true,
+    known = record.last_number, reply = {}, cold = true,
     run = runs.from_fields(self.bundles[record.fields.bundle], record.id, Store.fields_of(record), self),
   }
   self.live[record.id] = live
@@ -163,7 +163,7 @@ local function claim(self, record)
   fields.started_at = fields.started_at or tostring(self.now)
   self:move(record, "running")
   self.delayed[record.id] = nil
-  if self.live[record.id] then tell(record, self.live[record.id], record.known) end
+  if self.live[record.id] then tell(record, self.live[record.id], record.acked) end
   return true
 end
 
@@ -194,7 +194,7 @@ end
 
 -- Whether what a run speculated on is so: the outcomes of its inlined children are the next ones.
 local function is_as_speculated(self, record, header, told)
-  if header.number ~= record.number then return false end
+  if header.number ~= record.last_number then return false end
   for _, effect in ipairs(told) do
     local invoke = effect.fields
     if effect.name == "invoke" and invoke.bundle ~= "" then
@@ -224,7 +224,7 @@ local function apply(self, record)
     record.speculated_at, record.speculated = header.at, header.count
   end
   self.turns = self.turns + 1
-  record.told, record.turn = live.known, record.turn + 1
+  record.acked, record.turn = live.known, record.turn + 1
   record.crashes = 0
   if self.options.on_turn then self.options.on_turn(self, record, list) end
   for _, effect in ipairs(told) do assert(act[effect.name], effect.name)(self, record, effect.fields) end
@@ -255,8 +255,8 @@ function Memory:crash(id)
   record.crashes = record.crashes + 1
   if record.crashes >= (self.options.max_crashes or 5) then
     record.crash_loop = true
-    record.number = record.number + 1
-    record.fields[tostring(record.number)] = entry.write_end("crash_loop", self.now,
+    record.last_number = record.last_number + 1
+    record.fields[tostring(record.last_number)] = entry.write_end("crash_loop", self.now,
       ("crash_loop: %d processes died while they ran it"):format(record.crashes))
   end
 end
@@ -373,18 +373,18 @@ function Memory:cancel(id, message, now)
   self:cancel_run(self.records[id], "cancelled", message, now)
 end
 
----An ended run begins again, and those below it on the way: { id, again, id, again … } from the topmost down.
+---An ended run begins again, and those below it on the way: { id, selection, id, selection … } from the topmost down.
 function Memory:retry(...)
   local chain = { ... }
   self.retries = self.retries + 1
   for i = 1, #chain, 2 do
-    local record, again = self.records[chain[i]], chain[i + 1]
-    record.fields.retried_at = tostring(self.retries)
+    local record, selection = self.records[chain[i]], chain[i + 1]
+    record.fields.retry_id = tostring(self.retries)
     assert(ENDED[record.state], chain[i] .. " has not ended")
-    if again == "scratch" or again:find("^from") then
+    if selection == "all" or selection:find("^from") then
       record.fields.generation = tostring((tonumber(record.fields.generation) or 1) + 1)
     end
-    if i == 1 then self:reopen(record, again) else record.fields.again = again end
+    if i == 1 then self:reopen(record, selection) else record.fields.reset = selection end
   end
 end
 

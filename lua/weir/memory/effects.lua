@@ -12,7 +12,7 @@ local ENDED, parent_of = record_of.ENDED, Store.parent_of
 
 local effects = {}
 
-local function untold_cancel(record) return record.cancel and record.cancel > record.told end
+local function untold_cancel(record) return record.cancel and record.cancel > record.acked end
 
 function effects.record(self, record, effect) self:begin_operation(record, effect.operation, effect.entry) end
 
@@ -40,9 +40,9 @@ local function refuse(self, record, operation, code, message)
   return self:record_outcome(record, operation, "refused", 0, json.encode { code = code, message = message })
 end
 
-local function refuse_circle(self, record, operation, other)
-  local circle = self:circle(record, other)
-  return circle and refuse(self, record, operation, "cycle", "neither could ever end: " .. circle)
+local function refuse_deadlock(self, record, operation, other)
+  local deadlock = self:deadlock(record, other)
+  return deadlock and refuse(self, record, operation, "cycle", "neither could ever end: " .. deadlock)
 end
 
 local function same(child, workflow, data, deps)
@@ -57,21 +57,21 @@ local function attach(self, record, operation, child, generation, options)
     if lives then child.detached = "1" end
     return self:record_outcome(record, operation, "completed", 1, json.encode(child.id), nil, generation)
   end
-  if lives and (child.detached or child.abandoned) and refuse_circle(self, record, operation, child) then return end
-  child.detached, child.abandoned = nil, nil
+  if lives and child.detached and refuse_deadlock(self, record, operation, child) then return end
+  child.detached = nil
   if lives then return end
-  local again = options.again and child.fields.retried_at == record.fields.retried_at and child.fields.again
-  if again or options.again and child.state ~= "completed" then
+  local selection = options.next_generation and child.fields.retry_id == record.fields.retry_id and child.fields.reset
+  if selection or options.next_generation and child.state ~= "completed" then
     child.fields.retry = options.retry or child.fields.retry
-    child.fields.retried_at = record.fields.retried_at
-    return self:reopen(child, again or "rule")
+    child.fields.retry_id = record.fields.retry_id
+    return self:reopen(child, selection or "unhandled")
   end
   local value = child.fields[child.state == "completed" and "result" or "error"]
   self:record_outcome(record, operation, child.state, child.attempt, value, nil, generation)
 end
 
 local function share(self, record, operation, other, detached)
-  if not detached and not ENDED[other.state] and refuse_circle(self, record, operation, other) then return end
+  if not detached and not ENDED[other.state] and refuse_deadlock(self, record, operation, other) then return end
   record.fields["w:" .. operation] = other.id
   if not detached and not ENDED[other.state] then
     table.insert(other.waiters, { run = record.id, operation = operation })
@@ -100,12 +100,12 @@ function effects.invoke(self, record, options)
     return
   end
   local child, generation = self.records[id], run_id.generation(id)
-  if child and options.again and not same(child, workflow, data, options.deps) then
+  if child and options.next_generation and not same(child, workflow, data, options.deps) then
     if not ENDED[child.state] then child.detached = "1" end
-    generation = options.again
+    generation = options.next_generation
     id, child = run_id.child(record.id, operation, generation), nil
   end
-  if options.again then record.fields["x:" .. operation] = nil end
+  if options.next_generation then record.fields["x:" .. operation] = nil end
   if generation then record.fields["c:" .. operation] = tostring(generation) end
   if child then return attach(self, record, operation, child, generation, options) end
   if options.dedupe then
@@ -122,7 +122,7 @@ function effects.invoke(self, record, options)
     Store.end_call(child, "completed", result)
     self:note(child, "completed", nil, result, at)
     self:record_outcome(record, operation, "completed", 1, result, speculated_at, generation)
-    if speculated_at then record.told = record.number end
+    if speculated_at then record.acked = record.last_number end
     return
   end
   if options.detached then
@@ -162,7 +162,7 @@ function effects.cancel(self, record, effect)
     return
   end
   local child = self.records[id]
-  if not child or child.detached then return end
+  if not child or child.detached == "1" then return end
   self:cancel_run(child, "cancelled", message, effect.terminate == "1")
   self:await_end(record, child)
 end
@@ -175,36 +175,36 @@ function effects.reset(self, record, effect)
     return
   end
   local text = fields["o:" .. operation]
-  if not text and not (fields["x:" .. operation] and mark == "anew") then return end
+  if not text and not (fields["x:" .. operation] and mark == "restart") then return end
   local number, generation = entry.number(text or ""), fields["c:" .. operation]
   if number then fields[number] = nil end
   fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
-  if mark == "" then return end
+  if mark == "drop" then return end
   local before = not generation and fields["x:" .. operation] or ""
   generation = generation or before:match("^%d+") or "1"
-  fields["x:" .. operation] = generation .. ((mark == "anew" or before:find("+", 1, true)) and "+" or "")
+  fields["x:" .. operation] = generation .. "\t" .. (before:match("\trestart$") and "restart" or mark)
   local child = self.records[run_id.child(record.id, operation, generation)]
-  if mark == "anew" and child and not ENDED[child.state] then child.detached = "1" end
+  if mark == "restart" and child and not ENDED[child.state] then child.detached = "1" end
 end
 
 function effects.reset_done(_, record)
-  record.fields.again, record.fields.redo, record.fields.reset_number = nil, nil, nil
+  record.fields.reset, record.fields.redo, record.fields.reset_number = nil, nil, nil
 end
 
 function effects.tag(_, record, effect) record.fields.tags = effect.tags end
 
 -- The store decides what is kept, and how long.
-function effects.abandon(self, _, effect)
+function effects.detach(self, _, effect)
   local child = self.records[effect.child]
-  if child and not ENDED[child.state] then child.abandoned = true end
+  if child and not ENDED[child.state] then child.detached = child.detached or "timeout" end
 end
 
 function effects.suspend(self, record, effect)
-  if record.number > record.told then return end
+  if record.last_number > record.acked then return end
   local wake = effect.wake ~= "" and effect.wake or math.huge
   if effect.wake_in ~= "" then wake = math.min(wake, self.now + effect.wake_in) end
   self:move(record, "waiting")
-  record.known = record.number
+  record.acked = record.last_number
   self:delay(record, wake)
 end
 
@@ -220,9 +220,9 @@ end
 -- Whether a run that is to end waits for children that it told to end.
 local function cancel_awaited(self, record)
   if record.cancel_pending == 0 then return false end
-  if record.number <= record.told then
+  if record.last_number <= record.acked then
     self:move(record, "waiting")
-    record.known = record.number
+    record.acked = record.last_number
     self:delay(record, math.huge)
   end
   return true

@@ -115,7 +115,8 @@ function Store:keep(record)
   local copy = {}
   for field, value in pairs(record.fields) do copy[field] = value end
   copy.started_at = copy.started_at or tostring(self.now)
-  copy.attempt, copy.turn, copy.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
+  copy.attempt, copy.turn = tostring(record.attempt), tostring(record.turn)
+  copy.last_number = tostring(record.last_number)
   copy.state = record.state
   table.insert(record.history, copy)
 end
@@ -164,9 +165,9 @@ function Store:record_outcome(record, operation, state, attempts, value, at, gen
   local field = "o:" .. operation
   local text = record.fields[field]
   if not text or text:byte() ~= 9 then return false end
-  record.number = record.number + 1
-  record.fields[field] = record.number .. text
-  record.fields[tostring(record.number)] =
+  record.last_number = record.last_number + 1
+  record.fields[field] = record.last_number .. text
+  record.fields[tostring(record.last_number)] =
     entry.write_outcome(operation, state, at or self.now, attempts, value, generation, shared)
   self:keep(record)
   self:note(record, state, operation, value, at)
@@ -176,8 +177,8 @@ end
 ---Texts of the outcomes after `known`.
 function Store.outcomes_of(record, known)
   local list = {}
-  for number = known + 1, record.number do
-    local outcome = record.fields[tostring(number)] -- some are forgotten
+  for number = known + 1, record.last_number do
+    local outcome = record.fields[tostring(number)] -- some were reset
     if outcome then list[#list + 1] = number .. "\t" .. outcome end
   end
   return list
@@ -187,7 +188,7 @@ end
 ---@return weir.MemoryRecord
 function Store:add_record(id, workflow, data, seed, options, at)
   local record = {
-    id = id, root = run_id.root(id), state = "", turn = 0, number = 0, attempt = 1, begun = {}, history = {},
+    id = id, root = run_id.root(id), state = "", turn = 0, last_number = 0, attempt = 1, begun = {}, history = {},
     crashes = 0, waiters = {}, cancel_pending = 0, detached = options.detached, workflow = workflow, created_at = at,
     fields = { workflow = workflow, data = data, seed = tostring(seed), created_at = tostring(at),
                retry = options.retry, deps = options.deps, tags = options.tags },
@@ -239,10 +240,10 @@ function Store:tell_waiters(record, value)
   record.waiters = {}
 end
 
--- The runs that cannot end before this one: see sharing.lua of redis-scripts.
+-- The runs that cannot end before this one: see dedupe.lua of redis-scripts.
 local function waiters_of(self, record)
   local found = {}
-  local parent = (record.cancel_awaited or not record.detached and not record.abandoned)
+  local parent = (record.cancel_awaited or not record.detached)
     and self.records[Store.parent_of(record.id) or ""]
   if parent and not ENDED[parent.state] then found[1] = parent end
   for _, waiter in ipairs(record.waiters) do
@@ -254,26 +255,26 @@ local function waiters_of(self, record)
   return found
 end
 
----The circle that a run closes if it waits for another one; nil when that one can end before it.
+---The deadlock that a run closes if it waits for another one; nil when that one can end before it.
 ---@param record weir.MemoryRecord
 ---@param other weir.MemoryRecord
 ---@return string?
-function Store:circle(record, other)
-  local held_up, list, at = { [record.id] = false }, { record }, 0
+function Store:deadlock(record, other)
+  local blocked_by, list, at = { [record.id] = false }, { record }, 0
   while at < #list do
     at = at + 1
     for _, waiter in ipairs(waiters_of(self, list[at])) do
-      if held_up[waiter.id] == nil then
-        held_up[waiter.id] = list[at].id
+      if blocked_by[waiter.id] == nil then
+        blocked_by[waiter.id] = list[at].id
         list[#list + 1] = waiter
       end
     end
   end
-  if held_up[other.id] == nil then return nil end
+  if blocked_by[other.id] == nil then return nil end
   local names, id = { record.id }, other.id
   while id do
     names[#names + 1] = id
-    id = held_up[id]
+    id = blocked_by[id]
   end
   return table.concat(names, " waits for ")
 end
@@ -289,7 +290,7 @@ function Store:finish_run(record, state, value)
   self.delayed[record.id] = nil
   self:tell_waiters(record, value)
   local parent_id, operation, generation = Store.parent_of(record.id)
-  local parent = parent_id and not record.detached and self.records[parent_id]
+  local parent = parent_id and record.detached ~= "1" and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
   local told = self:record_outcome(parent, operation, state, record.attempt, value, nil, generation)
   if record.cancel_awaited then parent.cancel_pending = parent.cancel_pending - 1 end
@@ -304,8 +305,8 @@ function Store.await_end(_, record, child)
 end
 
 function Store:record_end(record, code, message)
-  record.number = record.number + 1
-  record.fields[tostring(record.number)] = entry.write_end(code, self.now, message)
+  record.last_number = record.last_number + 1
+  record.fields[tostring(record.last_number)] = entry.write_end(code, self.now, message)
   self:keep(record)
   self:note(record, code, "", message)
 end
@@ -324,7 +325,7 @@ function Store:cancel_run(record, code, message, now)
   record.deadline = nil
   if not record.cancel then
     self:record_end(record, code, message)
-    record.cancel = record.number
+    record.cancel = record.last_number
   end
   if now then
     self:record_end(record, "terminated", message)
@@ -334,10 +335,10 @@ function Store:cancel_run(record, code, message, now)
 end
 
 -- An ended run begins again: see lib.reopen.
-function Store:reopen(record, again)
+function Store:reopen(record, selection)
   local fields, registered = record.fields, self.registry[record.workflow]
-  fields.again, fields["bundle@" .. record.attempt], fields.bundle = again, fields.bundle, nil
-  fields.reset_number, fields.attempts_before = tostring(record.number), tostring(record.attempt)
+  fields.reset, fields["bundle@" .. record.attempt], fields.bundle = selection, fields.bundle, nil
+  fields.reset_number, fields.attempts_before = tostring(record.last_number), tostring(record.attempt)
   record.attempt = record.attempt + 1
   fields.error, fields.result, record.finished_at = nil, nil, nil
   record.cancel, record.terminated, record.cancel_awaited, record.crashes = nil, nil, nil, 0
@@ -372,7 +373,8 @@ end
 function Store.fields_of(record)
   local fields = {}
   for field, value in next, record.fields do fields[field] = value end
-  fields.attempt, fields.turn, fields.number = tostring(record.attempt), tostring(record.turn), tostring(record.number)
+  fields.attempt, fields.turn = tostring(record.attempt), tostring(record.turn)
+  fields.last_number = tostring(record.last_number)
   fields.crashes = tostring(record.crashes)
   return fields
 end

@@ -251,7 +251,7 @@ function record.read(id, list)
   local run = {
     id = id, state = fields.state, workflow = fields.workflow, attempt = integer(fields.attempt) or 1,
     generation = integer(fields.generation) or 1, turn = integer(fields.turn) or 0, redo = fields.redo,
-    detached = fields.detached ~= nil,
+    detached = fields.detached == "1",
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and failure_of(fields.error), parent = run_id.parent(id),
     root = run_id.root(id), queue = (fields.queue or "default"):gsub("^%?.*", "default"),

@@ -30,10 +30,10 @@ function methods:cancel_child(operation, message)
   if other then self.effects:add("cancel", { child = other, message = message, terminate = terminate }) end
 end
 
----Nothing is awaited any more of the child of an operation, and it goes on.
-function methods:abandon_child(operation)
-  self.effects:add("abandon", { child = operation.child })
-  if operation.other_child then self.effects:add("abandon", { child = operation.other_child }) end
+---The invoke of this child timed out: the run no longer waits for the child, which goes on.
+function methods:detach_child(operation)
+  self.effects:add("detach", { child = operation.child })
+  if operation.other_child then self.effects:add("detach", { child = operation.other_child }) end
 end
 
 ---The open children, in the order of their ids.

@@ -12,7 +12,7 @@ effects.__index = effects
 ---`list`: that comes last, as its count and then its items.
 ---@type table<string, { options: string[]?, list: string?, [integer]: string }>
 effects.LAYOUT = {
-  abandon = { "child" },
+  detach = { "child" },
   reset_done = {},
   cancel = { "child", "message", "terminate" },
   complete = { "result" },
@@ -22,7 +22,9 @@ effects.LAYOUT = {
   graph = { "shape" },
   invoke = {
     "operation", "entry", "child", "workflow", "data", "seed", "max_depth", "unknown", "bundle", "result",
-    options = { "queue", "priority", "delay_ms", "retry", "detached", "deps", "again", "dedupe", "within_ms" },
+    options = {
+      "queue", "priority", "delay_ms", "retry", "detached", "deps", "next_generation", "dedupe", "within_ms",
+    },
   },
   record = { "operation", "entry" },
   resolve = { "operation", "state", "attempts", "value", "entry" },

@@ -85,7 +85,7 @@ function journal.new(fields, attempt)
     attempt = attempt,
     recorded = {}, -- id -> text of the entry
     generations = {}, -- id -> which generation of its child is meant, if not the first
-    forgotten = {}, -- id -> { generation, anew } of an invoke that is to be done again
+    forgotten = {}, -- id -> { generation, restart } of an invoke that is to be done again
     came = {}, -- id -> outcome that came before the code asked for the operation
     begun = {}, -- id -> the line where this attempt began it
     operations = {}, -- id -> operation begun whose outcome is not known
@@ -132,10 +132,10 @@ local function read_ended(id, text, fields)
   return held
 end
 
----The run begins again: what it does anew goes out of its record, here and in the store, before anything else. So do
----the cancel, expiry or loss that it had ended by; one that came since then holds.
-function journal:forget(fields)
-  local operations, ended = {}, tonumber(fields.reset_number or fields.number)
+---The run begins again: it resets operations in its record, here and in the store, before anything else. It resets the
+---cancel, expiry or crash loop that had ended it, too; one that was recorded since then holds.
+function journal:reset(fields)
+  local operations, ended = {}, tonumber(fields.reset_number or fields.last_number)
   for field, value in pairs(fields) do
     if field:find("^o:") then
       operations[#operations + 1] = read_ended(field:sub(3), value, fields)
@@ -149,14 +149,14 @@ function journal:forget(fields)
   for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
 
   local marks, ids = reset.choose(
-    { operations = operations, redo = fields.redo, graph = record.shape(fields) }, fields.again)
+    { operations = operations, redo = fields.redo, graph = record.shape(fields) }, fields.reset)
   for _, id in ipairs(ids) do
     self.effects:add("reset", { operation = id, mark = marks[id] })
-    if marks[id] ~= "" then -- as the store does it
+    if marks[id] ~= "drop" then -- as the store does it
       local generation = fields["c:" .. id]
       local before = not generation and fields["x:" .. id] or ""
-      local anew = marks[id] == "anew" or before:find("+", 1, true)
-      fields["x:" .. id] = (generation or before:match("^%d+") or "1") .. (anew and "+" or "")
+      local mark = before:match("\trestart$") and "restart" or marks[id]
+      fields["x:" .. id] = (generation or before:match("^%d+") or "1") .. "\t" .. mark
     end
     fields["o:" .. id], fields["c:" .. id] = nil, nil
     if numbers[id] then fields[tostring(numbers[id])] = nil end
@@ -192,9 +192,9 @@ function journal:reset_more(ids)
   if not ids[1] then return end
   self.effects:take_back("reset_done")
   for _, id in ipairs(ids) do
-    self.effects:add("reset", { operation = id, mark = "anew" })
+    self.effects:add("reset", { operation = id, mark = "restart" })
     local before = self.forgotten[id]
-    self.forgotten[id] = { generation = self.generations[id] or before and before.generation or 1, anew = true }
+    self.forgotten[id] = { generation = self.generations[id] or before and before.generation or 1, restart = true }
     self.recorded[id], self.came[id], self.generations[id] = nil, nil, nil
   end
   self.effects:add("reset_done")
@@ -205,7 +205,7 @@ end
 
 ---Take over what a cold run's record holds.
 function journal:restore(fields)
-  self.known = math.tointeger(tonumber(fields.number or 0)) -- those that are not there are forgotten
+  self.known = math.tointeger(tonumber(fields.last_number or 0)) -- those that are not there were reset
   self.restored = self.known
   for field, value in next, fields do
     local first = field:byte()
@@ -219,8 +219,8 @@ function journal:restore(fields)
       elseif first == 99 then -- "c:"
         self.generations[id] = math.tointeger(tonumber(value))
       elseif first == 120 then -- "x:"
-        local generation, anew = value:match("^(%d+)(%+?)$")
-        self.forgotten[id] = { generation = math.tointeger(tonumber(generation)), anew = anew ~= "" }
+        local generation, mark = value:match("^(%d+)\t(%a+)$")
+        self.forgotten[id] = { generation = math.tointeger(tonumber(generation)), restart = mark == "restart" }
       end
     end
   end

@@ -14,7 +14,7 @@ local NAMED = 5 -- operations named in a sentence
 
 ---@class weir.PlannedRun
 ---@field run weir.Record
----@field again string what it is to forget: rule, only, from, scratch
+---@field reset string what it resets: unhandled, children, from, all
 ---@field child string? what it is to ask for again: the operation, and behind tabs those for which that stands
 
 -- An ended run as weir.reset.select takes it.
@@ -54,9 +54,9 @@ end
 
 -- Returns how the run itself selects the operations to forget.
 local function mode_of(run, options)
-  if options.scratch then return "scratch" end
+  if options.scratch then return "all" end
   if not options.from then
-    if run.state ~= "completed" then return "rule" end
+    if run.state ~= "completed" then return "unhandled" end
     return refused("run %s has completed: there is nothing to retry; --from OPERATION or --scratch does it again",
       run.id)
   end
@@ -99,7 +99,7 @@ local function asked_again(parent, child, operation)
   local ids, marks = { operation.id }, nil
   for _, one in ipairs(parent.operations) do
     if one.run == child.id and one.shared then
-      marks = marks or reset.choose(ended(parent), "rule")
+      marks = marks or reset.choose(ended(parent), "unhandled")
       if marks[one.id] then ids[#ids + 1] = one.id end
     end
   end
@@ -122,7 +122,7 @@ local function check_parent(parent, child)
     return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
-  if not reset.choose(ended(parent), "rule")[operation.id] then
+  if not reset.choose(ended(parent), "unhandled")[operation.id] then
     return past("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
@@ -164,14 +164,14 @@ function plan.of(look, id, options)
   end
   local mode, word, sentence = mode_of(run, options)
   if not mode then return nil, word, sentence end
-  local planned, below = { { run = run, again = mode } }, run
+  local planned, below = { { run = run, reset = mode } }, run
   while below.parent and not below.detached do
     local parent = look(below.parent)
     if not parent then break end
     local operation
     operation, word, sentence = check_parent(parent, below)
     if not operation then return nil, word, sentence end
-    table.insert(planned, 1, { run = parent, again = "only", child = asked_again(parent, below, operation) })
+    table.insert(planned, 1, { run = parent, reset = "children", child = asked_again(parent, below, operation) })
     below = parent
   end
   return planned
@@ -203,8 +203,8 @@ end
 ---@param newest fun(workflow: string): string? the bundle that serves new attempts
 ---@return weir.RetrySummary
 function plan.summary(planned, newest)
-  local run, again = planned[#planned].run, planned[#planned].again
-  local marks = reset.choose(ended(run), again)
+  local run = planned[#planned].run
+  local marks = reset.choose(ended(run), planned[#planned].reset)
   local forgot, kept, above = {}, {}, {}
   for _, operation in ipairs(run.operations) do
     local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept

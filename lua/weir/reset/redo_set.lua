@@ -68,7 +68,7 @@ end
 
 ---How the store keeps it, now that the run ends.
 ---@param came table<string, { outcome: weir.Outcome, scope: string }> what came and was never asked for
----@return string text each id behind a tab, those to be done anew with a "~"
+---@return string text each id behind a tab, those that restart with a "~"
 function redo_set:text(came)
   local ids, listed, latest = {}, {}, self.latest
   local function add(id)

@@ -1,10 +1,10 @@
--- Selects the operations of an ended run that a retry forgets, so that the run does them again. The run forgets them
+-- Selects the operations of an ended run that a retry resets, so that the run executes them again. The run resets them
 -- when it begins again, before any of its code runs. The command line lists them beforehand. Pure.
 --
---   rule       what failed and led to nothing; what the run left unfinished
---   only⇥ID…   as the rule, but of what failed by itself only those, each behind a tab
---   from⇥ID    that one, and all that began after it
---   scratch    everything
+--   unhandled       the unhandled failures, and the operations that the run left unfinished
+--   children⇥ID…    the same, but of the operations that failed by themselves only these, each behind a tab
+--   from⇥ID         this operation, and all that began after it
+--   all             every operation
 --
 -- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it, in the graph as
 -- it ran (`choose`) or as it is now (`outdated`).
@@ -14,7 +14,8 @@ local scope = require "weir.base.scope"
 
 local reset = {}
 
----@alias weir.Mark ""|"again"|"anew" of an invoke: reuse its child if asked the same, or begin a new generation
+---@alias weir.Mark "drop"|"reuse"|"restart" how an operation is reset. Of an invoke: `reuse` its child if the code asks
+---for the same, or `restart` it as a new generation
 
 ---@class weir.Remembered
 ---@field id string
@@ -27,8 +28,8 @@ local reset = {}
 
 ---@class weir.Ended
 ---@field operations weir.Remembered[] in the order in which they began
----@field redo string? each behind a tab: those that a retry forgets by the rule, "~" before what was undone or
----cleaned up, which is done anew; nil: no code saw how it ended
+---@field redo string? each behind a tab: those that a plain retry resets, "~" before those that were undone or cleaned
+---up, which restart; nil: no code saw how the run ended
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
 ---In which scopes something began last, and after which outcome.
@@ -55,20 +56,20 @@ function reset.was_handled(latest, inner, number)
   return false
 end
 
--- Reads the list that a run leaves when it reports its end: id -> how the retry forgets that operation.
+-- Reads the list that a run leaves when it reports its end: id -> how the retry resets that operation.
 local function read_redo(text)
   local listed = {}
-  for anew, id in text:gmatch("\t(~?)([^\t]+)") do
-    listed[id] = anew ~= "" and "anew" or listed[id] or "again"
+  for restarts, id in text:gmatch("\t(~?)([^\t]+)") do
+    listed[id] = restarts ~= "" and "restart" or listed[id] or "reuse"
   end
   return listed
 end
 
--- Undos began: they are done anew, and what they may have taken back.
+-- Undos began: they restart, and so do the operations that they may have undone.
 local function list_undone(operations, listed)
   for _, operation in ipairs(operations) do
     local undone = operation.scope and scope.undone(operation.scope)
-    if undone then listed[operation.id], listed[undone] = "anew", "anew" end
+    if undone then listed[operation.id], listed[undone] = "restart", "restart" end
   end
 end
 
@@ -77,24 +78,24 @@ local function guess(operations)
   local listed, latest = {}, reset.latest(operations)
   for _, operation in ipairs(operations) do
     if operation.failed and not reset.was_handled(latest, operation.scope or scope.ROOT, operation.number) then
-      listed[operation.id] = "again"
+      listed[operation.id] = "reuse"
     end
   end
   list_undone(operations, listed)
   return listed
 end
 
--- `only`: what failed by itself is kept.
-local function by_the_rule(ended, marks, only)
+-- `ended_early`: only failures of operations that ended early; those that failed by themselves are kept.
+local function choose_unhandled(ended, marks, ended_early)
   local listed = ended.redo and read_redo(ended.redo) or guess(ended.operations)
   for _, operation in ipairs(ended.operations) do
     local mark = listed[operation.id]
-    local again = mark and operation.failed and (operation.ended_early or not only)
-    if mark == "anew" or again then marks[operation.id] = mark end
+    local chosen = mark and operation.failed and (operation.ended_early or not ended_early)
+    if mark == "restart" or chosen then marks[operation.id] = mark end
   end
 end
 
--- Marks every node that depends on a forgotten one to be done anew, because its input may be different now.
+-- Marks every node that depends on a reset one to restart, because its input may be different now.
 local function spread(graph, marks)
   local dependents, queue = {}, {}
   for _, node in ipairs(graph.nodes) do
@@ -113,34 +114,36 @@ local function spread(graph, marks)
       end
     end
   end
-  for key in pairs(reached) do marks[key] = "anew" end
+  for key in pairs(reached) do marks[key] = "restart" end
 end
 
 local function choose_from(ended, first, marks)
   local after = false
   for _, operation in ipairs(ended.operations) do
     after = after or operation.id == first
-    if after then marks[operation.id] = "anew" end
+    if after then marks[operation.id] = "restart" end
   end
 end
 
 ---@param ended weir.Ended
----@param again string rule, only, from, scratch
+---@param selection string unhandled, children, from or all
 ---@return table<string, weir.Mark> marks those that are forgotten
 ---@return string[] ids the same, those that began last first
-function reset.choose(ended, again)
+function reset.choose(ended, selection)
   local marks = {}
-  local mode, named = again:match("^(%a+)\t?(.*)$")
+  local mode, named = selection:match("^(%a+)\t?(.*)$")
   for _, operation in ipairs(ended.operations) do
-    local node_failed = ended.graph and mode == "rule" and operation.failed
-    if not operation.number or node_failed then marks[operation.id] = "again" end
-    if mode == "scratch" then marks[operation.id] = "anew" end
+    local node_failed = ended.graph and mode == "unhandled" and operation.failed
+    if not operation.number or node_failed then marks[operation.id] = "reuse" end
+    if mode == "all" then marks[operation.id] = "restart" end
   end
-  if not ended.graph and (mode == "rule" or mode == "only") then by_the_rule(ended, marks, mode == "only") end
-  if mode == "only" then
-    for id in named:gmatch("[^\t]+") do marks[id] = "again" end
+  if not ended.graph and (mode == "unhandled" or mode == "children") then
+    choose_unhandled(ended, marks, mode == "children")
+  end
+  if mode == "children" then
+    for id in named:gmatch("[^\t]+") do marks[id] = "reuse" end
   elseif mode == "from" and ended.graph then
-    marks[named] = "anew"
+    marks[named] = "restart"
   elseif mode == "from" then
     choose_from(ended, named, marks)
   end
@@ -152,7 +155,7 @@ function reset.choose(ended, again)
     local mark = marks[operation.id]
     if mark then
       ids[#ids + 1] = operation.id
-      forgotten[operation.id] = kinds[operation.kind].owns_child and mark or ""
+      forgotten[operation.id] = kinds[operation.kind].owns_child and mark or "drop"
     end
   end
   return forgotten, ids
@@ -207,14 +210,14 @@ local function begins(when, open, failed, first, last)
   return last
 end
 
--- Whether a node is to be done anew that is kept, or whose child is to go on.
+-- Whether a node has to restart that is kept, or whose child is reused.
 local function judge(plan, fates, i, kept, forgotten)
   local open, lost, failed, first, last = needs_of(plan, fates, i)
   local able, never = begins(plan.when[i] or "all", open, failed, first, last)
   if not kept then
     fates.ended[i] = never
     if never then fates.lost[i] = false end -- nothing of it is to come: what can do without it keeps what it did
-    return forgotten and not forgotten.anew and (lost or not able and not never)
+    return forgotten and not forgotten.restart and (lost or not able and not never)
   elseif able and able <= kept.after and not lost then
     fates.ended[i], fates.completed[i] = kept.number, kept.completed
   else
@@ -227,7 +230,7 @@ end
 ---forgotten or was never there.
 ---@param plan weir.Plan
 ---@param kept table<string, weir.KeptNode> by key
----@param forgotten table<string, { anew: boolean }> by key
+---@param forgotten table<string, { restart: boolean }> by key
 ---@return string[] keys
 function reset.outdated(plan, kept, forgotten)
   local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which none stands before those it depends on

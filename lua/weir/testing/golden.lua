@@ -152,7 +152,7 @@ local function add_operation(fields, run, operation)
   local state, value = outcome_of(operation)
   fields[tostring(number)] =
     entry.write_outcome(id, state, operation.finished_at, operation.attempts, value, generation, shared)
-  fields.number = tostring(math.max(number, tonumber(fields.number)))
+  fields.last_number = tostring(math.max(number, tonumber(fields.last_number)))
 end
 
 -- Its record, as a store would have it.
@@ -160,7 +160,7 @@ local function fields_of(run, bundle_name)
   local fields = {
     workflow = run.workflow, data = json.encode(run.data), seed = run.seed, created_at = tostring(run.created_at),
     started_at = tostring(run.started_at), attempt = tostring(run.attempt), generation = tostring(run.generation),
-    number = "0",
+    last_number = "0",
     bundle = bundle_name, ["bundle@" .. BEFORE] = present(run.bundle), tags = json.encode(run.tags),
   }
   for _, operation in ipairs(run.operations) do
@@ -169,7 +169,7 @@ local function fields_of(run, bundle_name)
   local cancel = run.cancel
   if cancel then
     fields[tostring(cancel.number)] = entry.write_end(cancel.state, cancel.at, cancel.message)
-    fields.number = tostring(math.max(cancel.number, tonumber(fields.number)))
+    fields.last_number = tostring(math.max(cancel.number, tonumber(fields.last_number)))
   end
   return fields
 end

@@ -34,13 +34,13 @@ describe("what a saved file touches", function()
     assert.same({ "spec/b_spec.lua" }, choose "workflows/pay.lua")
   end)
 
-  it("is everything when nobody read it and it is Lua, or the settings of busted", function()
+  it("is everything when no spec read it and it is Lua, or the settings of busted", function()
     disk["workflows/new.lua"], disk[".busted"] = "new", "new"
     assert.same({}, choose "workflows/new.lua")
     assert.same({}, choose ".busted")
   end)
 
-  it("is nothing when nobody read it, and it is none of these", function()
+  it("is nothing when no spec read it, and it is none of these", function()
     disk["notes.txt"], disk["spec/.#a_spec.lua"] = "new", "new"
     assert.is_nil(choose("notes.txt", "spec/.#a_spec.lua", "spec/4913.lua"))
   end)

@@ -40,7 +40,7 @@ describe("delete", function()
   -- Until it is done; how many calls that took.
   local function delete(id)
     for calls = 1, 1000 do
-      local answer = word("delete", id, calls > 1 and "on" or nil)
+      local answer = word("delete", id, calls > 1 and "resume" or nil)
       if answer ~= "deleting" then
         assert.equal("deleted", answer)
         return calls
@@ -75,9 +75,9 @@ describe("delete", function()
     refuses("missing", "none")
   end)
 
-  it("refuses while something below lives that nobody waits for", function()
+  it("refuses while a detached descendant lives", function()
     perform("r", redis.invoke { operation = "d", child = "r/d", options = { detached = "1" } }, redis.complete())
-    refuses("below", "r")
+    refuses("live_below", "r")
     a:claim(1)
     a:turn("r/d", redis.complete())
     assert.equal("deleted", word("delete", "r"))
@@ -98,7 +98,7 @@ describe("delete", function()
 
     it("refuses one that failed: a retry of its parent asks for it", function()
       a:turn("r/a", redis.fail())
-      refuses("needed failed", "r/a")
+      refuses("in_use failed", "r/a")
     end)
 
     it("refuses one that its parent had given up: a retry takes its result", function()
@@ -106,7 +106,7 @@ describe("delete", function()
       a:claim(1)
       a:turn("r", { "resolve", "a", "timeout", 0, "{}", "" })
       a:turn("r/a", redis.complete())
-      refuses("needed completed", "r/a")
+      refuses("in_use completed", "r/a")
     end)
 
     it("removes one whose parent is gone", function()
@@ -124,7 +124,7 @@ describe("delete", function()
     for _, id in ipairs { "r/a~2", "r/a~3", "r/b~2", "r/forgotten", "r/forgotten~2" } do
       store:call("HSET", "r:" .. id, "state", "completed", "workflow", "w")
     end
-    store:call("HSET", "r:r", "c:a", 3, "c:b", 2, "x:forgotten", "2+")
+    store:call("HSET", "r:r", "c:a", 3, "c:b", 2, "x:forgotten", "2\trestart")
     for _, id in ipairs { "r/a", "r/b" } do store:say("cancel", id, "by hand") end
     delete "r"
     assert.same({}, runs_left())
@@ -162,7 +162,7 @@ describe("delete", function()
       word("delete", "r")
       store:sweep()
       perform("r", redis.complete())
-      assert.equal("deleted", store:unchanged(function() return word("delete", "r", "on") end))
+      assert.equal("deleted", store:unchanged(function() return word("delete", "r", "resume") end))
     end)
 
     it("is finished by any host", function()
@@ -218,13 +218,13 @@ describe("delete", function()
     a:claim(1)
     a:turn("r", redis.complete())
     word("delete", "r")
-    assert.equal("missing r/c1", word("retry", 1, "r/c1", 1, "scratch"))
+    assert.equal("missing r/c1", word("retry", 1, "r/c1", 1, "all"))
   end)
 
   it("waits until those that share a run know how it ended", function()
     perform("r", redis.complete())
     store:call("HSET", "r:r", "waiters", "1", "has_rare", "1")
-    refuses("needed waiters", "r")
+    refuses("in_use waiters", "r")
   end)
 
   it("refuses a child under an id that is being deleted", function()

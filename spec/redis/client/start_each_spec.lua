@@ -49,7 +49,7 @@ describe("start_each", function()
     assert.equal(1, store:call("ZCARD", "ready:default"))
   end)
 
-  it("refuses a workflow that nobody has announced, unless it is told to start any", function()
+  it("refuses an unknown workflow, unless it may start any", function()
     local answer = store:unchanged(function() return store:say("start_each", "no", "", 0, "a", "1", "7") end)
     assert.same({ "unknown" }, answer)
     assert.same({ "started", 1, 0 }, store:say("start_each", "no", "1", 0, "a", "1", "7"))

@@ -21,7 +21,7 @@ describe("start", function()
     assert.same({ "exists", "w", '{"a":1}', "ready" }, answer)
   end)
 
-  it("refuses a workflow that nobody has announced, and writes nothing", function()
+  it("refuses an unknown workflow, and writes nothing", function()
     local answer = store:unchanged(function() return store:say("start", "r", "no", "{}", "7", "", 0) end)
     assert.same({ "unknown" }, answer)
   end)

@@ -25,7 +25,7 @@ describe("watch", function()
     assert.same({ "cancelled" }, heard())
   end)
 
-  it("tells nothing of a run that nobody watches", function()
+  it("publishes nothing about a run that no client watches", function()
     local heard = store:listen "ended:p"
     store:say("cancel", "p", "by hand")
     assert.same({}, heard())

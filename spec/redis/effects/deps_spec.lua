@@ -74,7 +74,7 @@ describe("deps and graph", function()
     assert.equal("running 1:deps#x=completed", answer)
     a.turns["p/n"], a.known["p/n"] = a.turns["p/n"] - 1, 0
     assert.equal(answer, a:turn("p/n", effect))
-    assert.equal("1", store:run("p/n").number)
+    assert.equal("1", store:run("p/n").last_number)
   end)
 
   it("keep the shape of a graph", function()

@@ -10,7 +10,7 @@ describe("retry", function()
     a:claim(1)
   end)
 
-  it("backs off, and nobody holds the run", function()
+  it("backs off, and no worker owns the run", function()
     local heard = store:listen "due"
     assert.equal("done", a:turn("p", { "retry", 100, '{"code":"x"}' }))
     local run = store:run "p"

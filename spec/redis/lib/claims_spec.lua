@@ -1,5 +1,5 @@
--- Claims of a dataset in which a key has the wrong type. Redis takes no write of a script back, so a claim that raises
--- must not have taken a run out of its queue.
+-- Claims and sweeps of a dataset in which a key has the wrong type. Redis does not undo the writes of a script, so a
+-- claim that raises must not have taken a run out of its queue.
 
 local redis = require "spec.support.redis"
 
@@ -147,5 +147,68 @@ describe("a claim", function()
         start_below { dedupe = "k", within_ms = 1000 }
       end))
     end)
+  end)
+end)
+
+-- A run whose record cannot be read keeps no other run from what hosts do for all.
+describe("a sweep that meets a record that cannot be read", function()
+  local store = redis.store()
+
+  local function spoil(key)
+    store:call("DEL", key)
+    store:call("SET", key, "no hash")
+  end
+
+  it("promotes the other runs", function()
+    for _, id in ipairs { "broken", "fine" } do store:start(id, "w", { delay_ms = 100 }) end
+    spoil "r:broken"
+    store:pass(200)
+    assert.same({ "promoted", 2 }, store:say "promote")
+    assert.equal("ready", store:state "fine")
+    assert.same({ "promoted", 0 }, store:say "promote")
+  end)
+
+  it("expires the other runs, when the parent of one cannot be read", function()
+    store:announce { w = {}, timed = { timeout_ms = 100 } }
+    for _, id in ipairs { "p", "q" } do store:start(id) end
+    store.a:claim(2)
+    for _, id in ipairs { "p", "q" } do
+      store.a:turn(id, redis.invoke { operation = "c", child = id .. "/c", workflow = "timed" }, redis.suspend)
+    end
+    spoil "r:p"
+    store:pass(200)
+    assert.same({ "promoted", 2 }, store:say "promote")
+    assert.equal("failed", store:state "q/c")
+  end)
+
+  it("releases the other runs of a dead host", function()
+    for _, id in ipairs { "broken", "fine" } do store:start(id) end
+    store.a:claim(2)
+    spoil "r:broken"
+    store:pass(redis.LEASE_MS - 100)
+    local other = store:register "other"
+    store:pass(101)
+    store:heartbeat(other)
+    assert.equal("ready", store:state "fine")
+    assert.same({ "cold fine" }, store:worker(other .. ".1"):claim(2))
+  end)
+
+  it("deletes the other runs that expire", function()
+    store:announce { w = { retain_ms = 1000 } }
+    for _, id in ipairs { "broken", "fine" } do store:start(id) end
+    store.a:claim(2)
+    for _, id in ipairs { "broken", "fine" } do store.a:turn(id, redis.complete()) end
+    spoil "r:broken"
+    store:pass(5000)
+    store:heartbeat(store.host)
+    store:sweep()
+    assert.is_nil(store:run "fine")
+  end)
+
+  it("moves the other runs of an announced workflow to their queue", function()
+    for _, id in ipairs { "broken", "fine" } do store:start(id, "late") end
+    spoil "r:broken"
+    store:announce { w = {}, late = {} }
+    assert.same({ "cold fine" }, store.a:claim(2))
   end)
 end)

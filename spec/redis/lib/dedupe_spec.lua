@@ -27,15 +27,15 @@ describe("dedupe", function()
   describe("of a start", function()
     it("names the earlier run as long as that is young, also when it has completed", function()
       assert.same({ "started" }, ask "one")
-      assert.same({ "earlier", "one" }, store:unchanged(function() return ask "two" end))
+      assert.same({ "deduplicated", "one" }, store:unchanged(function() return ask "two" end))
       a:claim(1)
       a:turn("one", redis.complete())
-      assert.same({ "earlier", "one" }, ask "two")
+      assert.same({ "deduplicated", "one" }, ask "two")
       store:pass(999)
-      assert.same({ "earlier", "one" }, ask "two")
+      assert.same({ "deduplicated", "one" }, ask "two")
       store:pass(1)
       assert.same({ "started" }, ask "two")
-      assert.same({ "earlier", "two" }, ask "three")
+      assert.same({ "deduplicated", "two" }, ask "three")
     end)
 
     it("says the same when it is sent again", function()
@@ -65,7 +65,7 @@ describe("dedupe", function()
       ask "one"
       a:claim(1)
       store:say("cancel", "one", "stop")
-      assert.same({ "earlier", "one" }, ask "two")
+      assert.same({ "deduplicated", "one" }, ask "two")
       a.known.one = 1
       a:turn("one", { "fail", "cancelled", "{}", "" })
       assert.same({ "started" }, ask "two")
@@ -79,7 +79,7 @@ describe("dedupe", function()
       for i, id in ipairs { "one", "two" } do
         groups[i] = { "start", id, "w", "{}", "7", "", 2, "dedupe", "k", "within_ms", 1000 }
       end
-      assert.same({ { "started" }, { "earlier", "one" } }, store.client:ask(0, table.unpack(groups)).groups)
+      assert.same({ { "started" }, { "deduplicated", "one" } }, store.client:ask(0, table.unpack(groups)).groups)
     end)
   end)
 
@@ -150,7 +150,7 @@ describe("dedupe", function()
       a:turn("p", shared("c", "p"))
       a:turn("p", { "resolve", "c", "timeout", 0, '{"code":"timeout"}', "" }, { "cancel", "p/c", "stop", "" })
       assert.same({}, store:call("SMEMBERS", "waiters:one"))
-      assert.same({ "ready", "1" }, { store:state "one", store:run("p").number })
+      assert.same({ "ready", "1" }, { store:state "one", store:run("p").last_number })
       assert.equal("done", a:turn("p", redis.complete()))
     end)
 
@@ -167,7 +167,7 @@ describe("dedupe", function()
     it("forgets whom it waited for with the operation", function()
       ask "one"
       a:turn("p", shared("c", "p"))
-      a:turn("p", { "reset", "c", "again" })
+      a:turn("p", { "reset", "c", "reuse" })
       assert.is_nil(store:run("p")["w:c"])
       assert.same({}, store:call("SMEMBERS", "waiters:one"))
     end)
@@ -208,7 +208,7 @@ describe("dedupe", function()
     local function refused(run, other)
       assert.truthy(waits_for(run, other):find("^running %d+:for%-.*=refused$"))
       local fields = store:run(run)
-      local outcome = fields[fields.number]
+      local outcome = fields[fields.last_number]
       assert.truthy(outcome:find('"code":"cycle"', 1, true), outcome)
       return outcome:match('neither could ever end: ([^"]*)'):gsub([[\/]], "/")
     end
@@ -255,7 +255,7 @@ describe("dedupe", function()
       assert.same({}, store:faults())
     end)
 
-    for _, effect in ipairs { { "cancel", "a/for-b", "timed out", "" }, { "abandon", "a/for-b" } } do
+    for _, effect in ipairs { { "cancel", "a/for-b", "timed out", "" }, { "detach", "a/for-b" } } do
       it("is none when the time of the one that waited is over: " .. effect[1], function()
         root "a"
         root "b"
@@ -282,18 +282,18 @@ describe("dedupe", function()
       assert.equal("suspended", waits_for("a/x", "a"))
     end)
 
-    it("is none through an abandoned child, until that is awaited again", function()
+    it("is none through a child whose invoke timed out, until that is awaited again", function()
       root "a"
       child("a", "x")
       pass_10_ms()
-      a:turn("a", { "resolve", "x", "timeout", 0, timed_out, "" }, { "abandon", "a/x" }, redis.fail())
-      store:say("retry", 1, "a", store:run("a").turn, "rule")
+      a:turn("a", { "resolve", "x", "timeout", 0, timed_out, "" }, { "detach", "a/x" }, redis.fail())
+      store:say("retry", 1, "a", store:run("a").turn, "unhandled")
       a:claim(1)
       assert.equal("suspended", waits_for("a/x", "a"))
-      assert.equal("running 2:x=refused", a:turn("a", { "reset", "x", "again" }, { "reset_done" },
-        redis.invoke { operation = "x", child = "a/x", options = { again = 2 } }, redis.suspend))
+      assert.equal("running 2:x=refused", a:turn("a", { "reset", "x", "reuse" }, { "reset_done" },
+        redis.invoke { operation = "x", child = "a/x", options = { next_generation = 2 } }, redis.suspend))
       assert.truthy(store:run("a")["2"]:find([[a waits for a\/x waits for a"]], 1, true))
-      assert.equal("1", store:run("a/x").abandoned)
+      assert.equal("timeout", store:run("a/x").detached)
       a:turn("a", redis.complete())
       assert.equal("ready", store:state "a/x")
       assert.same({}, store:faults())

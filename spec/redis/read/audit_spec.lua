@@ -60,7 +60,7 @@ describe("audit", function()
     "woken: is ready but not in ready:@1.1", "woken")
   plants("a ready run of an unknown workflow in no queue", "ZREM", "ready:?no",
     "unknown: is ready but not in ready:?no", "unknown")
-  plants("a running run that nobody holds", "HSET", "r:running",
+  plants("a running run that no worker owns", "HSET", "r:running",
     "running: is running but no worker owns it", "owner", "")
   plants("a run that its owner does not know", "SREM", "owned:1.1",
     "running: is owned by 1.1, which does not know it", "running")
@@ -103,7 +103,7 @@ end)
 describe("audit of a retried run", function()
   local store = redis.store()
 
-  it("is silent of a child that goes on for nobody, and is not asked for any more", function()
+  it("accepts a detached child that its parent no longer asks for", function()
     local a = store.a
     store:start "p"
     a:claim(1)
@@ -111,11 +111,11 @@ describe("audit of a retried run", function()
     a:claim(1)
     store:say("cancel", "p", "by hand")
     a:claim(1)
-    a:turn("p", { "resolve", "c", "timeout", 0, "{}", "" }, { "abandon", "p/c" }, redis.suspend)
+    a:turn("p", { "resolve", "c", "timeout", 0, "{}", "" }, { "detach", "p/c" }, redis.suspend)
     a:turn("p", { "fail", "cancelled", "{}", "\tc" })
-    store:say("retry", 1, "p", store:run("p").turn, "rule")
+    store:say("retry", 1, "p", store:run("p").turn, "unhandled")
     a:claim(1)
-    a:turn("p", { "reset", "c", "again" }, { "reset_done" }, redis.complete())
+    a:turn("p", { "reset", "c", "reuse" }, { "reset_done" }, redis.complete())
     assert.same({ "completed", "running" }, { store:state "p", store:state "p/c" })
     assert.same({}, store:faults())
   end)

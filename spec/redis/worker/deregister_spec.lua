@@ -3,7 +3,7 @@ local redis = require "spec.support.redis"
 describe("deregister", function()
   local store = redis.store()
 
-  it("gives back what the host holds, and that is nobody's death", function()
+  it("releases the runs of the host, and counts no crash", function()
     store:start "p"
     store:start "q"
     store.a:claim(1)

@@ -13,7 +13,7 @@ describe("sources", function()
     assert.same(files, found)
   end)
 
-  it("is missing when nobody announced it", function()
+  it("is missing when no host announced it", function()
     assert.same({ "missing" }, store:say("sources", "0123456789abcdef"))
   end)
 end)

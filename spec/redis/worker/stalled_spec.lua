@@ -74,7 +74,7 @@ describe("stalled", function()
     main:ask(0, report(1, "one", { "requeue", "two", 0 }))
     assert.same({ "cold two" }, a:claim(1))
     local answers = main:ask(0, report(1, "one", { "requeue", "two", 0 })).groups
-    assert.same({ { "told" }, { "not_owner" } }, answers)
+    assert.same({ { "reported" }, { "not_owner" } }, answers)
     assert.equal("running", store:state "two")
     assert.same({ { "stalled" }, { "requeued" } }, main:ask(0, report(2, "one", { "requeue", "two", 0 })).groups)
   end)
@@ -88,7 +88,7 @@ describe("stalled", function()
     assert.same({ "turns" }, store:unchanged(function() return store:say "turns" end))
   end)
 
-  it("lets nobody count on the worker", function()
+  it("counts the worker no longer", function()
     local heard = store:listen("wake:" .. store.host)
     store:start "slow"
     a:claim(1)
@@ -99,16 +99,16 @@ describe("stalled", function()
   end)
 end)
 
-describe("give_back", function()
+describe("requeue", function()
   local store = redis.store()
 
   it("gives back a run that was claimed and not begun", function()
     store:start "one"
     store:start "two"
     store.a:claim(2)
-    assert.same({ "given_back" }, store.a:say("give_back", "two", 0))
-    assert.same({ "not_owner" }, store.a:say("give_back", "two", 0))
-    assert.same({ "not_owner" }, store.b:say("give_back", "one", 0))
+    assert.same({ "requeued" }, store.a:say("requeue", "two", 0))
+    assert.same({ "not_owner" }, store.a:say("requeue", "two", 0))
+    assert.same({ "not_owner" }, store.b:say("requeue", "one", 0))
     assert.same({ "cold two" }, store.b:claim(2))
     assert.is_nil(store:run("two").crashes)
     assert.same({}, store:faults())

@@ -161,7 +161,7 @@ return {
         ctx:spawn { id = "b", workflow = "unlucky", data = 2 } }
       return { all[1][2], all[2][2] } ]],
     unordered = true, loose = { "run r redo", "r [b] error", "run r error", "run r log" }, result = { 1, 2 } },
-  { "an abandoned child that is asked for anew is let go", fields = ONE,
+  { "a child whose invoke timed out is detached when it restarts", fields = ONE,
     run = [[
       pcall(ctx.invoke, ctx, { id = "c", workflow = "day", timeout = "400ms", on_timeout = "abandon" })
       error "a bug" ]],

@@ -102,7 +102,7 @@ return {
       ctx:sleep { id = "long", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r/d"] = { state = "completed" } } },
-  { "abandoned children are taken along",
+  { "children whose invokes timed out are cancelled, too",
     run = [[ pcall(ctx.invoke, ctx, { id = "late", workflow = "day", timeout = "400ms", on_timeout = "abandon" })
       ctx:sleep { id = "long", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "ends", "r" } },

@@ -27,7 +27,7 @@ return {
       ctx:sleep "50ms"
       return select(2, ctx:invoke { id = "two", workflow = "echo", dedupe = { key = "d5", within = "1h" } }).id ]],
     result = "r/two" },
-  { "a failure that is waited for is everybody's", run = [[
+  { "all operations that share a run get its failure", run = [[
       local function fail(id) return ctx:spawn { id = id, workflow = "failing-nap", ]] .. shared "d6" .. [[ } end
       local all = ctx:settle { fail "one", fail "two" }
       return { all[1].ok, all[1].error.code, all[2].ok, all[2].error.code, all[2].error.operation } ]],

@@ -167,7 +167,7 @@ return {
     run = [[ return ctx:invoke { id = "g", workflow = "weir.graph", data = { nodes = {
         { key = "a", workflow = "echo", depends_on = { "x" } }, { key = "a", workflow = "echo" } } } } ]],
     fails = "child_failed", expect = { ["r/g"] = { error = "~invalid_data" } } },
-  { "a node whose workflow nobody knows",
+  { "a node with an unknown workflow",
     code = [[ return weir.graph { id = id, nodes = function()
         return { { key = "a", workflow = "nobody's" }, { key = "b", workflow = "noted" } }
       end } ]],

@@ -98,7 +98,7 @@ return {
         answer = function() return nap:await() end }
       return { value, (nap:await()) } ]],
     result = { "late", "n" } },
-  { "a race of nobody", fields = "retry = { attempts = 1 },", run = [[ ctx:race {} ]], fails = "error" },
+  { "an empty race", fields = "retry = { attempts = 1 },", run = [[ ctx:race {} ]], fails = "error" },
   { "what a race does not know is told", fields = "retry = { attempts = 1 },",
     run = [[ ctx:race({ function() end }, { losers = "shoot" }) ]], fails = "error" },
   { "all takes futures and functions", fields = "retry = { attempts = 1 },", run = [[ ctx:all { 5 } ]],

@@ -16,7 +16,7 @@ return {
     expect = { r = { state = "completed" } } },
   { "another workflow is refused", run = [[ return data ]],
     play = { { "start", "r" }, { "ends", "r" }, { "start", "r", workflow = "echo" } }, result = {} },
-  { "a workflow that nobody knows is refused", run = [[ return data ]],
+  { "an unknown workflow is refused", run = [[ return data ]],
     play = { { "start", "r" }, { "ends", "r" }, { "start", "r.b", workflow = "nobody's" } }, result = {} },
   { "data that the schema refuses is refused", run = [[ return data ]],
     play = { { "start", "r" }, { "ends", "r" }, { "start", "r.b", workflow = "strict", data = { amount = 0 } } },

@@ -14,7 +14,7 @@ return {
   { "a child that only computes is done in time",
     run = [[ return ctx:invoke { id = "quick", workflow = "double", data = { value = 2 }, timeout = "1d" } ]],
     result = 4 },
-  { "a child that is abandoned goes on, its outcome nobody's",
+  { "a child whose invoke timed out with abandon goes on, and no operation gets its outcome",
     run = [[ return ctx:spawn { id = "late", workflow = "nap", data = { ms = 800, value = 1 }, timeout = "400ms",
         on_timeout = "abandon" }:settle().error.code ]],
     result = "timeout",

@@ -30,7 +30,7 @@ return {
       end)
       ctx:invoke { id = "child", workflow = "fails" } ]],
     fails = "child_failed", expect = { ["r/undo:order:refund"] = { state = "completed" } } },
-  { "one that fails keeps nobody else from being undone", fields = ONE,
+  { "one that fails keeps no other undo from running", fields = ONE,
     run = [[
       ctx:undo("first", function(own) own:step("works", function() return 1 end) end)
       ctx:undo("second", function() error("stuck", 0) end)

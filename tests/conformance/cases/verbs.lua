@@ -27,7 +27,7 @@ return {
   { "a detached child is not waited for, and outlives its run",
     run = [[ return ctx:invoke { id = "d", workflow = "nap", data = { ms = 5 }, detached = true } ]],
     result = "r/d", expect = { ["r/d"] = { state = "completed", detached = true } } },
-  { "the failure of a detached child is nobody's",
+  { "no operation gets the failure of a detached child",
     run = [[
       ctx:invoke { id = "d", workflow = "fails", detached = true }
       ctx:sleep "5ms"
@@ -61,7 +61,7 @@ return {
   { "a run waits for a child that it did not await",
     run = [[ ctx:spawn { id = "late", workflow = "nap", data = { ms = 10 } } return "early" ]],
     result = "early", expect = { ["r/late"] = { state = "completed" } } },
-  { "the failure of a child that nobody awaits is shown, not raised",
+  { "the failure of a child that no branch awaits is shown, not raised",
     run = [[ ctx:spawn { id = "late", workflow = "fails" } return "early" ]],
     result = "early", expect = { ["r [late]"] = { state = "failed" } } },
   { "a run that fails cancels the children it did not await",

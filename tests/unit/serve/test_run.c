@@ -502,7 +502,7 @@ static void test_what_waits_for_its_turn_is_given_back(void **state) {
     claim("(cold a 1 0 b1 0 '')");
     claim("(cold b 2 2 b1 0 '')");
     runs_give_back(&runs);
-    expect_groups("give_back 2 a 1 give_back 2 b 2");
+    expect_groups("requeue 2 a 1 requeue 2 b 2");
     assert_null(runs.by_id);
 }
 
