@@ -5,7 +5,7 @@
 local branches = require "weir.engine.branches"
 local dice = require "spec.support.dice"
 local driver = require "spec.support.driver"
-local whole = require "weir.engine.check"
+local check = require "weir.engine.check"
 local entry = require "weir.record.entry"
 local engine = require "weir.engine.run"
 local journal = require "weir.replay.journal"
@@ -113,7 +113,9 @@ end
 local way -- of the program under test
 
 local function new_way()
-  return { taken = {}, at = setmetatable({}, { __mode = "k" }), turn = {}, speculated = {}, stale = 0, diverged = nil }
+  return {
+    taken = {}, at = setmetatable({}, { __mode = "k" }), turn = {}, speculated = {}, refused_turns = 0, diverged = nil,
+  }
 end
 
 -- The code of the current run does or sees something.
@@ -298,8 +300,8 @@ local function follow(self, id, applied)
   end
   local speculated = way.speculated[id]
   way.speculated[id] = nil
-  if speculated and self.stale == way.stale then commit(speculated.run, speculated.notes) end
-  way.stale = self.stale
+  if speculated and self.refused_turns == way.refused_turns then commit(speculated.run, speculated.notes) end
+  way.refused_turns = self.refused_turns
 end
 
 -- One program under one interleaving, to the end of all its runs.
@@ -372,11 +374,11 @@ end
 local function ends_otherwise(made, record)
   if not record.fields.started_at or record.was_inlined then return nil end
   way.turn = {}
-  local done = whole.dry(made.bundles.b1, record.id, made.fields_of(record), {
+  local done = check.dry(made.bundles.b1, record.id, made.fields_of(record), {
     now = record.finished_at, limits = made.limits, host = made.host, ended = true,
     is_meant = function(held) return held.attempt == record.attempt end,
   })
-  local fault = done.fault or whole.difference(done.run, record.state, record.fields)
+  local fault = done.fault or check.difference(done.run, record.state, record.fields)
   return fault and record.id .. ": " .. fault
 end
 
@@ -402,7 +404,7 @@ describe("random programs", function()
       assert(not fault, ("%s: %s"):format(dice.repeats(seed), fault))
       replays = replays + count
       runs = runs + #made.order
-      crashes = crashes + made.stale
+      crashes = crashes + made.refused_turns
       for _, id in ipairs(made.order) do operations = operations + #made.records[id].begun end
     end
     print(("# %d random programs from seed %d: %d runs, %d operations, %d replays from a prefix")

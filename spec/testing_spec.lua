@@ -430,9 +430,9 @@ describe("mocks", function()
     runner:mock_step("order", "ship-1", 1) -- another one of that kind
     runner:mock_step("order", "refund", 1)
     runner:mock("uper", 1)
-    assert.same({}, runner.mocks:mistyped()) -- nothing has run
+    assert.same({}, runner.mocks:misspelled()) -- nothing has run
     runner:run("order")
-    local told = runner.mocks:mistyped()
+    local told = runner.mocks:misspelled()
     assert.equal(2, #told)
     assert.matches('testing_spec.lua:%d+: runner:mock_step%("order", "chrage", …%) was never asked for, and "charge" '
       .. 'ran for real; did you mean "charge"%?$', told[1])

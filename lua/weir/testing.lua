@@ -1,15 +1,16 @@
--- weir.testing: what authors test workflows with, in plain Lua and busted. The same code that hosts run, on a store in
--- memory under a virtual clock: sleeps, timeouts, retries take no time, nothing goes to a Redis.
+-- weir.testing: tests of workflows, in plain Lua and busted. The engine is the same as in a host, on a store in memory
+-- and under a virtual clock: sleeps, timeouts and retries take no time, and no Redis is needed.
 --
--- `run` and `retry` let the clock jump to whatever is due until the run and all below it have ended, or wait for what
--- never comes. `start` and `cancel` let happen what can happen now; `advance` moves the clock.
+-- `run` and `retry` move the clock to each instant at which a run is due, until the run and all runs below it have
+-- ended or can never go on. `start` and `cancel` run only what needs no time; `advance` moves the clock.
 
 local plan = require "weir.reset.plan"
 local crashing = require "weir.testing.crashing"
+local defaults = require "weir.define.defaults"
 local definition = require "weir.define.definition"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
-local folder = require "weir.code.source_tree"
+local source_tree = require "weir.code.source_tree"
 local golden = require "weir.testing.golden"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
@@ -18,26 +19,26 @@ local memory = require "weir.memory.driver"
 local mocks = require "weir.testing.mocks"
 local suggest = require "weir.base.suggest"
 local option_checks = require "weir.base.options"
-local replay = require "weir.engine.check"
+local check = require "weir.engine.check"
 local result = require "weir.testing.result"
-local retry = require "weir.define.retry_policy"
+local retry_policy = require "weir.define.retry_policy"
 local run_id = require "weir.base.run_id"
 local call = require "weir.engine.call"
 
-local usage_error = call.usage_error -- with the line of the spec
+local usage_error = call.usage_error -- it names the line of the spec
 
 local testing = { after = mocks.after, sequence = mocks.sequence }
 
 ---@class weir.testing.Options
 ---@field dir? string a folder of workflows, loaded as a host loads it; or
----@field workflows? weir.Definition[] what weir.workflow and weir.graph made; or
+---@field workflows? weir.Definition[] made by weir.workflow and weir.graph; or
 ---@field files? table<string, string> path -> source
----@field always_replay? boolean each suspension replays, which proves the workflow deterministic; true unless given
+---@field always_replay? boolean replays the run after each suspension, to check that it is deterministic; default true
 ---@field crash_at? integer the process dies after this event
 ---@field now? integer ms, when the clock begins
----@field seed? integer of all chance
+---@field seed? integer of all random numbers
 ---@field limits? { payload_bytes: integer?, depth: integer? }
----@field steps? "mocked" a step that runner:mock_step does not answer fails the spec instead of running
+---@field steps? "mocked" a step without a mock does not run, and fails the spec
 
 ---@class weir.testing.RunOptions
 ---@field id? string
@@ -57,9 +58,6 @@ local Runner = {}
 Runner.__index = Runner
 
 local SEED = 42
-local PAYLOAD_BYTES, DEPTH = 16 * 1024 * 1024, 64
-local MESSAGE = "cancelled by weir cancel" -- as a host says it
-local WITHIN = "1h" -- of a key, unless the spec says otherwise
 
 -- ------------------------------------------------------------------------------------------------
 -- Options
@@ -95,17 +93,17 @@ local function code_of(options)
   end
   if options.workflows then check_workflows(options.workflows) end
   if not options.dir then return { workflows = options.workflows, files = options.files } end
-  local files, fault = folder.read(options.dir)
+  local files, fault = source_tree.read(options.dir)
   if not files then usage_error("testing.new: " .. fault) end
   return { files = files }
 end
 
 local function limits_of(given)
   given = given or {}
-  return { payload_bytes = given.payload_bytes or PAYLOAD_BYTES, depth = given.depth or DEPTH }
+  return { payload_bytes = given.payload_bytes or defaults.payload_bytes, depth = given.depth or defaults.depth }
 end
 
--- A runner that has run nothing yet.
+-- Makes a runner that has run nothing yet.
 ---@param options weir.testing.Options
 ---@param code table
 ---@return weir.testing.Runner? runner
@@ -127,12 +125,12 @@ local function make(options, code)
   return self
 end
 
--- Runners of the spec that runs; nil without busted, which alone knows when a spec ends.
+-- Runners of the current spec; nil without busted, which reports when a spec ends.
 local live
 
-local function tell_mistyped()
+local function warn_of_misspelled()
   for _, runner in ipairs(live) do
-    for _, sentence in ipairs(runner.mocks:mistyped()) do io.stderr:write("weir: warning: ", sentence, "\n") end
+    for _, sentence in ipairs(runner.mocks:misspelled()) do io.stderr:write("weir: warning: ", sentence, "\n") end
   end
   live = {}
 end
@@ -142,13 +140,13 @@ local function watch(runner)
     local ok, subscribe = pcall(function() return require("busted").subscribe end)
     if ok and subscribe then
       live = {}
-      subscribe({ "test", "end" }, tell_mistyped)
+      subscribe({ "test", "end" }, warn_of_misspelled)
     end
   end
   if live then table.insert(live, runner) end
 end
 
----A runner: a store of its own, its clock, its mocks.
+---Makes a runner, with a store, a clock and mocks of its own.
 ---@param options weir.testing.Options
 ---@return weir.testing.Runner
 function testing.new(options)
@@ -200,34 +198,35 @@ local function read_dedupe(given)
   if type(given) == "table" then key, within = given.key, given.within end
   local fault = identifier.key_fault(key)
   if fault then usage_error("dedupe: key" .. fault) end
-  local within_ms, message = duration.ms(within or WITHIN)
+  local within_ms, message = defaults.dedupe_within_ms, nil
+  if within ~= nil then within_ms, message = duration.ms(within) end
   if not within_ms then usage_error("dedupe: within: " .. message) end
   return { key = key, within_ms = within_ms }
 end
 
--- Reads the options that the store takes, and checks them as `weir start` does.
+-- Reads the options of a run, and checks them as `weir start` does.
 local function read_options(what, given)
   check_names(what, given, RUN_OPTIONS)
   given = given or {}
   local read = { dedupe = read_dedupe(given.dedupe), queue = given.queue }
-  local function check(name, message)
+  local function refuse_if(name, message)
     if message then usage_error(("%s: %s%s"):format(what, name, message)) end
   end
-  check("id", given.id ~= nil and identifier.fault(given.id) or nil)
-  check("queue", given.queue ~= nil and identifier.queue_fault(given.queue) or nil)
+  refuse_if("id", given.id ~= nil and identifier.fault(given.id) or nil)
+  refuse_if("queue", given.queue ~= nil and identifier.queue_fault(given.queue) or nil)
   if given.delay ~= nil then
     local ms, message = duration.ms(given.delay)
-    check("delay: ", message)
+    refuse_if("delay: ", message)
     read.delay_ms = ms
   end
   if given.retry ~= nil then
-    local policy, message = retry.policy(given.retry)
-    check("", message)
+    local policy, message = retry_policy.policy(given.retry)
+    refuse_if("", message)
     read.retry = json.encode(policy)
   end
   if given.priority ~= nil then
     local priority, message = option_checks.priority(given.priority)
-    check("priority", message)
+    refuse_if("priority", message)
     read.priority = priority
   end
   if given.tags then
@@ -238,7 +237,7 @@ local function read_options(what, given)
   return read
 end
 
--- The same asked for again is the same run.
+-- Starting a run again with the same id, workflow and data returns that run; anything else is an error.
 local function check_same(record, workflow, text)
   if record.workflow == workflow and json.same(json.decode(record.fields.data), json.decode(text)) then return end
   usage_error(('duplicate_id: there is a run "%s" already, of %s; take another id'):format(record.id,
@@ -262,23 +261,23 @@ function Runner:begin(what, workflow, data, options)
     self.roots[workflow] = (self.roots[workflow] or 0) + 1
     id = ("%s-%d"):format(workflow, self.roots[workflow])
   end
-  if dedupe then store:know_by(workflow, dedupe.key, dedupe.within_ms, id) end
+  if dedupe then store:register_dedupe(workflow, dedupe.key, dedupe.within_ms, id) end
   store:begin_run(id, workflow, text, store.host.seed(id), read)
   return id
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Go on
+-- Events
 
--- Whether what has ended ends the same when it is replayed from its whole journal.
+-- Checks that a run ends in the same way when its whole journal is replayed.
 local function check_end(self, record)
   local fields = record.fields
   if not fields.started_at or #record.begun == 0 or record.terminated or record.crash_loop then return end
-  local done = replay.dry(self.memory.bundles[fields.bundle], record.id, self.memory.fields_of(record), {
+  local done = check.dry(self.memory.bundles[fields.bundle], record.id, self.memory.fields_of(record), {
     now = record.finished_at, limits = self.memory.limits, host = self.memory.host, ended = true,
     is_meant = function(held) return held.attempt == record.attempt end,
   })
-  local fault = done.fault or replay.difference(done.run, record.state, fields)
+  local fault = done.fault or check.difference(done.run, record.state, fields)
   return fault and ('workflow "%s" is not deterministic: %s'):format(record.workflow, fault)
 end
 
@@ -286,7 +285,7 @@ local function failure_or_trace(raised)
   return failure.is_failure(raised) and raised or debug.traceback(tostring(raised))
 end
 
--- Lets things happen. What is wrong with the spec or with the code is raised, though the runs may have survived it.
+-- Runs events. Raises faults of the spec or of the workflows, even if the runs go on.
 function Runner:act(act, ...)
   if self.acting then
     self.mocks.fault = "a mock cannot move the runner that runs it: it returns, raises, or answers with testing.after"
@@ -316,7 +315,7 @@ function Runner:finish(id)
   return result.new(store, id)
 end
 
----Runs a workflow until it and all below it have ended, or wait for what never comes.
+---Runs a workflow until it and all runs below it have ended, or can never go on.
 ---@param workflow string
 ---@param data any {} unless given
 ---@param options? weir.testing.RunOptions
@@ -325,7 +324,7 @@ function Runner:run(workflow, data, options)
   return self:finish(self:begin("runner:run", workflow, data, options))
 end
 
----Starts a workflow, and lets happen what needs no time.
+---Starts a workflow, and runs what needs no time.
 ---@param workflow string
 ---@param data any {} unless given
 ---@param options? weir.testing.RunOptions
@@ -354,7 +353,7 @@ function Runner:result(id)
   return result.new(self.memory, id)
 end
 
----Cancels a run and all below it, as `weir cancel` does; clean-up that takes time goes on when the clock moves.
+---Cancels a run and all below it, as `weir cancel` does. Clean-up that takes time goes on when the clock moves.
 ---@param id string
 ---@param options? { now: boolean? } now: without clean-up
 ---@return weir.testing.Result as it stands
@@ -362,7 +361,7 @@ function Runner:cancel(id, options)
   check_names("runner:cancel", options, CANCEL_OPTIONS)
   local record = self:find(id)
   if record.finished_at then usage_error(("run %s has ended: it is %s"):format(id, record.state)) end
-  self.memory:cancel(id, MESSAGE, options and options.now)
+  self.memory:cancel(id, defaults.cancel_message, options and options.now)
   return self:settle(id)
 end
 
@@ -370,12 +369,12 @@ end
 ---@param id string
 ---@param options? { from: string?, scratch: boolean? }
 ---@return weir.testing.Result
----@return string sentence what was forgotten and what was kept
+---@return string sentence on the operations that were reset and kept
 function Runner:retry(id, options)
   check_names("runner:retry", options, RETRY_OPTIONS)
   options = options or {}
   if options.from and options.scratch then
-    usage_error("runner:retry: from and scratch exclude each other: scratch forgets everything")
+    usage_error("runner:retry: from and scratch exclude each other: scratch resets all operations")
   end
   local planned, _, fault = plan.of(function(one) return self.memory:read(one) end, id, options)
   if not planned then usage_error(fault) end
@@ -398,19 +397,19 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Mocks and spies
 
----From now on children of this workflow are answered: with what a function of (data, call) returns or raises, a value,
----an error (weir.error, weir.fatal), testing.sequence { … }, or testing.after("1h", …).
+---Mocks the children of this workflow from now on. The answer is a function of (data, call), which returns the result
+---or raises; a value; an error (weir.error, weir.fatal); testing.sequence { … }; or testing.after("1h", …).
 ---@param workflow string
 ---@param answer any|fun(data: any, call: weir.testing.Call): any
 function Runner:mock(workflow, answer) self.mocks:mock(workflow, answer) end
 
----Children of this workflow run for real again.
+---Ends a mock: children of this workflow run their own code again.
 ---@param workflow string
 function Runner:unmock(workflow) self.mocks:unmock(workflow) end
 
----From now on a step is answered as a mocked child is; a function gets what the step's own would.
----@param workflow string whose step it is
----@param id string of the operation, scopes included; "*" stands for anything
+---Mocks a step from now on, with answers as for children; a function gets the arguments of the step's own function.
+---@param workflow string to which the step belongs
+---@param id string of the operation, with the scope in front; "*" matches any text
 ---@param answer any|fun(about: weir.StepAbout): any
 function Runner:mock_step(workflow, id, answer) self.mocks:mock_step(workflow, id, answer) end
 
@@ -452,8 +451,8 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Crashes, golden journals
 
----Runs `act` on runners like this one whose process dies after the first event, the second, … until none is left, and
----fails where what came of it differs from what comes of it without a crash.
+---Runs `act` on copies of this runner. In each the process crashes, after the first event, after the second, and so on
+---for all events. Fails if a result differs from that without a crash.
 ---@param act fun(runner: weir.testing.Runner)
 ---@return integer crashes
 function Runner:crash_everywhere(act)
@@ -467,14 +466,14 @@ function Runner:crash_everywhere(act)
   end, act)
 end
 
----Writes the journals of all runs to a file. One that is there is compared instead, unless WEIR_RECORD=1.
+---Writes the journals of all runs to a file. If the file exists, it is compared instead, unless WEIR_RECORD=1.
 ---@param path string
 function Runner:record(path)
   local fault = golden.record(self.memory, self.mocks, path)
   if fault then usage_error(fault) end
 end
 
----Fails if a run in the file could not go on, on the present code, as its journal says. Nothing is executed.
+---Fails if a run in the file could not go on with the present code as its journal says. No operation is executed.
 ---@param path string made by `record`, or by `weir show RUN --json`
 ---@return integer runs that were replayed
 function Runner:replays(path)
@@ -483,7 +482,7 @@ function Runner:replays(path)
   return count
 end
 
--- With a dot the first argument would be taken for the runner.
+-- Checks that each method is called with a colon; with a dot, the first argument would be taken for the runner.
 for name, method in pairs(Runner) do
   if type(method) == "function" then
     Runner[name] = function(self, ...)

@@ -2,9 +2,9 @@
 -- tables.
 
 local dice = require "spec.support.dice"
-local order = require "weir.base.ordered_pairs"
+local ordered_pairs = require "weir.base.ordered_pairs"
 
-local implementations = { pure = order.pure }
+local implementations = { pure = ordered_pairs.pure }
 local has_native, native = pcall(require, "weir.native.order")
 if has_native then implementations.native = native end
 
@@ -133,10 +133,10 @@ describe("order", function()
         t[key] = math.random(9)
       end
       local note = dice.repeats(dice.seed)
-      local expected = walked(order.pure.pairs, t)
+      local expected = walked(ordered_pairs.pure.pairs, t)
       assert.same(expected, walked(native.pairs, t), note)
       assert.same(expected, walked(function() return native.next, t end, t), note)
-      assert.same(expected, walked(function() return order.pure.next, t end, t), note)
+      assert.same(expected, walked(function() return ordered_pairs.pure.next, t end, t), note)
     end
   end)
 end)

@@ -1,6 +1,6 @@
 -- Graphs as they are written down: what is refused and how, and the plan that is made of the rest.
 
-local graph = require "weir.define.graph_plan"
+local graph_plan = require "weir.define.graph_plan"
 local json = require "weir.json"
 
 -- A node for short: n("b", "a") is node b, which depends on a.
@@ -9,7 +9,7 @@ local function n(key, ...)
 end
 
 local function fault(nodes)
-  local plan, message = graph.compile(nodes)
+  local plan, message = graph_plan.compile(nodes)
   assert.is_nil(plan)
   return message
 end
@@ -19,7 +19,7 @@ local function fault_of(field, value) return fault { { key = "a", workflow = "w"
 
 describe("a plan", function()
   it("has the edges both ways, in the order in which they were given", function()
-    local plan = assert(graph.compile { n("d", "c", "b"), n "a", n("b", "a"), n("c", "a") })
+    local plan = assert(graph_plan.compile { n("d", "c", "b"), n "a", n("b", "a"), n("c", "a") })
     assert.same({ "d", "a", "b", "c" }, plan.keys)
     assert.same({ 4, 3, 2, 2 }, plan.needs)
     assert.same({ 1, 3, 3, 4, 5 }, plan.first_need)
@@ -29,7 +29,7 @@ describe("a plan", function()
 
   it("keeps what a node asks for, and nothing of what it leaves out", function()
     local function make() return {} end
-    local plan = assert(graph.compile {
+    local plan = assert(graph_plan.compile {
       { key = "a", workflow = "w", timeout = "5m", queue = "gpu", priority = 3, retry = { attempts = 1 }, when = "any",
         optional = true, data = { 1, "x" } },
       { key = "b", workflow = "v", when = "all", optional = false, data = {} },
@@ -44,7 +44,7 @@ describe("a plan", function()
   end)
 
   it("is the same of JSON, where null is what is not given", function()
-    local plan = assert(graph.compile(json.decode [[
+    local plan = assert(graph_plan.compile(json.decode [[
       [{"key":"a","workflow":"w","depends_on":[],"timeout":null,"when":null,"data":null},
        {"key":"b","workflow":"w","depends_on":["a"],"optional":true,"data":{"n":1.0}}]
     ]]))
@@ -54,14 +54,14 @@ describe("a plan", function()
   end)
 
   it("is drawn without data and defaults", function()
-    local plan = assert(graph.compile {
+    local plan = assert(graph_plan.compile {
       { key = 'a "b"', workflow = "w", data = { 1 } },
       { key = "c", workflow = "v", depends_on = { 'a "b"' }, when = "settled", optional = true },
     })
     assert.same({ nodes = {
       { key = 'a "b"', workflow = "w" },
       { key = "c", workflow = "v", depends_on = { 'a "b"' }, when = "settled", optional = true },
-    } }, json.decode(graph.shape(plan)))
+    } }, json.decode(graph_plan.shape(plan)))
   end)
 
   it("of 100,000 nodes in a chain takes no recursion and little time", function()
@@ -70,7 +70,7 @@ describe("a plan", function()
       nodes[i] = { key = "n" .. i, workflow = "w", depends_on = i > 2 and { "n" .. i - 1, "n" .. i - 2 } or nil }
     end
     local began = os.clock()
-    local plan = assert(graph.compile(nodes))
+    local plan = assert(graph_plan.compile(nodes))
     assert.is_true(os.clock() - began < 5) -- some tenths of a second, but for the machine
     assert.equal(199996, #plan.needs)
     nodes[1].depends_on = { "n100000" }
@@ -141,11 +141,11 @@ describe("a graph is refused", function()
   end)
 
   it("with every fault, and where in the data it is", function()
-    local _, fault_of_all, faults = graph.compile { n "a", n("b", "x"), n("c", "a", "y") }
+    local _, fault_of_all, faults = graph_plan.compile { n "a", n("b", "x"), n("c", "a", "y") }
     assert.equal(faults[1].message .. "; " .. faults[2].message, fault_of_all)
     assert.same({ "/nodes/1/depends_on/0", "/nodes/2/depends_on/1" }, { faults[1].path, faults[2].path })
     local many = {}
     for i = 1, 100 do many[i] = n("n" .. i, "none") end
-    assert.equal(10, #select(3, graph.compile(many)))
+    assert.equal(10, #select(3, graph_plan.compile(many)))
   end)
 end)

@@ -9,6 +9,14 @@ describe("the kinds of operations", function()
     assert.is_nil(kinds.sleep.tries '{"failures":3}')
   end)
 
+  it("have a label in trees of runs", function()
+    assert.equal("pay", kinds.invoke.label("pay", "{}"))
+    assert.equal("sleep 5s", kinds.sleep.label(nil, '{"duration_ms":5000}'))
+    assert.equal("sleep", kinds.sleep.label(nil, '{"until_ms":5000}'))
+    assert.equal("step", kinds.step.label(nil, '{"failures":3}'))
+    assert.equal("receive", kinds.receive.label(nil, nil))
+  end)
+
   it("make a child's own failure the cause, and no other", function()
     local cause = { code = "sold_out", message = "none left" }
     local failed = kinds.invoke.failure("pay", "payment", "failed", cause)

@@ -1,7 +1,7 @@
 -- A run that ended begins again: what is forgotten, what is kept, and what the children do.
 
 local driver = require "spec.support.driver"
-local reset = require "weir.reset.select"
+local select_reset = require "weir.reset.select"
 local weir = require "weir"
 
 local workflow = driver.workflow
@@ -517,13 +517,13 @@ describe("a retry of more", function()
       operations[i] = { id = id, scope = "all#1:" .. i .. "\t", kind = "invoke", number = i, after = 0, failed = true }
     end
     local began = os.clock()
-    local _, ids = reset.choose({ operations = operations }, "unhandled")
+    local _, ids = select_reset.choose({ operations = operations }, "unhandled")
     assert.equal(10000, #ids)
     assert.is_true(os.clock() - began < 1)
   end)
 
   it("without the journal having seen the end, takes no id with a colon for one of a branch, or of an undo", function()
-    local marks = reset.choose({ operations = {
+    local marks = select_reset.choose({ operations = {
       { id = "charge:7", kind = "step", number = 1, after = 0, failed = true },
       { id = "refund", kind = "step", number = 2, after = 1 },
       { id = "undo:x:step", kind = "step", number = 3, after = 2 },
@@ -537,7 +537,7 @@ describe("a retry of more", function()
   end)
 
   it("without the journal having seen the end, goes by what began after", function()
-    local marks, ids = reset.choose({ operations = {
+    local marks, ids = select_reset.choose({ operations = {
       { id = "a", kind = "invoke", number = 1, after = 0, failed = true },
       { id = "b", kind = "step", number = 2, after = 1 },
       { id = "c", kind = "invoke", number = 3, after = 2, failed = true },
@@ -560,10 +560,10 @@ describe("a retry of more", function()
       { key = "load", depends_on = { "transform" } },
       { key = "report", depends_on = { "load", "transform" } },
     } } }
-    assert.same({ transform = "reuse", report = "restart" }, (reset.choose(ended, "unhandled")))
-    assert.same({ other = "reuse" }, (reset.choose(ended, "children\tother")))
+    assert.same({ transform = "reuse", report = "restart" }, (select_reset.choose(ended, "unhandled")))
+    assert.same({ other = "reuse" }, (select_reset.choose(ended, "children\tother")))
     assert.same({ extract = "restart", transform = "restart", other = "restart", report = "restart" },
-      (reset.choose(ended, "from\textract")))
+      (select_reset.choose(ended, "from\textract")))
   end)
 end)
 

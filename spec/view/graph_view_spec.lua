@@ -3,8 +3,8 @@
 
 local diagram = require "weir.view.diagram"
 local dot = require "weir.view.dot"
-local graph = require "weir.view.graph_view"
-local picture = require "weir.view.graph_text"
+local graph_view = require "weir.view.graph_view"
+local graph_text = require "weir.view.graph_text"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
 
@@ -58,7 +58,7 @@ local function times_of(text)
 end
 
 local function view_of(text, times, fields)
-  return graph.view(run_of(text, times, fields), NOW)
+  return graph_view.view(run_of(text, times, fields), NOW)
 end
 
 local function plain(columns) return { colours = false, columns = columns or 80, rows = 24 } end
@@ -89,7 +89,7 @@ describe("a graph", function()
 
   it("shows what goes on by the state of its run, and how many children that has", function()
     local run = run_of("a; b: a", { a = { 0, 10 }, b = { 10 } })
-    local view = graph.view(run, NOW, {
+    local view = graph_view.view(run, NOW, {
       ["g/a"] = { state = "completed",
                   operations = { { run = "g/a/x", started_at = 1 }, { id = "s", started_at = 2 } } },
       ["g/b"] = { state = "retrying", operations = {}, error = { message = "no luck" } },
@@ -100,7 +100,7 @@ describe("a graph", function()
 
   it("counts what is reached either way, each once", function()
     local by_key = view_of("a; b: a; c: a; d: b c; e: d").by_key
-    assert.same({ 3, 1 }, { graph.reach(by_key.d, "depends_on"), graph.reach(by_key.d, "required_by") })
+    assert.same({ 3, 1 }, { graph_view.reach(by_key.d, "depends_on"), graph_view.reach(by_key.d, "required_by") })
   end)
 
   describe("'s critical path", function()
@@ -148,42 +148,42 @@ describe("a graph", function()
     it("is none before anything began", function()
       local view = view_of "a; b: a"
       assert.same({ "", 0 }, { critical_of(view), view.critical_ms })
-      assert.is_nil(picture.critical(plain(), view))
+      assert.is_nil(graph_text.critical(plain(), view))
     end)
 
     it("is told in a line that fits, with both its ends", function()
       local view = view_of("a; b: a; c: b", times_of "a; b: a; c: b")
-      assert.equal("critical path  a → b → c  6.00s", picture.critical(plain(), view))
+      assert.equal("critical path  a → b → c  6.00s", graph_text.critical(plain(), view))
       local chain = { "n1" }
       for i = 2, 5000 do chain[i] = ("n%d: n%d"):format(i, i - 1) end
       local text = table.concat(chain, "; ")
       local times = {}
       for i = 1, 5000 do times["n" .. i] = { i, i + 1 } end
       assert.equal("critical path  n1 → n2 → n3 → … 4994 more … → n4998 → n4999 → n5000  5.00s",
-        picture.critical(plain(), view_of(text, times)))
+        graph_text.critical(plain(), view_of(text, times)))
     end)
   end)
 
   describe("'s pending node", function()
     it("names what it waits for, and what ended it", function()
       local view = view_of("a; b: a; c: b; d: a", { a = { 0, 50, "failed", "no" } })
-      local obstacle, blocker = graph.obstacle(view, view.by_key.c)
+      local obstacle, blocker = graph_view.obstacle(view, view.by_key.c)
       assert.same({ "b", "a" }, { obstacle.key, blocker.key })
       view = view_of("a; b; c: a b", { a = { 0, 50 }, b = { 0 } })
-      obstacle, blocker = graph.obstacle(view, view.by_key.c)
+      obstacle, blocker = graph_view.obstacle(view, view.by_key.c)
       assert.equal("b", obstacle.key)
       assert.is_nil(blocker)
       view = view_of("a; b; c: any a b", { a = { 0, 50, "failed", "no" }, b = { 0 } })
-      obstacle, blocker = graph.obstacle(view, view.by_key.c)
+      obstacle, blocker = graph_view.obstacle(view, view.by_key.c)
       assert.equal("b", obstacle.key)
       assert.is_nil(blocker)
     end)
 
     it("has nothing in its way when it is about to begin", function()
       local view = view_of("a; b; c: a b", { a = { 0, 50 }, b = { 0, 50 } })
-      assert.is_nil((graph.obstacle(view, view.by_key.c)))
+      assert.is_nil((graph_view.obstacle(view, view.by_key.c)))
       view = view_of("a; b; c: any a b", { a = { 0, 50 }, b = { 0 } })
-      assert.is_nil((graph.obstacle(view, view.by_key.c)))
+      assert.is_nil((graph_view.obstacle(view, view.by_key.c)))
     end)
   end)
 end)
@@ -382,7 +382,7 @@ end)
 
 describe("the picture", function()
   local function draw(view, columns, rows, name)
-    return picture[name or "draw"](view, { style = plain(columns), now = NOW, rows = rows or 40 })
+    return graph_text[name or "draw"](view, { style = plain(columns), now = NOW, rows = rows or 40 })
   end
 
   local function ci()
@@ -419,7 +419,7 @@ describe("the picture", function()
   it("takes a node that the cancel of its graph kept from starting for cancelled", function()
     local run = run_of("a", { a = { 0, 0, "failed" } })
     run.operations[1].error = { code = "cancelled", message = "not started: its run is being cancelled" }
-    local lines = draw(graph.view(run, NOW))
+    local lines = draw(graph_view.view(run, NOW))
     assert.same({ "1 node: 1 cancelled", "⊘ a  not started: its run is being cancelled" }, { lines[3], lines[#lines] })
   end)
 
@@ -437,7 +437,7 @@ describe("the picture", function()
 
   it("mentions what has children of its own", function()
     local run = run_of("a; b: a", { a = { 0, 10 } })
-    local view = graph.view(run, NOW, { ["g/a"] = { state = "completed",
+    local view = graph_view.view(run, NOW, { ["g/a"] = { state = "completed",
       operations = { { run = "x", started_at = 1 }, { run = "y", started_at = 1 } } } })
     local lines = draw(view)
     assert.equal("a has 2 children of its own: weir show g/a", lines[#lines])
@@ -547,7 +547,7 @@ describe("Graphviz", function()
   end)
 
   it("quotes what keys may hold", function()
-    local view = graph.view({ id = 'g"', state = "waiting", operations = {}, graph = { nodes = {
+    local view = graph_view.view({ id = 'g"', state = "waiting", operations = {}, graph = { nodes = {
       { key = 'say "hi"' }, { key = "back\\slash", depends_on = { 'say "hi"' } } } } }, NOW)
     local _, edges = parse(dot.graph('g"', view, NOW))
     assert.same({ { 'say \\"hi\\"', "back\\\\slash", false } }, edges)

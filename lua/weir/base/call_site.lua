@@ -1,4 +1,4 @@
--- Where in the author's code a call into weir comes from: for messages, journals and tracebacks.
+-- Finds the line of the author's code that calls into weir. Messages, journals and tracebacks name it.
 
 local call_site = {}
 
@@ -9,11 +9,11 @@ local function current_run() return nil end
 ---@param find fun(): table? the run whose code runs now, if any
 function call_site.setup(find) current_run = find end
 
----Whether the code of a run calls; else files load, or a spec calls.
+---Whether the code of a run is the caller. Otherwise a file is being loaded, or a spec calls.
 ---@return boolean
 function call_site.is_in_run() return current_run() ~= nil end
 
--- Frames of weir's own files and of C say nothing to an author.
+-- Frames of weir's own files and of C do not help an author, so they are left out.
 local HERE = debug.getinfo(1, "S").source:match("^(.*[/\\])[^/\\]+[/\\][^/\\]*$") or "=[weir]/"
 
 ---Whether a chunk is weir's own.
@@ -46,8 +46,8 @@ function call_site.traceback()
   return table.concat(lines, "\n")
 end
 
--- `return ctx:invoke {...}` is a tail call and leaves no frame of the author's: then the line where the workflow's
--- function begins has to do.
+-- `return ctx:invoke {...}` is a tail call, which leaves no frame of the author's code. The line at which the
+-- workflow's function begins is named instead.
 local function line_of_workflow()
   local run = current_run()
   local definition = run and run.definition
@@ -57,7 +57,7 @@ local function line_of_workflow()
   return info.short_src .. ":" .. info.linedefined
 end
 
----Where the author's code calls into weir: "order.lua:11".
+---The line at which the author's code calls into weir: "order.lua:11".
 ---@return string
 function call_site.line()
   local level = 3

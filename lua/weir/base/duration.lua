@@ -1,15 +1,15 @@
--- Durations: what people write ("30s", "1.5h", a number of seconds) and the integer milliseconds
--- that everything inside weir counts in. Pure; never raises.
+-- Converts durations from the forms that people write ("30s", "1.5h", a number of seconds) to integer milliseconds, in
+-- which all modules of weir count, and back. Pure; never raises.
 
 local duration = {}
 
 local UNITS = { ms = 1, s = 1000, m = 60 * 1000, h = 3600 * 1000, d = 86400 * 1000 }
 
--- Long enough for any wait that is meant, short enough that a time plus a duration never overflows.
+-- Longer than any wait that people need, and short enough that an instant plus a duration never overflows.
 local LONGEST_MS = 36525 * UNITS.d
 duration.LONGEST_MS = LONGEST_MS
 
-local MOST_BYTES = 64 -- of text: more is data that was taken for a duration
+local MOST_BYTES = 64 -- of text; a longer one is some other data
 
 local ADVICE = '; write "250ms", "30s", "5m", "2h", "1d" or a number of seconds'
 
@@ -23,7 +23,7 @@ end
 ---Milliseconds of a duration.
 ---@param value string|number text with units ("250ms" "30s" "5m" "2h" "1d" "1h 30m"), or seconds
 ---@return integer? ms
----@return string? message why it is none
+---@return string? message why the value is not a duration
 function duration.ms(value)
   if math.type(value) then return rounded(value * 1000.0) end
   if type(value) ~= "string" then return nil, "a duration cannot be a " .. type(value) .. ADVICE end

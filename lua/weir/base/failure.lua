@@ -1,6 +1,6 @@
--- Failures: the error objects of weir, and their way into JSON and back. Whatever user code raised
--- becomes one, and every failure can be encoded: what JSON cannot hold is shown as text, what is too long is cut.
--- Never decides whether something is retried, never logs.
+-- Failures: the error objects of weir, and their conversion to JSON and back. Every value that the author's code raises
+-- becomes a failure, and every failure can be encoded: details that JSON cannot hold are shown as text, and long texts
+-- are cut. This module neither decides on retries nor logs.
 
 local duration = require "weir.base.duration"
 local json = require "weir.json"
@@ -11,17 +11,17 @@ local failure = {}
 ---@class weir.Failure
 ---@field code string
 ---@field message string
----@field details any what the raiser added, JSON
+---@field details any added by the code that raised it; JSON
 ---@field run string? the run that failed
 ---@field operation string? the operation whose outcome this is
 ---@field workflow string? the workflow of `run`
 ---@field traceback string?
----@field retryable boolean? false: no attempt would go better
+---@field retryable boolean? false: another attempt would fail in the same way
 ---@field retry_after_ms integer? the least pause before the next attempt
 ---@field cause weir.Failure? the child's own failure
----@field omitted integer? how many causes were left out between this one and `cause`
+---@field omitted integer? the number of causes that were left out between this one and `cause`
 
----Codes that only weir itself gives; authors cannot make failures with them.
+---Codes that only weir itself uses; an author cannot make a failure with one of them.
 ---@type table<string, true>
 failure.RESERVED = {
   interrupted = true, child_failed = true, timeout = true, cancelled = true, expired = true,
@@ -41,8 +41,8 @@ local metatable = {
   __concat = function(a, b) return tostring(a) .. tostring(b) end,
 }
 
--- tostring() of anything: user code may have put a __tostring there that raises. Without the
--- address of what has none: the same failure must read the same in every process.
+-- tostring() of any value. The author's __tostring may raise. The address of a value without __tostring is left out, as
+-- the same failure must read the same in every process.
 local function text_of(value)
   if type(value) == "string" then return value end
   local ok, text = pcall(tostring, value)
@@ -101,8 +101,8 @@ function failure.is_failure(value)
   return raw_metatable(value) == metatable
 end
 
----The failure that a raised value stands for. A failure stays itself; only where it has no
----traceback yet is it copied, as the one raised may be a constant that other runs raise too.
+---Converts a raised value to a failure. A failure is returned as it is; if it has no traceback, a copy gets one,
+---because the raised object may be a constant that other runs raise as well.
 ---@param raised any
 ---@param traceback string?
 ---@return weir.Failure
@@ -121,8 +121,8 @@ function failure.from(raised, traceback)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- As JSON. A failure goes up through all runs above it, and each of them keeps it twice. So it is bounded, and the
--- middle of a long chain is left out; it can still be looked up in the runs that it tells of.
+-- As JSON. Each run above a failed run keeps the failure twice. So its size is bounded, and the middle of a long chain
+-- of causes is left out; `weir show` of the runs in between has those causes.
 
 local KIB = 1024
 
@@ -131,7 +131,7 @@ local OWN = {
   code = 512, message = 64 * KIB, run = 4 * KIB, operation = 4 * KIB, workflow = 512, traceback = 16 * KIB,
   details = 64 * KIB,
 }
--- Of a cause that stands between others: its message repeats the one below it.
+-- Bounds of a cause between other causes: its message repeats the message of its own cause.
 local BETWEEN = {
   code = 512, message = 256, run = KIB, operation = KIB, workflow = 512, traceback = KIB, details = 4 * KIB,
 }
@@ -147,14 +147,14 @@ local function bounded(value, most)
   return ("%s… (cut: %d bytes in all)"):format(strings.first(kept, most), #value)
 end
 
--- Details as they are where JSON can hold them, else as text.
+-- Details unchanged if JSON can hold them, otherwise as text.
 local function bounded_details(details, most)
   local text = json.try_encode(details, NESTING)
   if text and #text <= most then return details end
   return bounded(text or text_of(details), most)
 end
 
--- A plain table of what JSON can hold. Authors can write to a failure's fields: nothing is trusted.
+-- A plain table that JSON can hold. Every field is checked, because authors can write to the fields of a failure.
 local function plain(link, bounds, share)
   local copy = {}
   for _, field in ipairs(TEXTS) do
@@ -168,7 +168,7 @@ local function plain(link, bounds, share)
   return copy
 end
 
--- The failure and its causes from the outside in, and how many were left out behind the third.
+-- The failure and its causes, the outermost first, and the number of causes that were left out after the third.
 local function links_of(value)
   local links, seen = {}, {}
   local link = value
@@ -184,7 +184,7 @@ local function links_of(value)
   return table.move(links, #links - LOWER + 1, #links, UPPER + 1, kept), omitted
 end
 
--- The text, and that of the causes alone.
+-- Returns the text, and the length of the causes in it.
 local function written(links, omitted, share)
   local inner
   for i = #links, 2, -1 do
@@ -214,7 +214,7 @@ function failure.encode(value)
   return text
 end
 
----@param top table what a failure is as JSON
+---@param top table a failure as decoded JSON
 ---@return weir.Failure
 function failure.restore(top)
   local link = top
@@ -225,7 +225,7 @@ function failure.restore(top)
   return failure.new(top)
 end
 
----@param text string what `failure.encode` made
+---@param text string from `failure.encode`
 ---@return weir.Failure
 function failure.decode(text)
   return failure.restore(json.decode(text))

@@ -1,12 +1,17 @@
--- A binary heap: the smallest key comes out first, in the order of going in where keys are equal.
--- Keys, orders and values stand in one list, three to an entry, so that nothing is allocated for what goes in.
+-- A binary heap: `pop` returns the value with the smallest key; equal keys come out in the order in which they went in.
+-- Keys, orders and values stand in one list, three slots an entry, so that `push` allocates no table.
 
+---@class weir.Heap
+---@field size integer
+---@field pushed integer how many values ever went in
+---@field list any[] key, order, value, key, order, value …
 local heap = {}
 heap.__index = heap
 
+---@return weir.Heap
 function heap.new() return setmetatable({ size = 0, pushed = 0, list = {} }, heap) end
 
--- Entry `at` stands at these places of the list: 3 * at - 2, 3 * at - 1, 3 * at.
+-- Entry `at` takes the slots 3 * at - 2, 3 * at - 1 and 3 * at.
 local function put(list, at, key, order, value)
   list[3 * at - 2], list[3 * at - 1], list[3 * at] = key, order, value
 end
@@ -20,7 +25,7 @@ function heap:push(key, value)
   self.size, self.pushed = at, order
   while at > 1 do
     local up = at // 2
-    if list[3 * up - 2] <= key then break end -- what went in first comes first
+    if list[3 * up - 2] <= key then break end -- equal keys keep their order
     move(list, up, at)
     at = up
   end
@@ -34,7 +39,7 @@ function heap:peek()
   return list[3], list[1]
 end
 
--- Whether entry `at` comes before one of this key and order.
+-- Whether entry `at` comes out before an entry of this key and order.
 local function comes_before(list, at, key, order)
   local its_key = list[3 * at - 2]
   return its_key < key or its_key == key and list[3 * at - 1] < order

@@ -1,5 +1,5 @@
--- Checks of the tables that authors fill in: one wording for a field that does not exist, and the readers of fields
--- that several tables have.
+-- Checks tables that authors fill in. All of them report an unknown field in the same words, and read the fields that
+-- several tables have in the same way.
 
 local strings = require "weir.base.strings"
 local suggest = require "weir.base.suggest"
@@ -20,7 +20,7 @@ end
 
 local SHOWN = 16 -- names that a message lists
 
----The sentence on a name that does not exist, behind what it is: "unknown field" …
+---Says that a name does not exist.
 ---@param name any
 ---@param names string[] those that do
 ---@param owner string? has them; "it" unless given
@@ -33,7 +33,7 @@ function options.unknown_name(name, names, owner)
   return ('unknown field "%s"; %s'):format(strings.short(name), advice)
 end
 
----The first field that a table may not have; nil when there is none.
+---Says which field of a table is unknown; nil if it has none.
 ---@param fields weir.Fields
 ---@param given table
 ---@param owner string? of the fields, for the message
@@ -51,7 +51,7 @@ end
 
 ---@param value any
 ---@return integer? priority
----@return string? fault reads on after the name of the field
+---@return string? fault the caller puts the name of the field in front
 function options.priority(value)
   local priority = math.type(value) and math.tointeger(value)
   if priority and priority >= -100 and priority <= 100 then return priority end

@@ -1,7 +1,6 @@
--- `pairs` and `next` in an order that is the same in every process: integers ascending, then
--- strings by bytes. Lua's own order differs from process to process, a replay must not.
--- Keys of other types have no such order: refused, except where `setup` says that any will do.
--- host/lua/order.c is the same in C and takes over where the host offers it.
+-- `pairs` and `next` in an order that is the same in every process: integers ascending, then strings by bytes. Lua's
+-- own order differs from process to process, and a replay must not. Keys of other types have no such order, so they are
+-- refused, unless `setup` allows them. host/lua/order.c does the same in C and is used where the host offers it.
 
 local pure = {}
 
@@ -64,8 +63,8 @@ function pure.pairs(t)
   end, t, nil
 end
 
----The key after `key` in order, and its value; nil after the last. Keys without an order, where
----they are allowed, come last.
+---The key after `key` in order, and its value; nil after the last key. Keys without an order come last, where they are
+---allowed.
 ---@param t table
 ---@param key any
 function pure.next(t, key)

@@ -1,5 +1,5 @@
--- Chance that repeats itself: the n-th number of a named stream is a pure function of the run's seed,
--- so a replay draws what the first time drew, without a journal entry.
+-- Random numbers that a replay draws again: the n-th number of a named stream is a pure function of the run's seed, so
+-- no journal entry is needed.
 
 local random = {}
 
@@ -25,7 +25,7 @@ function random.fraction(bits)
   return (bits >> 11) * (0.5 ^ 53)
 end
 
----As math.random: drawn with `bits()`, which gives another number each time.
+---As math.random; `bits()` must return another number at each call.
 function random.random(bits, m, n)
   if m == nil then return random.fraction(bits()) end
   if n == nil and m == 0 then return bits() end

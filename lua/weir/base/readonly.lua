@@ -3,15 +3,15 @@
 -- A view is an empty table, so that every write meets its __newindex and every read is a look-up in the members behind
 -- it. No caller gets the members themselves.
 
-local order = require "weir.base.ordered_pairs"
+local ordered_pairs = require "weir.base.ordered_pairs"
 
 local readonly = {}
 
 local members_of = setmetatable({}, { __mode = "k" })
 
----@param name string what a refused write calls it
+---@param name string for the message of a refused write
 ---@param members table
----@param may_write? fun(): boolean whether a write goes to the members after all; nil: never
+---@param may_write? fun(): boolean whether a write goes to the members now; nil: never
 ---@return table view
 function readonly.view(name, members, may_write)
   local view = {}
@@ -33,11 +33,11 @@ function readonly.view(name, members, may_write)
   })
 end
 
----`pairs` over `members` that shows `view` where the generic for holds the table it walks.
+---`pairs` over `members` that gives `view` to the generic for as the table that is walked.
 ---@return function iterator
 ---@return table view
 function readonly.iterate(members, view)
-  local following, walked, key = order.pairs(members)
+  local following, walked, key = ordered_pairs.pairs(members)
   return function()
     local value
     key, value = following(walked, key)
@@ -45,7 +45,7 @@ function readonly.iterate(members, view)
   end, view
 end
 
----The members behind a view; nil when `value` is none.
+---The members behind a view; nil if `value` is no view.
 ---@param value any
 ---@return table?
 function readonly.members(value)

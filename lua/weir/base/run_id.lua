@@ -1,5 +1,5 @@
--- The grammar of run ids: `<parent>/<operation>` for a child, with `~<generation>` behind it from the second generation
--- on. The root of a run is what stands before the first "/".
+-- The grammar of run ids: `<parent>/<operation>` for a child, followed by `~<generation>` from the second generation
+-- on. The root of a run is the text before the first "/".
 
 local run_id = {}
 
@@ -29,7 +29,7 @@ function run_id.depth(id)
   return depth
 end
 
----The operation of its parent that a run is; of a root, its own id.
+---The operation of the parent that began the run; of a root, its own id.
 ---@param id string
 ---@return string
 function run_id.operation(id) return id:match "([^/~]*)~?%d*$" end
@@ -38,7 +38,7 @@ function run_id.operation(id) return id:match "([^/~]*)~?%d*$" end
 ---@return integer? generation nil: the first
 function run_id.generation(id) return math.tointeger(tonumber(id:match "~(%d+)$")) end
 
----The same run in another generation.
+---The id of the same run in another generation.
 ---@param id string
 ---@param generation integer|string
 ---@return string

@@ -1,13 +1,13 @@
--- Where in a run an operation stands: which branches are around it. Ids are an author's text and may hold colons, so
--- that the id of an operation does not tell its scope; the entry of the operation does.
+-- The scope of an operation: the branches around it. Ids are chosen by authors and may contain colons, so the id of an
+-- operation does not tell its scope; its entry does.
 --
--- A scope is the names of the branches, the outermost first, each with an end that no id can hold: a tab, or a line
--- feed behind an undo. So one scope is within another exactly if its text begins with the other's. In ids each end is
--- a ":".
+-- A scope is the names of the branches, the outermost first, each followed by a terminator that no id can contain: a
+-- tab, or a line feed after an undo. So one scope is within another exactly if its text begins with the other's text.
+-- In ids each terminator is a ":".
 
 local scope = {}
 
----Of what no branch is around.
+---The scope outside of all branches.
 scope.ROOT = ""
 
 ---@param outer string
@@ -15,17 +15,17 @@ scope.ROOT = ""
 ---@return string
 function scope.branch(outer, name) return outer .. name .. "\t" end
 
----Of what undoes an operation.
+---The scope in which an operation is undone.
 ---@param id string of that operation
 ---@return string
 function scope.undo(id) return "undo:" .. id .. "\n" end
 
----The id of what is undone in a scope; nil where nothing is.
+---The id of the operation that is undone in a scope; nil if the scope is not that of an undo.
 ---@param inner string
 ---@return string?
 function scope.undone(inner) return inner:match("^undo:([^\n]*)\n") end
 
----The beginning of the ids in a scope.
+---The prefix of the ids in a scope.
 ---@param inner string
 ---@return string
 function scope.prefix(inner) return inner == "" and "" or (inner:gsub("[\t\n]", ":")) end
@@ -35,7 +35,7 @@ function scope.prefix(inner) return inner == "" and "" or (inner:gsub("[\t\n]", 
 ---@return boolean
 function scope.is_within(inner, outer) return inner:sub(1, #outer) == outer end
 
----A scope and all those around it but the root, the outermost first.
+---Iterates over the scopes around a scope and itself, the outermost first, without the root.
 ---@param inner string
 ---@return fun(): string?
 function scope.around(inner)
@@ -46,7 +46,7 @@ function scope.around(inner)
   end
 end
 
----The names of the branches in a scope, the outermost first, without the undo around them.
+---The names of the branches of a scope, the outermost first, without the undo around them.
 ---@param inner string
 ---@return string[]
 function scope.names(inner)
@@ -55,7 +55,7 @@ function scope.names(inner)
   return names
 end
 
----The scope with these branches.
+---The scope of these branches.
 ---@param names string[] the outermost first
 ---@param undone string? the id of the operation that is undone in it
 ---@return string
@@ -65,7 +65,7 @@ function scope.of(names, undone)
   return inner
 end
 
----A scope as an entry says it: where in the id each branch ends, with a "u" behind an undo.
+---A scope as an entry has it: the positions in the id at which the branches end, each undo marked by a "u".
 ---@param inner string
 ---@return string marks empty at the root
 function scope.marks(inner)
@@ -75,7 +75,7 @@ function scope.marks(inner)
   return table.concat(marks, ",")
 end
 
----The scope of an operation, by what its entry says.
+---The scope of an operation, from the marks in its entry.
 ---@param id string
 ---@param marks string
 ---@return string

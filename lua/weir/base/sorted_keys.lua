@@ -1,4 +1,4 @@
--- The keys of tables, where people read them or where each process has to go through them alike.
+-- The keys of tables in order, for lists that people read and for loops that must be the same in each process.
 
 local sorted_keys = {}
 

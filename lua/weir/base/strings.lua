@@ -1,17 +1,16 @@
--- Text of any size: trimmed, cut and made valid in time that grows with its length and no faster. Lua's own
--- `%s+$` and `^%s*(.-)%s*$` try again at every blank, so a payload of blanks would keep a worker busy for minutes.
--- Pure.
+-- Trims, cuts and repairs text of any size in linear time. Lua's `%s+$` and `^%s*(.-)%s*$` try again at every blank, so
+-- a payload of blanks would keep a worker busy for minutes. Pure.
 
 local strings = {}
 
----Text without the blanks behind it.
+---The text without blanks at its end.
 ---@param value string
 ---@return string
 function strings.trim_end(value)
   return value:match "^.*%S" or "" -- from the end backwards, once
 end
 
----Text without the blanks around it.
+---The text without blanks at both ends.
 ---@param value string
 ---@return string
 function strings.trim(value)
@@ -19,7 +18,7 @@ function strings.trim(value)
   return first and value:match("^.*%S", first) or ""
 end
 
--- Where the character begins that stands at byte `at`, or the one before it if those bytes are no UTF-8.
+-- The byte at which the character at `at` begins; if those bytes are no UTF-8, the character before it.
 local function boundary(value, at)
   for from = at, math.max(1, at - 3), -1 do
     local byte = value:byte(from)
@@ -28,7 +27,7 @@ local function boundary(value, at)
   return at
 end
 
----The first bytes of a text, at most so many and no part of a character.
+---At most so many of the first bytes of a text; no character is split.
 ---@param value string
 ---@param most integer
 ---@return string
@@ -37,7 +36,7 @@ function strings.first(value, most)
   return value:sub(1, boundary(value, most + 1) - 1)
 end
 
----Text as it is named in a message: what is longer ends in "…".
+---A short form of a text for messages; a long text ends in "…".
 ---@param value string
 ---@param most integer? bytes
 ---@return string
@@ -46,7 +45,7 @@ function strings.short(value, most)
   return #value <= most and value or strings.first(value, most) .. "…"
 end
 
----Text whose end says, if it was cut, how long it was.
+---Cuts a text; a text that was cut ends with its former length.
 ---@param value string
 ---@param most integer bytes that are kept
 ---@return string
@@ -54,7 +53,7 @@ function strings.cut(value, most)
   return #value <= most and value or ("%s… (cut: %d bytes in all)"):format(strings.first(value, most), #value)
 end
 
----Text that JSON can hold: bytes that are no UTF-8 become U+FFFD.
+---Text that JSON can hold: bytes that are not UTF-8 become U+FFFD.
 ---@param value string
 ---@return string
 function strings.readable(value)
@@ -70,7 +69,7 @@ function strings.readable(value)
   return table.concat(parts, "\u{FFFD}")
 end
 
--- Controls of the C1 range, and those that turn the direction of what follows.
+-- Control characters of the C1 range, and characters that change the direction of text.
 local function is_treacherous(code)
   return code < 0x20 or code >= 0x7F and code < 0xA0
     or code >= 0x202A and code <= 0x202E or code >= 0x2066 and code <= 0x2069
@@ -78,12 +77,12 @@ end
 
 local REPLACEMENT = "\u{FFFD}"
 
----Text as one harmless line: a line break and a tab become a blank, other controls and bytes that
----are no UTF-8 the replacement character.
+---The text as one harmless line: line breaks and tabs become blanks; other control characters, and bytes that are not
+---UTF-8, become the replacement character.
 ---@param text string
 ---@return string
 function strings.plain(text)
-  -- each stretch of blanks is looked at once, however long it is
+  -- reads each stretch of blanks once, however long it is
   text = text:gsub("%s%s+", function(blanks) return blanks:find "[\r\n]" and " " or nil end):gsub("[\t\r\n]", " ")
   if not text:find("[^\32-\126]") then return text end
   local parts, from = {}, 1

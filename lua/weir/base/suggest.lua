@@ -1,15 +1,16 @@
--- The nearest name to a mistyped one, for "did you mean ...": edit distance with neighbours swapped
--- counting once, capitals not counting. Pure; nil where nothing is near enough to be meant.
+-- Finds the name that a misspelled name was probably meant to be, for "did you mean …?". It compares by edit distance;
+-- two swapped neighbours count once, capitals do not count. Pure; nil if no name is near enough.
 --
--- Names come with payloads, so the work is bounded: long names are not compared, and a search over many ends early.
+-- Names come from payloads, so the work is bounded: long names are not compared, and a search in a long list ends
+-- early.
 
 local nearest = {}
 
 local MOST_BYTES = 64 -- of a name: longer ones are not compared
 local MOST_CELLS = 200000 -- of all tables of one search, some 20 ms
 
--- Distance between two strings, or nil as soon as it must be more than `limit`. Cells further from the diagonal than
--- that are more than `limit`, so they are not looked at.
+-- The distance between two strings, or nil as soon as it must be more than `limit`. Cells further from the diagonal
+-- than `limit` hold more than `limit`, so they are not computed.
 local function distance(a, b, limit)
   local before, previous, current = {}, {}, {}
   for j = 0, math.min(#b, limit) do previous[j] = j end
@@ -34,7 +35,7 @@ local function distance(a, b, limit)
   return previous[#b] <= limit and previous[#b] or nil
 end
 
----The entry of `list` that `name` was most likely meant to be; the first by bytes among equals.
+---The entry of `list` that is nearest to `name`; of several that are equally near, the first by bytes.
 ---@param name string
 ---@param list string[]
 ---@return string?

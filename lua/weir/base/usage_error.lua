@@ -1,4 +1,5 @@
--- Raises a mistake of the author's, at the author's line. In a run it is final: another attempt runs the same code.
+-- Raises the error of a wrong call, at the author's line. It ends the run for good, as another attempt would run the
+-- same code.
 
 local call_site = require "weir.base.call_site"
 local failure = require "weir.base.failure"

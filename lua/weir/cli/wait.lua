@@ -5,6 +5,7 @@
 local bar = require "weir.view.bar"
 local graph_text = require "weir.view.graph_text"
 local graph_view = require "weir.view.graph_view"
+local kinds = require "weir.record.kinds"
 local native = require "weir.native.client"
 local output = require "weir.cli.output"
 local progress_count = require "weir.client.progress_count"
@@ -61,7 +62,7 @@ local function counts_of(self)
   local counts = { noun = run.graph and "node" or "child", total = 0, running = 0, completed = 0, failed = 0,
                    cancelled = 0 }
   for _, operation in ipairs(run.operations) do
-    if operation.kind == "invoke" then
+    if kinds[operation.kind].owns_child then
       counts.total = counts.total + 1
       if counts[operation.state] then counts[operation.state] = counts[operation.state] + 1 end
     end

@@ -1,10 +1,10 @@
 -- Cancels runs, each with its descendants. Cancelling a run again changes nothing and is no fault.
 
+local defaults = require "weir.define.defaults"
 local redis = require "weir.client.redis"
 
 local cancel = {}
 
-local MESSAGE = "cancelled by weir cancel"
 
 local function answer_of(id, reply)
   local word, state = reply[1], reply[2]
@@ -23,7 +23,7 @@ end
 ---@return weir.Answer[] answers one for each id: cancelled, ended, missing
 function cancel.runs(ids, options)
   local groups, answers = {}, {}
-  for i, id in ipairs(ids) do groups[i] = { "cancel", id, MESSAGE, options.now and "1" or "" } end
+  for i, id in ipairs(ids) do groups[i] = { "cancel", id, defaults.cancel_message, options.now and "1" or "" } end
   for i, reply in ipairs((redis.call(table.unpack(groups)))) do answers[i] = answer_of(ids[i], reply) end
   return answers
 end

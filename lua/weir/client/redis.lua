@@ -1,6 +1,7 @@
 -- The scripts that the client functions call, each as a function that returns values. Nothing else builds a call or
 -- reads a reply.
 
+local defaults = require "weir.define.defaults"
 local fault = require "weir.client.fault"
 local json = require "weir.json"
 local record = require "weir.record.record"
@@ -158,7 +159,7 @@ local function read_status(id, list)
   return {
     id = id, state = fields.state or "unknown", workflow = fields.workflow or "",
     attempt = instant(fields.attempt) or 1,
-    queue = fields.queue or "default", owner = fields.owner ~= "" and fields.owner or nil,
+    queue = fields.queue or defaults.queue, owner = fields.owner ~= "" and fields.owner or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
     tags = fields.tags, detached = fields.detached == "1", has_rare = fields.has_rare ~= nil,
     created_at = instant(fields.created_at) or 0,

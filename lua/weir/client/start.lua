@@ -1,5 +1,6 @@
 -- Starts runs. A request is checked against the registry before Redis writes anything; then it starts one run or many.
 
+local defaults = require "weir.define.defaults"
 local fault = require "weir.client.fault"
 local hosts = require "weir.client.hosts"
 local identifier = require "weir.base.identifier"
@@ -95,7 +96,6 @@ local Request = {}
 Request.__index = Request
 
 local REDIS_BYTES = 512 * 1024 * 1024 -- of one value
-local WITHIN_MS = 60 * 60 * 1000
 
 local function check_dedupe(options)
   if options.within_ms and not options.dedupe then
@@ -122,14 +122,14 @@ function start.request(workflow, options)
   }, Request)
   if not entry and not options.any then request:raise_unknown() end
   local list, now = redis.hosts()
-  request.strictest = hosts.strictest(list, now, options.queue or entry and entry.queue or "default")
+  request.strictest = hosts.strictest(list, now, options.queue or entry and entry.queue or defaults.queue)
   request:set("queue", options.queue)
   request:set("priority", options.priority)
   request:set("delay_ms", options.delay_ms)
   request:set("tags", tags and json.encode(tags))
   if options.dedupe then
     request:set("dedupe", options.dedupe)
-    request:set("within_ms", options.within_ms or WITHIN_MS)
+    request:set("within_ms", options.within_ms or defaults.dedupe_within_ms)
   end
   return request
 end

@@ -5,6 +5,7 @@ local dependencies = require "weir.client.dependencies"
 local graph_view = require "weir.view.graph_view"
 local hosts = require "weir.client.hosts"
 local json = require "weir.json"
+local kinds = require "weir.record.kinds"
 local outage = require "weir.client.outage"
 local record = require "weir.record.record"
 local redis = require "weir.client.redis"
@@ -87,10 +88,12 @@ local function of_child(operation, now, path)
     operation.workflow, operation.line, limit, sentence_of(operation.run, path))
 end
 
+-- By kind of operation.
+local SENTENCES = { invoke = of_child, sleep = of_sleep, step = of_step }
+
 local function of_operation(operation, now, path)
-  if operation.kind == "invoke" then return of_child(operation, now, path) end
-  if operation.kind == "sleep" then return of_sleep(operation, now) end
-  if operation.kind == "step" then return of_step(operation, now) end
+  local sentence = SENTENCES[operation.kind]
+  if sentence then return sentence(operation, now, path) end
   return ('it has waited %s for %s "%s" at %s'):format(span(operation.started_at, now), operation.kind, operation.id,
     operation.line)
 end
@@ -139,7 +142,7 @@ local function of_running(status, run, now)
     return "the host that ran it is gone; another takes it over within 2s, if there is one"
   end
   for _, operation in ipairs(run.operations) do
-    if operation.state == "running" and operation.kind == "step" then return of_step(operation, now) end
+    if operation.state == "running" and kinds[operation.kind].runs_on_worker then return of_step(operation, now) end
   end
   local last = run.started_at or run.created_at
   for _, operation in ipairs(run.operations) do

@@ -1,17 +1,17 @@
--- A host tells Redis of its workflow folder: this module builds the arguments of the verb `announce`.
--- A folder that has faults announces nothing.
+-- Builds the arguments of the verb `announce`, by which a host registers its workflow folder in Redis. A folder with
+-- faults is not announced.
 
 local bundle = require "weir.code.bundle"
 local json = require "weir.json"
 local sorted_keys = require "weir.base.sorted_keys"
 
-local registry = {}
+local announcement = {}
 
----@class weir.FolderFindings what there is to say about a folder, besides
+---@class weir.FolderFindings more about a folder, for people
 ---@field workflows string[] ids
----@field notes string[] of what is no fault
+---@field notes string[] on files that are no fault
 
--- All of it; or, where `wanted` is to be run and loads, what loads, with the faults as notes.
+-- Loads the whole folder. If only `wanted` is to be run, and it loads, faults of other files become notes.
 local function load(files, wanted)
   local loaded, faults = bundle.load("", files)
   if loaded or not wanted then return loaded, faults, files, {} end
@@ -29,7 +29,7 @@ end
 ---@return (string|integer)[]? arguments name, count, path, source…, count, workflow, entry of the registry…
 ---@return string[]? faults each "file:line: message"
 ---@return weir.FolderFindings? findings
-function registry.announcement(files, name, wanted)
+function announcement.announcement(files, name, wanted)
   local loaded, faults, left, notes = load(files, wanted)
   if not loaded then return nil, faults end
 
@@ -53,4 +53,4 @@ function registry.announcement(files, name, wanted)
   return arguments, nil, { workflows = bundle.ids(loaded), notes = notes }
 end
 
-return registry
+return announcement

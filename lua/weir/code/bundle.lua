@@ -1,16 +1,17 @@
--- Bundles: all sources of one folder at one moment, loaded. Each file is evaluated once, in the
--- bundle's own environment; definitions that files return are its workflows, all else is modules.
--- A bundle is loaded whole or not at all, and every fault of every file is told.
--- Never reads the folder (the sources come from Redis), never runs a workflow.
+-- Loads bundles. A bundle is all sources of one folder at one moment. Each file is evaluated once, in the bundle's own
+-- environment. A file that returns definitions gives the bundle its workflows; any other file is a module. A bundle is
+-- loaded whole or not at all, and the faults of all files are reported. This module reads no folder (the sources come
+-- from Redis) and runs no workflow.
 
 local definition = require "weir.define.definition"
 local file_methods = require("weir.code.files").methods
 local readonly = require "weir.base.readonly"
-local graph = require "weir.define.graph_plan"
+local graph_plan = require "weir.define.graph_plan"
 local json = require "weir.json"
 local sorted_keys = require "weir.base.sorted_keys"
 local suggest = require "weir.base.suggest"
 local sandbox = require "weir.code.sandbox"
+local source_files = require "weir.base.source_files"
 local strings = require "weir.base.strings"
 local weir = require "weir"
 
@@ -20,7 +21,7 @@ local bundle = {}
 ---@field name string the hash of its sources
 ---@field workflows table<string, weir.Definition>
 ---@field environment weir.Environment
----@field notes string[] each "file: message": files that are no fault and may not be what was meant
+---@field notes string[] each "file: message": on files that load, but probably not as their author meant
 
 ---@class weir.Loader
 ---@field files table<string, string>
@@ -31,7 +32,7 @@ local bundle = {}
 ---@field foreign table<string, any> modules of C, by name
 ---@field required table<string, boolean> paths that another file required
 
--- `require` returns these faces of weir itself to authors. All runs share them.
+-- `require` returns these views of weir's modules to authors. All runs share them.
 local json_view = readonly.view("weir.json", {
   encode = json.encode,
   decode = json.decode,
@@ -55,13 +56,14 @@ setmetatable(weir_members, {
 })
 local own_modules = { weir = readonly.view("weir", weir_members), ["weir.json"] = json_view }
 
--- Faults: every one is "file:line: message"
+-- ------------------------------------------------------------------------------------------------
+-- Faults: each is "file:line: message"
 
 local function escaped(text)
   return (text:gsub("%p", "%%%0"))
 end
 
--- Lua cuts a long file name short in its messages; faults name it whole.
+-- Lua shortens a long file name in its messages; faults have the whole name.
 local function with_whole_path(text, path, short)
   return (text:gsub("^" .. escaped(short), function() return path end))
 end
@@ -73,11 +75,11 @@ end
 
 local FAULT_BYTES = 4096
 
--- A fault as people and programs are told of it: one line, whatever the author's code raised.
-local function told_as(fault) return strings.plain(strings.cut(fault, FAULT_BYTES)) end
+-- A fault as one line, whatever the author's code raised.
+local function one_line(fault) return strings.plain(strings.cut(fault, FAULT_BYTES)) end
 
--- The message handler of an evaluation: puts the author's innermost line in front of what has no
--- position yet.
+-- The message handler of an evaluation. It puts the author's innermost line in front of a message that has no position
+-- yet.
 local function located(files, path)
   return function(raised)
     local text = text_of(raised)
@@ -97,10 +99,11 @@ local function located(files, path)
   end
 end
 
+-- ------------------------------------------------------------------------------------------------
 -- Evaluation
 
--- On the first line of each file: a block that has something to close makes no tail calls, so
--- `return weir.workflow {...}` leaves its line in errors and definitions.
+-- Stands in the first line of each file. A block with a variable to close makes no tail calls, so errors and
+-- definitions have the line of `return weir.workflow {...}`.
 local NO_TAIL_CALL = "local _file <close> = nil; "
 
 local function compile(source, path, environment)
@@ -117,12 +120,12 @@ end
 
 -- Evaluates the file at `path` once and returns its value. Raises the fault of the file, as text.
 ---@param self weir.Loader
----@param name? string of a module outside
+---@param name? string of a module on --lua-path
 local function evaluate(self, path, source, name)
   local value = self.values[path]
   if value ~= nil then return value end
   if self.failures[path] then error(self.failures[path], 0) end
-  -- A run that was ended in the midst of a late require has left its files there.
+  -- A run that was killed during a late require has left its files there.
   if sandbox.current() then self.underway = {} end
   for i, outer in ipairs(self.underway) do
     if outer == path then
@@ -149,17 +152,18 @@ local function evaluate(self, path, source, name)
   return value
 end
 
+-- ------------------------------------------------------------------------------------------------
 -- require
 
 local function read_file(path)
   local file = io.open(path, "rb")
   if not file then return nil end
-  local source = file_methods.read(file, "a") -- a run may be current, whose code may not read
+  local source = file_methods.read(file, "a") -- io.read is refused while the code of a run is current
   file_methods.close(file)
   return source
 end
 
--- The tables of a module as a bundle has them for its own.
+-- Copies the tables of a module, so that a bundle has its own.
 local function copied(value, seen)
   if type(value) ~= "table" or getmetatable(value) ~= nil then return value end
   if not seen[value] then
@@ -169,15 +173,14 @@ local function copied(value, seen)
   return seen[value]
 end
 
--- A module of C is the worker's. Modules of Lua write theirs into its table, so each bundle has its own. Settings of
--- cjson stand behind its functions; it makes new ones.
+-- All bundles of a worker share a module of C. Modules of Lua may write into its table, so each bundle gets a copy. The
+-- settings of cjson stand in upvalues of its functions; cjson.new makes new ones.
 local function own_copy(name, module)
   if name:find("^cjson") and type(module) == "table" and type(module.new) == "function" then return module.new() end
   return copied(module, {})
 end
 
--- A module of Lua on --lua-path runs in the bundle's environment: what it does for a workflow must
--- replay as well.
+-- A module of Lua on --lua-path runs in the bundle's environment, because a replay must repeat its work, too.
 local function require_outside(self, name)
   if self.foreign[name] ~= nil then return self.foreign[name] end
   local path = not package.preload[name] and package.searchpath(name, package.path)
@@ -195,7 +198,7 @@ local function require_outside(self, name)
   return value
 end
 
--- Unlike Lua's own it returns the module alone: `return { require "a", require "b" }` is a list of
+-- Unlike Lua's own `require` it returns one value, so that `return { require "a", require "b" }` is a list of
 -- workflows.
 ---@param self weir.Loader
 local function make_require(self)
@@ -219,19 +222,16 @@ local function make_require(self)
   end
 end
 
+-- ------------------------------------------------------------------------------------------------
 -- Registration
 
-local function is_spec(path)
-  return path:find("_spec%.lua$") or path:find("^spec/") or path:find("/spec/", 1, true)
-end
-
--- The definitions in what a file returned, or a fault.
+-- The definitions that a file returned, or a fault.
 local function definitions_in(value, path)
   if definition.is(value) then return { value } end
   if type(value) ~= "table" or readonly.members(value) then return {} end
   local stranger
   local found = {}
-  local i, item = 1, rawget(value, 1) -- what a module's __index does is not asked for
+  local i, item = 1, rawget(value, 1) -- raw, so that no __index of a module runs
   while item ~= nil do
     if definition.is(item) then
       found[#found + 1] = item
@@ -258,17 +258,17 @@ end
 
 local of_data = definition.of_data()
 
----Weir's own workflows are in every bundle.
+---Adds weir's own workflows, which every bundle has.
 ---@param workflows table<string, weir.Definition>
 function bundle.add_own(workflows) workflows[of_data.id] = of_data end
 
--- A node of this graph runs what is nowhere.
+-- A node of this graph runs a workflow that does not exist.
 local function unknown_node(made, workflows)
-  local fault = type(made.graph) == "table" and graph.unknown_workflow(made.graph, workflows)
+  local fault = type(made.graph) == "table" and graph_plan.unknown_workflow(made.graph, workflows)
   return fault and ('%s:%d: graph "%s": %s'):format(made.file, made.line, made.id, fault)
 end
 
--- A function, where a workflow was meant: a module that returns one is required by another file.
+-- A file that returns a function was probably meant to return a workflow, unless another file requires it.
 local function note_on(self, path)
   if type(self.values[path]) ~= "function" or self.required[path] then return nil end
   return ("%s: it returns a function, which is no workflow; return weir.workflow { id = …, "
@@ -278,7 +278,7 @@ end
 local function sorted_paths(files)
   local paths = {}
   for path in pairs(files) do
-    if path:find("%.lua$") and not is_spec(path) then paths[#paths + 1] = path end
+    if source_files.is_source(path) then paths[#paths + 1] = path end
   end
   table.sort(paths)
   return paths
@@ -288,16 +288,16 @@ end
 ---@param name string the hash of its sources
 ---@param files table<string, string> path relative to the folder -> source
 ---@return weir.Bundle?
----@return string[]? faults each "file:line: message", when there is no bundle
----@return table<string, boolean>? broken then: paths of the files that have them
+---@return string[]? faults each "file:line: message", if there is no bundle
+---@return table<string, boolean>? broken the paths of the files with faults
 function bundle.load(name, files)
   local self = { files = files, values = {}, failures = {}, underway = {}, required = {}, foreign = {} }
   self.environment = sandbox.environment(make_require(self))
 
   local workflows, faults, told, broken = {}, {}, {}, {}
   local function fail(path, fault)
-    broken[path], fault = true, told_as(fault)
-    if told[fault] then return end -- a file that fails fails all that require it
+    broken[path], fault = true, one_line(fault)
+    if told[fault] then return end -- all files that require a broken file have its fault
     told[fault] = true
     faults[#faults + 1] = fault
   end
@@ -331,12 +331,12 @@ function bundle.load(name, files)
   return { name = name, workflows = workflows, environment = self.environment, notes = notes }
 end
 
----Loads the files that load, for a single run: another one's may be half written.
+---Loads the files that have no fault, for a single run: other files may be half written.
 ---@param name string
 ---@param files table<string, string>
----@return weir.Bundle? bundle of the files that are left; nil: what is wrong is in none of them
----@return string[] faults of those that were left out, and of those that need them
----@return table<string, string> left
+---@return weir.Bundle? bundle of the files that are left; nil: leaving out files does not help
+---@return string[] faults of the files that were left out, which include those that require a broken file
+---@return table<string, string> left the files of the bundle
 function bundle.load_sound(name, files)
   local left, faults, told = {}, {}, {}
   for path, source in pairs(files) do left[path] = source end
@@ -353,7 +353,7 @@ function bundle.load_sound(name, files)
   end
 end
 
----The workflows of a bundle that are its author's.
+---The workflows of a bundle, without weir's own.
 ---@param loaded weir.Bundle
 ---@return string[] ids in order
 function bundle.ids(loaded)

@@ -1,4 +1,4 @@
--- os.time and os.date for workflow code, in UTC: the time zone of the host would show in a replay elsewhere.
+-- os.time and os.date for workflow code, in UTC: hosts may differ in their time zones, and a replay must not.
 
 local calendar = {}
 
@@ -15,15 +15,15 @@ local function field(t, name)
   return whole
 end
 
--- Days from 1970-01-01 to the first of a month; months before 1 and past 12 are those of other years. Counted in years
--- that begin in March, so that the leap day is the last.
+-- Days from 1970-01-01 to the first of a month; a month below 1 or above 12 lies in another year. The computation uses
+-- years that begin in March, so that the leap day is the last day.
 local function days_to(year, month)
   local months = year * 12 + month - 3
   local from_march, in_year = months // 12, months % 12
   return from_march * 365 + from_march // 4 - from_march // 100 + from_march // 400 + (in_year * 153 + 2) // 5 - 719468
 end
 
----As os.time of a table, whose fields become normal.
+---As os.time of a table; it normalizes the fields.
 ---@param t table
 ---@return integer
 function calendar.time(t)

@@ -1,19 +1,19 @@
--- The coroutine library of workflow code. A `ctx` call made inside a coroutine of the author's own
--- suspends the whole run: the branch below yields PARK, every resume on the way passes it outwards
--- unseen, and what comes back goes in again. Coroutines that weir made (branches) are out of reach:
--- an author can neither resume, close nor yield them.
+-- The coroutine library of workflow code. A `ctx` call inside a coroutine of the author's own suspends the whole
+-- branch: the innermost coroutine yields PARK, every `resume` around it passes PARK outwards, and the values that
+-- resume the branch go in again the same way. Authors cannot reach the coroutines of weir (branches): they can neither
+-- resume, close nor yield them.
 
 local PARK = require "weir.base.park"
 
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, close = coroutine.running, coroutine.status, coroutine.close
 
--- The author's own coroutines: "free", or "parked" while a `ctx` call inside them waits. A parked
--- one looks suspended to Lua; to the author it is as if the call took long: busy in its resume.
--- "in step" while it runs the body of a step: a yield would leave the step before its end.
+-- The state of the author's own coroutines: "free"; "parked" while a `ctx` call inside them waits (such a coroutine is
+-- suspended to Lua, but the author sees it as running); "in step" while it runs the body of a step, which a yield would
+-- leave before its end.
 local own = setmetatable({}, { __mode = "k" })
 
--- A function of its own, as the values that come back are any number.
+-- Apart, because it takes any number of values.
 local function unparked(co, ...)
   own[co] = "free"
   return ...
@@ -38,7 +38,7 @@ local function resume_own(co, ...)
   return passed_on(co, resume(co, ...))
 end
 
--- As the wrap of plain Lua: the dead coroutine is closed, a text gets the caller's position.
+-- As coroutine.wrap of plain Lua: it closes the dead coroutine, and puts the caller's position before an error text.
 local function unwrapped(co, ok, ...)
   if ok then return ... end
   if status(co) == "dead" then close(co) end
@@ -102,7 +102,7 @@ end
 
 local coroutines = { library = library }
 
----The body of a step begins in the coroutine that runs: until `end_step` it cannot be left by a yield.
+---The body of a step begins in the running coroutine, which cannot yield until `end_step`.
 ---@return thread co
 function coroutines.begin_step()
   local co = running()

@@ -1,18 +1,19 @@
--- The `io` library of workflow code: it works in steps only, and each step has a default input and output of its own,
--- so that io.output in one run does not send elsewhere what another one writes.
+-- The `io` library of workflow code. It works in steps only. Each step has its own default input and output, so that
+-- io.output in one run does not redirect the output of another.
 --
--- Lua frees memory by memory, not by handles: where none is left, those that nothing refers to any more are collected.
+-- Lua collects garbage when memory grows, not when file handles run out. So when no handle is left, garbage is
+-- collected and the file is opened again.
 
 local files = {}
 
 ---@class weir.StepFiles
----@field input file* the default ones
+---@field input file* the default input
 ---@field output file*
----@field opened file*[] opened by io.input and io.output: closed when the step ends
+---@field opened file*[] that io.input and io.output opened; closed when the step ends
 
----@type fun(): table? what runs now, when that is a step: `files` of it is used
+---@type fun(): table? the step that runs now, if any; its field `files` is used
 local current_step
----@type fun(name: string, level: integer) raises that `name` does not work here
+---@type fun(name: string, level: integer) raises the error that `name` does not work here
 local refuse
 
 local library = { type = io.type, stdin = io.stdin, stdout = io.stdout, stderr = io.stderr }
@@ -20,7 +21,7 @@ local library = { type = io.type, stdin = io.stdin, stdout = io.stdout, stderr =
 ---@type table<string, function> the methods of files as Lua has them
 local methods = {}
 
----The methods of files, whatever happens to those that workflow code sees.
+---The methods of files, before they are replaced for workflow code.
 files.methods = methods
 
 local function defaults()
@@ -44,7 +45,7 @@ local function at_caller(name, ok, ...)
   error((raised:gsub("^bad argument #(%d+) to '[^']*'", "bad argument #%1 to '" .. name:match("[%a ]+$") .. "'")), 2)
 end
 
----A function of Lua's own that works in steps only.
+---Restricts a function of Lua to steps.
 ---@param name string for messages
 ---@param call function
 function files.step_only(name, call)
@@ -77,7 +78,7 @@ end
 
 local open = opens(io.open)
 
--- An iterator of lines, which may be kept.
+-- An iterator over lines. Code may keep it longer than its step.
 local function iterator(lines, ...)
   return step_only("an iterator of lines", lines), ...
 end
@@ -124,7 +125,7 @@ for name, call in pairs(members) do library[name] = step_only("io." .. name, cal
 
 files.library = library
 
----A step has ended: what it wrote by io.write is in its file, and the handles are free.
+---A step has ended: flushes the text of io.write, and closes the files that io.input and io.output opened.
 ---@param step table
 function files.end_step(step)
   local own = step.files
@@ -139,7 +140,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Methods
 
----Handles may be kept from a step, a replay does not have them: their methods refuse, too.
+---Code may keep a handle longer than its step. A replay does not have that handle, so its methods refuse, too.
 ---@param find_step fun(): table?
 ---@param refuse_here fun(name: string, level: integer)
 ---@param may_use fun(): boolean whether methods of files may be called now

@@ -1,19 +1,19 @@
--- `tostring` and `string.format` for workflow code: a table, function, coroutine or userdata is shown by a number in
--- place of its address, which differs from process to process. The numbers belong to a run (or to a bundle while its
--- files load) and are given in the order in which the code asks, so a replay gives the same ones.
+-- `tostring` and `string.format` for workflow code. They show a table, function, coroutine or userdata by a number
+-- instead of its address, which differs from process to process. Each run (or bundle, while its files load) counts for
+-- itself, in the order in which the code asks, so a replay gives the same numbers.
 
 local names = {}
 
 local SCALAR = { ["nil"] = true, boolean = true, number = true, string = true }
 
--- Who numbers now; nil: addresses will do, as in steps.
+-- The run or bundle that numbers values now; nil: addresses are shown, as in steps.
 ---@type fun(): { numbers: table<any, integer>?, numbered: integer? }?
 local function owner_of_numbers() return nil end
 
 ---@param find_owner fun(): table? the run or environment that runs now; its fields `numbers` and `numbered` are used
 function names.setup(find_owner) owner_of_numbers = find_owner end
 
--- Numbers of what is collected are never given again, so collections do not show.
+-- The number of a collected value is not used again, so workflow code cannot notice a garbage collection.
 local function number_of(owner, value)
   local numbers = owner.numbers
   if not numbers then
@@ -53,7 +53,7 @@ local function are_scalar(count, first, second, third, ...)
   return count <= 3 or are_scalar(count - 3, ...)
 end
 
--- The format and its arguments with names in place of what has an address.
+-- The format and its arguments; values with an address are replaced by their names.
 local function named(owner, text, arguments)
   local at = 0
   text = text:gsub("%%([-+ #0]*)(%d*%.?%d*)(.?)", function(flags, width, kind)
@@ -72,7 +72,7 @@ end
 
 local format = string.format
 
--- Errors of `format` carry no position when pcall calls it: the caller's is put in front.
+-- Errors of `format` have no position when pcall calls it, so the caller's position is put in front.
 local function checked(ok, text)
   if ok then return text end
   if type(text) == "string" then text = text:gsub("'string%.format'", "'format'") end

@@ -1,8 +1,9 @@
--- Provides the globals that workflow code sees. Each bundle has one _ENV, an empty table whose metatable
--- points to the globals of whoever runs: `enter` points it at a run's, loading at the bundle's.
--- So _G is per run, libraries are shared behind faces that refuse writes, and nothing that differs
--- between a live run and its replay (clock, chance, files, table order) is in reach, save in steps.
--- Loads nothing itself (bundle.lua does) and never decides when a run runs (engine/run.lua does).
+-- Provides the globals that workflow code sees. Each bundle has one _ENV: an empty table whose metatable points to the
+-- globals of the run whose code runs (`enter`), or of the bundle while its files load. So each run has its own _G, and
+-- all runs share the libraries, as read-only views. Code outside of steps cannot reach values that differ between a
+-- run and its replay: the clock, random numbers, files, the order of tables.
+--
+-- bundle.lua loads files; engine/run.lua decides when the code of a run runs.
 
 local call_site = require "weir.base.call_site"
 local calendar = require "weir.code.calendar"
@@ -12,26 +13,26 @@ local files = require "weir.code.files"
 local readonly = require "weir.base.readonly"
 local json = require "weir.json"
 local names = require "weir.code.names"
-local order = require "weir.base.ordered_pairs"
+local ordered_pairs = require "weir.base.ordered_pairs"
 local sort = require "weir.code.sort"
 
 local sandbox = {}
 
----What `enter` needs of a run.
+---The part of a run that `enter` needs.
 ---@class weir.sandbox.Run
 ---@field id string?
 ---@field created_at integer? ms
----@field globals table? its own globals, made when it first writes one
+---@field globals table? its own globals, made at its first write
 ---@field step table? non-nil while the body of a step runs
 ---@field now fun(self): number seconds of the last delivered outcome
 ---@field random fun(self, m?: integer, n?: integer): number as math.random
 
 ---@class weir.Environment
 ---@field proxy table the _ENV of the bundle's files
----@field metatable table the proxy's metatable; its __index and __newindex are who runs
----@field globals table libraries, and what files set while they load
----@field libraries table<string, table> faces of Lua's own
----@field first_write function makes a run's own globals
+---@field metatable table of the proxy; __index and __newindex point to the globals in use
+---@field globals table libraries, and globals that files set while they load
+---@field libraries table<string, table> views of Lua's own
+---@field first_write function it makes a run's own globals
 
 ---@type weir.sandbox.Run?
 local current
@@ -47,10 +48,10 @@ local function in_step()
   return current ~= nil and current.step ~= nil
 end
 
--- Contexts and futures keep what is weir's own under keys that authors cannot name, so that no loop walks them.
+-- Contexts and futures keep weir's own fields under keys that authors cannot name; loops of authors skip these keys.
 local PRIVATE = { ["weir.Context"] = true, ["weir.Future"] = true }
 
-order.setup(function(t)
+ordered_pairs.setup(function(t)
   local metatable = debug.getmetatable(t)
   return in_step() and not (metatable and PRIVATE[rawget(metatable, "__name")])
 end)
@@ -62,7 +63,7 @@ names.setup(function()
   return entered -- files load
 end)
 
--- Refusals. Levels count so that the author's own line is named.
+-- Refusals. The level makes the message name the author's own line.
 
 local function refuse_here(name, level)
   if current then
@@ -73,7 +74,7 @@ end
 
 local function current_step() return current and current.step end
 
--- Between runs it is weir's own code, or a spec's, that uses files. A module of --lua-path may warn when it loads.
+-- Between runs, only weir's own code and specs use files. A module on --lua-path may warn while it loads.
 local function may_use_files() return entered == nil or outside ~= nil or in_step() end
 
 files.setup(current_step, refuse_here, may_use_files)
@@ -91,7 +92,7 @@ local function copied(members, changes)
   return copy
 end
 
--- A value read while files load would be another one in each worker.
+-- A value that is read while files load would differ from worker to worker.
 local function run_seconds(name)
   if current then return current:now() end
   error(name .. " would give each worker another value while a file loads: call it in run", 3)
@@ -106,7 +107,7 @@ for _, name in ipairs { "execute", "remove", "rename", "tmpname" } do
   os_members[name] = files.step_only("os." .. name, os[name])
 end
 
--- Steps have the host's time zone, as they have its clock. All else is in UTC.
+-- Steps have the host's clock and time zone. All other code has UTC.
 function os_members.time(when)
   if in_step() then return os.time(when) end
   if when ~= nil then return calendar.time(when) end
@@ -118,7 +119,7 @@ function os_members.date(format, when)
   return calendar.date(format, when or math.floor(run_seconds("os.date")))
 end
 
--- Seconds since the run began, by the clock that replays. Modules of --lua-path that time themselves begin at 0.
+-- Seconds since the run began, by the replayed clock. A module on --lua-path that measures its loading gets 0.
 function os_members.clock()
   if in_step() then return os.clock() end
   if outside then return 0.0 end
@@ -133,7 +134,7 @@ function os_members.getenv(name)
   return os.getenv(name)
 end
 
--- A step draws from a generator of its own, which the system seeds: other runs of the worker cannot give it a seed.
+-- A step draws from a generator of its own, seeded by the system, so that other runs of the worker cannot seed it.
 
 local function system_seed()
   local source <close> = assert(io.open("/dev/urandom", "rb"))
@@ -161,7 +162,7 @@ local math_members = copied(math, {
     end
     return current:random(...)
   end,
-  -- The run's seed decides; the usual randomseed at the top of a module must do no harm.
+  -- The run's seed decides. Modules often call randomseed when they load, so a call is ignored, not refused.
   randomseed = function(seed)
     if not in_step() then return end
     if seed == nil then return seed_step(system_seed()) end
@@ -177,7 +178,7 @@ local string_members = copied(string, {
   format = names.format,
 })
 
--- Methods of strings are those, too. What a program around weir adds to its own library goes on to work.
+-- Methods of strings use these functions, too. Functions that a program around weir adds to its library still work.
 debug.getmetatable("").__index = setmetatable(copied(string_members, {}), { __index = string })
 
 local package_members = {
@@ -186,7 +187,7 @@ local package_members = {
   loadlib = never("package.loadlib", "use require"),
 }
 
--- A module of --lua-path may change Lua's libraries while it loads: each bundle has its own.
+-- A module on --lua-path may change Lua's libraries while it loads, so each bundle has its own.
 local function loads_outside() return outside ~= nil end
 
 local function new_libraries()
@@ -197,7 +198,7 @@ local function new_libraries()
   } do
     libraries[name] = readonly.view(name, copied(members, {}), loads_outside)
   end
-  -- For modules that look at it when they load. It leads nowhere.
+  -- For modules that read it when they load. It cannot load anything.
   libraries.package = readonly.view("package", copied(package_members, {
     loaded = readonly.view("package.loaded", copied(libraries, {}), loads_outside),
     preload = readonly.view("package.preload", {}, loads_outside),
@@ -207,7 +208,7 @@ end
 
 -- Basic functions
 
--- Strings and open files share one metatable among all runs: shown, but not handed out.
+-- All runs share the metatables of strings and open files: getmetatable returns a view of them.
 local string_metatable = readonly.view("the metatable of strings",
   copied(debug.getmetatable(""), { __index = readonly.view("string", string_members) }))
 
@@ -244,7 +245,7 @@ local function true_rawget(t, key)
   return rawget(environment and environment.metatable.__index or readonly.members(t) or t, key)
 end
 
----Where `print` goes. The engine puts its own here.
+---Receives the text of `print`. The engine replaces it.
 ---@param run weir.sandbox.Run?
 ---@param text string
 function sandbox.on_print(run, text)
@@ -271,8 +272,8 @@ local basics = {
   getmetatable = shown_metatable,
   ipairs = ipairs,
   loadfile = never("loadfile", "use require"),
-  next = order.next,
-  pairs = order.pairs,
+  next = ordered_pairs.next,
+  pairs = ordered_pairs.pairs,
   pcall = pcall,
   print = print_to_log,
   rawequal = rawequal,
@@ -294,7 +295,7 @@ local function refuse_write(_, name)
   error(("global '%s' written while no run of this bundle runs"):format(tostring(name)), 2)
 end
 
----A fresh environment for the files of a bundle.
+---Makes the environment for the files of a bundle.
 ---@param require function the bundle's own
 ---@return weir.Environment
 function sandbox.environment(require)
@@ -305,7 +306,7 @@ function sandbox.environment(require)
   local proxy, globals = environment.proxy, environment.globals
   globals._G = proxy
 
-  -- In place of the load that takes bytecode and sees the host's own globals.
+  -- Replaces Lua's `load`, which takes bytecode and sees the globals of the host.
   function globals.load(chunk, name, _, ...)
     if type(name) == "string" and name:find("^=%[") then
       error('load: a chunk name that begins with "=[" is for Lua and weir; use "=name" or "@file"', 2)
@@ -314,7 +315,7 @@ function sandbox.environment(require)
     return load(chunk, name, "t", proxy)
   end
 
-  -- A copy, so that a run can also clear what a file had set. Few runs write globals.
+  -- A copy, so that a run can also clear a global that a file has set. Few runs write globals.
   function environment.first_write(_, name, value)
     local run_globals = copied(globals, {})
     current.globals = run_globals
@@ -333,7 +334,7 @@ function sandbox.environment(require)
   return environment
 end
 
----The library that `require(name)` gives to workflow code; nil when that is none of Lua's own.
+---The library of Lua that `require(name)` returns to workflow code; nil if it is none.
 ---@param name string
 ---@param environment weir.Environment
 ---@return table?
@@ -341,8 +342,8 @@ function sandbox.library(name, environment)
   return name == "_G" and environment.proxy or environment.libraries[name]
 end
 
----Runs code of files that load: no run is current, globals written are the bundle's, no yields.
----May come in the midst of a run (a late `require`), which then goes on as it was.
+---Runs the code of a file that loads: no run is current, writes to globals go to the bundle, and yields are refused.
+---A run may cause this (a late `require`); it then continues as before.
 ---@param environment weir.Environment
 ---@param call fun() what it raises is raised again, as it was
 ---@param name string? of a module that is not the bundle's
@@ -351,15 +352,15 @@ function sandbox.load(environment, call, name)
   local reads, writes = metatable.__index, metatable.__newindex
   current, entered, outside = nil, environment, name
   metatable.__index, metatable.__newindex = environment.globals, environment.globals
-  -- A callback of gsub is the call of plain Lua that nothing can yield across.
+  -- No code can yield across a callback of gsub.
   local ok, raised = pcall(string.gsub, ".", ".", function() call() end)
   current, entered, outside = run, outer, outer_module
   metatable.__index, metatable.__newindex = reads, writes
   if not ok then error(raised, 0) end
 end
 
----Makes `run` the current run: the bundle's files see its globals, clock and chance.
----Called for every turn, so it is a handful of table writes.
+---Makes `run` the current run: the code of the bundle sees its globals, clock and random numbers. Each turn calls this,
+---so it only writes to a few tables.
 ---@param bundle weir.Bundle
 ---@param run weir.sandbox.Run
 function sandbox.enter(bundle, run)

@@ -1,7 +1,7 @@
--- table.sort for workflow code: stable, and the same in every process. Lua's own picks its pivots by the clock once a
--- list is long and split unevenly, so equal elements come out in another order in each process.
+-- table.sort for workflow code: stable, and the same in every process. Lua's own sort chooses pivots by the clock in
+-- long lists that split unevenly, so the order of equal elements would differ from process to process.
 --
--- A merge sort from the bottom up over a copy of the list: a comparator that raises leaves the list as it was, and one
+-- A merge sort from the bottom up over a copy of the list: a comparator that raises leaves the list unchanged, and one
 -- that contradicts itself does no harm.
 
 local SHORT = 8 -- runs of this length are sorted by insertion
@@ -52,7 +52,7 @@ local function sorted(list, count, before)
   return from
 end
 
--- A callback of gsub is the call of plain Lua that nothing can yield across, as in Lua's own sort.
+-- No comparator can yield across a callback of gsub; Lua's own sort refuses a yield as well.
 local function without_yield(call)
   string.gsub(".", ".", function() call() end)
 end
@@ -68,8 +68,8 @@ local function sort(t, before)
   for i = 1, count do t[i] = list[i] end
 end
 
--- Whether equal elements cannot be told apart, so that Lua's own sort, which is faster, has one result only: all are
--- texts, or all are integers. (0.0 equals -0.0, and NaN has no order.)
+-- Whether the elements are all texts or all integers. Equal ones are then identical, so Lua's own sort, which is
+-- faster, has only one possible result. (Not so for floats: 0.0 equals -0.0, and NaN has no order.)
 local function has_one_order(t)
   local kind = type(t[1])
   if kind ~= "string" and math.type(t[1]) ~= "integer" then return false end
@@ -79,7 +79,7 @@ local function has_one_order(t)
   return true
 end
 
--- Errors of `<` carry a position in this file; the caller's is put in its place.
+-- Errors of `<` have a position in this file, which is replaced by the caller's position.
 local HERE = debug.getinfo(1, "S").short_src
 
 ---As table.sort.

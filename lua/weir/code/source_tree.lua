@@ -1,24 +1,24 @@
--- Reads a folder of workflows in plain Lua, as the host does (host/assets/bundle.c): what weir.testing loads.
+-- Reads a folder of workflows in plain Lua, for weir.testing. The host does the same in C (host/assets/bundle.c).
 
-local folder = {}
+local source_tree = {}
 
-local DEPTH_MAX = 16
+local source_files = require "weir.base.source_files"
 
 local has_lfs, lfs = pcall(require, "lfs")
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
--- Paths below a folder, without lfs.
+-- Lists the paths below a folder without lfs.
 local function listed_by_shell(root)
   local paths = {}
   local listing <close> = assert(io.popen(
-    ("cd %s 2>/dev/null && find -L . -maxdepth %d -name '*.lua' -type f"):format(quoted(root), DEPTH_MAX)))
+    ("cd %s 2>/dev/null && find -L . -maxdepth %d -name '*.lua' -type f"):format(quoted(root), source_files.DEEPEST)))
   for line in listing:lines() do paths[#paths + 1] = line:match("^%./(.*)$") end
   return paths
 end
 
 local function walk(root, below, depth, paths)
-  if depth > DEPTH_MAX then return end
+  if depth > source_files.DEEPEST then return end
   for name in lfs.dir(root .. "/" .. below) do
     local path = below == "" and name or below .. "/" .. name
     local mode = name:sub(1, 1) ~= "." and lfs.attributes(root .. "/" .. path, "mode")
@@ -28,11 +28,6 @@ local function walk(root, below, depth, paths)
       paths[#paths + 1] = path
     end
   end
-end
-
-local function is_meant(path)
-  local place = "/" .. path
-  return not (place:find("_spec%.lua$") or place:find("/spec/", 1, true) or place:find("/.", 1, true))
 end
 
 local function list(root)
@@ -47,18 +42,18 @@ local function is_folder(root)
   return os.execute("test -d " .. quoted(root)) == true
 end
 
----The sources in a folder: those of specs and hidden ones are left out.
+---Reads the sources in a folder, without specs and hidden files.
 ---@param root string
 ---@return table<string, string>? files path relative to the folder -> source
 ---@return string? fault
-function folder.read(root)
+function source_tree.read(root)
   if not is_folder(root) then
     return nil, ("there is no folder %s; name the one that has the workflow files, from where the specs are run")
       :format(root)
   end
   local files = {}
   for _, path in ipairs(list(root)) do
-    if is_meant(path) then
+    if source_files.is_source(path) then
       local file <close> = io.open(root .. "/" .. path, "rb")
       if not file then return nil, ("cannot read %s/%s"):format(root, path) end
       files[path] = file:read("a")
@@ -70,4 +65,4 @@ function folder.read(root)
   return files
 end
 
-return folder
+return source_tree

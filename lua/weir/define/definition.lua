@@ -1,13 +1,14 @@
--- Definitions: what weir.workflow and weir.graph make of the fields an author wrote. Every field is
--- checked here, once, when the file loads, naming the author's line; what reads a definition trusts it.
--- A definition is a view: runs share it and cannot change it.
+-- Definitions: weir.workflow and weir.graph make them from the fields that an author writes. Every field is checked
+-- here, once, when the file loads, and an error names the author's line; the readers of a definition trust it. A
+-- definition is a read-only view, so that runs can share it.
 
+local defaults = require "weir.define.defaults"
 local duration = require "weir.base.duration"
 local readonly = require "weir.base.readonly"
-local graph = require "weir.define.graph_plan"
-local id = require "weir.base.identifier"
+local graph_plan = require "weir.define.graph_plan"
+local identifier = require "weir.base.identifier"
 local option_checks = require "weir.base.options"
-local retry = require "weir.define.retry_policy"
+local retry_policy = require "weir.define.retry_policy"
 local schema = require "weir.define.schema"
 
 local definition = {}
@@ -16,8 +17,8 @@ local definition = {}
 ---@field id string
 ---@field run? fun(ctx: table, data: any): any nil of a graph
 ---@field schema table|function|nil as the author wrote it
----@field validate? fun(data: any): weir.Violation[]? for a JSON Schema
----@field transform? fun(data: any): any for a function schema
+---@field validate? fun(data: any): weir.Violation[]? of a JSON Schema
+---@field transform? fun(data: any): any of a schema that is a function
 ---@field retry weir.RetryPolicy
 ---@field timeout_ms integer?
 ---@field queue string
@@ -31,7 +32,7 @@ local definition = {}
 local known = setmetatable({}, { __mode = "k" })
 local collected -- those made while files load
 
----Begins a list of all that are made from now on; with `false` no more are added.
+---Begins a list of all definitions that are made from now on; `false` ends it.
 ---@param wanted? false
 ---@return weir.Definition[]?
 function definition.collect(wanted)
@@ -39,12 +40,14 @@ function definition.collect(wanted)
   return collected
 end
 
--- Readers: the value to keep, or nil and what is wrong with it.
+-- Readers of fields: each returns the value to keep, or nil and the fault.
 
 local function read_id(value)
-  local fault = id.fault(value)
+  local fault = identifier.fault(value)
   if fault then return nil, "id" .. fault end
-  if id.is_own(value) then return nil, ('id "%s": names that begin with "weir." are weir\'s own'):format(value) end
+  if identifier.is_own(value) then
+    return nil, ('id "%s": names that begin with "weir." are weir\'s own'):format(value)
+  end
   return value
 end
 
@@ -54,7 +57,7 @@ local function read_run(value)
 end
 
 local function read_queue(value)
-  local fault = id.queue_fault(value)
+  local fault = identifier.queue_fault(value)
   if fault then return nil, "queue" .. fault end
   return value
 end
@@ -90,7 +93,7 @@ local function read_nodes(value, made)
     made.graph = value
     return value
   end
-  local plan, fault = graph.compile(value)
+  local plan, fault = graph_plan.compile(value)
   made.graph = plan
   return plan, fault
 end
@@ -99,17 +102,17 @@ local ID = { name = "id", required = true, read = read_id }
 local RUN = { name = "run", required = true, read = read_run }
 local NODES = { name = "nodes", as = "graph", required = true, read = read_nodes }
 local SCHEMA = { name = "schema", read = read_schema }
-local RETRY = { name = "retry", default = {}, read = retry.policy }
+local RETRY = { name = "retry", default = {}, read = retry_policy.policy }
 local COMMON = {
   { name = "timeout", as = "timeout_ms", read = read_duration("timeout", 1) },
-  { name = "queue", default = "default", read = read_queue },
+  { name = "queue", default = defaults.queue, read = read_queue },
   { name = "priority", default = 0, read = read_priority },
-  { name = "retain", as = "retain_ms", default = "7d", read = read_duration("retain", 0) },
-  { name = "cancel_grace", as = "cancel_grace_ms", default = "1m",
+  { name = "retain", as = "retain_ms", default = defaults.retain, read = read_duration("retain", 0) },
+  { name = "cancel_grace", as = "cancel_grace_ms", default = defaults.cancel_grace,
     read = read_duration("cancel_grace", 0) },
 }
 
----@class weir.Form what an author fills in
+---@class weir.Form the fields that an author fills in
 ---@field word string
 ---@field fields table[]
 ---@field known weir.Fields
@@ -139,8 +142,8 @@ local function read(asked, fields)
   return made
 end
 
--- Where the caller at `level` stands. `return weir.workflow {...}` is a tail call, which leaves no
--- caller behind (bundles load their files so that it is none); then it is where `run` stands.
+-- The file and line of the caller at `level`. `return weir.workflow {...}` is a tail call, which leaves no frame of the
+-- caller (bundles load their files so that it is none); then the line of `run` is taken.
 local function place(level, run)
   local info = debug.getinfo(level, "Sl")
   local line = info and info.currentline or 0
@@ -152,7 +155,7 @@ local function place(level, run)
   return info.source:match("^[@=](.*)$") or info.short_src, line
 end
 
--- Fills in a form; raises at the author's line what is wrong. `level` counts from the function that calls this.
+-- Reads the fields of a form, and raises faults at the author's line. `level` counts from the function that calls this.
 local function fill_in(asked, fields, level)
   local word = asked.word
   local given = type(fields) == "table" and not readonly.members(fields)
@@ -186,7 +189,7 @@ local function add(made)
   return view
 end
 
----Reads an author's fields; raises at the author's line what is wrong with them.
+---Makes the definition of a workflow; raises faults at the author's line.
 ---@param fields weir.WorkflowFields
 ---@param level integer as that of `error`: 2 is the caller of the function that calls this
 ---@return weir.Definition
@@ -195,10 +198,10 @@ function definition.new(fields, level)
   return add(made)
 end
 
--- The code of a graph is weir's own: where it fails, another attempt would do the same.
-local ONE_ATTEMPT = assert(retry.policy { attempts = 1 })
+-- The body of a graph is weir's own code: if it fails, another attempt would fail in the same way.
+local ONE_ATTEMPT = assert(retry_policy.policy { attempts = 1 })
 
----As `new`, of a graph.
+---Makes the definition of a graph, as `new` does.
 ---@param fields weir.GraphFields
 ---@param level integer
 ---@return weir.Definition
@@ -211,8 +214,8 @@ end
 ---The workflow of graphs that are given as data.
 ---@return weir.Definition
 function definition.of_data()
-  local made = assert(read(GRAPH, { id = "graph", nodes = graph.nodes_of_data }))
-  made.id, made.retry, made.file, made.line = graph.WORKFLOW, ONE_ATTEMPT, graph.WORKFLOW, 0
+  local made = assert(read(GRAPH, { id = "graph", nodes = graph_plan.nodes_of_data }))
+  made.id, made.retry, made.file, made.line = graph_plan.WORKFLOW, ONE_ATTEMPT, graph_plan.WORKFLOW, 0
   return view_of(made)
 end
 

@@ -1,21 +1,21 @@
--- Graphs: the nodes that an author wrote, or another program sent, are checked once and laid down side by side.
--- A plan is a few lists with one slot a node, so that 100,000 nodes take a few MiB, and all of it is linear: no
--- recursion, no table a node. Pure; graph_scheduler.lua runs what stands here.
+-- Plans of graphs. The nodes that an author wrote, or another program sent, are checked once and stored as a plan: a
+-- few lists with one slot a node, so that 100,000 nodes take a few MiB. All work is linear; there is no recursion and
+-- no table for each node. Pure; engine/graph_scheduler.lua runs plans.
 --
--- Edges are kept both ways. Node i needs `needs[first_need[i]]` up to the one before `first_need[i + 1]`, in the order
--- of its depends_on; `users` and `first_user` are the same seen from the other end.
+-- Edges are stored in both directions. Node i depends on the nodes in `needs` from `first_need[i]` up to, without,
+-- `first_need[i + 1]`, in the order of its depends_on; `users` and `first_user` hold the opposite direction.
 
 local duration = require "weir.base.duration"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local option_checks = require "weir.base.options"
 local suggest = require "weir.base.suggest"
-local retry = require "weir.define.retry_policy"
+local retry_policy = require "weir.define.retry_policy"
 local strings = require "weir.base.strings"
 local violations = require "weir.define.violations"
 
-local graph = {
-  ---The workflow of graphs that are given as data; it is in every bundle.
+local graph_plan = {
+  ---The workflow that runs graphs given as data; every bundle has it.
   WORKFLOW = "weir.graph",
 }
 
@@ -29,7 +29,7 @@ local graph = {
 ---@field count integer
 ---@field keys string[]
 ---@field workflows string[]
----@field data table<integer, string|function> JSON, or what makes it; {} unless given
+---@field data table<integer, string|function> JSON, or the author's function that makes it; {} unless given
 ---@field options table<integer, weir.NodeOptions> of those that have any
 ---@field when table<integer, "any"|"settled"> "all" unless given
 ---@field optional table<integer, true>
@@ -50,16 +50,16 @@ local MOST_MEANT = 3 -- of these faults say which key was meant
 local LONGEST_CYCLE = 20 -- keys of it that are printed
 
 -- ------------------------------------------------------------------------------------------------
--- Faults: each a sentence that names keys, and where it is in the data
+-- Faults: each has a sentence that names keys, and its place in the data
 
-local FULL = {} -- raised to end the checks: enough faults are known
+local FULL = {} -- raised to end the checks when enough faults are found
 
 local function add_fault(faults, path, format, ...)
   faults[#faults + 1] = { path = path, message = format:format(...) }
   if #faults == MOST_FAULTS then error(FULL, 0) end
 end
 
--- A node as messages call it: by its key, or where it stands.
+-- The name of a node in messages: its key, or its position.
 local function named(node, i)
   local key = node.key
   if identifier.fault(key) then return ("node %d"):format(i) end
@@ -74,12 +74,12 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- One node
 
--- JSON has null for what is not given.
+-- In JSON, null means that a field is not given.
 local function given(value)
   if value ~= json.null then return value end
 end
 
--- Readers of what a node's invoke is given besides: the value to keep, or nil and what is wrong with it.
+-- Readers of the other options of a node's invoke: each returns the value to keep, or nil and the fault.
 local OPTIONS = {
   { name = "timeout", as = "timeout_ms", read = function(value)
     local ms, fault = duration.ms(value)
@@ -88,7 +88,7 @@ local OPTIONS = {
     return ms
   end },
   { name = "retry", as = "retry", read = function(value)
-    local policy, fault = retry.policy(value)
+    local policy, fault = retry_policy.policy(value)
     return policy and json.encode(policy), fault
   end },
   { name = "queue", as = "queue", read = function(value)
@@ -181,7 +181,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Edges
 
--- The entries of a list, or nil when it is none.
+-- The length of a list; nil if it is no list.
 local function length_of_list(list)
   if type(list) ~= "table" or list == json.null then return nil end
   local count = 0
@@ -221,7 +221,7 @@ local function read_needs(plan, nodes, faults)
     for position = 1, length do
       local key = list[position]
       local need = plan.index[key]
-      if need and need ~= i and seen[need] ~= i then -- as all are but those that are a fault
+      if need and need ~= i and seen[need] ~= i then -- any other key is a fault
         seen[need] = i
         plan.needs[#plan.needs + 1] = need
       else
@@ -232,8 +232,8 @@ local function read_needs(plan, nodes, faults)
   plan.first_need[plan.count + 1] = #plan.needs + 1
 end
 
--- The same edges from the other end: counted, then put in place.
-local function turn_round(plan)
+-- Stores the edges in the opposite direction: counts them, then puts them in place.
+local function add_users(plan)
   local needs, first_user, users = plan.needs, plan.first_user, plan.users
   for i = 1, plan.count + 1 do first_user[i] = 0 end
   for at = 1, #needs do first_user[needs[at]] = first_user[needs[at]] + 1 end
@@ -252,7 +252,8 @@ local function turn_round(plan)
   end
 end
 
--- How many of its needs each node lacks when all are taken away that can be; nil when none is left.
+-- Removes, again and again, the nodes whose dependencies are all removed. Returns for each node how many dependencies
+-- are left; nil if no node is left.
 local function left_over(plan)
   local missing, queue, last = {}, {}, 0
   for i = 1, plan.count do
@@ -278,7 +279,7 @@ local function left_over(plan)
   return last < plan.count and missing or nil
 end
 
--- Each node that is left over needs another one that is: going on from need to need comes generation.
+-- Each node that is left depends on another one that is left, so the walk from need to need must come to a node twice.
 local function find_cycle(plan, missing)
   local i = 1
   while missing[i] == 0 do i = i + 1 end
@@ -293,7 +294,7 @@ local function find_cycle(plan, missing)
   return table.move(path, position[i], #path, 1, {})
 end
 
--- Beginning with the node that was given first.
+-- Names the nodes of a cycle, beginning with the one that stands first in the graph.
 local function describe_cycle(plan, cycle)
   local first = 1
   for at, i in ipairs(cycle) do
@@ -322,20 +323,20 @@ local function check_all(plan, nodes, faults)
   if faults[1] then return end
   plan.count = count
   for i = 1, count do read_node(plan, nodes[i], i, faults) end
-  if faults[1] then return end -- edges can be told when every key is good
+  if faults[1] then return end -- edges can be read when every key is good
   read_needs(plan, nodes, faults)
   if faults[1] then return end
-  turn_round(plan)
+  add_users(plan)
   local missing = left_over(plan)
   if missing then add_fault(faults, "/nodes", "%s", describe_cycle(plan, find_cycle(plan, missing))) end
 end
 
----Checks nodes, of an author or as decoded JSON, and makes a plan of them.
+---Checks nodes, which an author wrote or JSON gave, and makes a plan of them.
 ---@param nodes weir.Node[]
 ---@return weir.Plan? plan
----@return string? fault all that is wrong, when there is no plan
----@return weir.Violation[]? faults those found, 10 at most
-function graph.compile(nodes)
+---@return string? fault all faults in one sentence, if there is no plan
+---@return weir.Violation[]? faults at most 10
+function graph_plan.compile(nodes)
   local plan = {
     count = 0, keys = {}, workflows = {}, data = {}, options = {}, when = {}, optional = {}, index = {},
     needs = {}, first_need = {}, users = {}, first_user = {},
@@ -349,12 +350,12 @@ function graph.compile(nodes)
   return nil, table.concat(messages, "; "), faults
 end
 
-local function refuse_data(list) error(violations.to_failure(graph.WORKFLOW, list), 0) end
+local function refuse_data(list) error(violations.to_failure(graph_plan.WORKFLOW, list), 0) end
 
----What makes the nodes of a graph that is given as data.
+---Takes the nodes of a graph out of the data of its run; raises `invalid_data`.
 ---@param data any
 ---@return table[] nodes
-function graph.nodes_of_data(data)
+function graph_plan.nodes_of_data(data)
   if type(data) ~= "table" or data == json.null or json.is_array(data) then
     refuse_data { { path = "/", message = 'must be an object {"name": …, "nodes": [ … ]}' } }
   end
@@ -370,7 +371,7 @@ end
 ---@param plan weir.Plan
 ---@param known table<string, any> by workflow
 ---@return string? fault
-function graph.unknown_workflow(plan, known)
+function graph_plan.unknown_workflow(plan, known)
   for i = 1, plan.count do
     local workflow = plan.workflows[i]
     if not known[workflow] then
@@ -381,10 +382,10 @@ function graph.unknown_workflow(plan, known)
   end
 end
 
----What is drawn of a graph, as JSON: each node without its data, defaults left out.
+---The shape of a graph, as it is recorded and drawn: JSON of each node without its data and without defaults.
 ---@param plan weir.Plan
 ---@return string
-function graph.shape(plan)
+function graph_plan.shape(plan)
   local quoted, nodes = {}, {}
   for i = 1, plan.count do quoted[i] = json.encode(plan.keys[i]) end
   for i = 1, plan.count do
@@ -403,4 +404,4 @@ function graph.shape(plan)
   return ('{"nodes":[%s]}'):format(table.concat(nodes, ","))
 end
 
-return graph
+return graph_plan

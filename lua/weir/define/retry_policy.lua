@@ -1,24 +1,24 @@
--- Retry policies: what authors write, normalised once, and the pause before the next attempt.
--- Pure: chance comes in as an argument, so that a replay gets the same pause.
+-- Retry policies: completes the fields that authors write, and computes the pause before the next attempt. Pure: the
+-- random number is an argument, so that a replay gets the same pause.
 
 local duration = require "weir.base.duration"
 local option_checks = require "weir.base.options"
 
-local retry = {}
+local retry_policy = {}
 
 ---@class weir.RetryPolicy
 ---@field attempts integer all attempts, the first included
 ---@field delay_ms integer pause after the first failure
 ---@field backoff "exponential"|"linear"|"fixed" how the pause grows with each failure
 ---@field max_delay_ms integer no pause is longer
----@field jitter boolean whether chance lengthens each pause, by up to half; never a fixed one
+---@field jitter boolean whether each pause is lengthened at random, by up to half; never a fixed one
 
 local DEFAULT_ATTEMPTS, DEFAULT_DELAY = 3, "1s"
--- The default of max_delay: the longer of five minutes and so many times the delay, so that a long delay grows, too.
+-- The default of max_delay is five minutes, or so many times the delay if that is longer, so that a long delay grows.
 local DEFAULT_MAX_DELAY_MS, DEFAULT_MAX_DELAYS = 5 * 60 * 1000, 300
 local FIELDS = option_checks.fields { "attempts", "backoff", "delay", "jitter", "max_delay" }
 
--- Floats, which never wrap; and finite, so that a delay of 0 stays one.
+-- Floats never wrap; finite, so that a delay of 0 stays 0.
 local GROWTH = {
   exponential = function(failures) return 2.0 ^ math.min(failures - 1, 1000) end,
   linear = function(failures) return failures * 1.0 end,
@@ -33,8 +33,8 @@ end
 ---A policy with every field filled in.
 ---@param given table? { attempts, delay, backoff, max_delay, jitter }, each optional
 ---@return weir.RetryPolicy?
----@return string? message why it is none
-function retry.policy(given)
+---@return string? message why it is not a policy
+function retry_policy.policy(given)
   given = given_or(given, {})
   if type(given) ~= "table" then
     return nil, 'retry is a table such as { attempts = 3, delay = "1s" }, not a ' .. type(given)
@@ -71,17 +71,17 @@ function retry.policy(given)
   }
 end
 
----Milliseconds to wait before the next attempt; nil when there is none left.
+---Milliseconds before the next attempt; nil if no attempt is left.
 ---@param policy weir.RetryPolicy
 ---@param failed_attempts integer from 1
 ---@param random01 number chance, 0 <= random01 < 1
 ---@return integer?
-function retry.delay(policy, failed_attempts, random01)
+function retry_policy.delay(policy, failed_attempts, random01)
   if failed_attempts >= policy.attempts then return nil end
   local delay_ms = policy.delay_ms * GROWTH[policy.backoff](failed_attempts)
-  -- Runs that failed together spread out, and none of them waits less than was asked for.
+  -- Runs that failed together spread out, and no run waits less than its policy says.
   if policy.jitter and policy.backoff ~= "fixed" then delay_ms = delay_ms * (1 + random01 / 2) end
   return math.floor(math.min(delay_ms, policy.max_delay_ms))
 end
 
-return retry
+return retry_policy

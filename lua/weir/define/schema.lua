@@ -1,14 +1,14 @@
--- JSON Schema for the data of workflows: a schema is compiled once, when its file loads, to checks
--- that return nil for good data (and then allocate nothing) or the violations with their paths.
--- A path is a JSON Pointer: "/items/3/name" counts from 0, "/" is the data itself.
--- Keywords that are not known are refused, as a constraint that silently does nothing is a trap.
+-- JSON Schema for the data of workflows. A schema is compiled once, when its file loads, to a check that returns nil
+-- for valid data, and otherwise the violations with their paths. A check of valid data allocates nothing. A path is a
+-- JSON Pointer: "/items/3/name" counts from 0, "/" is the data itself. Unknown keywords are refused, because a
+-- misspelled keyword would otherwise be ignored.
 --
--- Data comes from outsiders, so the time that a check takes grows with the data and no faster. A first pass counts the
--- violations; only where there are any a second one describes the first ten.
+-- Data comes from outside, so a check takes time linear in the data. A first pass counts the violations; if there are
+-- any, a second pass describes the first ten.
 
 local json = require "weir.json"
 local suggest = require "weir.base.suggest"
-local order = require "weir.base.ordered_pairs"
+local ordered_pairs = require "weir.base.ordered_pairs"
 local strings = require "weir.base.strings"
 
 local schema = {}
@@ -17,16 +17,16 @@ local schema = {}
 ---@field path string
 ---@field message string
 
----@class weir.Report what a check describes
+---@class weir.Report the violations that a check describes
 ---@field list weir.Violation[]
----@field most integer how many it holds
----@field path (string|integer)[] keys that lead to the value that is looked at
----@field depth integer how many of them
----@field meant integer names for which the nearest one was looked for
+---@field most integer the number that it holds at most
+---@field path (string|integer)[] keys that lead to the value that is being checked
+---@field depth integer the number of these keys
+---@field meant integer the number of names for which a suggestion was searched
 
 ---@alias weir.Check fun(value: any, report: weir.Report?): integer the number of violations, which go into the report
 
--- Steps of one search for a pattern, over all places at which a match may begin: some 20 ms.
+-- Steps of one search for a pattern, over all positions at which a match may begin: some 20 ms.
 local MATCH_LIMIT = 1000000
 
 local GREEDY_BYTES = 4096 -- of a text that is searched for a pattern which gives nothing back
@@ -60,7 +60,7 @@ local TYPES = {
 }
 local TYPE_NAMES = { "array", "boolean", "integer", "null", "number", "object", "string" }
 
--- As JSON values: 5 and 5.0 are one number.
+-- Compares as JSON values: 5 and 5.0 are one number.
 local function equal(a, b)
   local shared = kind(a)
   if a == b or shared ~= kind(b) then return a == b end
@@ -77,7 +77,7 @@ end
 
 local LEFT_OUT = { ["…"] = "…" }
 
--- Of a value no more than its text has room for: `room.left` is how many parts may still follow.
+-- Copies no more of a value than its text has room for: `room.left` is the number of parts that may still follow.
 local function beginning(value, room)
   if type(value) == "string" then return strings.first(value, SHOWN_BYTES + 1) end
   if type(value) ~= "table" or value == json.null then return value end
@@ -94,7 +94,7 @@ local function beginning(value, room)
     count = count + 1
     if count > SHOWN_BYTES then return LEFT_OUT end -- to show the first ones, all would have to be sorted
   end
-  for key, member in order.pairs(value) do
+  for key, member in ordered_pairs.pairs(value) do
     if room.left < 1 then break end
     room.left = room.left - 1
     copy[type(key) == "string" and strings.first(key, SHOWN_BYTES + 1) or key] = beginning(member, room)
@@ -145,7 +145,7 @@ local function add(report, format, ...)
   return 1
 end
 
--- Checks what stands under a key.
+-- Checks the value under a key.
 local function under(key, check, value, report)
   if not report then return check(value) end
   local depth = report.depth + 1
@@ -155,7 +155,7 @@ local function under(key, check, value, report)
   return count
 end
 
--- The first violations of a value that has some.
+-- The first violations of an invalid value.
 local function describe(check, value, most)
   local report = new_report(most)
   local ok, raised = pcall(check, value, report)
@@ -210,8 +210,8 @@ local function compile_list(list, place, noun, nesting)
   return checks
 end
 
--- A bound that holds for one kind of value only. `measure` gives the number that is compared; it is
--- nil where the keyword says nothing.
+-- A bound on one kind of value. `measure` returns the number that is compared; nil if the keyword does not apply to the
+-- value.
 local function bound(read, measure, holds, message)
   return function(limit, place)
     limit = read(limit, place)
@@ -250,8 +250,8 @@ local function count_bound(measure, holds, words, noun)
   end)
 end
 
--- One compiler a keyword: (what it was given, its place, nesting, the schema around it) -> a check,
--- or nil where another keyword's check covers it.
+-- A compiler for each keyword: (its value, its place, the nesting, the schema around it) -> a check, or nil if the
+-- check of another keyword covers it.
 local KEYWORDS = {
   minimum = number_bound(at_least, "at least"),
   maximum = number_bound(at_most, "at most"),
@@ -263,7 +263,7 @@ local KEYWORDS = {
   maxItems = count_bound(size_of, at_most, "at most", "item"),
 }
 
--- Compiled apart, before the others: of a value of the wrong type nothing else need be said.
+-- Compiled first and apart: a value of the wrong type gets no other violation.
 local function compile_type(given, place)
   local names = type(given) == "string" and { given } or check_list(given, place, "type names")
   local tests = {}
@@ -312,7 +312,7 @@ function KEYWORDS.properties(given, place, nesting)
     refuse(place, "must be a table of property names and their schemas")
   end
   local names, checks = {}, {}
-  for name, inner in order.pairs(given) do
+  for name, inner in ordered_pairs.pairs(given) do
     if type(name) ~= "string" then refuse(place, "has a property name that is no text") end
     names[#names + 1] = name
     checks[#names] = compile_node(inner, place .. "/" .. name, nesting)
@@ -328,7 +328,7 @@ function KEYWORDS.properties(given, place, nesting)
   end
 end
 
--- Puts a name in its place among the least `most` of those that were met.
+-- Inserts a name into the sorted list of the first `most` names.
 local function keep_least(list, name, most)
   local at = #list + 1
   while at > 1 and name < list[at - 1] do at = at - 1 end
@@ -340,7 +340,7 @@ end
 function KEYWORDS.additionalProperties(given, place, nesting, around)
   local properties = type(around.properties) == "table" and around.properties or {}
   local names = {}
-  for name in order.pairs(properties) do names[#names + 1] = name end
+  for name in ordered_pairs.pairs(properties) do names[#names + 1] = name end
   local check = given ~= false and compile_node(given, place, nesting)
 
   local function is_refused(name, report)
@@ -352,7 +352,7 @@ function KEYWORDS.additionalProperties(given, place, nesting, around)
     return add(report, "is not allowed%s", meant and ('; did you mean "%s"?'):format(meant) or "")
   end
 
-  -- The violations are told in the order of the names, of which only the first are kept.
+  -- The violations are described in the order of the names; only the first names are kept.
   local function describe_extra(value, report)
     local extra, last = {}, nil -- the greatest of those that are kept, once there are enough
     for name, member in next, value do
@@ -419,9 +419,8 @@ function KEYWORDS.const(given)
   end
 end
 
--- A pattern such that the limit holds for the whole search: PCRE2 counts anew at each place at which it lets a match
--- begin, so it is the pattern that goes from place to place. What a repetition has taken it gives back step by step,
--- which counts, too.
+-- Wraps a pattern so that the limit holds for the whole search: PCRE2 counts anew at each position at which a match may
+-- begin, so the wrapped pattern itself moves from position to position. Backtracking of its repetition counts as well.
 local function limited(rex, pattern)
   local verbs, rest = "", pattern
   while rest:find "^%(%*[%u%d_=]+%)" do
@@ -470,7 +469,7 @@ function KEYWORDS.allOf(given, place, nesting)
   return together(compile_list(given, place, "schemas", nesting))
 end
 
--- Joins the first fault that each schema of an anyOf reports, in one line.
+-- Joins, in one line, the first fault that each schema of an anyOf reports.
 local function reasons(checks, value)
   local texts = {}
   for _, check in ipairs(checks) do
@@ -511,13 +510,13 @@ local IGNORED = {
 }
 
 local KEYWORD_NAMES = { "type" }
-for name in order.pairs(KEYWORDS) do KEYWORD_NAMES[#KEYWORD_NAMES + 1] = name end
+for name in ordered_pairs.pairs(KEYWORDS) do KEYWORD_NAMES[#KEYWORD_NAMES + 1] = name end
 
 local function anything() return 0 end
 local function nothing(_, report) return report and add(report, "is not allowed") or 1 end
 
--- The second check is made only of what passes the first one: of a value of the wrong type nothing else need be said,
--- and no pattern is tried on text that is too long.
+-- Runs the second check only if the first one finds nothing: a value of the wrong type gets no other violation, and no
+-- pattern is tried on text that is too long.
 local function in_turn(first, second)
   if not first or not second then return first or second end
   return function(value, report)
@@ -537,7 +536,7 @@ function compile_node(node, place, nesting)
     refuse("", ("is nested deeper than %d levels, or holds itself"):format(NESTING))
   end
   local checks, pattern = {}, nil
-  for name, given in order.pairs(node) do
+  for name, given in ordered_pairs.pairs(node) do
     local compile = KEYWORDS[name]
     if name == "pattern" then
       pattern = compile(given, place .. "/pattern")
@@ -557,9 +556,9 @@ end
 
 ---Compiles a JSON Schema.
 ---@param definition table|boolean
----@return (fun(data: any): weir.Violation[]?)? validate it gives the first ten violations, and as one more, without a
----path, how many follow
----@return string? message why it is no schema
+---@return (fun(data: any): weir.Violation[]?)? validate returns the first ten violations; if there are more, an
+---eleventh without a path says how many
+---@return string? message why the schema is invalid
 function schema.compile(definition)
   local ok, check = pcall(compile_node, definition, "", 0)
   if not ok then

@@ -1,4 +1,4 @@
--- Data that does not match a schema, told to people.
+-- Describes violations of a schema in sentences.
 
 local failure = require "weir.base.failure"
 local json = require "weir.json"

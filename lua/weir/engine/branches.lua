@@ -1,11 +1,11 @@
--- The coroutines within one run. A branch runs until it waits for something; then the next one does.
--- When all wait, the run delivers one outcome, or starts one step, and they run again.
+-- The branches of one run: coroutines, one of which runs at a time until it waits. When all of them wait, the run
+-- delivers one outcome, or starts one step, and they go on.
 --
--- Invariant: which branch runs, and in what order, is a function of what was delivered. Branches that
--- can run do so in the order in which they became able to.
+-- Invariant: the outcomes that were delivered decide which branches run, and in which order. Branches that can run do
+-- so in the order in which they became able to.
 --
--- A wait is a list of futures: operations (settled when their outcome is delivered) and branches (settled
--- when they have ended). Suspension is a yield of PARK, never an error that a pcall could catch.
+-- A branch waits for futures: operations (settled when their outcome is delivered) and branches (settled when they have
+-- ended). It suspends by a yield of PARK, which no pcall of the author can catch.
 
 local call_site = require "weir.base.call_site"
 local failure = require "weir.base.failure"
@@ -19,26 +19,47 @@ branches.__index = branches
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
 local isyieldable = coroutine.isyieldable
 
+---@class weir.Branches
+---@field journal weir.Journal
+---@field created integer
+---@field settled integer how many futures have settled
+---@field live table<integer, weir.Branch> those that have not ended, by their order
+---@field live_count integer
+---@field runnable table<integer, weir.Branch> those that can go on, from `first` to `last`
+---@field first integer
+---@field last integer
+---@field steps weir.Wait[] that end when the effects sent so far are recorded, in order: a step runs, or a graph begins
+---more nodes
+---@field current weir.Branch? that runs
+---@field dry boolean whether no step may run
+
 ---@class weir.Branch
 ---@field scope string
 ---@field order integer of its creation
----@field wait table? what it waits for
+---@field ctx weir.Context that its function was given
+---@field co thread
+---@field waits weir.Wait[] those that wait for its end
+---@field wait weir.Wait? its own
+---@field raised table? the failure that ends its wait, or that it gets before it begins
 ---@field settled integer? when it ended, among all that settled
----@field ok boolean?
----@field value any what it returned or the failure
+---@field ok boolean? whether it returned
+---@field value any the result or the failure
+---@field raced boolean? it took part in a race and lost
+---@field dropped boolean? it was ended early
 
----@param journal table
+---@class weir.Wait a list of the futures that are waited for
+---@field branch weir.Branch that waits
+---@field check? fun(future: weir.Operation|weir.Branch): boolean whether the wait ends as this future settles
+---@field step weir.Operation? the step that the branch is about to run
+---@field came weir.Operation? the operation that ended the wait for one of many
+---@field [integer] weir.Operation|weir.Branch
+
+---@param journal weir.Journal
+---@return weir.Branches
 function branches.new(journal)
   return setmetatable({
-    journal = journal,
-    created = 0,
-    settled = 0, -- how many futures have been settled
-    live = {}, -- order -> branch
-    live_count = 0,
-    runnable = {}, first = 1, last = 0, -- branches that can go on, in order
-    steps = {}, -- waits for what was told to be recorded, in order: a step runs then, a graph begins more
-    current = nil,
-    dry = false, -- whether no step may run
+    journal = journal, created = 0, settled = 0, live = {}, live_count = 0, runnable = {}, first = 1, last = 0,
+    steps = {}, current = nil, dry = false,
   }, branches)
 end
 
@@ -47,20 +68,20 @@ local function traced(raised)
   return failure.from(raised, call_site.traceback())
 end
 
--- How the body of a branch ended.
-local function came_to(branch, what, name, ok, value, ...)
+-- Notes how the function of a branch ended.
+local function note_end(branch, what, name, ok, value, ...)
   local fault = ok and returned.surplus(what, name, ...)
   if fault then ok, value = false, fault end
-  if not ok then value = failure.from(value) end -- where `traced` itself had no stack left
+  if not ok then value = failure.from(value) end -- `traced` itself may have had no stack left
   branch.ok, branch.value = ok, value
 end
 
----A new branch; it runs when its turn comes.
+---Makes a branch, which runs after those that can run already.
 ---@param scope string
 ---@param body fun(): any
----@param ctx weir.Context what the body was given
----@param what string? whose code it is, for messages
----@param name string?
+---@param ctx weir.Context of the body
+---@param what string? "workflow" or "branch", for messages
+---@param name string? for messages
 ---@return weir.Branch
 function branches:spawn(scope, body, ctx, what, name)
   local order = self.created + 1
@@ -70,7 +91,7 @@ function branches:spawn(scope, body, ctx, what, name)
       branch.ok, branch.value = false, branch.raised
       return
     end
-    came_to(branch, what, name, xpcall(body, traced))
+    note_end(branch, what, name, xpcall(body, traced))
   end)
   self.created = order
   self.live[order] = branch
@@ -90,7 +111,7 @@ local function ended(self, branch)
   self:settle(branch)
 end
 
----Let branches run until all wait.
+---Runs branches until all of them wait.
 function branches:run()
   while self.first <= self.last do
     local branch = self.runnable[self.first]
@@ -129,13 +150,13 @@ local function park(branch, verb)
   end
 end
 
-local function forget(waits, wait)
+local function remove(waits, wait)
   for i = #waits, 1, -1 do
     if waits[i] == wait then return table.remove(waits, i) end
   end
 end
 
-local function enlist(self, future, wait)
+local function add_wait(self, future, wait)
   if future.kind then
     self.journal:await(future, wait)
   else
@@ -143,10 +164,11 @@ local function enlist(self, future, wait)
   end
 end
 
----Wait in the current branch until `check`, asked once for each future as it settles, says yes.
----@param verb string who waits, for messages
----@param futures table[] those not settled are waited for; one and the same may stand there twice: it settles once
----@param check fun(future: table): boolean
+---The current branch waits until `check`, which is called once for each future as it settles, returns true.
+---@param verb string that waits, for messages
+---@param futures (weir.Operation|weir.Branch)[] those that have settled are skipped; a future that is listed twice
+---settles once
+---@param check fun(future: weir.Operation|weir.Branch): boolean
 function branches:await(verb, futures, check)
   local branch = self.current
   local wait, seen = { branch = branch, check = check }, {}
@@ -158,27 +180,27 @@ function branches:await(verb, futures, check)
     end
   end
   if isyieldable() then
-    for _, future in ipairs(wait) do enlist(self, future, wait) end
+    for _, future in ipairs(wait) do add_wait(self, future, wait) end
   end
   park(branch, verb)
 end
 
 local function always() return true end
 
----Wait in the current branch until this one, which is not settled, does.
+---The current branch waits until this future, which has not settled, settles.
 ---@param verb string
----@param future table
+---@param future weir.Operation|weir.Branch
 function branches:await_one(verb, future)
   local branch = self.current
   local wait = { future, branch = branch, check = always }
   branch.wait = wait
-  if isyieldable() then enlist(self, future, wait) end
+  if isyieldable() then add_wait(self, future, wait) end
   park(branch, verb)
 end
 
----A wait of the current branch for many operations, each of which awaits it from its beginning to its end. To wait
----again costs the same for one as for 100,000: nothing is put anywhere, nothing taken away.
----@return table wait
+---Makes a wait of the current branch for many operations. Each operation holds it from its beginning to its end, so to
+---wait again costs the same for 1 as for 100,000 operations: no list changes.
+---@return weir.Wait
 function branches:begin_watch()
   local wait = { branch = self.current }
   function wait.check(operation)
@@ -188,18 +210,19 @@ function branches:begin_watch()
   return wait
 end
 
----Wait for the next of them to settle; with `more` to begin, or until what was told is recorded.
+---The current branch waits until the next of them settles. With `more`, because more operations are to begin, the wait
+---also ends when the effects sent so far are recorded.
 ---@return weir.Operation? settled
 function branches:await_next(verb, wait, more)
   wait.came = nil
   wait.branch.wait = wait
   if more then self.steps[#self.steps + 1] = wait end
   park(wait.branch, verb)
-  if more then forget(self.steps, wait) end
+  if more then remove(self.steps, wait) end
   return wait.came
 end
 
----Wait until this branch may run its step.
+---The current branch waits until it may run its step.
 function branches:await_step(operation)
   local branch = self.current
   local wait = { branch = branch, step = operation }
@@ -208,8 +231,8 @@ function branches:await_step(operation)
   park(branch, "step")
 end
 
----Wait for a time that is not recorded: a step that backs off. `wake` of the wait ends it.
----@return table wait
+---Makes a wait of the current branch that `wake` ends, for a step that backs off.
+---@return weir.Wait
 function branches:begin_pause()
   local wait = { branch = self.current }
   self.current.wait = wait
@@ -220,7 +243,9 @@ function branches:pause()
   park(self.current, "step")
 end
 
----End a wait: the branch goes on, with `raised` if that is given.
+---Ends a wait: the branch goes on, or gets the failure `raised`.
+---@param wait weir.Wait
+---@param raised table?
 function branches:wake(wait, raised)
   local branch = wait.branch
   if branch.wait ~= wait then return end
@@ -228,13 +253,14 @@ function branches:wake(wait, raised)
   for _, future in ipairs(wait) do
     if not future.settled then
       if future.kind then self.journal:unawait(future) end
-      forget(future.waits, wait) -- a long wait that many short ones race would keep them all
+      remove(future.waits, wait) -- a future that loses many races would keep all their waits
     end
   end
   self:ready(branch)
 end
 
----The wait of the next step to run, if any.
+---Takes the wait of the next step, if there is one.
+---@return weir.Wait?
 function branches:next_step()
   while self.steps[1] do
     local wait = table.remove(self.steps, 1)
@@ -244,7 +270,8 @@ end
 
 local function by_branch(a, b) return a.branch.order < b.branch.order end
 
----A future has its outcome: those who waited for it go on, in the order they were created.
+---A future has settled: the branches that wait for it go on, in the order in which they were created.
+---@param future weir.Operation|weir.Branch
 function branches:settle(future)
   self.settled = self.settled + 1
   future.settled = self.settled
@@ -255,7 +282,7 @@ function branches:settle(future)
   end
 end
 
----The operations that branches in this scope wait for.
+---The operations for which branches in this scope wait.
 ---@param scope string
 ---@return weir.Operation[]
 function branches:awaited_in(scope)
@@ -270,8 +297,8 @@ function branches:awaited_in(scope)
   return operations
 end
 
----Raise in every other branch in this scope. One that is about to go on, or to begin, gets
----this in place of what it waited for.
+---Raises a failure in every other branch in this scope. A branch that is about to go on, or to begin, gets the failure
+---instead of the outcome that it waited for.
 ---@param scope string
 ---@param raised table
 function branches:raise(scope, raised)
@@ -290,9 +317,9 @@ function branches:raise(scope, raised)
   end
 end
 
----Forget every branch. A suspended coroutine that is dropped runs nothing any more.
+---Drops every branch. The code of a suspended coroutine never runs again.
 function branches:drop()
-  for _, branch in pairs(self.live) do branch.wait = nil end -- so that its outcome wakes no branch
+  for _, branch in pairs(self.live) do branch.wait = nil end -- so that no outcome wakes it
   self.live, self.live_count = {}, 0
   self.runnable, self.first, self.last = {}, 1, 0
   self.steps = {}

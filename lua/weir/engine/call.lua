@@ -10,7 +10,7 @@ local scope = require "weir.base.scope"
 local usage_error = require "weir.base.usage_error"
 
 local call = {
-  ---The private side of a context stands under a key that authors cannot name.
+  ---The key under which a context keeps its private state. Authors cannot name it.
   STATE = setmetatable({}, { __name = "weir.context" }),
 }
 
@@ -63,9 +63,9 @@ function call.numbered(state, kind)
   return kind .. "#" .. n
 end
 
----Refuse an id of the author's that an operation of an undo may take.
+---Refuses an id of the author's that an operation of an undo may get.
 ---@param id string
----@param undone string the id of what that undo undoes
+---@param undone string the id of the operation that is undone
 function call.check_like_undo(id, undone)
   local prefix = scope.prefix(scope.undo(undone))
   if id:sub(1, #prefix) ~= prefix then return end
@@ -75,7 +75,7 @@ end
 
 local function note_like_undo(run, id)
   for _, one in ipairs(run.undos or {}) do call.check_like_undo(id, one.id) end
-  run.like_undo = run.like_undo or {} -- undos that are still to come are checked against these
+  run.like_undo = run.like_undo or {} -- later undos are checked against these
   table.insert(run.like_undo, id)
 end
 
@@ -88,7 +88,7 @@ function call.id_of(state, kind, given)
 end
 
 ---@param what string for messages: "data of %s"
----@param name string? in it
+---@param name string? for `what`
 ---@return weir.Failure? fault
 function call.too_large(run, text, what, name)
   local limit = run.limits.payload_bytes
@@ -100,7 +100,7 @@ function call.too_large(run, text, what, name)
   }
 end
 
----A whole result, to the code that receives it: JSON's null is nil there, and weir.null only within tables.
+---Decodes a whole result for the code that receives it: null is nil there, and weir.null only inside tables.
 ---@param text string JSON
 ---@return any
 function call.result(text)
@@ -108,7 +108,7 @@ function call.result(text)
   if value ~= json.null then return value end
 end
 
----The same within a table, which nil would leave a hole in.
+---A result as the member of a table: weir.null for nil, so that the table has no hole.
 ---@param value any
 ---@return any
 function call.member(value)
@@ -116,7 +116,7 @@ function call.member(value)
   return value
 end
 
--- Whether a future stands somewhere in a value.
+-- Whether a value contains a future.
 local function has_future(value, seen)
   if type(value) ~= "table" or seen[value] then return false end
   local metatable = debug.getmetatable(value)
@@ -128,15 +128,15 @@ local function has_future(value, seen)
   return false
 end
 
--- As JSON sees it, a future is a table with keys that are none.
-local function say_future(value, message)
+-- JSON reports a future as a table with keys that are tables. The message names the future instead.
+local function name_future(value, message)
   if not message:find "a key of type table cannot be JSON$" or not has_future(value, {}) then return message end
   return (message:gsub("a key of type table cannot be JSON$", "a future cannot be JSON: await it"))
 end
 
----A payload as JSON text; nil is null.
+---Encodes a payload; nil becomes null.
 ---@param what string for messages: "data of %s"
----@param name string? in it
+---@param name string? for `what`
 ---@return string? text
 ---@return weir.Failure? fault
 function call.encode(run, value, what, name)
@@ -145,7 +145,7 @@ function call.encode(run, value, what, name)
   if not text then
     return nil, failure.new {
       code = "payload_invalid", retryable = false,
-      message = ("%s cannot be written as JSON: %s"):format(what:format(name), say_future(value, message)),
+      message = ("%s cannot be written as JSON: %s"):format(what:format(name), name_future(value, message)),
     }
   end
   local fault = call.too_large(run, text, what, name)

@@ -1,8 +1,9 @@
 -- How a run is cancelled and how it ends others: methods of weir.Run.
 --
--- A cancel is recorded first. The run's children end, then the cancel is delivered to every branch where it waits,
--- once. After that every verb works for `cancel_grace`, so that the author's code can clean up. `--now` skips that.
+-- Redis records a cancel first. The run's children end, then the cancel is raised once in every branch, where it waits.
+-- After that every verb works for `cancel_grace`, so that the author's code can clean up. `--now` skips the clean-up.
 
+local defaults = require "weir.define.defaults"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local scopes = require "weir.base.scope"
@@ -17,7 +18,7 @@ local function cancelled(self, message)
   return failure.new { code = "cancelled", message = message, retryable = false, run = self.id }
 end
 
----Cancel open children of operations in this scope.
+---Cancels the open children of operations in this scope.
 function Run:cancel_children(scope, message)
   for _, operation in ipairs(self.journal:open_children()) do
     if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.cancel_sent then
@@ -27,7 +28,8 @@ function Run:cancel_children(scope, message)
   end
 end
 
----The child of this operation was told to end, whatever is known of the operation.
+---Notes that the child of this operation was told to end. Both generations are noted while it is not known which one
+---runs.
 function Run:note_pending(operation)
   local cancel_pending = self.cancel_pending
   for _, child in ipairs { operation.child, operation.other_child } do
@@ -38,21 +40,21 @@ function Run:note_pending(operation)
   end
 end
 
----End one future before its time.
-function Run:end_early(settles, why)
-  if settles.settled then return end
-  settles.dropped = true
-  if not settles.kind then
-    for _, operation in ipairs(self.branches:awaited_in(settles.scope)) do operation.lost = why end
-    self:cancel_children(settles.scope, "cancelled: it " .. why)
-    self.branches:raise(settles.scope, cancelled(self, "the branch " .. why))
-  elseif settles.open and not settles.cancel_sent then
-    settles.cancel_sent = true
-    self.journal:cancel_child(settles, "cancelled: it " .. why)
+---Ends an operation or a branch early.
+function Run:end_early(awaitable, why)
+  if awaitable.settled then return end
+  awaitable.dropped = true
+  if not awaitable.kind then
+    for _, operation in ipairs(self.branches:awaited_in(awaitable.scope)) do operation.dropped_because = why end
+    self:cancel_children(awaitable.scope, "cancelled: it " .. why)
+    self.branches:raise(awaitable.scope, cancelled(self, "the branch " .. why))
+  elseif awaitable.open and not awaitable.cancel_sent then
+    awaitable.cancel_sent = true
+    self.journal:cancel_child(awaitable, "cancelled: it " .. why)
   end
 end
 
----End all children and all other branches: the run has failed.
+---Ends all children and all other branches, as the run has failed.
 function Run:end_others(why)
   self:cancel_children(scopes.ROOT, "cancelled: " .. why)
   self.branches:raise(scopes.ROOT, cancelled(self, why))
@@ -61,7 +63,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Cancel
 
--- Children end of what ended the run; what a cancel said is said once, however deep it goes.
+-- The message with which children are cancelled when the run is. It does not grow with the depth of the tree.
 ---@param message string
 ---@return string
 function Run.passed_on(message)
@@ -70,18 +72,18 @@ end
 
 local passed_on = Run.passed_on
 
--- A cancel is recorded: the children end first, then it is delivered. Those begun since it was told last are looked at,
--- for this is asked with each child that ends.
+-- A cancel is recorded: cancels the children, which end before it is delivered. This is called for each child that
+-- ends, and looks only at children that began since the last call.
 function Run:await_cancel()
   local log = self.journal
-  if self.undoing then return end -- it ends already; what it takes back is to be taken back
+  if self.undoing then return end -- the run ends already, and its undos are not cut short
   if log.opened == self.ending and not self.detached_children[1] then return end
   self.ending = log.opened
   self:cancel_children(scopes.ROOT, passed_on(log.cancel.value))
   self:cancel_detached()
 end
 
--- A cancel of the tree takes along those, too, of which nothing is awaited.
+-- A cancel of the tree also ends children whose invokes timed out and that went on.
 function Run:cancel_detached()
   local log = self.journal
   for _, operation in ipairs(self.detached_children) do
@@ -91,20 +93,20 @@ function Run:cancel_detached()
   self.detached_children = {}
 end
 
--- Children that were told to end, and take their time.
+-- Terminates the children that were told to end and have not ended.
 function Run:terminate_pending()
   for _, child in ipairs(self.cancel_pending) do
     self.effects:add("cancel", { child = child, message = passed_on(self.journal.termination.value), terminate = "1" })
   end
 end
 
--- The children have ended: every branch learns of it, once, where it waits. What clean-up needs after
--- that works as ever, for as long as the grace lasts.
+-- The children have ended: raises the cancel in every branch, once, where it waits. During the grace after that, all
+-- verbs work for the clean-up.
 function Run:deliver_cancel()
   if self.terminated then return end
   local cancel, definition = self.journal.cancel, self.definition
   local log = self.journal
-  self.grace_ms = definition and definition.cancel_grace_ms or 60000
+  self.grace_ms = definition and definition.cancel_grace_ms or defaults.cancel_grace_ms
   log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
   log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
   if self.undoing then return end
@@ -112,7 +114,7 @@ function Run:deliver_cancel()
     failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
 end
 
--- Clean-up has had its time: none of the author's code runs any more.
+-- The time for clean-up is over: none of the author's code runs any more.
 function Run:end_grace()
   if not self.journal.grace_ends_at then return end
   self.journal.grace_ends_at = nil

@@ -1,12 +1,12 @@
--- A journal replayed on code, to see whether the code still does what the journal says. Nothing is executed: outcomes
--- come from the journal, what the code asks beyond it is only looked at. Knows no store.
+-- Replays a journal on code, to check whether the code still does what the journal says. No operation is executed: the
+-- outcomes come from the journal, and operations that are new are only compared.
 
 local entry = require "weir.record.entry"
 local runs = require "weir.engine.run"
 local failure = require "weir.base.failure"
 local kinds = require "weir.record.kinds"
 
-local replay = {}
+local check = {}
 
 -- Lists the operations that the journal holds and the code did not ask for, in the order in which they began.
 local function unasked(run, is_meant)
@@ -42,11 +42,11 @@ local function divergence(run, fields, is_meant)
   return asked and ('%s; the code asked for operation "%s" at %s'):format(text, asked.id, asked.line) or text
 end
 
----What a run that was replayed in this turn ought to have asked for: all that its attempt had begun before.
+---Checks that a run that was replayed in this turn asked for all operations that its attempt had begun before.
 ---@param run table
 ---@param fields table<string, string> its record, as the turn began
 ---@return string? fault naming both lines
-function replay.divergence(run, fields)
+function check.divergence(run, fields)
   return divergence(run, fields, function(held) return held.attempt == run.attempt end)
 end
 
@@ -54,8 +54,8 @@ local function silent() end
 
 local NAMED = 5 -- operations in a sentence
 
--- Lists the operations that a run waits for and that have not ended. A graph waits in no branch: its nodes are what it
--- asked for.
+-- Lists the operations that a run waits for and that have not ended. The waits of a graph do not name its nodes, so the
+-- nodes that it asked for are listed.
 local function waits_of(run, fields)
   local lines = {}
   for _, branch in pairs(run.branches.live) do
@@ -74,8 +74,8 @@ local function waits_of(run, fields)
 end
 
 ---@class weir.Replayed
----@field run table
----@field fault string? why it does not go on as the journal says
+---@field run weir.Run
+---@field fault string? why the run does not go on as the journal says
 
 ---Replays a run.
 ---@param bundle weir.Bundle
@@ -84,7 +84,7 @@ end
 ---@param options { now: integer, limits: table, host: table, ended: boolean, is_meant: fun(held: table): boolean }
 ---ended: whether the journal goes to the end; is_meant: which of the operations that it holds must be asked for again
 ---@return weir.Replayed
-function replay.dry(bundle, id, fields, options)
+function check.dry(bundle, id, fields, options)
   local held = {}
   for field, value in pairs(fields) do held[field] = value end
   local run = runs.from_fields(bundle, id, fields, {
@@ -107,12 +107,12 @@ local function same_failure(made, there)
   return made.code == there.code and made.message == there.message
 end
 
----How a run that was replayed to its end ends otherwise than it did.
+---Says how the end of a run that was replayed differs from the end that it had.
 ---@param run table
 ---@param state string in which it ended
 ---@param fields table<string, string>
 ---@return string? fault
-function replay.difference(run, state, fields)
+function check.difference(run, state, fields)
   if run.killed or run.journal.cancel then return nil end
   local before = state == "completed" and "it returned " .. fields.result
     or "it failed with " .. failure.decode(fields.error).message
@@ -128,4 +128,4 @@ function replay.difference(run, state, fields)
     or nil
 end
 
-return replay
+return check

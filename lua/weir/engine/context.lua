@@ -43,21 +43,21 @@ local function verb_names()
   return VERBS
 end
 
--- Names that other engines have for a verb.
-local MEANT = {
+-- Names of verbs in other engines.
+local ELSEWHERE = {
   call = "invoke", execute = "invoke", child = "invoke", activity = "step", task = "step", wait = "sleep",
   delay = "sleep", await = "spawn{ … }:await",
 }
 
 local function advice(run, key)
-  local near = MEANT[key] or type(key) == "string" and suggest.find(key, verb_names())
+  local near = ELSEWHERE[key] or type(key) == "string" and suggest.find(key, verb_names())
   if near then return ("; did you mean %s?"):format(near) end
   local body = run.definition and run.definition.run
   if body and debug.getinfo(body, "u").nparams == 1 then return "; run gets (ctx, data): the data comes second" end
   return ""
 end
 
-local made = {} -- fields made when first asked for
+local fields = {} -- makers of fields, called at the first read
 
 local metatable = {
   __name = "weir.Context",
@@ -68,8 +68,8 @@ local metatable = {
   __index = function(ctx, key)
     local verb = verbs[key]
     if verb then return verb end
-    if made[key] then
-      local value = made[key](ctx[STATE])
+    if fields[key] then
+      local value = fields[key](ctx[STATE])
       rawset(ctx, key, value)
       return value
     end
@@ -78,8 +78,8 @@ local metatable = {
   end,
 }
 
----@param run table
----@param inner string scope of what is begun through it
+---@param run weir.Run
+---@param inner string scope of the operations that begin through it
 function context.new(run, inner)
   local state = { run = run, scope = inner, prefix = scope.prefix(inner), counters = {}, draws = 0, uuids = 0 }
   return setmetatable({ [STATE] = state }, metatable)
@@ -90,7 +90,7 @@ end
 
 local SLEEP_FIELDS = option_checks.fields { "duration", "id", "until_ms" }
 
----Sleep, durably.
+---Sleeps. A crash does not lengthen the sleep.
 ---@param given weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
 function verbs.sleep(ctx, given)
   local state, run = state_of(ctx, "sleep")
@@ -122,9 +122,9 @@ function verbs.sleep(ctx, given)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Time and chance: the same on every replay, without entries
+-- Time and random numbers: the same on every replay, without journal entries
 
----Seconds, with a fraction, of the last outcome delivered.
+---Seconds since 1970, with a fraction, of the last outcome delivered.
 ---@return number
 function verbs.now(ctx)
   local _, run = state_of(ctx, "now")
@@ -159,9 +159,9 @@ function verbs.uuid(ctx)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Said to people
+-- Tags, ctx.run, ctx.log
 
-local TAGS, TAG_BYTES = 100, 1024 -- the whole of them goes with each change
+local TAGS, TAG_BYTES = 100, 1024 -- each change sends all of them
 
 local function check_tag(key, value)
   local fault = identifier.fault(key)
@@ -178,7 +178,7 @@ local function check_tag(key, value)
   return text
 end
 
----Give the run a tag, by which people find it; one of the same key is replaced. Silent on replay.
+---Gives the run a tag, by which people find it, or replaces the tag of that key. A replay does nothing.
 ---@param key string
 ---@param value string|number|boolean
 function verbs.tag(ctx, key, value)
@@ -200,11 +200,11 @@ local RUN_FIELDS = { "attempt", "bundle", "created_at", "depth", "id", "parent",
 local run_metatable = { __name = "weir.RunInfo", __metatable = "weir.RunInfo" }
 
 function run_metatable.__index(_, key)
-  if key == "parent" then return nil end -- of a root
+  if key == "parent" then return nil end -- of a root run
   usage_error("ctx.run: " .. option_checks.unknown_name(key, RUN_FIELDS))
 end
 
-function made.run(state)
+function fields.run(state)
   local run = state.run
   run.observed, run.journal.saw_attempt = true, true
   local id = run.id
@@ -214,23 +214,23 @@ function made.run(state)
   }, run_metatable)
 end
 
-function made.deps(state) return graph_results.of_run(state.run) end
+function fields.deps(state) return graph_results.of_run(state.run) end
 
 local log_metatable = {
   __name = "weir.Log", __metatable = "weir.Log",
   __call = function() usage_error('name the level: ctx.log:info("…"), or debug, warn, error') end,
 }
 
-function made.log(state)
+function fields.log(state)
   local run = state.run
   local log = setmetatable({}, log_metatable)
   for _, level in ipairs { "debug", "info", "warn", "error" } do
-    log[level] = function(self, text, fields)
+    log[level] = function(self, text, details)
       if self ~= log then usage_error(("call ctx.log:%s with a colon"):format(level)) end
       if sandbox.current() ~= run then
         usage_error(("ctx.log:%s cannot be called from outside of its run"):format(level))
       end
-      run:say(level, tostring(text), fields ~= nil and (json.try_encode(fields)) or nil)
+      run:say(level, tostring(text), details ~= nil and (json.try_encode(details)) or nil)
     end
   end
   return log

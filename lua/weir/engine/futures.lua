@@ -1,11 +1,11 @@
--- Futures: operations and branches as an author holds them, and what waits for several of them.
+-- Futures: the objects by which an author waits for operations and branches, and the verbs that wait for several.
 
 local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
 local option_checks = require "weir.base.options"
-local order = require "weir.base.ordered_pairs"
+local ordered_pairs = require "weir.base.ordered_pairs"
 local returned = require "weir.engine.returned"
 local scope = require "weir.base.scope"
 local call = require "weir.engine.call"
@@ -30,12 +30,15 @@ end
 
 local RUN = setmetatable({}, { __name = "weir.run" })
 
----What an author is given of an operation or a branch.
-function futures.of(run, settles)
-  return setmetatable({ [OF] = settles, [RUN] = run }, future_metatable)
+---Makes the future of an operation or a branch.
+---@param run weir.Run
+---@param awaitable weir.Operation|weir.Branch
+---@return weir.Future
+function futures.of(run, awaitable)
+  return setmetatable({ [OF] = awaitable, [RUN] = run }, future_metatable)
 end
 
--- Converts the journaled outcome of an operation to Lua values. It does so once, because each await returns the same.
+-- Converts the outcome of an operation to Lua values, once, because each await returns the same values.
 local function read(run, operation)
   if operation.ok ~= nil then return end
   local outcome = operation.outcome
@@ -67,30 +70,30 @@ local function read(run, operation)
   operation.value.run = run.id
 end
 
-local function result_of(run, settles)
-  if settles.kind then read(run, settles) end
-  return settles.ok, settles.value, settles.info
+local function result_of(run, awaitable)
+  if awaitable.kind then read(run, awaitable) end
+  return awaitable.ok, awaitable.value, awaitable.info
 end
 
----Wait for one; its result, or its failure raised.
-function futures.await(run, verb_name, settles)
-  if not settles.settled then run.branches:await_one(verb_name, settles) end
-  local ok, value, info = result_of(run, settles)
+---Waits for an operation or a branch; returns its result, or raises its failure.
+function futures.await(run, verb_name, awaitable)
+  if not awaitable.settled then run.branches:await_one(verb_name, awaitable) end
+  local ok, value, info = result_of(run, awaitable)
   if not ok then error(value, 0) end
   return value, info
 end
 
-local function inside_of(future, name)
-  local settles = type(future) == "table" and rawget(future, OF)
-  if not settles then usage_error(("call future:%s with a colon"):format(name)) end
+local function private_of(future, name)
+  local awaitable = type(future) == "table" and rawget(future, OF)
+  if not awaitable then usage_error(("call future:%s with a colon"):format(name)) end
   check_run(future[RUN], "future:" .. name)
-  return future[RUN], settles
+  return future[RUN], awaitable
 end
 
----Wait for the outcome: what `ctx:invoke` would return, or raise.
+---Waits for the outcome; returns or raises as `ctx:invoke` does.
 function future_methods:await()
-  local run, settles = inside_of(self, "await")
-  return futures.await(run, "await", settles)
+  local run, awaitable = private_of(self, "await")
+  return futures.await(run, "await", awaitable)
 end
 
 ---@class weir.Settled
@@ -98,72 +101,72 @@ end
 ---@field value any
 ---@field error weir.Failure?
 
-local function settled(run, settles)
-  local ok, value = result_of(run, settles)
+local function settled(run, awaitable)
+  local ok, value = result_of(run, awaitable)
   if ok then return { ok = true, value = call.member(value) } end
   return { ok = false, error = value }
 end
 
----Wait for the outcome, whatever it is.
+---Waits for the outcome, result or failure.
 ---@return weir.Settled
 function future_methods:settle()
-  local run, settles = inside_of(self, "settle")
-  if not settles.settled then run.branches:await_one("settle", settles) end
-  return settled(run, settles)
+  local run, awaitable = private_of(self, "settle")
+  if not awaitable.settled then run.branches:await_one("settle", awaitable) end
+  return settled(run, awaitable)
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- ctx:all, ctx:settle, ctx:race
 
--- The items of `t` in the order of their keys: futures as they are, functions begun as branches.
+-- Takes the futures of `t` in the order of their keys, and begins its functions as branches.
 local function begin_all(state, run, name, t)
   if type(t) ~= "table" then usage_error(("ctx:%s takes a table of futures and functions"):format(name)) end
   if rawget(t, OF) then usage_error(("ctx:%s takes one table of futures: ctx:%s{ a, b }"):format(name, name)) end
   local prefix = call.numbered(state, name) .. ":"
   local keys, items = {}, {}
-  for key, item in order.pairs(t) do
-    local settles
+  for key, item in ordered_pairs.pairs(t) do
+    local awaitable
     if type(item) == "function" then
       local label = tostring(key)
       local fault = identifier.fault(label)
       if fault then usage_error(("ctx:%s: the key%s"):format(name, fault)) end
       local inner = scope.branch(state.scope, prefix .. label)
       local ctx = run:new_context(inner)
-      settles = run.branches:spawn(inner, function() return item(ctx) end, ctx, "branch", label)
+      awaitable = run.branches:spawn(inner, function() return item(ctx) end, ctx, "branch", label)
     else
-      settles = type(item) == "table" and rawget(item, OF)
-      if not settles then
+      awaitable = type(item) == "table" and rawget(item, OF)
+      if not awaitable then
         usage_error(("ctx:%s: [%s] is a %s, not a future or a function (ctx:spawn makes one)"):format(name,
           tostring(key), type(item)))
       end
     end
-    keys[#keys + 1], items[#items + 1] = key, settles
+    keys[#keys + 1], items[#items + 1] = key, awaitable
   end
   return keys, items
 end
 
 local function count_missing(items)
   local missing = 0
-  for _, settles in ipairs(items) do
-    if not settles.settled then missing = missing + 1 end
+  for _, awaitable in ipairs(items) do
+    if not awaitable.settled then missing = missing + 1 end
   end
   return missing
 end
 
--- One and the same future may stand under two keys: it settles once for both.
+-- A future may stand under two keys; it settles once for both.
 local function in_items(items)
   local times = {}
-  for _, settles in ipairs(items) do times[settles] = (times[settles] or 0) + 1 end
+  for _, awaitable in ipairs(items) do times[awaitable] = (times[awaitable] or 0) + 1 end
   return times
 end
 
--- Returns the results of a list as a list. The results of an empty table are a list only if the table is marked as one.
+-- The results of a list are a list. Those of an empty table are a list only if the table is marked as an array.
 local function listed(results, t, count)
   local is_list = #results == count and (count > 0 or json.is_array(t))
   return is_list and json.array(results) or results
 end
 
----Every result under its key, or the first failure; the others go on.
+---Returns every result under its key, or raises the first failure; the others go on.
 ---@generic K
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
 ---@return table<K, any>
@@ -171,16 +174,16 @@ function futures.all(ctx, t)
   local state, run = call.state_of(ctx, "all")
   local keys, items = begin_all(state, run, "all", t)
   local failed
-  for _, settles in ipairs(items) do
-    if settles.settled and not result_of(run, settles) and (not failed or settles.settled < failed.settled) then
-      failed = settles
+  for _, awaitable in ipairs(items) do
+    if awaitable.settled and not result_of(run, awaitable) and (not failed or awaitable.settled < failed.settled) then
+      failed = awaitable
     end
   end
   local missing, times = count_missing(items), in_items(items)
   if not failed and missing > 0 then
-    run.branches:await("all", items, function(settles)
-      missing = missing - times[settles]
-      if not result_of(run, settles) then failed = settles end
+    run.branches:await("all", items, function(awaitable)
+      missing = missing - times[awaitable]
+      if not result_of(run, awaitable) then failed = awaitable end
       return failed ~= nil or missing == 0
     end)
   end
@@ -196,7 +199,7 @@ function futures.all(ctx, t)
   return listed(results, t, #keys)
 end
 
----How each ended, under its key.
+---Returns how each ended, under its key.
 ---@generic K
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
 ---@return table<K, weir.Settled>
@@ -205,8 +208,8 @@ function futures.settle(ctx, t)
   local keys, items = begin_all(state, run, "settle", t)
   local missing, times = count_missing(items), in_items(items)
   if missing > 0 then
-    run.branches:await("settle", items, function(settles)
-      missing = missing - times[settles]
+    run.branches:await("settle", items, function(awaitable)
+      missing = missing - times[awaitable]
       return missing == 0
     end)
   end
@@ -217,7 +220,7 @@ end
 
 local RACE_FIELDS = option_checks.fields { "losers" }
 
----The first to finish: its result and its key, or its failure.
+---Returns the result and the key of the first to end, or raises its failure.
 ---@generic K
 ---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
 ---@param options? { losers: "cancel"|"keep" } default "cancel"
@@ -232,22 +235,22 @@ function futures.race(ctx, t, options)
   local keys, items = begin_all(state, run, "race", t)
   if #keys == 0 then usage_error("ctx:race needs at least one future or function") end
   local first
-  for _, settles in ipairs(items) do
-    if settles.settled and (not first or settles.settled < first.settled) then first = settles end
+  for _, awaitable in ipairs(items) do
+    if awaitable.settled and (not first or awaitable.settled < first.settled) then first = awaitable end
   end
   if not first then
-    run.branches:await("race", items, function(settles)
-      first = settles
+    run.branches:await("race", items, function(awaitable)
+      first = awaitable
       return true
     end)
   end
   local winner
-  for i, settles in ipairs(items) do
-    if settles == first then
+  for i, awaitable in ipairs(items) do
+    if awaitable == first then
       winner = winner or keys[i]
     else
-      settles.raced = true
-      if losers == "cancel" then run:end_early(settles, "lost the race") end
+      awaitable.raced = true
+      if losers == "cancel" then run:end_early(awaitable, "lost the race") end
     end
   end
   local ok, value = result_of(run, first)

@@ -1,8 +1,8 @@
--- deps: what became of the nodes that a graph's node depends on, as its code reads it. A result is fetched and decoded
--- when it is asked for, once.
+-- ctx.deps: the results of the nodes on which a node of a graph depends. A result is fetched and decoded once, when the
+-- code first reads it.
 --
--- The graph itself reads what stands in its memory. A node is another run: each read is an operation of its own, whose
--- outcome is what its parent's journal says, so that a replay reads the same.
+-- The graph's own code reads results from memory. A node is a run of its own: each of its reads is an operation, whose
+-- outcome Redis takes from the journal of the graph, so that a replay reads the same.
 
 local failure = require "weir.base.failure"
 local futures = require "weir.engine.futures"
@@ -12,9 +12,12 @@ local call = require "weir.engine.call"
 
 local graph_results = {}
 
--- A view keeps its state under this key, which authors cannot name. The state has these fields:
--- keys (of the dependencies, in order), read (position, walking -> weir.Settled), positions (key -> position, made at
--- the first lookup).
+---@class weir.DepsState
+---@field keys string[] of the dependencies, in order
+---@field read fun(position: integer, walking: boolean?): weir.Settled
+---@field positions table<string, integer>? by key, made at the first look-up
+
+-- ctx.deps keeps its weir.DepsState under this key, which authors cannot name.
 local STATE = setmetatable({}, { __name = "weir.deps" })
 
 local SHOWN = 8 -- keys that a refusal names
@@ -73,7 +76,7 @@ function graph_results.new(keys, read)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Out of memory
+-- Results in memory
 
 local function not_ended(key)
   return failure.new {
@@ -81,9 +84,9 @@ local function not_ended(key)
   }
 end
 
----What became of a node, out of the texts of its outcome.
+---Decodes the outcome of a node.
 ---@param key string
----@param ok boolean? nil: nothing yet
+---@param ok boolean? nil: it has not ended
 ---@param text string?
 ---@return weir.Settled
 function graph_results.decode(key, ok, text)
@@ -91,7 +94,7 @@ function graph_results.decode(key, ok, text)
   return { ok = false, error = text and failure.decode(text) or not_ended(key) }
 end
 
----As `new`, over outcomes that are at hand.
+---As `new`, for outcomes in memory.
 ---@param keys string[]
 ---@param outcome fun(key: string): boolean?, string?
 function graph_results.at_hand(keys, outcome)
@@ -103,11 +106,11 @@ function graph_results.at_hand(keys, outcome)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Out of the parent's journal
+-- Results in the parent's journal
 
 local MOST_KEYS = 200 -- read in one operation
 
--- One operation: what became of `count` keys from `first` on, or of as many of them as go in one.
+-- Reads, in one operation, the results of `count` keys from `first` on, or of as many as Redis returns at once.
 local function fetch(run, id, keys, first, count)
   local journal, begun = run.journal, run.deps_begun
   local operation, new = begun[id], false
@@ -133,7 +136,7 @@ local function take_over(known, keys, first, list)
   end
 end
 
--- When walked, those after it are read along.
+-- While code walks over all results, one read fetches the following ones, too.
 local function reader(run, keys)
   local known = {}
   return function(at, walking)
@@ -147,8 +150,8 @@ local function reader(run, keys)
   end
 end
 
----ctx.deps of a run.
----@param run table
+---Makes ctx.deps of a run.
+---@param run weir.Run
 function graph_results.of_run(run)
   if not run.deps then
     call.usage_error("ctx.deps is what a graph's node depends on, and this run is none; what it was given is its data")

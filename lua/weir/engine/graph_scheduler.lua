@@ -1,17 +1,18 @@
--- Runs a graph: begins each node when those it depends on have ended as it wants them to, until nothing is under way
--- and nothing can begin. A node is an invoke like any other; what is told, recorded and replayed is the journal's.
+-- Runs a graph. It begins each node when its dependencies have ended as its `when` asks, until no node runs and none
+-- can begin. A node is an ordinary invoke, which the journal records and replays.
 --
--- One branch conducts all nodes. It begins what can begin, in the order in which it became able to, as many as go in
--- a turn, then waits for one outcome. So what it does follows from the outcomes delivered alone: in a replay every
--- node that is recorded is begun again no later than it was then. Of one that has ended only its outcome's text stays.
+-- One branch schedules all nodes. It begins the nodes that can begin, in the order in which they became able to, as
+-- many as go in a turn, then waits for one outcome. So the delivered outcomes alone decide what it does, and a replay
+-- begins each recorded node no later than the original run did. Of a node that has ended only the result's text is
+-- kept.
 
 local call_site = require "weir.base.call_site"
 local invoke = require "weir.engine.invoke"
 local graph_results = require "weir.engine.graph_results"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
-local reset = require "weir.reset.select"
-local graph = require "weir.define.graph_plan"
+local select_reset = require "weir.reset.select"
+local graph_plan = require "weir.define.graph_plan"
 local json = require "weir.json"
 local returned = require "weir.engine.returned"
 local call = require "weir.engine.call"
@@ -19,38 +20,41 @@ local violations = require "weir.define.violations"
 
 local graph_scheduler = {}
 
--- Where a node is. What can never begin has its own state, so that what depends on it is told once.
+-- States of a node. A node that can never begin has a state of its own, so that the nodes that depend on it learn of it
+-- once.
 local WAITING, READY, RUNNING, COMPLETED, FAILED, NEVER = 0, 1, 2, 3, 4, 5
 
-local MOST_TOLD = 100 -- keys in the details of a failure
-local MOST_NAMED = 10 -- in its message
+local MOST_LISTED = 100 -- keys in the details of a failure
+local MOST_NAMED = 10 -- keys in its message
 
 ---@class weir.Scheduler
----@field run table
+---@field run weir.Run
 ---@field plan weir.Plan
----@field input any
+---@field input any the data of the graph, for functions that make the data of nodes
 ---@field line string of the graph, and so of its nodes
 ---@field states integer[]
----@field missing integer[] how many dependencies have to end before the node can begin, or never can
+---@field missing integer[] the number of dependencies that have not ended and may still begin
 ---@field texts table<integer, string> node -> JSON of its result or failure
----@field ready integer[] nodes that can begin, from `first` to `last`: in the order in which they became able to, those
----  that did so together in the order in which they were given
+---@field ready table<integer, integer> nodes that can begin, from `first` to `last`, in the order in which they became
+---able to; those that did so together in the order of the graph
 ---@field first integer
 ---@field last integer
----@field under_way integer
----@field failures integer[] nodes whose failure fails the graph, in the order in which it came
+---@field running integer the number of nodes that run
+---@field failures integer[] nodes whose failure fails the graph, in the order in which they failed
+---@field wait weir.Wait for the running nodes
+---@field read_dep fun(key: string): boolean?, string? the outcome of a node, for those that depend on it
 local Scheduler = {}
 Scheduler.__index = Scheduler
 
 -- ------------------------------------------------------------------------------------------------
 -- The nodes
 
--- The plan of this run. The one that a function makes is checked now.
+-- The plan of this run. Nodes that a function makes are checked now.
 local function plan_of(definition, input)
   if type(definition.graph) == "table" then return definition.graph end
-  local plan, fault, faults = graph.compile(definition.graph(input))
+  local plan, fault, faults = graph_plan.compile(definition.graph(input))
   if plan then return plan end
-  if definition.id == graph.WORKFLOW then error(violations.to_failure(graph.WORKFLOW, faults), 0) end
+  if definition.id == graph_plan.WORKFLOW then error(violations.to_failure(graph_plan.WORKFLOW, faults), 0) end
   error(failure.new {
     message = ('%s:%d: graph "%s": %s'):format(definition.file, definition.line, definition.id, fault),
     retryable = false,
@@ -60,7 +64,7 @@ end
 local function new(run, definition, plan, input)
   local self = setmetatable({
     run = run, plan = plan, input = input, states = {}, missing = {}, texts = {}, ready = {}, first = 1, last = 0,
-    under_way = 0, failures = {},
+    running = 0, failures = {},
     line = definition.line > 0 and ("%s:%d"):format(definition.file, definition.line) or definition.file,
   }, Scheduler)
   for i = 1, plan.count do
@@ -92,20 +96,20 @@ end
 
 local function traced(raised) return failure.from(raised, call_site.traceback()) end
 
-local function came_to(key, ok, value, ...)
+local function check_returned(key, ok, value, ...)
   local fault = ok and returned.surplus("data of node", key, ...)
   if fault then return false, fault end
   return ok, value
 end
 
--- Returns the text that the author's function gives, or the failure if it gives none: then the node has failed.
--- The scheduler makes no other attempt, as the same function would be given the same.
+-- Calls the author's function that makes the data of a node. If it fails, the node has failed: the scheduler makes no
+-- other attempt, because the function would get the same arguments.
 ---@return string? text
 ---@return weir.Failure? fault
 function Scheduler:make_data(i, make, keys)
   local key = self.plan.keys[i]
   local given = graph_results.at_hand(keys, self.read_dep)
-  local ok, value = came_to(key, xpcall(make, traced, self.input, given))
+  local ok, value = check_returned(key, xpcall(make, traced, self.input, given))
   local text
   if ok then text, value = call.encode(self.run, value == nil and {} or value, "it") end
   if text then return text end
@@ -122,7 +126,7 @@ function Scheduler:begin(i)
   local options, keys = plan.options[i] or NO_OPTIONS, keys_of_needs(plan, i)
   local data, fault = plan.data[i] or "{}", nil
   if run.journal.recorded[key] then
-    data = "" -- the child has it
+    data = "" -- the child has its data already
   elseif type(data) == "function" then
     data, fault = self:make_data(i, data, keys)
   end
@@ -135,10 +139,10 @@ function Scheduler:begin(i)
   operation.node = i
   run.journal:await(operation, self.wait)
   self.states[i] = RUNNING
-  self.under_way = self.under_way + 1
+  self.running = self.running + 1
 end
 
--- Begin what can begin. True when more could than should in this turn.
+-- Begins the nodes that can begin. Returns true if some are left for the next turn.
 function Scheduler:begin_ready()
   local run, ready, keys = self.run, self.ready, self.plan.keys
   local journal = run.journal
@@ -155,7 +159,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- End
 
--- Each function decides, when a dependency of a waiting node ends, whether the node is READY or can NEVER begin now.
+-- By `when`: decides, when a dependency of a waiting node ends, whether the node is READY or can NEVER begin now.
 local DECIDE = {
   all = function(completed, missing)
     if not completed then return NEVER end
@@ -168,8 +172,9 @@ local DECIDE = {
   settled = function(_, missing) return missing == 0 and READY end,
 }
 
--- Tell those that depend on a node that it has ended, or never can begin; and so on, without recursion.
-function Scheduler:tell_users(first, completed)
+-- Updates the nodes that depend on a node that has ended; of these, those that can never begin update others in turn. A
+-- loop, as chains may be long.
+function Scheduler:update_users(first, completed)
   local plan, states, missing = self.plan, self.states, self.missing
   local list, at, ready = { first }, 0, {}
   while at < #list do
@@ -189,17 +194,17 @@ function Scheduler:tell_users(first, completed)
     end
     completed = false -- the others never begin
   end
-  if at > 1 then table.sort(ready) end -- of one node they are in order
+  if at > 1 then table.sort(ready) end -- the users of one node are in order
   for _, user in ipairs(ready) do self:make_ready(user) end
 end
 
 function Scheduler:settle(operation)
   local i, outcome = operation.node, operation.outcome
   local completed = outcome.state == "completed"
-  self.under_way = self.under_way - 1
+  self.running = self.running - 1
   self.states[i], self.texts[i] = completed and COMPLETED or FAILED, outcome.value
   if not completed and not self.plan.optional[i] then self.failures[#self.failures + 1] = i end
-  self:tell_users(i, completed)
+  self:update_users(i, completed)
 end
 
 local function first_keys(plan, nodes, most)
@@ -226,14 +231,14 @@ function Scheduler:failure()
     code = "child_failed", message = message, retryable = false, run = self.run.id, operation = plan.keys[first],
     workflow = plan.workflows[first], cause = cause,
     details = {
-      failed = first_keys(plan, failures, MOST_TOLD), failed_count = #failures,
-      pending = first_keys(plan, pending, MOST_TOLD), pending_count = #pending,
+      failed = first_keys(plan, failures, MOST_LISTED), failed_count = #failures,
+      pending = first_keys(plan, pending, MOST_LISTED), pending_count = #pending,
     },
   }
 end
 
--- Nodes that a required one depends on, itself or through others.
-local function leading_on(plan)
+-- The nodes on which a required node depends, directly or through others.
+local function needed_by_required(plan)
   local leads, list = {}, {}
   local function add_needs(i)
     for at = plan.first_need[i], plan.first_need[i + 1] - 1 do
@@ -251,16 +256,16 @@ local function leading_on(plan)
   return leads
 end
 
--- The results of the last nodes, as the text that they are: those that nothing depends on, and required ones that only
--- optional ones depend on.
+-- The graph's result: the results of its last nodes, as text. Last nodes are those on which no node depends, and
+-- required ones on which only optional nodes depend.
 function Scheduler:result()
-  local plan, index, keys, leads = self.plan, self.plan.index, {}, leading_on(self.plan)
+  local plan, index, keys, leads = self.plan, self.plan.index, {}, needed_by_required(self.plan)
   for i = 1, plan.count do
     local is_last = plan.first_user[i] == plan.first_user[i + 1] or not plan.optional[i] and not leads[i]
     if is_last and self.states[i] == COMPLETED then keys[#keys + 1] = plan.keys[i] end
   end
   table.sort(keys)
-  local bytes, parts = 1, {} -- a brace; each part brings its comma, or the other one
+  local bytes, parts = 1, {} -- the first brace; each part counts its comma, or the last brace
   for at, key in ipairs(keys) do
     parts[at] = json.encode(key) .. ":" .. self.texts[index[key]]
     bytes = bytes + #parts[at] + 1
@@ -272,11 +277,11 @@ function Scheduler:result()
 end
 
 -- ------------------------------------------------------------------------------------------------
--- All of it
+-- The whole graph
 
--- The graph may have been changed since its nodes ran: what depends now on a node that is forgotten, or new, is done
--- again like what depended on it then.
-local function forget_outdated(journal, plan)
+-- The graph's code may have changed since its nodes ran: nodes that now depend on a node that is reset, or new, are
+-- reset like those that depended on it then.
+local function reset_outdated(journal, plan)
   local kept = {}
   for _, key in ipairs(plan.keys) do
     local text, outcome = journal.recorded[key], journal.came[key]
@@ -286,10 +291,10 @@ local function forget_outdated(journal, plan)
       }
     end
   end
-  journal:reset_more(reset.outdated(plan, kept, journal.forgotten))
+  journal:reset_more(select_reset.outdated(plan, kept, journal.reset_children))
 end
 
-function Scheduler:conduct()
+function Scheduler:run_all()
   local all = self.run.branches
   self.wait = all:begin_watch()
   self.read_dep = function(key) return self:outcome(key) end
@@ -298,7 +303,7 @@ function Scheduler:conduct()
   end
   while true do
     local more = self:begin_ready()
-    if not more and self.under_way == 0 then break end
+    if not more and self.running == 0 then break end
     local operation = all:await_next("graph", self.wait, more)
     if operation then self:settle(operation) end
   end
@@ -313,16 +318,16 @@ end
 function graph_scheduler.run(ctx, definition, input)
   local _, run = call.state_of(ctx, "graph")
   local plan = plan_of(definition, input)
-  if run.journal.begins_again then forget_outdated(run.journal, plan) end
-  if definition.id == graph.WORKFLOW then
-    input = nil -- it is large, and no function is there that asks for it
+  if run.journal.begins_again then reset_outdated(run.journal, plan) end
+  if definition.id == graph_plan.WORKFLOW then
+    input = nil -- it is large, and such a graph has no function that reads it
   else
-    local shape = graph.shape(plan)
+    local shape = graph_plan.shape(plan)
     if run.journal.fields.graph ~= shape then
       run.effects:add("graph", { shape = shape })
     end
   end
-  return new(run, definition, plan, input):conduct()
+  return new(run, definition, plan, input):run_all()
 end
 
 return graph_scheduler

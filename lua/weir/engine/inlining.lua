@@ -1,14 +1,14 @@
--- Inlined children: a child that only computes runs at once and is completed in the turn that invokes it. Methods of
--- weir.Run.
+-- Inlined children: a child that only computes runs at once, and Redis creates it as completed in the turn that invokes
+-- it. Methods of weir.Run.
 --
 -- Until Redis acknowledges the turn, an inlined child has had no outside effect. If it needs Redis, the clock or the
 -- log, fails, or runs too long, it is discarded and started normally; so it is when the script refuses (newer code, or
 -- a queue that this worker does not serve).
 --
--- Speculation: when nothing else can come between, the outcome of an inlined child is known before it is recorded, for
--- it takes the next number. So the parent goes on at once, and a sequence of such children is one turn. Redis applies
--- the turn as a whole or not at all. If it does not (a cancel came, or newer code), the worker drops the coroutine, and
--- the run goes on from its journal without speculating.
+-- Speculation: if no other outcome can come in between, the outcome of an inlined child will get the next number. So
+-- the parent goes on before Redis has recorded it, and a sequence of such children takes one turn. Redis applies that
+-- turn as a whole or not at all. If it refuses (a cancel came, or newer code), the worker drops the coroutine, and the
+-- run goes on from its journal without speculating.
 
 local returned = require "weir.engine.returned"
 local sandbox = require "weir.code.sandbox"
@@ -17,6 +17,16 @@ local call = require "weir.engine.call"
 
 ---@class weir.Run
 local Run = {}
+
+---@class weir.Inlinable a child that began in this turn and may be inlined
+---@field operation weir.Operation
+---@field definition weir.Definition
+---@field child string run id
+---@field data string JSON
+---@field seed integer
+---@field handle integer of its invoke in the effects
+---@field deps string? of a node
+---@field read_dep? fun(key: string): boolean?, string? of a node
 
 local INLINED_A_TURN = 100
 local INLINED_MS = 2 -- that one child may take
@@ -48,13 +58,13 @@ function Run:may_inline(operation, definition, invoke, seed, handle)
   end
 end
 
----Whether this turn should begin no more: a child begun now would wait, or be started normally, for nothing.
+---Whether this turn should begin no more children: one that begins now would wait, or not be inlined, without need.
 function Run:is_full()
   local inlinable = self.inlinable
   return self.effects:overflows() or inlinable ~= nil and #inlinable >= INLINED_A_TURN
 end
 
--- The run that an inlined child sees. It has no journal: every verb that needs one ends the attempt to inline it.
+-- The run of an inlined child. It has no journal: every verb that needs one ends the attempt to inline the child.
 local function begin_inlined(parent, one)
   local child = setmetatable({
     id = one.child, workflow = one.definition.id, seed = one.seed, attempt = 1, inlined = true,
@@ -72,7 +82,7 @@ local function result_of(child, ok, value, ...)
   return (call.encode(child, value, "the result"))
 end
 
--- Runs a child. If it does nothing but return, its result goes with the invoke.
+-- Runs a child. If it only returns a value, the invoke carries the result.
 local function compute(self, one)
   local host, child = self.host, begin_inlined(self, one)
   sandbox.enter(self.bundle, child)
@@ -96,7 +106,7 @@ local function has_time(self)
   return now - self.turn_began_ms < INLINING_MS
 end
 
----Runs the children that are left when the turn ends.
+---Runs the inlinable children that are left when the turn ends.
 function Run:run_inlinable()
   local inlinable = self.inlinable
   self.inlinable = nil
@@ -110,6 +120,8 @@ function Run:disable_speculation() self.speculation_disabled = true end
 
 local SPECULATED_A_TURN = 32
 
+---Runs the next inlinable child and goes on with its outcome, if no other outcome can come before it.
+---@return boolean done
 function Run:speculate()
   local inlinable, log = self.inlinable, self.journal
   local one = inlinable and inlinable[1]

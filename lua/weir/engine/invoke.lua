@@ -1,6 +1,7 @@
 -- ctx:invoke and ctx:spawn: a run starts a child, or takes over one that an earlier attempt has started.
 
 local call = require "weir.engine.call"
+local defaults = require "weir.define.defaults"
 local duration = require "weir.base.duration"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
@@ -36,7 +37,7 @@ local function leave(run, operation)
   end
 end
 
--- The invoke times out: that is its outcome, unless the child was faster.
+-- The invoke times out. That is its outcome, unless that of the child was recorded first.
 local function time_out(run, operation)
   local journal = run.journal
   local message = ('invoke "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms))
@@ -61,20 +62,20 @@ local function unknown_workflow(run, workflow)
   })
 end
 
--- Returns the failure of invalid data, as far as this bundle can tell. The child checks again when a worker claims it.
+-- The failure of invalid data, by the schema of this bundle. The child checks again when a worker claims it.
 local function invalid_data(definition, workflow, text)
   local found = definition.validate and definition.validate(json.decode(text))
   if not found then return nil end
   return failure.encode(violations.to_failure(workflow, found))
 end
 
--- As the store says it when it knows of the cancel first.
+-- The same failure as that of the invoke script, which may learn of the cancel first.
 local NOT_STARTED = failure.encode(failure.new {
   code = "cancelled", message = "not started: its run is being cancelled",
 })
 
 local function payload(run, options, id)
-  if not options.encode and run.journal.recorded[id] then return "" end -- what was recorded has its data
+  if not options.encode and run.journal.recorded[id] then return "" end -- a recorded child has its data
   local what = 'data of "%s"'
   if not options.encode then
     local text, fault = call.encode(run, options.data == nil and {} or options.data, what, id)
@@ -91,9 +92,7 @@ local function payload(run, options, id)
   return text
 end
 
-local WITHIN_MS = 60 * 60 * 1000
-
--- The key by which a child is known to others that ask for the same, and for how long it is.
+-- Reads the option `dedupe`: the key by which other invokes find the child, and for how long.
 ---@return { key: string, within_ms: integer }?
 local function dedupe_of(name, given)
   if given == nil then return nil end
@@ -104,7 +103,8 @@ local function dedupe_of(name, given)
   if fault then usage_error(("ctx:%s: dedupe: %s"):format(name, fault)) end
   fault = identifier.key_fault(given.key)
   if fault then usage_error(("ctx:%s: dedupe: key%s"):format(name, fault)) end
-  return { key = given.key, within_ms = milliseconds(name, "dedupe: within", given.within) or WITHIN_MS }
+  local within_ms = milliseconds(name, "dedupe: within", given.within)
+  return { key = given.key, within_ms = within_ms or defaults.dedupe_within_ms }
 end
 
 -- Tracks a started child: the run cannot finish before it, and its timeout is armed.
@@ -122,7 +122,7 @@ end
 
 -- Chooses the child's run id. After a reset the child is reused if it is invoked with the same arguments (the invoke
 -- script compares them); otherwise the next generation starts, whose number is returned.
----@return integer? again that next generation
+---@return integer? next_generation
 local function name_child(run, operation, new)
   local journal, id = run.journal, operation.id
   local function in_generation(generation) return run_id.child(run.id, id, generation) end
@@ -130,14 +130,14 @@ local function name_child(run, operation, new)
     operation.child = in_generation(journal.generations[id] or 1)
     return nil
   end
-  local before = journal.forgotten[id]
+  local before = journal.reset_children[id]
   if not before then
     operation.child = in_generation(run.generation)
     return nil
   end
   local following = math.max(run.generation, before.generation + 1)
-  journal.forgotten[id] = nil
-  run.effects.uncertain = true -- it may have ended already
+  journal.reset_children[id] = nil
+  run.effects.uncertain = true -- the child may have ended already
   if before.restart then
     operation.child = in_generation(following)
   else
@@ -146,11 +146,11 @@ local function name_child(run, operation, new)
   return following
 end
 
----@class weir.Invoke what is known to be good of one
+---@class weir.Invoke an invoke whose options were checked
 ---@field id string
 ---@field workflow string
----@field line string? of a node: its graph's
----@field scope string? nil: no branch is around it
+---@field line string? of a node: that of its graph
+---@field scope string? nil: outside of all branches
 ---@field data string JSON
 ---@field timeout_ms integer?
 ---@field on_timeout "cancel"|"abandon"|nil
@@ -160,12 +160,13 @@ end
 ---@field retry string? JSON of a weir.RetryPolicy
 ---@field detached boolean?
 ---@field dedupe { key: string, within_ms: integer }?
----@field refused string? JSON of the failure that its data came to: nothing is started
+---@field refused string? JSON of the failure because of which no child is started
 ---@field deps string? of a graph's node: the keys it depends on, tab-separated
----@field read_dep? fun(key: string): boolean?, string? what became of one of them
+---@field read_dep? fun(key: string): boolean?, string? the outcome of one of them
 
--- Tells the store of a new child, or that it is refused.
-local function tell_invoke(run, operation, given, next_generation)
+-- Adds the effect that starts a new child, or that records the refusal.
+---@return boolean started
+local function start_child(run, operation, given, next_generation)
   local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
   local arguments = nil
   if timeout_ms or given.detached or given.dedupe then
@@ -194,8 +195,8 @@ local function tell_invoke(run, operation, given, next_generation)
   return true
 end
 
----Begin an invoke, or take it from the journal.
----@param run table
+---Begins an invoke, or takes it from the journal.
+---@param run weir.Run
 ---@param given weir.Invoke
 ---@return weir.Operation
 function invoke.begin(run, given)
@@ -203,7 +204,7 @@ function invoke.begin(run, given)
   operation.scope = given.scope
   local next_generation = name_child(run, operation, new)
   operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
-  if new and not tell_invoke(run, operation, given, next_generation) then return operation end
+  if new and not start_child(run, operation, given, next_generation) then return operation end
   if not given.detached then watch(run, operation) end
   return operation
 end
@@ -249,10 +250,11 @@ local function of_options(state, run, name, options)
   return operation
 end
 
--- An undo asks again for the operations that it began, as long as undos run.
+-- Operations of an undo are begun again by that undo, as long as undos run.
 local function is_of_undo(run, held) return scope.undone(held.scope) ~= nil and not run.killed end
 
----Take over the children that earlier attempts began and this one did not: they too end before the run.
+---Takes over children that earlier attempts began and this one did not, as they too end before the run.
+---@param run weir.Run
 ---@return string[] ids
 function invoke.take_over_children(run)
   local journal, taken_over = run.journal, {}
@@ -276,7 +278,7 @@ function invoke.take_over_children(run)
   return taken_over
 end
 
----Run a child, wait for it, return its result, or raise its failure.
+---Runs a child, waits for it, and returns its result or raises its failure.
 ---@param options weir.InvokeOptions
 ---@return any result
 ---@return weir.Info info
@@ -285,7 +287,7 @@ function invoke.verb(ctx, options)
   return await(run, "invoke", of_options(state, run, "invoke", options))
 end
 
----Start a child and go on: a future of what `ctx:invoke` would return.
+---Starts a child and goes on. Returns a future of what `ctx:invoke` would return.
 ---@param options weir.InvokeOptions
 ---@return weir.Future
 function invoke.spawn(ctx, options)

@@ -1,19 +1,18 @@
--- Of the values that a function of the author's returns one is kept. A lost one would go unnoticed, so several are an
--- error.
+-- Checks that a function of the author's returns one value. Only one is kept, so a second one would be lost unnoticed.
 
 local failure = require "weir.base.failure"
 
 local returned = {}
 
----The metatable of what an invoke returns beside the result, about the child. `return ctx:invoke {…}` returns it, too,
----and it is no result of the author's.
+---The metatable of the second value of ctx:invoke, about the child. `return ctx:invoke {…}` returns that value as well,
+---and it does not count.
 returned.INFO = { __name = "weir.Info", __metatable = "weir.Info" }
 
 local function is_surplus(value) return value ~= nil and debug.getmetatable(value) ~= returned.INFO end
 
----@param what string whose function it was: "step"
+---@param what string the kind of function, for messages: "step"
 ---@param name string
----@param ... any what it returned behind its first value
+---@param ... any the values after the first one
 ---@return weir.Failure? fault
 function returned.surplus(what, name, ...)
   for i = 1, select("#", ...) do
@@ -27,7 +26,7 @@ function returned.surplus(what, name, ...)
   end
 end
 
----The one value that was returned; raises when there are more.
+---Returns the one value; raises if there are more.
 ---@param what string
 ---@param name string
 ---@param value any

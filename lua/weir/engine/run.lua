@@ -1,16 +1,17 @@
--- One attempt of one run, from its record to its end. Sans-IO: outcomes come in, effects go out; who
--- drives it (the host on Redis, weir.testing in memory) only carries them.
+-- One attempt of one run, from its record to its end. It does no I/O: outcomes come in, effects go out, and its driver
+-- (the host on Redis, or weir.testing in memory) carries them.
 --
---   begin    a record becomes a run, page by page; nothing of the author's runs yet
---   turn     outcomes in; the author's code runs until every branch waits; effects out
---   kill     the author's code is not to run any more (a limit was hit); the run ends with that failure
+--   begin    a record becomes a run, page by page; none of the author's code runs yet
+--   turn     takes outcomes, runs the author's code until every branch waits, and returns effects
+--   kill     none of the author's code may run any more (a limit was hit); the run ends with that failure
 --
--- A run ends in two steps. Its body has ended: what it returned or raised is known. Then its other
--- branches and its children end, and only then does it complete or fail.
+-- A run ends in two steps. First its body ends, with a result or a failure. Then its other branches and its children
+-- end, and after that it completes or fails.
 
 local branches = require "weir.engine.branches"
 local cancellation = require "weir.engine.cancellation"
 local context = require "weir.engine.context"
+local defaults = require "weir.define.defaults"
 local duration = require "weir.base.duration"
 local failure = require "weir.base.failure"
 local inlining = require "weir.engine.inlining"
@@ -18,7 +19,7 @@ local invoke = require "weir.engine.invoke"
 local journal = require "weir.replay.journal"
 local graph_scheduler = require "weir.engine.graph_scheduler"
 local json = require "weir.json"
-local retry = require "weir.define.retry_policy"
+local retry_policy = require "weir.define.retry_policy"
 local returned = require "weir.engine.returned"
 local run_id = require "weir.base.run_id"
 local sandbox = require "weir.code.sandbox"
@@ -30,13 +31,13 @@ local violations = require "weir.define.violations"
 
 local runs = {}
 
----The driver of runs that `begin` makes: the C host sets it once, when a worker opens its Lua state.
+---The driver of the runs that `begin` makes. The C host sets it once, when a worker opens its Lua state.
 ---@type weir.Limits
-runs.limits = { payload_bytes = 16 * 1024 * 1024, depth = 64 }
+runs.limits = { payload_bytes = defaults.payload_bytes, depth = defaults.depth }
 ---@type weir.native.host
 runs.host = nil
 
--- Failures of the run's own code that no attempt would cure.
+-- Codes of failures that another attempt would only repeat.
 local FINAL = {
   replay_mismatch = true, duplicate_id = true, payload_invalid = true, payload_too_large = true,
   invalid_data = true, unknown_workflow = true, cpu_limit = true, memory_limit = true, crash_loop = true,
@@ -56,44 +57,49 @@ local FINAL = {
 ---@field seed integer
 ---@field crashes integer processes that died while they ran it, since its last turn was recorded
 ---@field created_at integer ms
----@field queue string that this worker serves
+---@field queue string in which it stood; this worker serves it
 ---@field data string JSON
 ---@field tags string? JSON
 ---@field deps string? of a graph's node: the keys it depends on, tab-separated
 ---@field retry_policy weir.RetryPolicy
 ---@field journal weir.Journal
----@field effects weir.Effects those of the journal
+---@field effects weir.Effects of the journal
 ---@field branches weir.Branches
 ---@field ctx weir.Context? of the body
 ---@field main weir.Branch? that runs the body
----@field clock_ms integer Redis' clock as this turn began
----@field turn_began_ms integer? when this turn looked at the clock of its worker first
+---@field clock_ms integer the time of Redis at the begin of this turn
+---@field turn_began_ms integer? when this turn first read the clock of its worker
 ---@field step weir.Operation? the step whose Lua runs now
 ---@field inlined boolean? it is a child that runs in its parent's turn
----@field inlinable table[]? children begun in this turn that may be inlined
+---@field inlinable weir.Inlinable[]? children that began in this turn and may be inlined
 ---@field speculation_disabled boolean?
----@field observed boolean? its code has seen something that differs from one attempt to the next
+---@field observed boolean? its code has read a value that may differ between attempts
 ---@field started boolean?
----@field ended boolean? the body has ended, or is not to run any more
+---@field ended boolean? the body has ended, or may not run any more
 ---@field killed boolean? none of the author's code runs any more
 ---@field terminated boolean? a cancel without clean-up was recorded
 ---@field undoing boolean? its undos run
----@field undos table? how to take back what it did
----@field like_undo string[]? ids of the author's that begin as those of undos do
+---@field undos weir.Undos? how to take back what it did
+---@field like_undo string[]? ids of the author's that begin like those of undos
 ---@field result string? JSON, once the body has returned
 ---@field failure weir.Failure? once the body has failed
 ---@field retry_in integer? ms until the next attempt; nil: none follows
----@field detached_children weir.Operation[] invokes that timed out and whose children go on; a cancel takes them too
----@field cancel_pending (string|table)[] children that were told to end and whose outcomes are not awaited
----@field ending integer? how many children there were when a cancel was passed on last
+---@field detached_children weir.Operation[] invokes that timed out and whose children go on; a cancel ends these, too
+---@field cancel_pending table<integer|string, string|true> children that were told to end and whose outcomes the run
+---does not wait for: a list, and a set
+---@field ending integer? the number of children when the cancel was last passed on to them
 ---@field grace_ms integer? how long the clean-up after a cancel may take
----@field taken_over string[]? operations of earlier attempts that this one did not ask for and waits for
+---@field taken_over string[]? operations of earlier attempts that its code did not begin again, and that it waits for
 ---@field left_over string[]? the same as lines for people
----@field unsaid table[]? lines for the log that wait until their turn is recorded
----@field dry boolean? it is only looked at whether its code could go on
----@field deps_begun table? see weir.engine.graph_results
----@field deps_view table?
----@field read_dep fun(key: string): boolean?, string?
+---@field unsaid { [1]: string, [2]: string, [3]: string? }[]? level, text and fields of lines that the log gets when
+---their turn is recorded
+---@field dry boolean? it only checks its code against the journal
+---@field deps_begun table<string, weir.Operation>? reads of results, by id; see weir.engine.graph_results
+---@field deps_view weir.Deps?
+---@field read_dep? fun(key: string): boolean?, string? of an inlined node: the outcome of a dependency
+---@field globals table? of its code, once it has written one
+---@field numbers table<any, integer>? see weir.code.names
+---@field numbered integer?
 local Run = {}
 Run.__index = Run
 
@@ -101,15 +107,14 @@ for _, methods in ipairs { cancellation, inlining } do
   for name, method in pairs(methods) do Run[name] = method end
 end
 
-
 -- For a run whose code cannot be loaded: it can only fail.
 local NO_BUNDLE = { name = "", workflows = {} }
 
--- A run whose record has not come whole.
+-- A run of whose record pages are missing.
 local Record = {}
 Record.__index = Record
 
----@param bundle table? what the run's attempt is served by
+---@param bundle weir.Bundle? of the run's attempt; nil: it could not be loaded
 ---@param id string
 ---@param known integer the number of its last outcome
 ---@param list string[] its record, or the first page: field, value, field, value …
@@ -120,8 +125,8 @@ function runs.begin(bundle, id, known, list, last)
   return read:more(list, last)
 end
 
----A page of the record. It may show an outcome that came after the first page was read: that one is left out, for
----others with lower numbers may be missing, and the first turn's reply brings them all.
+---Takes a page of the record. A page may hold an outcome that came after the first page was read. Such an outcome is
+---left out, because others with lower numbers may be missing; the reply to the first turn brings them all.
 ---@param list string[]
 ---@param last boolean
 ---@return table run
@@ -156,36 +161,31 @@ function runs.from_fields(bundle, id, fields, driver)
     id = id, bundle = bundle, bundle_hash = fields.bundle, workflow = fields.workflow, definition = definition,
     attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), crashes = tonumber(fields.crashes or 0),
     created_at = math.tointeger(tonumber(fields.created_at)), limits = driver.limits, host = driver.host,
-    queue = fields.queue or "default", -- which this worker serves
-    cancel_pending = {}, -- children that were told to end and of which nothing is awaited any more
-    detached_children = {}, -- invokes that timed out and whose children go on; a cancel takes them too
-    data = fields.data,
-    tags = fields.tags, -- JSON
-    generation = math.tointeger(tonumber(fields.generation or 1)),
+    queue = fields.queue or defaults.queue, cancel_pending = {}, detached_children = {}, data = fields.data,
+    tags = fields.tags,
+    generation = math.tointeger(tonumber(fields.generation or 1)), deps = fields.deps,
     attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
-    deps = fields.deps, -- of a graph's node: the keys it depends on
-    undos = nil, -- how to take back what it did, once there is anything
   }, Run)
   self.journal = journal.new(fields, attempt)
   self.journal.progress = self.host and self.host.progress
   self.effects = self.journal.effects
   self.branches = branches.new(self.journal)
-  if fields.reset then self.journal:reset(fields) end
+  if fields.reset then self.journal:begin_again(fields) end
   if fields.started_at then self.journal:restore(fields) end
   if fields.retry then
     self.retry_policy = json.decode(fields.retry)
   else
-    self.retry_policy = definition and definition.retry or retry.policy()
+    self.retry_policy = definition and definition.retry or retry_policy.policy()
   end
   return self
 end
 
----A context through which operations of a scope begin.
+---Makes a context through which operations of a scope begin.
 ---@param scope string
 ---@return weir.Context
 function Run:new_context(scope) return context.new(self, scope) end
 
----Seconds of the last outcome delivered.
+---Seconds since 1970 of the last outcome delivered.
 function Run:now()
   self.observed = true
   return self.journal.now_ms / 1000
@@ -197,14 +197,14 @@ function Run:random(...)
   return context.random(branch and branch.ctx or self.ctx, ...)
 end
 
----Said to people: once, not again when it is replayed.
+---Writes a line to the log, once: a replay does not repeat it.
 ---@param level "debug"|"info"|"warn"|"error"
 ---@param text string
 ---@param fields string? JSON
 function Run:say(level, text, fields)
   self.observed = true
   if self.inlined or not self.step and self.journal:replaying() then return end
-  if self.effects.speculated > 0 then -- what led to it is not recorded yet
+  if self.effects.speculated > 0 then -- the effects before it are not recorded yet
     self.unsaid = self.unsaid or {}
     table.insert(self.unsaid, { level, text, fields })
   else
@@ -229,7 +229,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The body
 
----The function that runs of a definition run.
+---The function that the runs of a definition execute.
 ---@param definition weir.Definition
 ---@return fun(ctx: weir.Context, data: any): any
 function runs.body_of(definition)
@@ -252,7 +252,7 @@ function Run:run_body(definition, text)
     local found = definition.validate(data)
     if found then error(violations.to_failure(self.workflow, found), 0) end
   end
-  return runs.body_of(definition)(self.ctx, data) -- a tail call: errors are told at the author's lines
+  return runs.body_of(definition)(self.ctx, data) -- a tail call, so that errors name the author's lines
 end
 
 function Run:start()
@@ -266,8 +266,8 @@ function Run:start()
   self.main = self.branches:spawn(scopes.ROOT, body, self.ctx, "workflow", self.workflow)
 end
 
----No more of the author's code runs. What the last turn told may never have come to the store: it
----knows which of those children live.
+---Ends the run with a failure; none of the author's code runs any more. Redis may not have received the effects of the
+---last turn. So children that they start are told to end, and Redis knows which of them exist.
 ---@param code string
 ---@param message string
 function Run:kill(code, message)
@@ -283,6 +283,7 @@ function Run:kill(code, message)
   self:fail_now(code, message)
 end
 
+-- Ends the body with a failure; none of the author's code runs any more.
 function Run:fail_now(code, message)
   self.branches:drop()
   self.step, self.retry_in = nil, nil
@@ -290,12 +291,12 @@ function Run:fail_now(code, message)
   self:end_body(false, failure.new { code = code, message = message, retryable = false })
 end
 
--- The body has ended: what the run will be. A failure may have another attempt, which takes up the
--- journal as it is, children and all; an end ends them.
+-- The body has ended: decides how the run will end. If another attempt follows a failure, that attempt continues the
+-- journal with its children; otherwise the children are ended.
 function Run:end_body(ok, value)
   self.ended = true
   if ok then
-    local text, fault = self.result, nil -- a graph's is put together of texts
+    local text, fault = self.result, nil -- a graph has composed its result as text
     if not text then text, fault = call.encode(self, value, "the result") end
     if text then
       self.result = text
@@ -306,7 +307,7 @@ function Run:end_body(ok, value)
   local made = failure.new(value)
   made.run, made.workflow = made.run or self.id, made.workflow or self.workflow
   self.failure = made
-  -- A cancel that is recorded but not delivered yet takes the attempt away again, live as in a replay.
+  -- A cancel that is recorded and not delivered yet revokes the next attempt, live as in a replay.
   if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
     self.retry_in = step.pause(self, self.retry_policy, "retry", self.attempt - self.attempts_before, made)
     if self.retry_in then return end
@@ -317,9 +318,9 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Turns
 
----@param now integer the store's clock, ms
----@param outcomes string[] those that came since the last turn
----@param recorded_at integer? when the store recorded what the last turn told
+---@param now integer the time of Redis, ms
+---@param outcomes string[] that came since the last turn
+---@param recorded_at integer? when Redis recorded the effects of the last turn
 ---@return table effects flat
 function Run:turn(now, outcomes, recorded_at)
   self.clock_ms = now
@@ -327,12 +328,12 @@ function Run:turn(now, outcomes, recorded_at)
   self:say_rest()
   local log = self.journal
   log:recorded_at(recorded_at or now)
-  if recorded_at then self.crashes = 0 end -- so it is in the store
+  if recorded_at then self.crashes = 0 end -- as Redis does
   log:learn(outcomes)
   if log.crash_loop and not self.ended then self:fail_now("crash_loop", log.crash_loop.value) end
   if log.termination and not self.terminated then self:terminate() end
   if not self.started then self:start() end
-  if self.branches.live_count == 0 then -- nothing of the author's runs, which may not even be there
+  if self.branches.live_count == 0 then -- no code of the author runs; it may not even be loaded
     self:advance()
   else
     sandbox.enter(self.bundle, self)
@@ -343,7 +344,8 @@ function Run:turn(now, outcomes, recorded_at)
   return (self.effects:take())
 end
 
--- Whether the body has ended now.
+-- Ends the body if it has returned or raised, or if the code does not follow its journal.
+---@return boolean ended now
 function Run:end_if_over()
   local fault = self.journal.poisoned
   if self.ended or not fault and not self.main.settled then return false end
@@ -355,68 +357,104 @@ function Run:end_if_over()
   return true
 end
 
--- Run the branches, deliver what can be delivered, one at a time, until there is something to wait for.
+-- Runs the branches until all wait, then does the one thing that comes next, until the turn is over. A turn ends with
+-- the effect that says how the run goes on; or without one, where the reply to what it sends brings the next turn.
 function Run:advance()
-  local log, effects, all = self.journal, self.effects, self.branches
+  local log, effects = self.journal, self.effects
   while true do
-    repeat all:run() until not self:end_if_over() -- an end wakes the other branches
-    if effects:overflows() then return end -- told in part; the reply brings us back
-
+    repeat self.branches:run() until not self:end_if_over() -- an end wakes the other branches
+    if effects:overflows() then return end
     local cancelling = log:cancelling()
     if cancelling then
       self.retry_in = nil
       self:await_cancel()
       if effects:overflows() then return end
     elseif self.retry_in then
-      if self.unsaid then return end -- the reply to what was speculated brings us back
-      self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
-        duration.text(self.retry_in), tostring(self.failure.message)), self.failure.code)
-      return effects:close("retry", { delay_ms = self.retry_in, error = failure.encode(self.failure) })
+      return self:close_with_retry()
     end
-    local number = log.delivered
-    local following = log:next()
-    if self:is_misplaced(following and number) then
-      self:take_back()
-      self:fail_now(log.poisoned.code, log.poisoned.message)
-    elseif following == "cancel" then
-      self:deliver_cancel()
-    elseif following == "too late" then
-      self:end_grace()
-    elseif following then
-      all:settle(following)
-    elseif self.ended and not cancelling and all.live_count == 0 and not self.taken_over then
-      self:adopt()
-    elseif self.ended and not cancelling and all.live_count == 0 and log.open_count == 0 then
-      self:warn_of_unawaited()
-      if self.unsaid then return end
-      if not undo.begin(self) then return self:finish() end
-    elseif not log:due(self.clock_ms) and (cancelling or not self:speculate()) then
-      local waiting = not cancelling and all:next_step()
-      if waiting and effects:is_empty() then
-        all:wake(waiting) -- what led to its step is recorded
-      elseif waiting then
-        return table.insert(all.steps, 1, waiting)
-      elseif self.unsaid then
-        return
-      else
-        local wake, wake_in = log:wake()
-        return effects:close("suspend", { wake = wake, wake_in = wake_in })
+    if not self:deliver_next() then
+      local code_has_ended = self.ended and not cancelling and self.branches.live_count == 0
+      if code_has_ended and not self.taken_over then
+        self:take_over_children()
+      elseif code_has_ended and log.open_count == 0 then
+        if self:wind_up() then return end
+      elseif not log:due(self.clock_ms) and (cancelling or not self:speculate()) then
+        if self:step_or_suspend(cancelling) then return end
       end
     end
   end
 end
 
--- Whether the code takes another way than its journal. A run that failed or was cancelled says why itself, and when it
--- undoes, by its outcomes alone, is not always the same.
+-- The attempt has failed, and another one follows.
+function Run:close_with_retry()
+  if self.unsaid then return end
+  self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
+    duration.text(self.retry_in), tostring(self.failure.message)), self.failure.code)
+  self.effects:close("retry", { delay_ms = self.retry_in, error = failure.encode(self.failure) })
+end
+
+-- Delivers the next outcome that is known. The code is ended instead where it does not follow its journal, or where its
+-- clean-up has had its time.
+---@return boolean done false: no outcome is there to be delivered
+function Run:deliver_next()
+  local log = self.journal
+  local delivered = log.delivered
+  local following = log:next()
+  if self:is_misplaced(following and delivered) then
+    self:take_back()
+    self:fail_now(log.poisoned.code, log.poisoned.message)
+  elseif not following then
+    return false
+  elseif following == "cancel" then
+    self:deliver_cancel()
+  elseif following == "too late" then
+    self:end_grace()
+  else
+    self.branches:settle(following)
+  end
+  return true
+end
+
+-- The code and all children have ended: undos run, then the run ends.
+---@return boolean over whether the turn is
+function Run:wind_up()
+  self:warn_of_unawaited()
+  if self.unsaid then return true end
+  if undo.begin(self) then return false end
+  self:finish()
+  return true
+end
+
+-- No outcome can be delivered: the next step runs, or the turn is over. A step does not run before the effects that led
+-- to it are recorded.
+---@return boolean over whether the turn is
+function Run:step_or_suspend(cancelling)
+  local all, effects = self.branches, self.effects
+  local waiting = not cancelling and all:next_step()
+  if waiting and effects:is_empty() then
+    all:wake(waiting)
+    return false
+  end
+  if waiting then
+    table.insert(all.steps, 1, waiting)
+  elseif not self.unsaid then
+    local wake, wake_in = self.journal:wake()
+    effects:close("suspend", { wake = wake, wake_in = wake_in })
+  end
+  return true
+end
+
+-- Whether the code does not follow its journal. Not asked of a run that failed or was cancelled: that is its failure,
+-- and the outcomes alone do not always decide when its undos run.
 function Run:is_misplaced(number)
   if self.killed or self.ended and (self.failure or self.journal.cancel) then return false end
   return self.journal:is_misplaced(number)
 end
 
--- Nothing that this turn has told leaves it. Children that it began are not there.
+-- Takes back the effects of this turn. The children that they would have started do not exist.
 function Run:take_back()
   local log, effects = self.journal, self.effects
-  if not effects:clear() then return end -- a part has gone already: those children are cancelled
+  if not effects:clear() then return end -- a part was sent already: its children are cancelled
   for _, operation in ipairs(log:open_children()) do
     if operation.recorded then
       operation.cancel_sent = false
@@ -426,13 +464,13 @@ function Run:take_back()
   end
 end
 
--- The code has ended: what attempts before began, and this one did not, is seen to as well.
-function Run:adopt()
+-- The code has ended. Children that earlier attempts began and this one did not ask for end before the run, too.
+function Run:take_over_children()
   local cancel, termination = self.journal.cancel, self.journal.termination
   self.left_over = self.journal:left_over_lines()
   self.taken_over = invoke.take_over_children(self)
   for _, operation in ipairs(self.journal:open_children()) do
-    if operation.lost then self:end_early(operation, operation.lost) end -- only a branch that lost a race awaited it
+    if operation.dropped_because then self:end_early(operation, operation.dropped_because) end
   end
   local why = termination and Run.passed_on(termination.value) or "cancelled: the run failed"
   if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
@@ -453,28 +491,29 @@ function Run:report(kind, text, code)
   report(kind, text, json.encode { code = code, workflow = self.workflow })
 end
 
--- A child's failure is its parent's to deal with.
+-- Failures of roots go to the log; that of a child goes to its parent.
 local function report_failed(self, made)
   if run_id.is_root(self.id) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
 end
 
--- The failure of a child that the code did not await changes nothing, so that nothing else would tell of it.
+-- Warns of failed children that the code did not await: nothing else would report their failures.
 function Run:warn_of_unawaited()
   local failures = self.journal.redo_set
   if not failures or self.journal.cancel then return end
   for _, operation in ipairs(failures:unawaited()) do
-    if not operation.said then
-      operation.said = true
+    if not operation.warned then
+      operation.warned = true
       self:say("warn", ('child "%s" (%s) failed and was not awaited: %s'):format(operation.id, operation.subject,
         failure.decode(operation.outcome.value).message))
     end
   end
 end
 
--- Everything below this run has ended, but for children that were told to end: the store waits for those.
+-- Completes or fails the run. Everything below it has ended, except children that were told to end, for which Redis
+-- waits.
 function Run:finish()
   local log, effects, cancel = self.journal, self.effects, self.journal.cancel
-  local redo = self.main and log:redo_text() or "" -- no code ran that could tell
+  local redo = self.main and log:redo_text() or "" -- no code ran that knows
   if cancel then
     local code, message = cancel.state, cancel.value
     local made = failure.new {
@@ -495,7 +534,7 @@ end
 
 local NAMED = 5 -- operations in a warning
 
--- It completed without what earlier attempts had done: code that was changed, and nothing is done again in its place.
+-- Warns if the run completes without operations that earlier attempts had begun: its code was changed.
 function Run:warn_of_left_over()
   local lines = self.left_over or {}
   if not lines[1] or self.dry then return end
@@ -504,7 +543,7 @@ function Run:warn_of_left_over()
     table.concat(lines, ", ", 1, math.min(NAMED, #lines)), more))
 end
 
----One line about what the run does.
+---Says in one line what the run does.
 ---@return string
 function Run:describe()
   local waits = {}

@@ -1,7 +1,9 @@
--- Undos: what a run that fails or is cancelled takes back of what it did, newest first. They run when all else of the
--- run has ended, one after the other, in a branch of their own; what they do is in the journal like anything else.
+-- Undos (compensation, as in a saga): a run that fails or is cancelled takes back what it did, the newest first. Undos
+-- run when all other branches and the children have ended, one after the other, in a branch of their own. The journal
+-- records their operations like any others.
 --
--- Never run: when the run's code may not run any more (a limit was hit, a cancel at once, the grace is over).
+-- They do not run if the run's code may not run any more: it hit a limit, was cancelled without clean-up, or its grace
+-- is over.
 
 local failure = require "weir.base.failure"
 local identifier = require "weir.base.identifier"
@@ -11,11 +13,15 @@ local call = require "weir.engine.call"
 local undo = {}
 
 ---@class weir.Undo
----@field id string of what it undoes, scopes included
+---@field id string of the operation that it undoes, with the scope in front
 ---@field run fun(ctx: weir.Context)
 
----Remember how to undo something.
----@param run table
+---@class weir.Undos the undos of a run, the oldest first
+---@field ids table<string, true> those that ctx:undo has taken
+---@field [integer] weir.Undo
+
+---Notes how to undo an operation.
+---@param run weir.Run
 ---@param id string
 ---@param body fun(ctx: weir.Context)
 function undo.add(run, id, body)
@@ -24,8 +30,8 @@ function undo.add(run, id, body)
   table.insert(run.undos, { id = id, run = body })
 end
 
----If this run later fails or is cancelled, `fn` runs: workflow code, with a context of its own. An operation of this id
----then counts as never done, should the run be retried.
+---If this run later fails or is cancelled, `fn` runs: workflow code, with a context of its own. A retry of the run then
+---resets an operation of this id.
 ---@param id string
 ---@param fn fun(ctx: weir.Context)
 function undo.verb(ctx, id, fn)
@@ -54,7 +60,8 @@ local function undo_all(run, list)
   end
 end
 
----Begin to undo what is to be undone, once all else has ended.
+---Begins the undos, once all branches and children have ended.
+---@param run weir.Run
 ---@return boolean begun
 function undo.begin(run)
   local list = run.undos

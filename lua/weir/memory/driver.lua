@@ -1,19 +1,20 @@
--- Runs trees of runs in memory: a store that does with each effect what redis-scripts/ does, under a clock that stands
--- still until it is moved. Nothing waits, nothing is lost, everything can be seen. weir.testing is made of it.
+-- The driver without Redis, for weir.testing and the engine's specs. It executes trees of runs on a store in memory,
+-- which applies each effect as redis-scripts/ do, under a clock that stands still until it is moved.
 --
--- A turn is two events, as in the host: `compute` lets a run's Lua run, `apply` writes what it told. Between the two
--- anything else may happen, and a crash loses what was not applied.
+-- A turn is two events, as in the host: `compute` lets the Lua of a run run, `apply` writes its effects. Other events
+-- may happen in between, and a crash loses effects that were not applied.
 --
--- memory/store.lua defines the contents of the store. memory/effects.lua applies the effects that runs send to it.
+-- memory/store.lua has the contents of the store, memory/effects.lua applies effects.
 
 local bundle = require "weir.code.bundle"
 local random = require "weir.base.random"
-local act = require "weir.memory.effects"
+local defaults = require "weir.define.defaults"
+local apply_effect = require "weir.memory.effects"
 local effects = require "weir.replay.effects"
 local entry = require "weir.record.entry"
 local runs = require "weir.engine.run"
 local failure = require "weir.base.failure"
-local replay = require "weir.engine.check"
+local check = require "weir.engine.check"
 local run_id = require "weir.base.run_id"
 local sandbox = require "weir.code.sandbox"
 local Store = require "weir.memory.store"
@@ -21,12 +22,31 @@ local Store = require "weir.memory.store"
 local memory = {}
 
 ---@class weir.Memory: weir.MemoryStore
+---@field host weir.native.host
+---@field limits weir.Limits
+---@field bundles table<integer|string, weir.Bundle> in the order of their deployment, and by name
+---@field live table<string, weir.MemoryAttempt> run id -> its coroutine
+---@field live_order string[] ids of these runs
+---@field pending string[] ids of runs that can go on
+---@field logs { level: string, run: string?, text: string, fields: string?, at_ms: integer }[]
+---@field events integer so far
+---@field turns integer that were applied
+---@field refused_turns integer turns that had speculated wrongly
+---@field computing weir.MemoryRecord? the run whose Lua runs
+
+---@class weir.MemoryAttempt a run with a coroutine
+---@field run weir.Run
+---@field known integer the number of the last outcome that the run was given
+---@field reply string[]? outcomes for its next turn
+---@field effects (string|integer)[]? of its last turn, until they are applied
+---@field recorded_at integer? when its last turn was applied
+---@field cold boolean whether its next turn replays the journal
 local Memory = setmetatable({}, { __index = Store })
 Memory.__index = Memory
 
 memory.Memory = Memory
 
----When the clock begins, unless the options say otherwise: 2026-09-21 13:33:20 UTC.
+---The instant at which the clock begins by default: 2026-09-21 13:33:20 UTC.
 memory.BEGINNING_MS = 1790000000000
 
 local MAX_EVENTS = 1000000
@@ -36,20 +56,21 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 ---@field workflows weir.Definition[]? definitions, or
 ---@field files table<string, string>? sources, loaded as a bundle in the sandbox
 ---@field now integer? ms
----@field random (fun(n: integer): integer)? chooses among what may happen next; else what is oldest
----@field seed integer? of what is drawn for the children of runs
----@field always_replay boolean? drops every coroutine that is suspended
----@field strict boolean? code that does not do in a replay what it did before raises
----@field separate boolean? no child is run in its parent's turn
----@field inlined boolean? false: the store takes no child that was, as when newer code is registered
+---@field random (fun(n: integer): integer)? chooses the next of n possible events; nil: the oldest
+---@field seed integer? of the seeds of children
+---@field always_replay boolean? drops the coroutine of every run that suspends
+---@field strict boolean? raises if the code of a run does not follow its journal
+---@field separate boolean? no child is inlined
+---@field inlined boolean? false: the store refuses inlined children, as if newer code were registered
 ---@field crash_at integer? the event after which the process dies
----@field history boolean? keeps a copy of a record after each change: `record.history`
----@field chronicle boolean? keeps all that happens
----@field limits table?
+---@field history boolean? keeps a copy of each record after each change: `record.history`
+---@field chronicle boolean? keeps all happenings
+---@field limits weir.Limits?
 ---@field max_crashes integer?
 ---@field max_events integer?
----@field mocked_step (fun(run: table, operation: weir.Operation): fun(about: table): any)? in place of a step's body
----@field advise (fun(workflow: string): string)? on a workflow that does not exist
+---@field mocked_step (fun(run: weir.Run, operation: weir.Operation): fun(about: weir.StepAbout): any)? replaces the
+---body of a step
+---@field advise (fun(workflow: string): string)? what to do about a workflow that does not exist
 ---@field on_event fun(memory: weir.Memory, id: string, applied: boolean)?
 ---@field on_turn fun(memory: weir.Memory, record: weir.MemoryRecord, effects: table)?
 
@@ -67,7 +88,7 @@ local function host_of(self)
       return was
     end,
     elapsed_ms = function() return 0 end,
-    overrun = function() over = true end, -- the limit has come: what a step says for itself
+    overrun = function() over = true end, -- a mock calls it when its step takes too long
     seed = function(id) return random.bits(self.options.seed or 0, id, 1) end, -- the same after a crash
     mocked_step = self.options.mocked_step,
     advise = self.options.advise,
@@ -77,49 +98,49 @@ end
 
 ---@param options weir.MemoryOptions
 ---@return weir.Memory? memory
----@return string[]? faults of the files, when there is none
+---@return string[]? faults of the files, if there is no memory
 function memory.new(options)
   local self = setmetatable({
     options = options, now = options.now or memory.BEGINNING_MS, random = options.random,
     records = {}, order = {}, ready = {}, pending = {}, live = {}, live_order = {}, delayed = {}, open = {},
-    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, stale = 0, retries = 0,
+    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, refused_turns = 0, retries = 0,
     logs = {}, calls = {}, ended = {}, chronicle = options.chronicle and {} or nil, crash_at = options.crash_at,
     max_events = options.max_events or MAX_EVENTS,
-    limits = options.limits or { payload_bytes = 16 * 1024 * 1024, depth = 64 },
+    limits = options.limits or { payload_bytes = defaults.payload_bytes, depth = defaults.depth },
   }, Memory)
   self.host = host_of(self)
-  local made, faults = self:deploy(options)
-  if not made then return nil, faults end
+  local deployed, faults = self:deploy(options)
+  if not deployed then return nil, faults end
   return self
 end
 
----New code: what new attempts run.
+---Deploys code, which new attempts run.
 ---@param code { workflows: weir.Definition[]?, files: table<string, string>? }
 ---@return weir.Bundle?
 ---@return string[]? faults
 function Memory:deploy(code)
   local name = ("b%d"):format(#self.bundles + 1)
-  local made, faults
+  local loaded, faults
   if code.files then
-    made, faults = bundle.load(name, code.files)
-    if not made then return nil, faults end
+    loaded, faults = bundle.load(name, code.files)
+    if not loaded then return nil, faults end
   else
-    made = { name = name, workflows = {}, environment = sandbox.environment(require) }
-    for _, definition in ipairs(code.workflows) do made.workflows[definition.id] = definition end
-    bundle.add_own(made.workflows)
+    loaded = { name = name, workflows = {}, environment = sandbox.environment(require) }
+    for _, definition in ipairs(code.workflows) do loaded.workflows[definition.id] = definition end
+    bundle.add_own(loaded.workflows)
   end
-  table.insert(self.bundles, made)
-  self.bundles[made.name] = made
-  for id, definition in pairs(made.workflows) do
-    self.registry[id] = { bundle = made.name, definition = definition }
+  table.insert(self.bundles, loaded)
+  self.bundles[name] = loaded
+  for id, definition in pairs(loaded.workflows) do
+    self.registry[id] = { bundle = name, definition = definition }
   end
-  return made
+  return loaded
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- Events: compute and apply
 
-local function forget(self, id)
+local function drop_coroutine(self, id)
   self.live[id] = nil
   for i, other in ipairs(self.live_order) do
     if other == id then
@@ -129,8 +150,8 @@ local function forget(self, id)
   end
 end
 
--- The coroutine of a run, warm or begun from its record.
-local function hold(self, record)
+-- The coroutine of a run; if there is none, it is begun from the record.
+local function attempt_of(self, record)
   local live = self.live[record.id]
   if live then return live end
   live = {
@@ -142,7 +163,7 @@ local function hold(self, record)
   return live
 end
 
-local function tell(record, live, known)
+local function send_outcomes(record, live, known)
   local outcomes = Store.outcomes_of(record, known)
   live.reply = outcomes
   for _, outcome in ipairs(outcomes) do
@@ -163,25 +184,25 @@ local function claim(self, record)
   fields.started_at = fields.started_at or tostring(self.now)
   self:move(record, "running")
   self.delayed[record.id] = nil
-  if self.live[record.id] then tell(record, self.live[record.id], record.acked) end
+  if self.live[record.id] then send_outcomes(record, self.live[record.id], record.acked) end
   return true
 end
 
--- Code that does not follow from its journal cannot be trusted with anything that it says next.
+-- Raises if the code of a run does not follow its journal.
 local function check_determinism(record, live)
   local poison = live.run.journal.poisoned
   local fault = poison and poison.code == "replay_mismatch" and poison.message
-    or live.cold and replay.divergence(live.run, record.fields)
+    or live.cold and check.divergence(live.run, record.fields)
   if not fault then return end
   error(failure.new {
     code = "replay_mismatch", message = ('workflow "%s" is not deterministic: %s'):format(record.workflow, fault),
   }, 0)
 end
 
--- A run's Lua runs. What it told is not yet applied.
+-- The event in which the Lua of a run runs. Its effects are not applied yet.
 local function compute(self, record)
   if record.state ~= "running" and not claim(self, record) then return end
-  local live = hold(self, record)
+  local live = attempt_of(self, record)
   self.host.separate = self.options.separate
   local reply = live.reply
   live.reply = nil
@@ -192,10 +213,10 @@ local function compute(self, record)
   live.cold = false
 end
 
--- Whether what a run speculated on is so: the outcomes of its inlined children are the next ones.
-local function is_as_speculated(self, record, header, told)
+-- Whether a run speculated rightly: the outcomes of its inlined children get the next numbers.
+local function is_as_speculated(self, record, header, sent)
   if header.number ~= record.last_number then return false end
-  for _, effect in ipairs(told) do
+  for _, effect in ipairs(sent) do
     local invoke = effect.fields
     if effect.name == "invoke" and invoke.bundle ~= "" then
       if run_id.depth(invoke.child) > invoke.max_depth or self.records[invoke.child]
@@ -207,18 +228,19 @@ local function is_as_speculated(self, record, header, told)
   return true
 end
 
+-- The event in which the effects of a turn are applied.
 local function apply(self, record)
   local live = self.live[record.id]
   local list = live.effects
-  local header, told = effects.read(list)
+  local header, sent = effects.read(list)
   live.effects = nil
   self:expire(record)
   record.speculated = 0
   if header then
-    if not is_as_speculated(self, record, header, told) then -- nothing was written: back to the journal
-      self.stale = self.stale + 1
-      forget(self, record.id)
-      hold(self, record).run:disable_speculation()
+    if not is_as_speculated(self, record, header, sent) then -- nothing was written: back to the journal
+      self.refused_turns = self.refused_turns + 1
+      drop_coroutine(self, record.id)
+      attempt_of(self, record).run:disable_speculation()
       return
     end
     record.speculated_at, record.speculated = header.at, header.count
@@ -227,33 +249,33 @@ local function apply(self, record)
   record.acked, record.turn = live.known, record.turn + 1
   record.crashes = 0
   if self.options.on_turn then self.options.on_turn(self, record, list) end
-  for _, effect in ipairs(told) do assert(act[effect.name], effect.name)(self, record, effect.fields) end
+  for _, effect in ipairs(sent) do assert(apply_effect[effect.name], effect.name)(self, record, effect.fields) end
   self:keep(record)
   live.recorded_at = self.now
   if record.state == "running" then
-    tell(record, live, live.known)
+    send_outcomes(record, live, live.known)
   elseif record.state ~= "waiting" and record.state ~= "ready" then
-    forget(self, record.id)
+    drop_coroutine(self, record.id)
   end
-  if self.options.always_replay and record.state == "waiting" then forget(self, record.id) end
+  if self.options.always_replay and record.state == "waiting" then drop_coroutine(self, record.id) end
 end
 
----The worker no longer has the coroutine; no process died.
+---The worker drops the coroutine of a run; no process died.
 function Memory:drop(id)
   local record, live = self.records[id], self.live[id]
   if not live then return end
-  forget(self, id)
+  drop_coroutine(self, id)
   if record.state == "running" then self:make_ready(record) end
   return live
 end
 
----The process that holds this run's coroutine dies: what it told and was not applied is lost.
+---The process that has the coroutine of this run dies. Effects that were not applied are lost.
 function Memory:crash(id)
   local record = self.records[id]
   local was_running = record.state == "running"
   if not self:drop(id) or not was_running then return end
   record.crashes = record.crashes + 1
-  if record.crashes >= (self.options.max_crashes or 5) then
+  if record.crashes >= (self.options.max_crashes or defaults.max_crashes) then
     record.crash_loop = true
     record.last_number = record.last_number + 1
     record.fields[tostring(record.last_number)] = entry.write_end("crash_loop", self.now,
@@ -261,8 +283,8 @@ function Memory:crash(id)
   end
 end
 
--- The next thing that may happen now, or one of them: a run, and what is to be done with it. What was
--- put down here may not be so any more: its process died, the run has ended.
+-- Takes the next event that is possible now, or one of several: a run, and `compute` or `apply`. Entries of the lists
+-- may be out of date, because a process died or the run has ended.
 local function take_next(self)
   local pending, ready = self.pending, self.ready
   while #pending + #ready > 0 do
@@ -280,7 +302,7 @@ local function take_next(self)
   end
 end
 
----One event; false when there is none until the clock moves.
+---Runs one event. Returns false if none is possible until the clock moves.
 function Memory:step()
   local record, event = take_next(self)
   if not record then return false end
@@ -299,12 +321,12 @@ function Memory:step()
   return true
 end
 
----Everything that can happen without the clock.
+---Runs all events that need no time.
 function Memory:settle()
   while self:step() do end
 end
 
----Wake what is due.
+---Wakes the runs that are due.
 function Memory:promote()
   local due = {}
   for id, wake in pairs(self.delayed) do
@@ -327,14 +349,14 @@ function Memory:promote()
   end
 end
 
----The next instant at which something is due.
+---The next instant at which a run is due.
 function Memory:next_due()
   local first = math.huge
   for _, wake in pairs(self.delayed) do first = math.min(first, wake) end
   return first < math.huge and first or nil
 end
 
----Move the clock, through every instant at which something is due.
+---Moves the clock, through every instant at which a run is due.
 ---@param ms integer
 function Memory:advance(ms)
   local till = self.now + ms
@@ -349,7 +371,7 @@ function Memory:advance(ms)
   self.now = till
 end
 
----Run until nothing more is due, or until `is_over` says so, which is asked before each event.
+---Runs until no run is due any more, or until `is_over`, which is called before each event, returns true.
 ---@param is_over (fun(): boolean)?
 function Memory:finish(is_over)
   while true do
@@ -373,14 +395,14 @@ function Memory:cancel(id, message, now)
   self:cancel_run(self.records[id], "cancelled", message, now)
 end
 
----An ended run begins again, and those below it on the way: { id, selection, id, selection … } from the topmost down.
+---Retries an ended run, and with it the runs above it: takes id, selection, id, selection …, the topmost run first.
 function Memory:retry(...)
-  local chain = { ... }
+  local planned = { ... }
   self.retries = self.retries + 1
-  for i = 1, #chain, 2 do
-    local record, selection = self.records[chain[i]], chain[i + 1]
+  for i = 1, #planned, 2 do
+    local record, selection = self.records[planned[i]], planned[i + 1]
     record.fields.retry_id = tostring(self.retries)
-    assert(ENDED[record.state], chain[i] .. " has not ended")
+    assert(ENDED[record.state], record.id .. " has not ended")
     if selection == "all" or selection:find("^from") then
       record.fields.generation = tostring((tonumber(record.fields.generation) or 1) + 1)
     end
@@ -388,10 +410,10 @@ function Memory:retry(...)
   end
 end
 
----A limit was hit in what this run does now, its effects were discarded with it.
+---The run hits a limit: its turn is discarded, and it ends with this failure.
 function Memory:kill(id, code, message)
   local record = self.records[id]
-  local live = hold(self, record)
+  local live = attempt_of(self, record)
   live.run:kill(code, message)
   if record.state == "running" then
     live.effects, live.reply = nil, live.reply or {}

@@ -1,7 +1,8 @@
--- Runs tell these effects to the store in memory. Each effect does what it does in redis-scripts/ (README.md there has
--- the list). Each takes the store, the record of the run that tells it, and its arguments by name (see
+-- Applies effects to the store in memory. Each function does what the script of its name in redis-scripts/effects/
+-- does. It takes the store, the record of the run that sent the effect, and the arguments by name (see
 -- weir.replay.effects).
 
+local apply_reset = require "weir.reset.apply"
 local entry = require "weir.record.entry"
 local json = require "weir.json"
 local record_of = require "weir.record.record"
@@ -12,7 +13,7 @@ local ENDED, parent_of = record_of.ENDED, Store.parent_of
 
 local effects = {}
 
-local function untold_cancel(record) return record.cancel and record.cancel > record.acked end
+local function unseen_cancel(record) return record.cancel and record.cancel > record.acked end
 
 function effects.record(self, record, effect) self:begin_operation(record, effect.operation, effect.entry) end
 
@@ -21,7 +22,7 @@ function effects.resolve(self, record, effect)
   self:record_outcome(record, effect.operation, effect.state, effect.attempts, effect.value)
 end
 
-local function chain_of(self, id)
+local function lineage_of(self, id)
   local names = {}
   while id do
     table.insert(names, 1, self.records[id].workflow)
@@ -30,7 +31,7 @@ local function chain_of(self, id)
   return table.concat(names, " > ")
 end
 
----Whether the store takes a child that its parent's worker ran already.
+---Whether the store accepts an inlined child.
 function Store:may_be_inlined(workflow, name)
   local registered = self.registry[workflow]
   return self.options.inlined ~= false and registered and registered.bundle == name
@@ -50,7 +51,7 @@ local function same(child, workflow, data, deps)
   return child.workflow == workflow and fields.data == data and (fields.deps or "") == (deps or "")
 end
 
--- The child that is there goes on, or its end is the outcome.
+-- The run invokes a child that exists: the child goes on, or its outcome is that of the invoke.
 local function attach(self, record, operation, child, generation, options)
   local lives = not ENDED[child.state]
   if options.detached then
@@ -70,6 +71,7 @@ local function attach(self, record, operation, child, generation, options)
   self:record_outcome(record, operation, child.state, child.attempt, value, nil, generation)
 end
 
+-- The invoke takes the outcome of another run with the same dedupe key.
 local function share(self, record, operation, other, detached)
   if not detached and not ENDED[other.state] and refuse_deadlock(self, record, operation, other) then return end
   record.fields["w:" .. operation] = other.id
@@ -88,12 +90,12 @@ function effects.invoke(self, record, options)
     record.speculated, speculated_at = record.speculated - 1, record.speculated_at
   end
   self:begin_operation(record, operation, options.entry, speculated_at)
-  if untold_cancel(record) then
+  if unseen_cancel(record) then
     return refuse(self, record, operation, "cancelled", "not started: its run is being cancelled")
   end
   if run_id.depth(id) > options.max_depth then
     return refuse(self, record, operation, "too_deep",
-      ("invoking %s goes deeper than %d runs: %s"):format(workflow, options.max_depth, chain_of(self, record.id)))
+      ("invoking %s goes deeper than %d runs: %s"):format(workflow, options.max_depth, lineage_of(self, record.id)))
   end
   if options.unknown ~= "" and not self.registry[workflow] then
     self:record_outcome(record, operation, "refused", 0, options.unknown)
@@ -111,7 +113,7 @@ function effects.invoke(self, record, options)
   if options.dedupe then
     local earlier = self:earlier_run(workflow, options.dedupe)
     if earlier then return share(self, record, operation, earlier, options.detached) end
-    self:know_by(workflow, options.dedupe, options.within_ms, id)
+    self:register_dedupe(workflow, options.dedupe, options.within_ms, id)
   end
   if name ~= "" and self:may_be_inlined(workflow, name) then
     local at = speculated_at or self.now
@@ -164,27 +166,20 @@ function effects.cancel(self, record, effect)
   local child = self.records[id]
   if not child or child.detached == "1" then return end
   self:cancel_run(child, "cancelled", message, effect.terminate == "1")
-  self:await_end(record, child)
+  self:await_cancelled(record, child)
 end
 
 function effects.reset(self, record, effect)
-  local operation, mark = effect.operation, effect.mark
-  local fields = record.fields
+  local operation, mark, fields = effect.operation, effect.mark, record.fields
   if operation == "" then
-    fields[mark] = nil
+    fields[mark] = nil -- a number: that of an end from outside
     return
   end
-  local text = fields["o:" .. operation]
-  if not text and not (fields["x:" .. operation] and mark == "restart") then return end
-  local number, generation = entry.number(text or ""), fields["c:" .. operation]
-  if number then fields[number] = nil end
-  fields["o:" .. operation], fields["c:" .. operation], fields["w:" .. operation] = nil, nil, nil
-  if mark == "drop" then return end
-  local before = not generation and fields["x:" .. operation] or ""
-  generation = generation or before:match("^%d+") or "1"
-  fields["x:" .. operation] = generation .. "\t" .. (before:match("\trestart$") and "restart" or mark)
+  if not fields["o:" .. operation] and not (fields["x:" .. operation] and mark == "restart") then return end
+  local generation = apply_reset.remove(fields, operation, mark)
+  if mark ~= "restart" then return end
   local child = self.records[run_id.child(record.id, operation, generation)]
-  if mark == "restart" and child and not ENDED[child.state] then child.detached = "1" end
+  if child and not ENDED[child.state] then child.detached = "1" end
 end
 
 function effects.reset_done(_, record)
@@ -193,7 +188,6 @@ end
 
 function effects.tag(_, record, effect) record.fields.tags = effect.tags end
 
--- The store decides what is kept, and how long.
 function effects.detach(self, _, effect)
   local child = self.records[effect.child]
   if child and not ENDED[child.state] then child.detached = child.detached or "timeout" end
@@ -210,14 +204,14 @@ end
 
 function effects.retry(self, record, effect)
   local text = effect.error
-  if untold_cancel(record) then return end
+  if unseen_cancel(record) then return end
   self:move(record, "retrying", text)
   record.fields.error = text
   Store.end_call(record, "failed", text)
   self:delay(record, self.now + effect.delay_ms)
 end
 
--- Whether a run that is to end waits for children that it told to end.
+-- Lets a run that is to end wait for children that it told to end. Returns whether it does.
 local function cancel_awaited(self, record)
   if record.cancel_pending == 0 then return false end
   if record.last_number <= record.acked then
@@ -229,12 +223,12 @@ local function cancel_awaited(self, record)
 end
 
 function effects.complete(self, record, effect)
-  if cancel_awaited(self, record) or untold_cancel(record) then return end
+  if cancel_awaited(self, record) or unseen_cancel(record) then return end
   self:finish_run(record, "completed", effect.result)
 end
 
 function effects.fail(self, record, effect)
-  if cancel_awaited(self, record) or untold_cancel(record) then return end
+  if cancel_awaited(self, record) or unseen_cancel(record) then return end
   if effect.redo ~= "" then record.fields.redo = effect.redo end
   self:finish_run(record, effect.state, effect.error)
 end

@@ -1,7 +1,8 @@
--- The store holds the data of memory.lua, and the moves within it: the records of runs, their states, outcomes and
--- ends, as redis-scripts/lib/ has them. It knows no coroutine and no event.
--- Invariant: all that outlives a coroutine stands in `records`, as the texts that Redis would hold.
+-- The store of the driver in memory: the records of runs, and the changes of their states, outcomes and ends, as
+-- redis-scripts/lib/ has them. It knows neither coroutines nor events.
+-- Invariant: `records` has all that outlives a coroutine, as the texts that Redis would hold.
 
+local defaults = require "weir.define.defaults"
 local entry = require "weir.record.entry"
 local json = require "weir.json"
 local recorded = require "weir.record.record"
@@ -18,18 +19,18 @@ local NEXT = { -- the legal moves, as in redis-scripts/lib/runs.lua
   completed = { ready = true }, failed = { ready = true }, cancelled = { ready = true },
 }
 
-local PASSING = { ready = true, running = true, waiting = true } -- not noted
+local PASSING = { ready = true, running = true, waiting = true } -- states that the chronicle leaves out
 
 ---@class weir.MemoryStore
----@field now integer ms; stands still until it is moved
+---@field now integer ms; the time does not pass by itself
 ---@field records table<string, weir.MemoryRecord>
----@field order string[] ids of runs, as they came
----@field ready string[] ids of runs that can be claimed, the first one first
----@field delayed table<string, number> id -> when it is to be woken
----@field open table<string, integer> root -> how many of its tree have not ended
+---@field order string[] ids of runs, in the order of their creation
+---@field ready string[] ids of runs that can be claimed, in the order of the queue
+---@field delayed table<string, number> id -> when the run is woken
+---@field open table<string, integer> root -> the number of runs in its tree that have not ended
 ---@field registry table<string, { bundle: string, definition: weir.Definition }>
 ---@field dedupe table<string, { run: string, expires_at: integer }>
----@field chronicle any[]? all that happened, in order, if the options ask for it; see `happenings`
+---@field chronicle any[]? all happenings in order, if the options ask for them; see `happenings`
 ---@field calls weir.MemoryCall[] attempts that began, in order
 ---@field ended weir.MemoryRecord[] runs that ended, in order
 ---@field options weir.MemoryOptions
@@ -39,28 +40,47 @@ Store.__index = Store
 ---@class weir.MemoryRecord
 ---@field id string
 ---@field root string
+---@field workflow string
 ---@field state string
 ---@field attempt integer
 ---@field turn integer
----@field number integer of the last outcome
+---@field last_number integer of the last outcome
+---@field acked integer the number of the last outcome that the run knew in its last turn
 ---@field fields table<string, string> as in Redis
 ---@field begun string[] operations, one for each try
+---@field priority integer
+---@field deadline integer? of its timeout
+---@field created_at integer
+---@field finished_at integer?
+---@field crashes integer
+---@field cancel integer? the number of its recorded end from outside
+---@field terminated boolean?
+---@field crash_loop boolean?
+---@field detached "1"|"timeout"|nil its parent does not wait for it; "timeout": since its invoke timed out
+---@field waiters { run: string, operation: string }[] invokes that share the run by a dedupe key
+---@field cancel_pending integer children that it told to end and that have not ended
+---@field cancel_awaited boolean? its parent told it to end and does not end before it
+---@field was_inlined boolean?
+---@field speculated integer? outcomes on which its turn speculates and that are not applied yet
+---@field speculated_at integer?
+---@field call weir.MemoryCall? its current attempt
+---@field history table<string, string>[]
 
 ---@class weir.Happening
 ---@field at integer ms
 ---@field run string
----@field operation string? nil: the run itself
----@field state string "begun" or that of the outcome; of a run that which it moved to
----@field text string? of an operation that began, its entry; of an outcome or an end, its value
+---@field operation string? nil: of the run itself
+---@field state string "begun", or the state of the outcome, or the new state of the run
+---@field text string? the entry of an operation that began; the value of an outcome or an end
 
 ---@class weir.MemoryCall an attempt of a run
 ---@field record weir.MemoryRecord
 ---@field attempt integer
 ---@field at integer ms
----@field state "completed"|"failed"|"cancelled"|nil nil: it goes on
+---@field state "completed"|"failed"|"cancelled"|nil nil: it has not ended
 ---@field value string? JSON: the result or the failure
 
----Something happened.
+---Adds a happening to the chronicle.
 ---@param record weir.MemoryRecord
 ---@param state string
 ---@param operation string?
@@ -69,12 +89,12 @@ Store.__index = Store
 function Store:note(record, state, operation, text, at)
   local chronicle = self.chronicle
   if not chronicle then return end
-  local last = #chronicle -- five to each, in one list: a table for each would be most of what the store holds
+  local last = #chronicle -- five slots each, in one list: a table for each would take most of the store's memory
   chronicle[last + 1], chronicle[last + 2], chronicle[last + 3] = at or self.now, record.id, operation or false
   chronicle[last + 4], chronicle[last + 5] = state, text or false
 end
 
----All that happened, in order.
+---Iterates over all happenings in order.
 ---@return fun(): weir.Happening?
 function Store:happenings()
   local chronicle, last = self.chronicle, 0
@@ -90,7 +110,7 @@ end
 
 ---An attempt has ended.
 function Store.end_call(record, state, value)
-  local call = record.call -- none, if it never began
+  local call = record.call -- nil: it has not begun
   if call then call.state, call.value = state, value end
 end
 
@@ -102,14 +122,14 @@ function Store:note_call(record)
   self:note(record, "begun")
 end
 
--- The parent, the operation there, and the generation from the second on.
+-- The parent of a run, its operation there, and its generation, from the second on.
 function Store.parent_of(id)
   local parent = run_id.parent(id)
   if not parent then return nil end
   return parent, run_id.operation(id), run_id.generation(id)
 end
 
----A copy of a record after a change, if specs want it.
+---Keeps a copy of a record after a change, if the options ask for it.
 function Store:keep(record)
   if not self.options.history then return end
   local copy = {}
@@ -124,7 +144,7 @@ end
 ---The only writer of states.
 ---@param record weir.MemoryRecord
 ---@param to string
----@param text string? the result or the failure that comes with it
+---@param text string? the result or the failure
 function Store:move(record, to, text)
   if not NEXT[record.state][to] then error(("illegal move of %s from %s to %s"):format(record.id, record.state, to)) end
   local open = (ENDED[to] and 0 or 1) - ((ENDED[record.state] or record.state == "") and 0 or 1)
@@ -152,14 +172,14 @@ function Store:delay(record, wake)
   self.delayed[record.id] = wake
 end
 
--- `at`: when it is taken to have been, if that is not now.
+-- `at`: the instant at which the operation counts as begun, if not now.
 function Store:begin_operation(record, operation, text, at)
   record.fields["o:" .. operation] = entry.stored(text, at or self.now)
   table.insert(record.begun, operation)
   self:note(record, "begun", operation, text, at)
 end
 
----The outcome of an operation, unless it has one.
+---Records the outcome of an operation, unless it has one.
 ---@return boolean recorded
 function Store:record_outcome(record, operation, state, attempts, value, at, generation, shared)
   local field = "o:" .. operation
@@ -174,17 +194,17 @@ function Store:record_outcome(record, operation, state, attempts, value, at, gen
   return true
 end
 
----Texts of the outcomes after `known`.
+---The texts of the outcomes after `known`.
 function Store.outcomes_of(record, known)
   local list = {}
   for number = known + 1, record.last_number do
-    local outcome = record.fields[tostring(number)] -- some were reset
+    local outcome = record.fields[tostring(number)] -- nil: it was reset
     if outcome then list[#list + 1] = number .. "\t" .. outcome end
   end
   return list
 end
 
----A run that has no state yet.
+---Makes the record of a run, which has no state yet.
 ---@return weir.MemoryRecord
 function Store:add_record(id, workflow, data, seed, options, at)
   local record = {
@@ -198,7 +218,7 @@ function Store:add_record(id, workflow, data, seed, options, at)
   return record
 end
 
----A run begins, or will.
+---Begins a run, now or after its delay.
 ---@param id string
 ---@param workflow string
 ---@param data string JSON
@@ -211,7 +231,7 @@ function Store:begin_run(id, workflow, data, seed, options)
   local record = self:add_record(id, workflow, data, seed, options, self.now)
   record.priority = options.priority or definition and definition.priority or 0
   local queue = options.queue or definition and definition.queue
-  if queue ~= "default" then record.fields.queue = queue end
+  if queue ~= defaults.queue then record.fields.queue = queue end
   local delay_ms = options.delay_ms or 0
   if definition and definition.timeout_ms then
     record.deadline = self.now + delay_ms + definition.timeout_ms
@@ -222,13 +242,13 @@ function Store:begin_run(id, workflow, data, seed, options)
   elseif registered then
     self:make_ready(record)
   else
-    self:move(record, "ready") -- stands in a queue of its own until a host announces the workflow
+    self:move(record, "ready") -- it waits in a queue of its own until a host announces the workflow
   end
   return record
 end
 
--- Tells the end of a run to the runs that wait for it and are not its parent.
-function Store:tell_waiters(record, value)
+-- Records the outcome of a run in the runs that share it by a dedupe key.
+function Store:notify_waiters(record, value)
   for _, waiter in ipairs(record.waiters) do
     local run, operation = self.records[waiter.run], waiter.operation
     if not ENDED[run.state] and run.fields["w:" .. operation] == record.id
@@ -240,7 +260,7 @@ function Store:tell_waiters(record, value)
   record.waiters = {}
 end
 
--- The runs that cannot end before this one: see dedupe.lua of redis-scripts.
+-- The runs that cannot end before this one: see redis-scripts/lib/dedupe.lua.
 local function waiters_of(self, record)
   local found = {}
   local parent = (record.cancel_awaited or not record.detached)
@@ -255,7 +275,7 @@ local function waiters_of(self, record)
   return found
 end
 
----The deadlock that a run closes if it waits for another one; nil when that one can end before it.
+---The deadlock that would arise if a run waited for another one; nil if that one can end first.
 ---@param record weir.MemoryRecord
 ---@param other weir.MemoryRecord
 ---@return string?
@@ -279,7 +299,7 @@ function Store:deadlock(record, other)
   return table.concat(names, " waits for ")
 end
 
----A run ends; those who wait for it are told.
+---Ends a run and records its outcome in the runs that wait for it.
 function Store:finish_run(record, state, value)
   self:move(record, state, value)
   record.fields[state == "completed" and "result" or "error"] = value
@@ -288,7 +308,7 @@ function Store:finish_run(record, state, value)
   Store.end_call(record, state, value)
   table.insert(self.ended, record)
   self.delayed[record.id] = nil
-  self:tell_waiters(record, value)
+  self:notify_waiters(record, value)
   local parent_id, operation, generation = Store.parent_of(record.id)
   local parent = parent_id and record.detached ~= "1" and self.records[parent_id]
   if not parent or ENDED[parent.state] then return end
@@ -298,8 +318,8 @@ function Store:finish_run(record, state, value)
   if (told or last) and parent.state == "waiting" then self:make_ready(parent) end
 end
 
----A run told a child to end, and does not end before it.
-function Store.await_end(_, record, child)
+---A run told a child to end: the run does not end before the child.
+function Store.await_cancelled(_, record, child)
   if ENDED[child.state] or child.cancel_awaited then return end
   child.cancel_awaited, record.cancel_pending = true, record.cancel_pending + 1
 end
@@ -311,7 +331,7 @@ function Store:record_end(record, code, message)
   self:note(record, code, "", message)
 end
 
----A run is told to end. What never began has ended.
+---Tells a run to end. A run that has not begun ends at once.
 function Store:cancel_run(record, code, message, now)
   if ENDED[record.state] or record.cancel and (not now or record.terminated) then return end
   local state = record.state
@@ -320,7 +340,7 @@ function Store:cancel_run(record, code, message, now)
       json.encode { code = code, message = message, run = record.id })
     return
   end
-  -- Only the clean-up's own grace counts from here on.
+  -- The timeout no longer counts; the clean-up has its grace.
   if record.deadline and state == "ready" then self.delayed[record.id] = nil end
   record.deadline = nil
   if not record.cancel then
@@ -334,7 +354,7 @@ function Store:cancel_run(record, code, message, now)
   if state == "waiting" or state == "retrying" then self:make_ready(record) end
 end
 
--- An ended run begins again: see lib.reopen.
+-- Lets an ended run begin again: see redis-scripts/lib/reopen.lua.
 function Store:reopen(record, selection)
   local fields, registered = record.fields, self.registry[record.workflow]
   fields.reset, fields["bundle@" .. record.attempt], fields.bundle = selection, fields.bundle, nil
@@ -354,7 +374,7 @@ function Store:expire(record)
   end
 end
 
----The run that stands for what is asked for with this key.
+---The earlier run with this dedupe key, if it counts.
 ---@return weir.MemoryRecord?
 function Store:earlier_run(workflow, key)
   local one = self.dedupe[workflow .. "\t" .. key]
@@ -362,12 +382,12 @@ function Store:earlier_run(workflow, key)
   return run and run.state ~= "failed" and run.state ~= "cancelled" and run or nil
 end
 
----From now on this run stands for what is asked for with the key.
-function Store:know_by(workflow, key, within_ms, id)
+---Registers a run under a dedupe key.
+function Store:register_dedupe(workflow, key, within_ms, id)
   self.dedupe[workflow .. "\t" .. key] = { run = id, expires_at = self.now + within_ms }
 end
 
----The whole record of a run, as a worker is given it.
+---The whole record of a run, as a worker gets it.
 ---@param record weir.MemoryRecord
 ---@return table<string, string> fields
 function Store.fields_of(record)
@@ -379,7 +399,7 @@ function Store.fields_of(record)
   return fields
 end
 
----The same as people are told it: flat, as Redis has it.
+---The record for readers: flat, as Redis has it, with state and times.
 ---@param record weir.MemoryRecord
 ---@return string[] field, value, field, value …
 function Store.flat_of(record)

@@ -1,5 +1,4 @@
--- How operations and outcomes are written down: the texts that stand in the journal, between the
--- journal that writes them and everybody who reads a run, and in which order. Pure; knows no Redis.
+-- Reads and writes the texts of a journal, one for each operation and one for each outcome, and sorts operations. Pure.
 --
 -- An entry   "<number|nothing>\t<started_at>\t<kind>\t<after>\t<attempt>[ <scope>]\t<line>\t<subject>\t<arguments>"
 -- An outcome "<number>\t<operation>[~<generation>]\t<state>\t<finished_at>\t<attempts>[ <run>]\t<value>"
@@ -17,20 +16,20 @@ local entry = {}
 ---@field after integer number of the last outcome delivered before it began
 ---@field attempt integer the run's attempt in which it began
 ---@field scope string? when the id was given to `read`
----@field line string where: "order.lua:11"
+---@field line string of the author's code: "order.lua:11"
 ---@field subject string the workflow of an invoke, else empty
 ---@field arguments string JSON, or empty
 
 ---@class weir.Outcome
 ---@field number integer
----@field operation string empty for what ends the run: cancelled, expired, now, crash_loop
----@field generation integer? of the child that it is the end of, when that is not its first
+---@field operation string empty for an end from outside: cancelled, expired, terminated, crash_loop
+---@field generation integer? of the child that ended, from the second on
 ---@field state string completed, failed, cancelled …
 ---@field finished_at integer ms
 ---@field attempts integer
 ---@field value string JSON: the result or the failure
 
----What the journal says of an operation when it begins.
+---The text of an operation that begins.
 ---@param marks string? see `scope.marks`
 ---@return string
 function entry.write(kind, after, attempt, line, subject, arguments, marks)
@@ -38,8 +37,8 @@ function entry.write(kind, after, attempt, line, subject, arguments, marks)
   return kind .. "\t" .. after .. "\t" .. attempt .. "\t" .. line .. "\t" .. subject .. "\t" .. arguments
 end
 
----The entry of an operation that begins, or of one whose outcome is known.
----@param text string what the journal says
+---The stored entry: the text behind the number of the outcome, once there is one, and the time of the begin.
+---@param text string from `write`
 ---@param started_at integer ms
 ---@param number integer|string|nil of its outcome
 ---@return string
@@ -50,7 +49,7 @@ function entry.stored(text, started_at, number) return (number or "") .. "\t" ..
 ---@return string? number
 function entry.number(text) return text:match "^%d+" end
 
----Where an operation began: after which outcome, and in which attempt of its run.
+---Tells after which outcome an operation began, and in which attempt of its run.
 ---@param text string
 ---@return integer after
 ---@return integer attempt
@@ -59,7 +58,7 @@ function entry.place(text)
   return tonumber(after), tonumber(attempt)
 end
 
----An entry, without a table for it: a replay reads one for each operation.
+---Reads an entry without making a table, because a replay reads one for each operation.
 ---@param text string
 ---@return integer? number
 ---@return integer started_at
@@ -78,7 +77,7 @@ function entry.split(text)
 end
 
 ---@param text string
----@param id string? of the operation, when its scope is asked for
+---@param id string? of the operation, needed to read its scope
 ---@return weir.Entry
 function entry.read(text, id)
   local number, started_at, kind, after, attempt, line, subject, arguments, marks = entry.split(text)
@@ -89,8 +88,8 @@ function entry.read(text, id)
 end
 
 ---@param number integer
----@param text string what stands behind the number
----@param from integer? where that begins in `text`
+---@param text string the outcome without its number
+---@param from integer? the position in `text` at which it begins
 ---@return weir.Outcome
 function entry.read_outcome(number, text, from)
   local operation, generation, state, finished_at, attempts, run, value =
@@ -101,14 +100,14 @@ function entry.read_outcome(number, text, from)
   }
 end
 
----An outcome, without its number.
+---The text of an outcome, without its number.
 ---@param operation string
 ---@param state string
 ---@param finished_at integer ms
 ---@param attempts integer
 ---@param value string
 ---@param generation integer? of the child, from the second on
----@param run string? which run stands for it
+---@param run string? the run that is shared by a dedupe key
 ---@return string
 function entry.write_outcome(operation, state, finished_at, attempts, value, generation, run)
   if generation then operation = operation .. "~" .. generation end
@@ -116,17 +115,17 @@ function entry.write_outcome(operation, state, finished_at, attempts, value, gen
   return operation .. "\t" .. state .. "\t" .. finished_at .. "\t" .. attempts .. "\t" .. value
 end
 
----What ends a run from outside: cancelled, expired, now, lost.
+---The text of an end from outside: cancelled, expired, terminated, crash_loop.
 ---@return string
 function entry.write_end(code, at, message) return entry.write_outcome("", code, at, 0, message) end
 
--- "item-9" before "item-10": runs of digits compare by number.
+-- Sorts "item-9" before "item-10": digits compare as numbers.
 local function natural(text)
   return (text:gsub("%d+", function(digits) return ("0"):rep(18 - #digits) .. digits end))
 end
 
----Operations in the order in which they began. None is recorded within a turn: what began in the same one goes by its
----line, then by its id.
+---Sorts operations by their begin. The order within a turn is not recorded, so operations of one turn are sorted by
+---their lines, then by their ids.
 ---@param operations { id: string, after: integer, started_at: integer, line: string }[]
 function entry.sort(operations)
   local lines, ids = {}, {}

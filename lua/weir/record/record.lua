@@ -1,9 +1,9 @@
--- A run as Redis has it, read: the flat fields of its record become the run that people and other
--- programs see. Payloads stay text until they are printed as JSON.
--- Pure; knows no Redis.
+-- Reads the record of a run: the flat fields that Redis holds become the run that people and other programs see.
+-- Payloads stay text until they are printed as JSON. Pure.
 
+local defaults = require "weir.define.defaults"
 local entry = require "weir.record.entry"
-local graph = require "weir.define.graph_plan"
+local graph_plan = require "weir.define.graph_plan"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
 local run_id = require "weir.base.run_id"
@@ -15,10 +15,10 @@ local record = {}
 ---@class weir.RecordedOperation
 ---@field id string
 ---@field kind string
----@field scope string? nil of a pending one
----@field state "pending"|"running"|"completed"|"failed"|"cancelled" pending: a graph's node that was not begun
+---@field scope string? nil if pending
+---@field state "pending"|"running"|"completed"|"failed"|"cancelled" pending: a node of a graph that has not begun
 ---@field number integer? of its outcome
----@field after integer? nil of a pending one, as are line, bundle and times
+---@field after integer? nil if pending, as are line, bundle and times
 ---@field run string? the child's
 ---@field workflow string?
 ---@field arguments string? JSON
@@ -26,13 +26,13 @@ local record = {}
 ---@field bundle string?
 ---@field result string? JSON
 ---@field error table?
----@field attempts integer 0 of a pending one
+---@field attempts integer 0 if pending
 ---@field started_at integer?
 ---@field finished_at integer?
----@field refused boolean? it was never begun: there is no child
----@field shared boolean? `run` is no child: it stands for one, and may be anywhere, above this run too
----@field depends_on string[]? of a graph's node, as are the next two
----@field when "any"|"settled"|nil "all" unless it is there
+---@field refused boolean? it was not started: there is no child
+---@field shared boolean? `run` is no child: it is shared by a dedupe key, and may be any run, even one above this one
+---@field depends_on string[]? of a node, as are the next two fields
+---@field when "any"|"settled"|nil nil: "all"
 ---@field optional true?
 
 ---@class weir.Record
@@ -43,11 +43,11 @@ local record = {}
 ---@field generation integer
 ---@field turn integer how many of its turns are recorded
 ---@field redo string? what a plain retry resets, as weir.reset.select reads it
----@field detached boolean no parent gets its outcome
+---@field detached boolean its outcome goes to no parent
 ---@field seed string
 ---@field data string JSON
 ---@field result string? JSON
----@field error table? of a run that is not failed: that of its last attempt
+---@field error table? if the run has not failed: the error of its last attempt
 ---@field parent string?
 ---@field root string
 ---@field queue string
@@ -58,11 +58,11 @@ local record = {}
 ---@field started_at integer?
 ---@field finished_at integer?
 ---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or crash_loop
----@field cleans boolean? that end was delivered, and the workflow has begun to clean up
----@field owner string? the worker that has it: "<host>.<thread>"
+---@field cleans boolean? the workflow has received that end and begun to clean up
+---@field owner string? the worker that owns it: "<host>.<thread>"
 ---@field deadline integer?
 ---@field graph weir.Shape? of a graph
----@field operations weir.RecordedOperation[] in the order in which they began; pending ones stand last
+---@field operations weir.RecordedOperation[] in the order in which they began, pending ones last
 
 ---@class weir.Shape
 ---@field nodes weir.ShapeNode[]
@@ -80,7 +80,7 @@ local function integer(text)
   return text and math.tointeger(tonumber(text))
 end
 
--- A failure as it is stored; what is none is shown as the text that it is, so that its run can be looked at.
+-- Reads a stored failure. Text that is not one is shown as it is, so that its run can still be read.
 local function failure_of(text)
   local failure = json.try_decode(text)
   if type(failure) == "table" and failure ~= json.null then return failure end
@@ -117,7 +117,7 @@ local function read_operation(run, id, text, outcome, bundles, generation)
     read_outcome(operation, outcome)
     if operation.error then operation.error.run = operation.error.run or run.id end
   else
-    -- An operation that was under way when its run ended has ended with the run.
+    -- An operation that was running when its run ended has ended with the run.
     operation.state = record.ENDED[run.state] and "cancelled" or "running"
     operation.attempts = operation.arguments and kind.tries(held.arguments) or operation.attempts
   end
@@ -138,7 +138,7 @@ local function is_keys(list)
   return true
 end
 
--- A node of a graph that was given as data: what is drawn of it, or nil when that cannot be.
+-- The shape of a node of a graph that was given as data; nil if the node is invalid.
 local function shape_of_node(node)
   if type(node) ~= "table" or type(node.key) ~= "string" or type(node.workflow) ~= "string" then return nil end
   local needs = node.depends_on ~= json.null and node.depends_on or nil
@@ -149,7 +149,7 @@ local function shape_of_node(node)
   }
 end
 
--- The run of bad data has failed: then there is nothing to draw.
+-- nil if the data is invalid; its run has failed.
 local function shape_of_data(text)
   local data = json.try_decode(text)
   local nodes = type(data) == "table" and data.nodes
@@ -162,16 +162,16 @@ local function shape_of_data(text)
   return shape
 end
 
----What is drawn of a graph.
+---The shape of a graph.
 ---@param fields table<string, string> of its record
----@return { nodes: table[] }? shape nil: it is no graph
+---@return weir.Shape? shape nil: the run is no graph
 function record.shape(fields)
   if fields.graph then return json.decode(fields.graph) end
-  if fields.workflow == graph.WORKFLOW then return shape_of_data(fields.data) end
+  if fields.workflow == graph_plan.WORKFLOW then return shape_of_data(fields.data) end
 end
 
--- Every node is an operation, also one that was not begun.
----@return table<string, integer> places where each node stands in the graph
+-- Adds an operation for each node that has not begun.
+---@return table<string, integer> places the position of each node in the graph
 local function add_nodes(run, by_id)
   local places = {}
   for i, node in ipairs(run.graph.nodes) do
@@ -192,7 +192,7 @@ end
 
 local LATER = math.maxinteger
 
--- In the order in which they began; nodes of one turn, and those not begun, in that of the graph.
+-- Sorts operations by their begin. Nodes that began in one turn, and pending ones, keep the order of the graph.
 local function sort_nodes(operations, places)
   table.sort(operations, function(a, b)
     local a_after, b_after = a.after or LATER, b.after or LATER
@@ -208,7 +208,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Runs
 
--- An end that was delivered has cut off what was under way by then; what began behind it is clean-up.
+-- The delivery of an end from outside has cancelled the operations that were running; later operations are clean-up.
 local function cut_off(run)
   local number = run.cancel.number
   for _, operation in ipairs(run.operations) do
@@ -254,7 +254,7 @@ function record.read(id, list)
     detached = fields.detached == "1",
     seed = fields.seed, data = fields.data, result = fields.result,
     error = fields.error and failure_of(fields.error), parent = run_id.parent(id),
-    root = run_id.root(id), queue = (fields.queue or "default"):gsub("^%?.*", "default"),
+    root = run_id.root(id), queue = (fields.queue or defaults.queue):gsub("^%?.*", defaults.queue),
     priority = integer(fields.priority) or 0,
     bundle = fields.bundle ~= "" and fields.bundle or nil, tags = fields.tags,
     created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),
@@ -287,7 +287,7 @@ local function or_null(value)
   return value
 end
 
--- The branches around an operation, and the operation that it undoes: a replay needs both, and ids do not tell them.
+-- With the branches around the operation and the operation that it undoes: a replay needs both, and ids do not tell.
 local function operation_table(operation)
   local names = scopes.names(operation.scope or scopes.ROOT)
   return {
@@ -307,7 +307,7 @@ end
 ---@return string
 function record.operation_json(operation) return json.encode(operation_table(operation)) end
 
----The run as JSON, as it is printed with --json.
+---The run as JSON, as commands print it with --json.
 ---@param run weir.Record
 ---@return string
 function record.json(run)

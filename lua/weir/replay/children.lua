@@ -5,7 +5,7 @@ local sorted_keys = require "weir.base.sorted_keys"
 ---@class weir.Journal
 local methods = {}
 
----A child is on its way and has to end before the run does.
+---Notes a child that was started: the run does not end before it.
 function methods:open_child(operation, child_id)
   operation.child = child_id
   if operation.outcome then return end
@@ -14,7 +14,7 @@ function methods:open_child(operation, child_id)
   self.open_count, self.opened = self.open_count + 1, self.opened + 1
 end
 
----The run does not wait for this child any more.
+---The run no longer waits for this child.
 function methods:close_child(operation)
   if not operation.open then return end
   operation.open = false
@@ -22,7 +22,7 @@ function methods:close_child(operation)
   self.open_count = self.open_count - 1
 end
 
----Tell the child of an operation to end. As long as its outcome has not said so, it may be the one or the other.
+---Tells the child of an operation to end. Until its outcome comes, either generation may be the one that runs.
 function methods:cancel_child(operation, message)
   local terminate = self.termination and "1" or nil
   self.effects:add("cancel", { child = operation.child, message = message, terminate = terminate })
@@ -36,7 +36,7 @@ function methods:detach_child(operation)
   if operation.other_child then self.effects:add("detach", { child = operation.other_child }) end
 end
 
----The open children, in the order of their ids.
+---The operations of the open children, in the order of their ids.
 function methods:open_children()
   local children = {}
   for i, id in ipairs(sorted_keys.of(self.open)) do children[i] = self.open[id] end

@@ -8,8 +8,8 @@ effects.__index = effects
 
 ---The arguments of each effect, in the order in which they are sent. This is the only place that knows the order:
 ---`add`, `patch` and the readers below go by names. Redis reads them in the same order (redis-scripts/effects/).
----`options`: they come last, as their count and then name, value, name, value …; only those that are given.
----`list`: that comes last, as its count and then its items.
+---`options` come last, as their count and then name, value, name, value …; only those that are given.
+---A `list` comes last, as its count and then its items.
 ---@type table<string, { options: string[]?, list: string?, [integer]: string }>
 effects.LAYOUT = {
   detach = { "child" },
@@ -34,36 +34,36 @@ effects.LAYOUT = {
   took = { "ms" },
 }
 
----The header of a turn that depends on speculated outcomes: it stands before the effects.
+---The header of a turn that depends on speculated outcomes; it comes before the effects.
 effects.HEADER = { "speculate", "number", "at", "count" }
 
 local LAYOUT, HEADER = effects.LAYOUT, effects.HEADER
 
--- Arguments that are payloads, or as long as one.
+-- Arguments that are payloads, or may be as long as one.
 local PAYLOADS = { graph = { "shape" }, invoke = { "data", "deps", "result" }, resolve = { "value" } }
 
-local OFFSETS = {} -- effect -> argument -> how far behind the name it stands
+local OFFSETS = {} -- effect -> argument -> its distance from the name in the list
 for name, layout in pairs(LAYOUT) do
   OFFSETS[name] = {}
   for i, field in ipairs(layout) do OFFSETS[name][field] = i end
 end
 
 ---@class weir.Effects
----@field list (string|integer)[] effects that were not sent, flat
----@field first integer[] where in `list` each of them begins
+---@field list (string|integer)[] the effects that were not sent, flat
+---@field first integer[] the position in `list` at which each of them begins
 ---@field bytes_of table<integer, integer> payload bytes of each of them, if any
----@field bytes integer of all those not sent
----@field sent integer how many of them went in turns before
----@field min_effects integer how many of them the next turn sends at least: up to the last with a speculated outcome
----@field joining boolean whether the next one goes with the one before it
----@field joined table<integer, true> those that go with the one before them
----@field speculated integer how many outcomes this turn speculates on
----@field speculated_after integer? the number after which they come
----@field speculated_at integer? when they are taken to have been recorded, ms
----@field uncertain boolean whether they bring outcomes whose numbers Redis decides
----@field closed boolean whether the last of them ends the turn
----@field turns integer how often effects were taken
----@field split_from integer the turn that sent the first part of what the last turn sent a part of
+---@field bytes integer payload bytes of all that were not sent
+---@field sent integer the number of effects in `first` that earlier turns sent
+---@field min_effects integer the next turn sends at least this many: up to the last one with a speculated outcome
+---@field joining boolean whether the next effect goes in the same turn as the one before it
+---@field joined table<integer, true> effects that go in the same turn as the one before them
+---@field speculated integer the number of outcomes on which this turn speculates
+---@field speculated_after integer? the number before those of the speculated outcomes
+---@field speculated_at integer? the instant at which they count as recorded, ms
+---@field uncertain boolean whether effects of this turn bring outcomes whose numbers only Redis knows
+---@field closed boolean whether the last effect ends the turn
+---@field turns integer the number of turns that were sent
+---@field split_from integer the turn that sent the first part, if the effects of one turn went in several
 
 ---@return weir.Effects
 function effects.new()
@@ -138,14 +138,13 @@ function effects:patch(handle, field, value)
   end
 end
 
----Effects that are added from now on go in the same turn as the last one …
+---Effects that are added from now on go in the same turn as the last one, until `separate`.
 function effects:join() self.joining = true end
 
----… up to here.
 function effects:separate() self.joining = false end
 
 ---Takes back the last effect.
----@param name string which that must be; it has no payload
+---@param name string of that effect; it has no payload
 function effects:take_back(name)
   local first = table.remove(self.first)
   assert(self.list[first] == name, name)
@@ -153,7 +152,7 @@ function effects:take_back(name)
 end
 
 ---Takes back all effects.
----@return boolean done false: a part of them was sent already
+---@return boolean done false: an earlier turn has sent a part of them
 function effects:clear()
   if self.sent > 0 then return false end
   self.list, self.first, self.bytes_of, self.joined, self.bytes = {}, {}, {}, {}, 0
@@ -172,12 +171,12 @@ function effects:close(name, fields)
   self.closed = true
 end
 
--- Redis applies a turn in one go while others wait, so a turn is bounded. An effect costs Redis about as much as EACH
--- arguments, and each argument a little more.
+-- Redis applies a turn in one go while other callers wait, so a turn is bounded. For Redis an effect costs as much as
+-- EACH arguments, besides its own arguments.
 local LARGEST, EACH, LARGEST_BYTES = 1250, 8, 2 * 1024 * 1024
 
----Whether there is more than one turn should send. Such a turn is not closed: the reply to its first part brings the
----next turn.
+---Whether there are more effects than one turn should send. Such a turn is not closed: the reply to its first part
+---brings the next turn.
 function effects:overflows()
   local waiting = #self.first - self.sent
   if waiting < 2 then return false end
@@ -185,7 +184,7 @@ function effects:overflows()
   return arguments + EACH * waiting > LARGEST or self.bytes > LARGEST_BYTES
 end
 
--- The last effect of a part: at least one, however large, and at least `min_effects`.
+-- The last effect of the part that is sent now: at least the first one, however large, and at least `min_effects`.
 local function last_of_part(self, min_effects)
   local firsts, bytes_of, sent = self.first, self.bytes_of, self.sent
   local first, last, bytes = firsts[sent + 1], sent, 0
@@ -200,14 +199,14 @@ local function last_of_part(self, min_effects)
   return last
 end
 
--- Puts the header in front. It needs no place in `list` before, so the places there stand.
+-- Puts the header in front. Until then positions in `list` do not count it.
 local function with_header(self, list)
   table.move(list, 1, #list, #HEADER + 1)
   list[1], list[2], list[3], list[4] = HEADER[1], self.speculated_after, self.speculated_at, self.speculated
   return list
 end
 
----The effects that this turn sends: all, or as much as one turn should send.
+---Takes the effects that this turn sends: all of them, or as many as one turn should send.
 ---@return (string|integer)[] list
 ---@return boolean all
 function effects:take()
@@ -224,14 +223,14 @@ function effects:take()
   end
   if from > 1 or last < #firsts then list = table.move(list, from, to, 1, {}) end
   if self.speculated > 0 then list = with_header(self, list) end
-  self.speculated, self.uncertain, self.min_effects = 0, overflows, 0 -- what is left over may bring outcomes too
+  self.speculated, self.uncertain, self.min_effects = 0, overflows, 0 -- the rest may bring outcomes as well
   return list, last == #firsts
 end
 
 ---The effects of this turn depend on one more outcome that is not recorded yet.
 ---@param known integer the number before those of all speculated outcomes
----@param at integer when they are taken to have been recorded, ms
----@param handle integer the effect that brings the outcome
+---@param at integer the instant at which they count as recorded, ms
+---@param handle integer of the effect that brings the outcome
 function effects:speculate(known, at, handle)
   if self.speculated == 0 then self.speculated_after, self.speculated_at = known, at end
   self.speculated = self.speculated + 1
@@ -239,14 +238,14 @@ function effects:speculate(known, at, handle)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Reading what was sent: the driver in memory, and specs
+-- Reading the effects of a turn: for the driver in memory, and for specs
 
 ---@class weir.Effect
 ---@field name string
 ---@field fields table<string, any> its arguments by name
----@field first integer where it begins in the list
+---@field first integer its position in the list
 
--- The effect that begins at `at`, and where it ends.
+-- Returns the effect that begins at `at`, and the position of its last argument.
 local function read(list, at)
   local name = list[at]
   local layout = assert(LAYOUT[name], name)
@@ -262,8 +261,8 @@ local function read(list, at)
   return { name = name, fields = fields, first = at }, last
 end
 
----@param list (string|integer)[] what `take` returned
----@return { number: integer, at: integer, count: integer }? header nil: it depends on no speculated outcome
+---@param list (string|integer)[] from `take`
+---@return { number: integer, at: integer, count: integer }? header nil: the turn depends on no speculated outcome
 ---@return weir.Effect[]
 function effects.read(list)
   local header, read_so_far, last = nil, {}, 0

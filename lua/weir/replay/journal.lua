@@ -1,39 +1,74 @@
 -- The journal of one run in memory: the replay cursor. It knows which operations are recorded, which outcomes have
--- come, which was delivered last, and which effects Redis must get. Only this module and its parts (children, timers)
--- know about determinism.
+-- come, which of them was delivered last, and which effects Redis must get. Only this module and its parts (children,
+-- timers) check that the code is deterministic.
 --
 --   begin    compares an operation that the journal holds; one that it does not hold is new and becomes an effect
---   place    checks that the code asked again for all that this attempt, or an automatic one before it, began by then
+--   place    checks that the code began again all operations that this attempt, or an earlier automatic one, had begun
+--            by then
 --   learn    takes outcomes from Redis, each with its number
 --   deliver  when every branch waits, gives out the lowest-numbered outcome that a branch awaits, one at a time
 --
 -- Every number up to `known` is known here, so "the lowest" is the same live and in a replay. Every branch counts as
 -- awaiting a cancel. A cancel holds back outcomes with higher numbers until the children have ended.
 
-local redo_set = require "weir.reset.redo_set"
+local apply_reset = require "weir.reset.apply"
 local call_site = require "weir.base.call_site"
 local children = require "weir.replay.children"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
-local reset = require "weir.reset.select"
+local select_reset = require "weir.reset.select"
 local heap = require "weir.base.heap"
 local kinds = require "weir.record.kinds"
 local effects = require "weir.replay.effects"
-local record = require "weir.record.record"
+local redo_set = require "weir.reset.redo_set"
 local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
 local timers = require "weir.replay.timers"
 
 ---@class weir.Journal
 ---@field fields table<string, string> the record of the run
+---@field attempt integer of the run
+---@field attempts_before integer attempts before the last retry by hand
+---@field recorded table<string, string> id -> entry, of operations that this attempt has not begun
+---@field generations table<string, integer> id -> generation of its child, if not the first
+---@field reset_children table<string, { generation: integer, restart: boolean }> id -> of an invoke that was reset and
+---not begun since
+---@field came table<string, weir.Outcome> id -> outcome that came before the code began the operation
+---@field begun table<string, string> id -> the line where this attempt began it
+---@field operations table<string, weir.Operation> id -> operation that has begun and whose outcome is not known
+---@field known integer every outcome up to this number is known
+---@field restored integer the highest number in the record that this attempt was restored from
+---@field delivered integer the number of the outcome that was delivered last
+---@field furthest integer the highest number delivered
+---@field replay_until integer the number after which the last recorded operation began
+---@field replay_last integer recorded operations that began after `replay_until` and have not begun again
+---@field owed integer recorded operations of this attempt that its code has not begun again
+---@field owed_before integer the same of earlier automatic attempts
+---@field places table<integer, table<string, integer>> number after which they began -> id -> attempt, of both kinds
+---@field fresh { id: string, line: string, scope: string }[] new operations that are not compared with those yet
+---@field deliverable weir.Heap operations that are known and awaited, by number
+---@field timers weir.Heap by instant
+---@field young table[] timers that began in this turn: the reply tells when they began
+---@field open table<string, weir.Operation> id -> operation whose child has not ended
+---@field open_count integer
+---@field opened integer how many children there ever were
+---@field children_ended_at integer when the last outcome of an invoke was recorded, ms
 ---@field effects weir.Effects
 ---@field now_ms integer when the last outcome that was delivered was recorded
----@field poisoned weir.Failure? the code takes another way than the journal: no attempt can go on
+---@field scope string of the branch that runs
+---@field progress fun()? tells the driver that the code has come past an operation or outcome of the record
+---@field poisoned weir.Failure? the code does not follow its journal: no attempt can go on
 ---@field cancel weir.Outcome? recorded: cancelled or expired
 ---@field termination weir.Outcome? recorded: a cancel without clean-up
----@field lost weir.Outcome? recorded: the run crashed too many workers
+---@field crash_loop weir.Outcome? recorded: the run crashed too many workers
 ---@field cancel_delivered boolean?
 ---@field grace_ends_at integer? when the clean-up after a cancel has to be over
+---@field redo_set weir.RedoSet? unhandled failures, if there are any
+---@field taking_over boolean the run begins operations of earlier attempts; its code did not ask for them
+---@field begins_again boolean whether this is the first turn after a retry by hand
+---@field saw_attempt boolean whether the code may depend on the number of its attempt
+---@field undoing boolean? whether the undos of the run have begun
+---@field dry boolean whether the code is only checked against the journal
 local journal = {}
 journal.__index = journal
 
@@ -41,131 +76,69 @@ for _, methods in ipairs { children, timers } do
   for name, method in pairs(methods) do journal[name] = method end
 end
 
----@class weir.Operation
----@field id string full, scopes included
+---@class weir.Operation an operation that this attempt has begun
+---@field id string with the scope in front
 ---@field kind string
----@field subject string
----@field line string
----@field asked_at integer the run's own time when its code began it: the same in each replay
----@field started_at integer? nil until the store has told
----@field scope string? which branches are around it; nil: none
----@field outcome weir.Outcome? once known
----@field settled boolean whether the outcome was delivered
----@field waits table[] who awaits it
----@field awaited integer how many of them wait now
+---@field subject string the workflow of an invoke
+---@field line string of the author's code
+---@field scope string? the branches around it; nil: none
 ---@field after integer number of the last outcome delivered before it began
 ---@field attempt integer of the run, in which it began
----@field arguments string? JSON, of one that the journal holds
+---@field asked_at integer the run's own time when its code began it: the same in each replay
+---@field started_at integer? nil until Redis has recorded it
+---@field arguments string? JSON, of an operation that the journal holds
 ---@field recorded boolean whether Redis has its entry
----@field node integer? of a graph
+---@field outcome weir.Outcome? once known
+---@field settled boolean|integer whether the outcome was delivered; then when, among all that settled
+---@field waits weir.Wait[] those that wait for it
+---@field awaited integer how many of them wait now
+---@field ok boolean? once a branch has read the outcome: whether it is a result
+---@field value any the result or the failure
+---@field info weir.Info? about the child
 ---@field timeout_ms integer?
 ---@field on_timeout "cancel"|"abandon"|nil of an invoke
 ---@field decode? fun(text: string): any of an invoke
 ---@field child string? run id
----@field other_child string? the child's id in the next generation: which of the two it is, the outcome tells
+---@field other_child string? the child's id in the next generation; the outcome tells which of the two runs
+---@field node integer? of a graph
 ---@field open boolean? whether the run waits for its child to end
 ---@field handle integer? of its invoke in the effects of this turn
 ---@field sent_turn integer? the turn that sent its invoke, as effects count them
 ---@field cancel_sent boolean? whether its child was told to end
----@field lost string? why the branch that awaited it was ended early
----@field raced boolean?
----@field dropped boolean? whether it was ended early
----@field said boolean? whether people were warned of its failure
----@field ok boolean? once it was read: whether it completed
----@field value any its result or failure
----@field info weir.Info?
+---@field raced boolean? it took part in a race and lost
+---@field dropped boolean? it was ended early
+---@field dropped_because string? why the branch that waited for it was ended early
+---@field warned boolean? whether a line of the log warned of its failure
+---@field files weir.StepFiles? of a step that runs
 
 local ENDS_THE_RUN = { cancelled = true, expired = true }
 
 ---@param fields table<string, string> the run's record
 ---@param attempt integer
 function journal.new(fields, attempt)
-  local self = setmetatable({
-    fields = fields,
-    attempt = attempt,
-    recorded = {}, -- id -> text of the entry
-    generations = {}, -- id -> which generation of its child is meant, if not the first
-    forgotten = {}, -- id -> { generation, restart } of an invoke that is to be done again
-    came = {}, -- id -> outcome that came before the code asked for the operation
-    begun = {}, -- id -> the line where this attempt began it
-    operations = {}, -- id -> operation begun whose outcome is not known
-    known = 0, -- the highest number known
-    restored = 0, -- the highest that its record told: what was delivered before, and what came since
-    progress = nil, -- the driver's, if it has one: the code has come past something that the record holds
-    delivered = 0, -- the number last delivered
-    replay_until = 0, -- the code had come this far before
-    deliverable = heap.new(), -- operations both known and awaited, by number
-    timers = heap.new(), -- operations with a time, by that time
-    young = {}, -- timers begun in this turn: when they began, the store will say
-    open = {}, -- children that have not ended: id of the operation -> operation
-    open_count = 0,
-    opened = 0, -- how many there ever were
-    effects = effects.new(), -- what must be told
-    furthest = 0, -- the highest number delivered
-    children_ended_at = 0, -- when the last outcome of an invoke begun so far was recorded
-    replay_last = 0, -- recorded operations that began after `replay_until` and are not begun again yet
-    attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)), -- attempts before the last retry by hand
-    owed = 0, -- recorded operations of this attempt that its code has not asked for yet
-    owed_before = 0, -- those of automatic attempts before
-    places = {}, -- number after which they began -> id -> attempt
-    fresh = {}, -- what began anew and is not compared with those yet
-    dry = false, -- whether a mere look is taken whether the code could go on
-    saw_attempt = false, -- whether the code may depend on which attempt it is
-    now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)),
-    scope = "", -- of the branch that runs
-    redo_set = nil, -- what led to nothing, once there is any
-    taking_over = false, -- what begins is no doing of the code
-    begins_again = false, -- whether this is the first turn of an attempt that forgets what is to be done again
+  return setmetatable({
+    fields = fields, attempt = attempt, attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
+    recorded = {}, generations = {}, reset_children = {}, came = {}, begun = {}, operations = {},
+    known = 0, restored = 0, delivered = 0, furthest = 0, replay_until = 0, replay_last = 0,
+    owed = 0, owed_before = 0, places = {}, fresh = {},
+    deliverable = heap.new(), timers = heap.new(), young = {},
+    open = {}, open_count = 0, opened = 0, children_ended_at = 0,
+    effects = effects.new(), now_ms = math.tointeger(tonumber(fields.started_at or fields.created_at or 0)), scope = "",
+    dry = false, saw_attempt = false, taking_over = false, begins_again = false,
   }, journal)
-  return self
 end
 
 local learn
 
--- An operation of a run that ended, as weir.reset.select takes it.
-local function read_ended(id, text, fields)
-  local held = entry.read(text, id)
-  if held.number then
-    local state = entry.read_outcome(held.number, fields[tostring(held.number)]).state
-    held.failed, held.ended_early = state ~= "completed", state == "cancelled" or state == "refused"
-  end
-  return held
-end
-
----The run begins again: it resets operations in its record, here and in the store, before anything else. It resets the
----cancel, expiry or crash loop that had ended it, too; one that was recorded since then holds.
-function journal:reset(fields)
-  local operations, ended = {}, tonumber(fields.reset_number or fields.last_number)
-  for field, value in pairs(fields) do
-    if field:find("^o:") then
-      operations[#operations + 1] = read_ended(field:sub(3), value, fields)
-    elseif field:find("^%d") and value:byte() == 9 and tonumber(field) <= ended then
-      self.effects:add("reset", { mark = field })
-      fields[field] = nil
-    end
-  end
-  entry.sort(operations)
-  local numbers = {}
-  for _, operation in ipairs(operations) do numbers[operation.id] = operation.number end
-
-  local marks, ids = reset.choose(
-    { operations = operations, redo = fields.redo, graph = record.shape(fields) }, fields.reset)
-  for _, id in ipairs(ids) do
-    self.effects:add("reset", { operation = id, mark = marks[id] })
-    if marks[id] ~= "drop" then -- as the store does it
-      local generation = fields["c:" .. id]
-      local before = not generation and fields["x:" .. id] or ""
-      local mark = before:match("\trestart$") and "restart" or marks[id]
-      fields["x:" .. id] = (generation or before:match("^%d+") or "1") .. "\t" .. mark
-    end
-    fields["o:" .. id], fields["c:" .. id] = nil, nil
-    if numbers[id] then fields[tostring(numbers[id])] = nil end
-  end
-  self.effects:add("reset_done")
+---The run begins again after a retry by hand: resets its record before `restore` reads it.
+---@param fields table<string, string> the record
+function journal:begin_again(fields)
+  apply_reset.begin_again(fields, self.effects)
   self.begins_again = true
 end
 
--- Recorded in this attempt, or in an automatic one before. What a retry by hand takes over may be asked for or not.
+-- Counts an operation that was recorded in this attempt, or in an earlier automatic one: the code must begin it again.
+-- It need not begin again an operation from before a retry by hand.
 local function note_place(self, id, after, attempt)
   if attempt <= self.attempts_before then return end
   local place = self.places[after]
@@ -177,7 +150,7 @@ local function note_place(self, id, after, attempt)
   if attempt == self.attempt then self.owed = self.owed + 1 else self.owed_before = self.owed_before + 1 end
 end
 
--- How far the code had come is where the last of what is recorded began.
+-- The code had come as far as the place where the last recorded operation began.
 local function note_recorded(self, id, text)
   local after, attempt = entry.place(text)
   note_place(self, id, after, attempt)
@@ -193,8 +166,8 @@ function journal:reset_more(ids)
   self.effects:take_back("reset_done")
   for _, id in ipairs(ids) do
     self.effects:add("reset", { operation = id, mark = "restart" })
-    local before = self.forgotten[id]
-    self.forgotten[id] = { generation = self.generations[id] or before and before.generation or 1, restart = true }
+    local before = self.reset_children[id]
+    self.reset_children[id] = { generation = self.generations[id] or before and before.generation or 1, restart = true }
     self.recorded[id], self.came[id], self.generations[id] = nil, nil, nil
   end
   self.effects:add("reset_done")
@@ -203,9 +176,9 @@ function journal:reset_more(ids)
   for id, text in next, self.recorded do note_recorded(self, id, text) end
 end
 
----Take over what a cold run's record holds.
+---Reads the record of a run that has no coroutine here.
 function journal:restore(fields)
-  self.known = math.tointeger(tonumber(fields.last_number or 0)) -- those that are not there were reset
+  self.known = math.tointeger(tonumber(fields.last_number or 0)) -- those that are missing were reset
   self.restored = self.known
   for field, value in next, fields do
     local first = field:byte()
@@ -220,7 +193,7 @@ function journal:restore(fields)
         self.generations[id] = math.tointeger(tonumber(value))
       elseif first == 120 then -- "x:"
         local generation, mark = value:match("^(%d+)\t(%a+)$")
-        self.forgotten[id] = { generation = math.tointeger(tonumber(generation)), restart = mark == "restart" }
+        self.reset_children[id] = { generation = math.tointeger(tonumber(generation)), restart = mark == "restart" }
       end
     end
   end
@@ -229,13 +202,13 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Begin
 
--- Names the bundle that serves an attempt, for messages to people.
+-- Names the bundle of an attempt, for messages.
 function journal:bundle_of(attempt)
   local bundle = self.fields["bundle@" .. attempt] or self.fields.bundle
   return bundle and (" (bundle %s)"):format(bundle:sub(1, 8)) or ""
 end
 
--- The code asks for another operation under this id than the journal holds: no attempt can go on.
+-- The code begins another operation under this id than the journal holds: no attempt can go on.
 function journal:mismatch(id, held, kind, subject, line, detail)
   local was = kinds[held.kind].describe(held.subject) .. (detail and " " .. detail.was or "")
   local now = kinds[kind].describe(subject) .. (detail and " " .. detail.now or "")
@@ -248,7 +221,7 @@ function journal:mismatch(id, held, kind, subject, line, detail)
   return made
 end
 
--- Asked for by the code, no longer owed.
+-- The code has begun a recorded operation again.
 local function note_asked(self, id, after, attempt)
   local place = self.places[after]
   if self.taking_over or not place or not place[id] then return end
@@ -256,8 +229,9 @@ local function note_asked(self, id, after, attempt)
   if attempt == self.attempt then self.owed = self.owed - 1 else self.owed_before = self.owed_before - 1 end
 end
 
--- Of what is owed, at one place or at any, what began first; of this attempt, or of those before in a branch in which
--- `asked` began: newer code has renamed it, or does something before it. To sleep there does nothing twice.
+-- The first recorded operation, at one place or at any, that the code has not begun again. It is one of this attempt;
+-- or one of an earlier attempt in the branch in which `asked` began, as newer code may have renamed it or put an
+-- operation before it. Harmless operations (sleeps) of earlier attempts do not count.
 local function first_owed(self, place, asked)
   local list = {}
   for _, owed in pairs(place and { place } or self.places) do
@@ -278,7 +252,7 @@ local function first_owed(self, place, asked)
   return list[1]
 end
 
--- The code has not asked again for what was recorded at this place, or before. No attempt can go on.
+-- The code has not begun again an operation that was recorded at this place or earlier. No attempt can go on.
 local function misplaced(self, held, asked)
   local text = ('the journal holds operation "%s", %s at %s%s, which was not asked for again'):format(held.id,
     kinds[held.kind].describe(held.subject), held.line, self:bundle_of(held.attempt))
@@ -292,16 +266,17 @@ local function misplaced(self, held, asked)
   return self.poisoned
 end
 
----What is told as it begins was recorded before all that began after it. So as long as something of this attempt is
----recorded that was not asked for yet, its code takes another way than it did. Raises that.
+---Checks an operation that is new and is recorded when it begins. All such operations were recorded in the order in
+---which they began. So if one of this attempt is recorded that the code has not begun again, the code takes another way
+---than before. Raises `replay_mismatch` then.
 function journal:check_new(id, line)
   if self.owed > 0 and not self.dry then
     error(misplaced(self, first_owed(self), { id = id, line = line, scope = self.scope }), 0)
   end
 end
 
----Every branch waits. Poisons the journal if the code takes another way than it did.
----@param number integer? of the outcome delivered before the next, which is there; nil: none is, the replay is over
+---Called when every branch waits. Poisons the journal if the code takes another way than before.
+---@param number integer? of the last outcome delivered, if the next one is known; nil: the replay is over
 ---@return boolean
 function journal:is_misplaced(number)
   if self.owed == 0 and self.owed_before == 0 or self.dry or self.poisoned then return false end
@@ -319,15 +294,15 @@ function journal:is_misplaced(number)
   return held ~= nil
 end
 
----Begin an operation: one that the journal holds is taken from it, any other is new.
+---Begins an operation. If the journal holds it, its entry and outcome are used; otherwise it is new.
 ---@param kind string
 ---@param id string
 ---@param subject string
----@param line string? where; nil: where the author's code stands, which is looked for only when it is new
----@param arguments string? JSON; compared when `strict`
----@param strict boolean? the id was not given by the author: the arguments must be the same too
+---@param line string? of the author's code; nil: it is looked for, if the operation is new
+---@param arguments string? JSON; compared if `strict`
+---@param strict boolean? the author gave no id: the arguments must be the same, too
 ---@return weir.Operation operation
----@return boolean new the caller tells the store
+---@return boolean new the caller adds the effect that records it
 function journal:begin(kind, id, subject, line, arguments, strict)
   if self.begun[id] then
     error(failure.new {
@@ -379,7 +354,7 @@ function journal:begin(kind, id, subject, line, arguments, strict)
   return operation, not text
 end
 
----What of this run led to nothing yet.
+---The unhandled failures of this run.
 ---@return weir.RedoSet
 function journal:failures()
   self.redo_set = self.redo_set or redo_set.new()
@@ -395,12 +370,12 @@ function journal:left_over()
     local held = entry.read(text, id)
     ids[#ids + 1], operations[#operations + 1] = id, held
   end
-  if operations[1] then self:failures().latest = reset.latest(operations) end
+  if operations[1] then self:failures().latest = select_reset.latest(operations) end
   table.sort(ids)
   return ids
 end
 
----What is recorded and was not asked for, as people are told of it.
+---Recorded operations that the code has not begun again, for people.
 ---@return string[] lines
 function journal:left_over_lines()
   local list = {}
@@ -414,7 +389,7 @@ function journal:left_over_lines()
   return list
 end
 
----What a retry forgets by the rule, now that the run ends: see `redo_set`.
+---The list for a retry by the rule, now that the run ends: see `redo_set`.
 ---@return string
 function journal:redo_text()
   local came = {}
@@ -424,7 +399,7 @@ function journal:redo_text()
   return self:failures():text(came)
 end
 
----What the store keeps of an operation that begins, or begins another try.
+---The entry of an operation that begins, or begins another try.
 function journal.entry(_, operation, arguments)
   return entry.write(operation.kind, operation.after, operation.attempt, operation.line, operation.subject,
     arguments or "", operation.scope and scope.marks(operation.scope))
@@ -438,7 +413,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Learn
 
--- One outcome has come.
+-- Takes one outcome.
 function learn(self, outcome)
   local number, id = outcome.number, outcome.operation
   if number > self.known then self.known = number end
@@ -460,7 +435,7 @@ function learn(self, outcome)
       if outcome.state ~= "completed" then
         self:failures():add(operation)
       elseif self.redo_set then
-        self.redo_set:remove(operation) -- this run thought that it had failed
+        self.redo_set:remove(operation) -- the run had counted it as failed
       end
       if outcome.generation and operation.child ~= nil then
         operation.child = run_id.in_generation(operation.child, outcome.generation)
@@ -473,7 +448,7 @@ function learn(self, outcome)
   end
 end
 
----Outcomes have come from the store. Those that were speculated come, too: they are known.
+---Takes outcomes from Redis. It sends those that were speculated as well; they are known already.
 ---@param outcomes string[]
 function journal:learn(outcomes)
   for i = 1, #outcomes do
@@ -484,10 +459,10 @@ function journal:learn(outcomes)
   end
 end
 
----The outcome of a child that was run already takes the next number, if nothing else comes before it. The store is told
----that this turn stands on that.
+---Gives the outcome of an inlined child the next number, before Redis has recorded it. The effects tell Redis that this
+---turn depends on that number.
 ---@param value string JSON
----@param at integer when it is taken to have ended
+---@param at integer the instant at which it counts as ended
 function journal:speculate(operation, value, at)
   self.effects:speculate(self.known, at, operation.handle)
   local number = self.known + 1
@@ -502,7 +477,7 @@ function journal:speculate(operation, value, at)
   if operation.awaited > 0 then self.deliverable:push(number, operation) end
 end
 
----Whether what the code does now was done before: it will still begin what is recorded.
+---Whether the code repeats what it did before: operations that it has yet to begin are recorded.
 function journal:replaying()
   return self.furthest < self.replay_until
     or self.furthest == self.replay_until and self.replay_last > 0
@@ -516,7 +491,9 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Deliver
 
----A branch waits for this operation.
+---A branch begins to wait for this operation.
+---@param operation weir.Operation
+---@param wait weir.Wait
 function journal:await(operation, wait)
   operation.waits[#operation.waits + 1] = wait
   operation.awaited = operation.awaited + 1
@@ -525,13 +502,14 @@ function journal:await(operation, wait)
   end
 end
 
----…and does so no longer.
+---A branch no longer waits for this operation.
 function journal.unawait(_, operation)
   operation.awaited = operation.awaited - 1
 end
 
----The next to deliver when every branch waits: an operation, "cancel", or nothing yet. What was recorded when
----the grace of a cancel had ended is never delivered, so that a replay ends where the run ended.
+---Chooses what is delivered next, when every branch waits: an operation or the cancel; nil if nothing can be delivered
+---yet. An outcome that was recorded after the grace of a cancel had ended is never delivered, so that a replay ends
+---where the run ended.
 ---@return weir.Operation|"cancel"|"too late"|nil
 function journal:next()
   local deliverable = self.deliverable
@@ -565,12 +543,12 @@ function journal:deliver(outcome)
   if outcome.finished_at > self.now_ms then self.now_ms = outcome.finished_at end
 end
 
----An operation ends by what the run itself saw: a step that returned, a timer.
+---Records an outcome that the run itself decides: of a step that returned, or of a timer.
 ---@param operation weir.Operation
 ---@param state "completed"|"failed"
 ---@param attempts integer
 ---@param value string JSON
----@param entry_text string? for one that was not recorded before
+---@param entry_text string? of an operation that is not recorded yet
 function journal:resolve(operation, state, attempts, value, entry_text)
   self.effects:add("resolve",
     { operation = operation.id, state = state, attempts = attempts, value = value, entry = entry_text })

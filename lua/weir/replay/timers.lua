@@ -4,7 +4,7 @@
 ---@class weir.Journal
 local methods = {}
 
----Something is due `span_ms` after this operation began (or, for a step that backs off, failed).
+---Arms a timer for `span_ms` after this operation began, or after the last try of a step failed.
 ---@param act fun(operation: weir.Operation)
 function methods:arm(operation, span_ms, act)
   local timer = { operation = operation, span_ms = span_ms, act = act }
@@ -15,12 +15,12 @@ function methods:arm(operation, span_ms, act)
   end
 end
 
----As `arm`, at an instant.
+---Arms a timer for an instant.
 function methods:arm_at(operation, instant, act)
   self.timers:push(instant, { operation = operation, act = act })
 end
 
----The store recorded what was told in the last turn at this instant.
+---Redis recorded the effects of the last turn at this instant.
 function methods:recorded_at(instant)
   if not self.young[1] then return end
   for _, timer in ipairs(self.young) do
@@ -31,8 +31,8 @@ function methods:recorded_at(instant)
   self.young = {}
 end
 
----Let everything act whose time has come. Asked when every branch waits, also by a run that has just
----replayed: what was due meanwhile must not wait for a next turn, which may begin cold again.
+---Runs the timers that are due. Called when every branch waits, also in the turn that replays a run: a timer that came
+---due meanwhile must not wait for the next turn, which may be a replay as well.
 ---@return boolean acted
 function methods:due(now)
   local timers, acted = self.timers, false
@@ -48,7 +48,7 @@ function methods:due(now)
   return acted
 end
 
----When the run wants to be woken: an instant, and for what begins in this turn a span.
+---When Redis should wake the run: an instant, and for operations that begin in this turn a span.
 ---@return integer? wake_at
 ---@return integer? wake_in
 function methods:wake()

@@ -1,9 +1,9 @@
--- Plans the retry of one ended run. The plan lists the run itself and the runs above it that ended because of it. For
--- each run it says what that run must forget, in the form that the run reads (reset.lua). If the run cannot begin
--- again, the planner returns the reason. Pure; `weir retry` and weir.testing act on the plan.
+-- Plans the retry of one ended run. The plan lists the run itself and the runs above it that ended because of it, and
+-- says for each run which operations it resets, in the form that weir.reset.select reads. If the run cannot begin
+-- again, the planner returns the reason. Pure; `weir retry` and weir.testing carry the plan out.
 
-local reset = require "weir.reset.select"
-local graph = require "weir.define.graph_plan"
+local select_reset = require "weir.reset.select"
+local graph_plan = require "weir.define.graph_plan"
 local suggest = require "weir.base.suggest"
 local record = require "weir.record.record"
 local run_id = require "weir.base.run_id"
@@ -14,10 +14,10 @@ local NAMED = 5 -- operations named in a sentence
 
 ---@class weir.PlannedRun
 ---@field run weir.Record
----@field reset string what it resets: unhandled, children, from, all
----@field child string? what it is to ask for again: the operation, and behind tabs those for which that stands
+---@field reset string which operations it resets: unhandled, children, from, all
+---@field child string? the operation that it asks for again, followed by those that share its child, separated by tabs
 
--- An ended run as weir.reset.select takes it.
+-- Converts an ended run to the form that weir.reset.select takes.
 local function ended(run)
   local operations = {}
   for _, operation in ipairs(run.operations) do
@@ -35,7 +35,7 @@ end
 
 local function refused(format, ...) return nil, "refused", format:format(...) end
 
--- The end of this run no longer matters, because the runs above it went on.
+-- Refuses, because the runs above have gone on and the end of this run no longer matters.
 local function past(format, ...) return nil, "past", format:format(...) end
 
 local function operation_of(run, id)
@@ -52,7 +52,7 @@ local function no_such_operation(run, id)
   return nil, "no_operation", ('run %s has no operation "%s"; %s'):format(run.id, id, advice)
 end
 
--- Returns how the run itself selects the operations to forget.
+-- Returns how the run itself selects the operations to reset.
 local function mode_of(run, options)
   if options.scratch then return "all" end
   if not options.from then
@@ -68,7 +68,7 @@ local function mode_of(run, options)
   return "from\t" .. options.from
 end
 
----The run that a parent asks for in the place of one of its children, since it was retried.
+---The generation of a child that its parent asks for now, after a retry.
 ---@param parent weir.Record
 ---@param id string of the child
 ---@return string? id of another generation
@@ -77,7 +77,7 @@ function plan.successor(parent, id)
   return operation and operation.run ~= id and operation.run or nil
 end
 
--- A child that its parent has done with: another generation of it, or nothing, stands in its place.
+-- Refuses a child that its parent no longer asks for: another generation, or no run, has taken its place.
 local function superseded(parent, id)
   local other = plan.successor(parent, id)
   if other then
@@ -86,27 +86,27 @@ local function superseded(parent, id)
   return past("run %s does not ask for %s any more; weir retry %s", parent.id, id, parent.id)
 end
 
--- The operation whose child a run is; it may stand for others of its parent, too.
+-- The operation that started a child. Other operations of the parent may share the child.
 local function operation_with(parent, child)
   for _, one in ipairs(parent.operations) do
     if one.run == child.id and not one.shared then return one end
   end
 end
 
--- Returns the operations that a parent must ask for again so that its child goes on: the given operation, and the
--- operations to be done again that share the child.
+-- Returns the operations that a parent must ask for again so that its child goes on: the given one, and those that
+-- share the child and are reset as well.
 local function asked_again(parent, child, operation)
   local ids, marks = { operation.id }, nil
   for _, one in ipairs(parent.operations) do
     if one.run == child.id and one.shared then
-      marks = marks or reset.choose(ended(parent), "unhandled")
+      marks = marks or select_reset.choose(ended(parent), "unhandled")
       if marks[one.id] then ids[#ids + 1] = one.id end
     end
   end
   return table.concat(ids, "\t")
 end
 
--- Whether a run may be asked again for one of its children.
+-- Checks whether a parent can ask again for one of its children.
 local function check_parent(parent, child)
   local operation = operation_with(parent, child)
   if not operation then return superseded(parent, child.id) end
@@ -122,14 +122,14 @@ local function check_parent(parent, child)
     return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
-  if not reset.choose(ended(parent), "unhandled")[operation.id] then
+  if not select_reset.choose(ended(parent), "unhandled")[operation.id] then
     return past("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
       parent.id, parent.id, operation.id)
   end
   return operation
 end
 
--- A node of a graph that was never begun is no run yet: what kept it from that is named.
+-- Refuses a run that does not exist. A node of a graph that has not begun is no run yet; the reason is named.
 local function missing(look, id)
   local parent_id, key = run_id.parent(id), run_id.operation(id)
   local parent = parent_id and look(parent_id)
@@ -149,13 +149,13 @@ local function missing(look, id)
   return nil, "missing", ('there is no run "%s"; weir list shows the runs'):format(id)
 end
 
----The runs that begin again so that one does, from the topmost down.
+---The runs that begin again in the retry of one run, the topmost first.
 ---@param look fun(id: string): weir.Record?
 ---@param id string
 ---@param options { from: string?, scratch: boolean? }
 ---@return weir.PlannedRun[]? planned
 ---@return "refused"|"past"|"live"|"missing"|"no_operation"|nil word why there are none
----@return string? sentence the same, for people
+---@return string? sentence the same for people
 function plan.of(look, id, options)
   local run = look(id)
   if not run then return missing(look, id) end
@@ -182,29 +182,29 @@ local function named(ids)
   return #ids > NAMED and ("%s and %d more"):format(text, #ids - NAMED) or text
 end
 
--- The graphs that begin again on other code than they ran on. What their edges are now is known when they begin.
+-- The graphs that begin again on newer code. Their new edges are known only when they begin.
 local function on_newer_code(planned, newest)
   local ids = {}
   for _, one in ipairs(planned) do
     local run = one.run
-    local bundle = run.graph and run.workflow ~= graph.WORKFLOW and newest(run.workflow)
+    local bundle = run.graph and run.workflow ~= graph_plan.WORKFLOW and newest(run.workflow)
     if bundle and bundle ~= run.bundle then ids[#ids + 1] = run.id end
   end
   return ids
 end
 
----@class weir.RetrySummary what a retry makes of a run
----@field forgot string[] operations
----@field kept string[] operations
----@field above string[] runs that begin again for its sake, from its parent up
----@field message string the same in a sentence, and whether it will end the same way
+---@class weir.RetrySummary the effect of a retry on a run
+---@field forgot string[] operations that it resets
+---@field kept string[] operations that it keeps
+---@field above string[] runs that begin again because of it, from its parent up
+---@field message string the same in a sentence; it also warns if the run will end in the same way
 
 ---@param planned weir.PlannedRun[]
 ---@param newest fun(workflow: string): string? the bundle that serves new attempts
 ---@return weir.RetrySummary
 function plan.summary(planned, newest)
   local run = planned[#planned].run
-  local marks = reset.choose(ended(run), planned[#planned].reset)
+  local marks = select_reset.choose(ended(run), planned[#planned].reset)
   local forgot, kept, above = {}, {}, {}
   for _, operation in ipairs(run.operations) do
     local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept

@@ -2,18 +2,18 @@
 -- failure is handled if an operation began after its delivery, in the branch that received it or in one that waited for
 -- that branch. Only the run knows this, so it stores the list when it ends. weir.reset.select reads the list.
 
-local reset = require "weir.reset.select"
+local select_reset = require "weir.reset.select"
 local kinds = require "weir.record.kinds"
 local sorted_keys = require "weir.base.sorted_keys"
 local scopes = require "weir.base.scope"
 
 ---@class weir.RedoSet
----@field received table<weir.Operation, string[]> failures delivered -> scopes of the branches that got them
----@field unseen table<string, weir.Operation> id -> one that failed and was not delivered; it may not even be known
----whether it did
----@field latest table<string, integer> scope -> the number after which attempts before began there what this one did
----not ask for
----@field clean_up string[] ids begun since a cancel was delivered, and what was undone
+---@field received table<weir.Operation, string[]> failures that were delivered -> scopes of the branches that got them
+---@field unseen table<string, weir.Operation> id -> operation that failed and was not delivered; whether it failed may
+---not even be known
+---@field latest table<string, integer> scope -> the number after which an earlier attempt began there an operation that
+---this one did not ask for
+---@field clean_up string[] ids of operations that began after a cancel was delivered, and of those that were undone
 local redo_set = {}
 redo_set.__index = redo_set
 
@@ -22,18 +22,18 @@ function redo_set.new()
   return setmetatable({ received = {}, unseen = {}, latest = {}, clean_up = {} }, redo_set)
 end
 
----It failed, or will have.
+---An operation failed, or probably did.
 ---@param operation weir.Operation
 function redo_set:add(operation) self.unseen[operation.id] = operation end
 
----It did not fail after all.
+---The operation did not fail after all.
 ---@param operation weir.Operation
 function redo_set:remove(operation) self.unseen[operation.id] = nil end
 
 ---@param id string of an operation
 function redo_set:add_clean_up(id) table.insert(self.clean_up, id) end
 
----Its failure is delivered. What that leads to is not known yet.
+---The failure of an operation is delivered. Whether the code handles it is not known yet.
 ---@param operation weir.Operation
 function redo_set:deliver(operation)
   local receivers = {}
@@ -44,7 +44,7 @@ function redo_set:deliver(operation)
   self.received[operation] = receivers
 end
 
----Something begins: the failures that its branch got, or one that it waited for, led to this.
+---An operation begins: the failures that its branch received, or a branch that it waited for, are handled.
 ---@param scope string of the branch
 function redo_set:mark_handled(scope)
   for operation, receivers in pairs(self.received) do
@@ -54,7 +54,7 @@ function redo_set:mark_handled(scope)
   end
 end
 
----Children that failed and were not awaited, but for those that lost a race.
+---Children that failed and were not awaited, without those that lost a race.
 ---@return weir.Operation[] in the order of their ids
 function redo_set:unawaited()
   local list = {}
@@ -66,9 +66,9 @@ function redo_set:unawaited()
   return list
 end
 
----How the store keeps it, now that the run ends.
----@param came table<string, { outcome: weir.Outcome, scope: string }> what came and was never asked for
----@return string text each id behind a tab, those that restart with a "~"
+---The list as Redis stores it at the end of the run.
+---@param came table<string, { outcome: weir.Outcome, scope: string }> outcomes of operations that were not asked for
+---@return string text a tab before each id, and a "~" before an id that begins a new generation
 function redo_set:text(came)
   local ids, listed, latest = {}, {}, self.latest
   local function add(id)
@@ -79,7 +79,7 @@ function redo_set:text(came)
   end
   local function add_failed(id, number, receivers)
     for _, scope in ipairs(receivers) do
-      if reset.was_handled(latest, scope, number) then return end
+      if select_reset.was_handled(latest, scope, number) then return end
     end
     add(id)
   end

@@ -1,41 +1,41 @@
--- Selects the operations of an ended run that a retry resets, so that the run executes them again. The run resets them
--- when it begins again, before any of its code runs. The command line lists them beforehand. Pure.
+-- Selects the operations of an ended run that a retry resets, so that the run executes them again. The run applies the
+-- selection when it begins again, before any of its code runs (apply.lua). `weir retry` reports it. Pure.
 --
---   unhandled       the unhandled failures, and the operations that the run left unfinished
---   children⇥ID…    the same, but of the operations that failed by themselves only these, each behind a tab
---   from⇥ID         this operation, and all that began after it
---   all             every operation
+--   unhandled       unhandled failures, and operations that the run left unfinished
+--   children⇥ID…    the same, but of the operations that failed by themselves only those named
+--   from⇥ID         that operation, and all that began after it
+--   all             all operations
 --
--- A graph goes by its dependencies: what failed, or the node that is named, and all that depend on it, in the graph as
--- it ran (`choose`) or as it is now (`outdated`).
+-- In a graph the dependencies decide: the nodes that failed, or the node that is named, and all nodes that depend on
+-- them, in the graph as it ran (`choose`) or as its code is now (`outdated`).
 
 local kinds = require "weir.record.kinds"
 local scope = require "weir.base.scope"
 
-local reset = {}
+local select_reset = {}
 
----@alias weir.Mark "drop"|"reuse"|"restart" how an operation is reset. Of an invoke: `reuse` its child if the code asks
----for the same, or `restart` it as a new generation
+---How an operation is reset. "drop" just removes it. An invoke is marked "reuse" (its child goes on if it is invoked with
+---the same arguments) or "restart" (a new generation of the child begins).
+---@alias weir.Mark "drop"|"reuse"|"restart"
 
 ---@class weir.Remembered
 ---@field id string
 ---@field kind string
----@field scope string? nil: no branch is around it
+---@field scope string? nil: outside of all branches
 ---@field number integer? of its outcome
 ---@field after integer number of the last outcome delivered before it began
 ---@field failed boolean? its outcome is a failure
----@field ended_early boolean? it failed for no fault of its own: it was cancelled, or never started
+---@field ended_early boolean? it did not fail by itself: it was cancelled, or not started
 
 ---@class weir.Ended
 ---@field operations weir.Remembered[] in the order in which they began
----@field redo string? each behind a tab: those that a plain retry resets, "~" before those that were undone or cleaned
----up, which restart; nil: no code saw how the run ended
+---@field redo string? the list that the run left (see weir.reset.redo_set); nil: no code of the run saw its end
 ---@field graph { nodes: { key: string, depends_on: string[]? }[] }?
 
----In which scopes something began last, and after which outcome.
+---For each scope, the number of the outcome after which the last operation began there.
 ---@param operations { scope: string?, after: integer }[]
 ---@return table<string, integer> latest by scope
-function reset.latest(operations)
+function select_reset.latest(operations)
   local latest = {}
   for _, operation in ipairs(operations) do
     local inner = operation.scope or scope.ROOT
@@ -44,11 +44,11 @@ function reset.latest(operations)
   return latest
 end
 
----Whether something began after an outcome, in the branch that got it or one around that.
+---Whether an operation began after an outcome, in the branch that received it or in one around that branch.
 ---@param latest table<string, integer>
 ---@param inner string scope of the branch
 ---@param number integer of the outcome
-function reset.was_handled(latest, inner, number)
+function select_reset.was_handled(latest, inner, number)
   if (latest[scope.ROOT] or 0) >= number then return true end
   for outer in scope.around(inner) do
     if (latest[outer] or 0) >= number then return true end
@@ -56,7 +56,7 @@ function reset.was_handled(latest, inner, number)
   return false
 end
 
--- Reads the list that a run leaves when it reports its end: id -> how the retry resets that operation.
+-- Reads the list that a run left at its end: id -> mark.
 local function read_redo(text)
   local listed = {}
   for restarts, id in text:gmatch("\t(~?)([^\t]+)") do
@@ -65,7 +65,7 @@ local function read_redo(text)
   return listed
 end
 
--- Undos began: they restart, and so do the operations that they may have undone.
+-- Undos had begun: they are reset, and with them the operations that they may have undone.
 local function list_undone(operations, listed)
   for _, operation in ipairs(operations) do
     local undone = operation.scope and scope.undone(operation.scope)
@@ -73,11 +73,11 @@ local function list_undone(operations, listed)
   end
 end
 
--- No code saw how the run ended.
+-- Computes the list of a run whose code did not see its end.
 local function guess(operations)
-  local listed, latest = {}, reset.latest(operations)
+  local listed, latest = {}, select_reset.latest(operations)
   for _, operation in ipairs(operations) do
-    if operation.failed and not reset.was_handled(latest, operation.scope or scope.ROOT, operation.number) then
+    if operation.failed and not select_reset.was_handled(latest, operation.scope or scope.ROOT, operation.number) then
       listed[operation.id] = "reuse"
     end
   end
@@ -85,7 +85,7 @@ local function guess(operations)
   return listed
 end
 
--- `ended_early`: only failures of operations that ended early; those that failed by themselves are kept.
+-- `ended_early`: operations that failed by themselves are kept.
 local function choose_unhandled(ended, marks, ended_early)
   local listed = ended.redo and read_redo(ended.redo) or guess(ended.operations)
   for _, operation in ipairs(ended.operations) do
@@ -95,7 +95,7 @@ local function choose_unhandled(ended, marks, ended_early)
   end
 end
 
--- Marks every node that depends on a reset one to restart, because its input may be different now.
+-- Marks every node that depends on a node that is reset: its input may be different now.
 local function spread(graph, marks)
   local dependents, queue = {}, {}
   for _, node in ipairs(graph.nodes) do
@@ -127,9 +127,9 @@ end
 
 ---@param ended weir.Ended
 ---@param selection string unhandled, children, from or all
----@return table<string, weir.Mark> marks those that are forgotten
----@return string[] ids the same, those that began last first
-function reset.choose(ended, selection)
+---@return table<string, weir.Mark> marks of the operations that are reset
+---@return string[] ids the same operations, the last one first
+function select_reset.choose(ended, selection)
   local marks = {}
   local mode, named = selection:match("^(%a+)\t?(.*)$")
   for _, operation in ipairs(ended.operations) do
@@ -149,30 +149,30 @@ function reset.choose(ended, selection)
   end
   if ended.graph then spread(ended.graph, marks) end
 
-  local ids, forgotten = {}, {}
+  local ids, marked = {}, {}
   for i = #ended.operations, 1, -1 do
     local operation = ended.operations[i]
     local mark = marks[operation.id]
     if mark then
       ids[#ids + 1] = operation.id
-      forgotten[operation.id] = kinds[operation.kind].owns_child and mark or "drop"
+      marked[operation.id] = kinds[operation.kind].owns_child and mark or "drop"
     end
   end
-  return forgotten, ids
+  return marked, ids
 end
 
 -- ------------------------------------------------------------------------------------------------
--- A graph that was changed
+-- Graphs whose code was changed
 
 ---@class weir.KeptNode
 ---@field number integer of its outcome
----@field after integer as it began
+---@field after integer the number after which it began
 ---@field completed boolean
 
--- When each node's fate was known, as far as it is: `ended` has the number, `completed` whether it is good; `lost` are
--- those that were there and are forgotten.
+-- The fates of the nodes, as far as they are known: `ended` has the number of a node's outcome, `completed` whether it
+-- is a result; `reset` has the nodes that are reset.
 local function new_fates(plan)
-  local fates = { ended = {}, completed = {}, lost = {}, order = {}, missing = {} }
+  local fates = { ended = {}, completed = {}, reset = {}, order = {}, missing = {} }
   for i = 1, plan.count do
     fates.missing[i] = plan.first_need[i + 1] - plan.first_need[i]
     if fates.missing[i] == 0 then table.insert(fates.order, i) end
@@ -180,14 +180,14 @@ local function new_fates(plan)
   return fates
 end
 
--- Summarizes the dependencies of a node. Returns whether any is still open, whether any is lost, and the numbers at
--- which the first one failed, the first one completed and the last one ended.
+-- Summarizes the dependencies of a node. Returns whether any is open, whether any is reset, and the numbers at which
+-- the first one failed, the first one completed and the last one ended.
 local function needs_of(plan, fates, i)
-  local open, lost, failed, first, last = false, false, nil, nil, 0
+  local open, is_reset, failed, first, last = false, false, nil, nil, 0
   for at = plan.first_need[i], plan.first_need[i + 1] - 1 do
     local need = plan.needs[at]
     local number = fates.ended[need]
-    lost = lost or fates.lost[need]
+    is_reset = is_reset or fates.reset[need]
     if not number then
       open = true
     elseif fates.completed[need] then
@@ -196,10 +196,10 @@ local function needs_of(plan, fates, i)
       failed, last = math.min(failed or number, number), math.max(last, number)
     end
   end
-  return open, lost, failed, first, last
+  return open, is_reset, failed, first, last
 end
 
--- When a node could begin, or was never to begin; neither when that is not known yet.
+-- The number at which a node could begin, or at which it could never begin any more; neither if that is not known yet.
 ---@return integer? able
 ---@return integer? never
 local function begins(when, open, failed, first, last)
@@ -210,36 +210,36 @@ local function begins(when, open, failed, first, last)
   return last
 end
 
--- Whether a node has to restart that is kept, or whose child is reused.
-local function judge(plan, fates, i, kept, forgotten)
-  local open, lost, failed, first, last = needs_of(plan, fates, i)
+-- Decides whether a node that was kept, or whose child would go on, is reset as well.
+local function judge(plan, fates, i, kept, reset_child)
+  local open, is_reset, failed, first, last = needs_of(plan, fates, i)
   local able, never = begins(plan.when[i] or "all", open, failed, first, last)
   if not kept then
     fates.ended[i] = never
-    if never then fates.lost[i] = false end -- nothing of it is to come: what can do without it keeps what it did
-    return forgotten and not forgotten.restart and (lost or not able and not never)
-  elseif able and able <= kept.after and not lost then
+    if never then fates.reset[i] = false end -- it never begins, so nodes that can do without it keep their outcomes
+    return reset_child and not reset_child.restart and (is_reset or not able and not never)
+  elseif able and able <= kept.after and not is_reset then
     fates.ended[i], fates.completed[i] = kept.number, kept.completed
   else
-    fates.lost[i] = true
+    fates.reset[i] = true
     return true
   end
 end
 
----Nodes that are kept, or whose child is to go on, although they depend, as the graph is now, on something that is
----forgotten or was never there.
+---The nodes that were kept, or whose child would go on, although in the graph as it is now they depend on a node that
+---is reset or new.
 ---@param plan weir.Plan
 ---@param kept table<string, weir.KeptNode> by key
----@param forgotten table<string, { restart: boolean }> by key
+---@param reset_children table<string, { restart: boolean }> by key
 ---@return string[] keys
-function reset.outdated(plan, kept, forgotten)
-  local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which none stands before those it depends on
-  for i = 1, plan.count do fates.lost[i] = forgotten[plan.keys[i]] ~= nil end
+function select_reset.outdated(plan, kept, reset_children)
+  local fates, keys, at = new_fates(plan), {}, 0 -- in an order in which each node comes after its dependencies
+  for i = 1, plan.count do fates.reset[i] = reset_children[plan.keys[i]] ~= nil end
   while at < plan.count do
     at = at + 1
     local i = fates.order[at]
     local key = plan.keys[i]
-    if judge(plan, fates, i, kept[key], forgotten[key]) then keys[#keys + 1] = key end
+    if judge(plan, fates, i, kept[key], reset_children[key]) then keys[#keys + 1] = key end
     for edge = plan.first_user[i], plan.first_user[i + 1] - 1 do
       local user = plan.users[edge]
       fates.missing[user] = fates.missing[user] - 1
@@ -249,4 +249,4 @@ function reset.outdated(plan, kept, forgotten)
   return keys
 end
 
-return reset
+return select_reset

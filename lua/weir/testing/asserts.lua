@@ -6,7 +6,7 @@ local failure = require "weir.base.failure"
 local result = require "weir.testing.result"
 local say = require "say"
 
--- `level` is the spec's line as luassert counts it; an assertion stands one call deeper, what it calls two.
+-- `level` is that of the spec's line as luassert counts; an assertion is one call deeper, its helpers are two.
 local function check_result(name, value, level)
   if result.is(value) then return end
   error(("assert.%s takes the result of runner:run, runner:result …, not a %s"):format(name, type(value)), level + 2)
@@ -17,7 +17,7 @@ local function state_of(run)
   return made and ("%s with %s: %s"):format(run.state, made.code, made.message) or run.state
 end
 
--- luassert prints the message of the assertion, which says what was expected; this is what there is.
+-- luassert's own message has only the expectation; this one adds the run as it is.
 local function describe(state, run, expected)
   state.failure_message = ("run %s %s; it is %s\n\n%s"):format(run.id, expected, state_of(run), run:draw())
 end
@@ -52,10 +52,10 @@ local function lines_of(calls)
   return table.concat(lines, "\n")
 end
 
--- luassert has an assertion of that name for its own spies, with a message of its own.
+-- luassert has an assertion of that name for its own spies, which still works.
 require "luassert.spy"
 local assertions = require("luassert.namespaces").assertion
-local of_spies = assertions.called.of_spies or assertions.called -- each spec file may load this anew
+local of_spies = assertions.called.of_spies or assertions.called -- busted may load this module once for each spec file
 
 local function called(state, arguments, level)
   local runner, workflow, times = arguments[1], arguments[2], arguments[3]

@@ -1,28 +1,28 @@
--- Crashes everywhere: the same deeds again and again, each time with the process dying one event later, until it does
--- not die any more. What comes of them must be the same each time: runs, operations, what was asked of children.
+-- Runs a spec's function again and again, each time with a crash one event later, until no crash is left. The runs,
+-- their operations and their results must be the same each time.
 
 local failure = require "weir.base.failure"
 
 local crashing = {}
 
-local function told(text, raised)
+local function outcome_text(text, raised)
   if raised then
-    local made = type(raised) == "string" and failure.decode(raised) or raised
-    return ("%s: %s"):format(made.code, made.message)
+    local fault = type(raised) == "string" and failure.decode(raised) or raised
+    return ("%s: %s"):format(fault.code, fault.message)
   end
   return text or ""
 end
 
--- Returns the lines that must be equal with and without a crash.
-local function picture(memory)
+-- Lists the runs and operations, which must be equal with and without a crash.
+local function lines_of(memory)
   local lines = {}
   for _, id in ipairs(memory.order) do
     local record, fields = memory.records[id], memory.records[id].fields
     lines[#lines + 1] = ("run %s of %s: %s %s, data %s"):format(id, record.workflow, record.state,
-      told(fields.result, fields.error), fields.data)
+      outcome_text(fields.result, fields.error), fields.data)
     for _, operation in ipairs(memory:read(id).operations) do
       lines[#lines + 1] = ("run %s, %s %s: %s %s"):format(id, operation.kind, operation.id, operation.state,
-        told(operation.result, operation.error))
+        outcome_text(operation.result, operation.error))
     end
   end
   table.sort(lines)
@@ -43,7 +43,7 @@ end
 function crashing.everywhere(make, act)
   local untouched = make(nil)
   act(untouched)
-  local expected = picture(untouched.memory)
+  local expected = lines_of(untouched.memory)
   local event = 0
   while true do
     event = event + 1
@@ -51,7 +51,7 @@ function crashing.everywhere(make, act)
     local ok, raised = pcall(act, runner)
     if not ok then error(("with a crash after event %d: %s"):format(event, tostring(raised)), 0) end
     if not runner.memory.crashed then return event - 1 end
-    local fault = difference(expected, picture(runner.memory))
+    local fault = difference(expected, lines_of(runner.memory))
     if fault then error(("a crash after event %d makes a difference:%s"):format(event, fault), 0) end
   end
 end

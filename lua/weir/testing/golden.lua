@@ -1,12 +1,12 @@
--- Golden journals: what runs did, in a file, so that changed code can be held to it before it is deployed. A file holds
--- runs as `weir show RUN --json` prints them, one or a list.
+-- Golden journals: files of journals against which changed code can be checked before it is deployed. A file holds one
+-- run as `weir show RUN --json` prints it, or a list of runs.
 
 local entry = require "weir.record.entry"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
-local order = require "weir.base.ordered_pairs"
+local ordered_pairs = require "weir.base.ordered_pairs"
 local recorded = require "weir.record.record"
-local replay = require "weir.engine.check"
+local check = require "weir.engine.check"
 local run_id = require "weir.base.run_id"
 local scopes = require "weir.base.scope"
 
@@ -21,7 +21,7 @@ local MOST_FAULTS = 5
 local function pretty(value, indent)
   if type(value) ~= "table" or value == json.null or next(value) == nil then return json.encode(value) end
   local lines, inner, is_list = {}, indent .. "  ", json.is_array(value)
-  for key, member in order.pairs(value) do
+  for key, member in ordered_pairs.pairs(value) do
     lines[#lines + 1] = inner .. (is_list and "" or json.encode(key) .. ": ") .. pretty(member, inner)
   end
   return (is_list and "[" or "{") .. "\n" .. table.concat(lines, ",\n") .. "\n" .. indent .. (is_list and "]" or "}")
@@ -53,7 +53,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Record
 
--- Where in the code, and which code: that may change. What was thrown away is not shown.
+-- Removes lines and bundles, which may change, and tracebacks.
 local function without_lines(run)
   local function strip(failure)
     while type(failure) == "table" and failure ~= json.null do
@@ -76,10 +76,10 @@ local function lines_of(runs)
   return lines
 end
 
-local function compare(path, made)
+local function compare(path, new_runs)
   local runs, fault = read_runs(path)
   if not runs then return fault end
-  local there, now = lines_of(runs), lines_of(made)
+  local there, now = lines_of(runs), lines_of(new_runs)
   local function trimmed(line) return line and line:match("^%s*(.-),?$") or "nothing" end
   for i = 1, math.max(#there, #now) do
     if trimmed(there[i]) ~= trimmed(now[i]) then
@@ -89,7 +89,7 @@ local function compare(path, made)
   end
 end
 
--- The runs of which the code is known, by id.
+-- The runs that were not mocked, in the order of their ids.
 local function runs_of(memory, mocks)
   local ids, runs = {}, {}
   for _, id in ipairs(memory.order) do
@@ -129,7 +129,7 @@ local function outcome_of(operation)
   return failure.code == "timeout" and "timeout" or "refused", json.encode(failure)
 end
 
-local BEFORE = 0 -- the attempt of all that the file holds: it was on other code
+local BEFORE = 0 -- the attempt of all operations in the file: it ran on other code
 
 local function add_operation(fields, run, operation)
   local id, number = operation.id, present(operation.number)
@@ -155,7 +155,7 @@ local function add_operation(fields, run, operation)
   fields.last_number = tostring(math.max(number, tonumber(fields.last_number)))
 end
 
--- Its record, as a store would have it.
+-- The record of the run, as a store has it.
 local function fields_of(run, bundle_name)
   local fields = {
     workflow = run.workflow, data = json.encode(run.data), seed = run.seed, created_at = tostring(run.created_at),
@@ -174,7 +174,7 @@ local function fields_of(run, bundle_name)
   return fields
 end
 
--- The graph records what each of its nodes depends on.
+-- The dependencies of a node, which stand in the record of its graph.
 local function deps_of(run, by_id)
   local parent, own = by_id[present(run.parent) or ""], nil
   for _, operation in ipairs(parent and parent.operations or {}) do
@@ -183,7 +183,7 @@ local function deps_of(run, by_id)
   return own and table.concat(own, "\t")
 end
 
--- A run ends by its code unless something from outside ended it.
+-- Codes of ends that do not come from the run's code.
 local FROM_OUTSIDE = { expired = true, crash_loop = true, cpu_limit = true, memory_limit = true }
 
 local function ends_itself(run)
@@ -191,7 +191,7 @@ local function ends_itself(run)
   return run.state == "completed"
 end
 
--- A child without operations may have run within its parent's turn: it never waited, so it never goes on.
+-- Whether a run can be replayed. A child without operations may have been inlined; it never waited.
 local function can_go_on(run)
   if not present(run.started_at) then return false end
   return not (run.state == "completed" and #run.operations == 0 and present(run.parent))
@@ -208,7 +208,7 @@ local function check_run(memory, run, by_id)
   for _, operation in ipairs(run.operations) do
     own[operation.id] = operation.bundle == run.bundle and not from_outside
   end
-  return replay.dry(bundle, run.id, fields, {
+  return check.dry(bundle, run.id, fields, {
     now = present(run.finished_at) or run.created_at, limits = memory.limits, host = memory.host,
     ended = ends_itself(run), is_meant = function(held) return own[held.id] end,
   }).fault

@@ -1,7 +1,7 @@
--- Mocks stand in for children and steps under weir.testing. A mocked child is a child like any other: it is started,
--- retried, timed out and cancelled as the real one would be. The spec says only what the child does.
+-- Mocks of children and steps, for weir.testing. A mocked child is started, retried, timed out and cancelled like the
+-- real one; the spec only replaces its code.
 --
--- Each attempt of a child, and each try of a step, is answered once, however often it is replayed.
+-- A mock is called once for each attempt of a child and each try of a step, however often the run is replayed.
 
 local call_site = require "weir.base.call_site"
 local duration = require "weir.base.duration"
@@ -24,32 +24,42 @@ local AFTER = { __name = "testing.after" }
 
 ---@class weir.testing.Mock
 ---@field name string for messages
----@field subject string the workflow, or the step
+---@field subject string the workflow, or the id of the step, which may contain "*"
+---@field workflow string? of a mocked step
+---@field pattern string? of a mocked step: `subject` as a Lua pattern
 ---@field answer any
----@field calls integer so far; of a sequence, how many of its answers were given
+---@field calls integer so far; the next answer of a sequence is the one after so many
+---@field line string of the spec
 
----@class weir.testing.Given what one call was answered with
+---@class weir.testing.Answer of a mock to one call
 ---@field value any
----@field raised any non-nil: it failed
----@field after_ms integer?
+---@field raised any non-nil: the call fails
+---@field after_ms integer? the time that the call takes
 
----@class weir.testing.Call what a mock's function is told of the call
+---@class weir.testing.Sequence made by testing.sequence
+---@field list any[] answers
+
+---@class weir.testing.After made by testing.after
+---@field ms integer
+---@field answer any
+
+---@class weir.testing.Call the second argument of a mock's function
 ---@field id string of the operation
 ---@field run string the child's
 ---@field workflow string
 ---@field attempt integer
 ---@field parent string
----@field number integer the how-manieth call of this mock
+---@field number integer counts the calls of this mock, from 1
 
 ---@class weir.testing.Mocks
 ---@field memory weir.Memory
 ---@field workflows table<string, weir.testing.Mock>
----@field steps table[] the latest last
----@field real table<string, weir.Definition|false> what is mocked: the workflow that was there, if one was
----@field given table<string, weir.testing.Given> each attempt or try -> its answer
----@field fault string? a mistake of the spec
+---@field steps weir.testing.Mock[] of steps; the last one that matches is used
+---@field real table<string, weir.Definition|false> id of a mocked workflow -> the workflow, if there is one
+---@field answers table<string, weir.testing.Answer> by attempt or try
+---@field fault string? of the spec
 ---@field asked table<string, table<string, boolean>> workflow -> steps that ran and were not mocked
----@field mocked_only boolean? a step that is not mocked does not run
+---@field mocked_only boolean? steps without a mock do not run
 local Mocks = {}
 Mocks.__index = Mocks
 
@@ -57,12 +67,13 @@ Mocks.__index = Mocks
 ---@return weir.testing.Mocks
 function mocks.new(mocked_only)
   return setmetatable({
-    workflows = {}, steps = {}, real = {}, given = {}, asked = {}, mocked_only = mocked_only,
+    workflows = {}, steps = {}, real = {}, answers = {}, asked = {}, mocked_only = mocked_only,
   }, Mocks)
 end
 
----One answer for each call, in order.
+---Makes an answer that gives one item for each call, in order.
 ---@param list any[]
+---@return weir.testing.Sequence
 function mocks.sequence(list)
   if type(list) ~= "table" or #list == 0 then
     call.usage_error("testing.sequence takes a list of answers: { a, b, c }")
@@ -70,9 +81,10 @@ function mocks.sequence(list)
   return setmetatable({ list = list }, SEQUENCE)
 end
 
----An answer that takes its (virtual) time.
+---Makes an answer that takes virtual time.
 ---@param span weir.Duration
 ---@param answer any
+---@return weir.testing.After
 function mocks.after(span, answer)
   local ms, fault = duration.ms(span)
   if not ms then call.usage_error("testing.after: " .. fault) end
@@ -84,19 +96,23 @@ end
 
 local function traced(raised) return failure.from(raised, call_site.traceback()) end
 
--- The spec is wrong, not the workflow: the run fails here, and the runner raises it.
+-- A fault of the spec, not of the workflow: the run fails here, and the runner raises the fault.
 function Mocks:usage_error(text)
   self.fault = self.fault or text
   return { raised = failure.new { message = text, retryable = false } }
 end
 
--- A mock returns one value, as the code that it stands for.
-local function came_to(mock, ok, value, ...)
+-- A mock returns one value, like the code that it replaces.
+local function result_of(mock, ok, value, ...)
   local fault = ok and returned.surplus("mock", mock.subject, ...)
   if fault then return false, fault end
   return ok, value
 end
 
+---@param mock weir.testing.Mock
+---@param answer any
+---@param ... any arguments of a function
+---@return weir.testing.Answer
 function Mocks:resolve(mock, answer, ...)
   local kind = getmetatable(answer)
   if kind == SEQUENCE then
@@ -107,15 +123,15 @@ function Mocks:resolve(mock, answer, ...)
     end
     return self:resolve(mock, one, ...)
   elseif kind == AFTER then
-    local given = self:resolve(mock, answer.answer, ...)
-    given.after_ms = (given.after_ms or 0) + answer.ms
-    return given
+    local reply = self:resolve(mock, answer.answer, ...)
+    reply.after_ms = (reply.after_ms or 0) + answer.ms
+    return reply
   elseif failure.is_failure(answer) then
     return { raised = answer }
   elseif type(answer) == "function" then
-    local ok, value = came_to(mock, xpcall(answer, traced, ...))
+    local ok, value = result_of(mock, xpcall(answer, traced, ...))
     if not ok then return { raised = value } end
-    if type(value) == "function" then return { value = value } end -- no JSON: the run says so
+    if type(value) == "function" then return { value = value } end -- the run reports that it cannot be JSON
     return self:resolve(mock, value)
   end
   return { value = answer }
@@ -126,32 +142,32 @@ end
 
 function Mocks:answer_child(mock, data, about)
   local key = about.id .. "\t" .. about.attempt
-  local given = self.given[key]
-  if given then return given end
+  local reply = self.answers[key]
+  if reply then return reply end
   mock.calls = mock.calls + 1
-  given = self:resolve(mock, mock.answer, data, {
+  reply = self:resolve(mock, mock.answer, data, {
     id = run_id.operation(about.id), run = about.id, workflow = about.workflow,
     attempt = about.attempt, parent = about.parent, number = mock.calls,
   })
-  self.given[key] = given
-  return given
+  self.answers[key] = reply
+  return reply
 end
 
--- The definition that stands in for `real`. A run that the spec itself starts is the real one.
+-- The definition that replaces `real`. A run that the spec itself starts runs the real code.
 function Mocks:definition(workflow, mock, real)
-  local made = {}
+  local mocked = {}
   local function run(ctx, data)
     local about = ctx.run
     if real and not about.parent then return runs.body_of(real)(ctx, data) end
-    local given = self:answer_child(mock, data, about)
-    if given.after_ms then ctx:sleep { id = "mock", duration = given.after_ms / 1000 } end
-    if given.raised ~= nil then error(given.raised, 0) end
-    return given.value
+    local reply = self:answer_child(mock, data, about)
+    if reply.after_ms then ctx:sleep { id = "mock", duration = reply.after_ms / 1000 } end
+    if reply.raised ~= nil then error(reply.raised, 0) end
+    return reply.value
   end
   local like = real or weir.workflow { id = workflow, run = run }
-  for field, value in pairs(readonly.members(like) or like) do made[field] = value end
-  made.run, made.graph = run, nil
-  return made
+  for field, value in pairs(readonly.members(like) or like) do mocked[field] = value end
+  mocked.run, mocked.graph = run, nil
+  return mocked
 end
 
 function Mocks:install(workflow, definition)
@@ -191,23 +207,23 @@ function Mocks:unmock(workflow)
   self.workflows[workflow], self.real[workflow] = nil, nil
 end
 
----Whether what this run did was said by a spec.
+---Whether this run was mocked.
 ---@param id string
 ---@param workflow string
 function Mocks:stands_for(id, workflow)
-  return self.workflows[workflow] ~= nil and id:find("/", 1, true) ~= nil
+  return self.workflows[workflow] ~= nil and not run_id.is_root(id)
 end
 
 -- ------------------------------------------------------------------------------------------------
 -- Steps
 
--- "*" stands for anything.
+-- "*" matches any text.
 local function pattern_of(id)
   return "^" .. id:gsub("%p", "%%%0"):gsub("%%%*", ".*") .. "$"
 end
 
 ---@param workflow string
----@param id string of the operation, scopes included; "*" stands for anything
+---@param id string of the operation, with the scope in front; "*" matches any text
 ---@param answer any
 function Mocks:mock_step(workflow, id, answer)
   local registry = self.memory.registry
@@ -225,31 +241,31 @@ function Mocks:mock_step(workflow, id, answer)
   })
 end
 
--- No clock moves while a step runs: what takes long can only be too late.
-function Mocks:spend(mock, operation, given)
-  if not given.after_ms then return given end
+-- The clock does not move while a step runs, so an answer that takes time can only exceed the timeout.
+function Mocks:spend(mock, operation, reply)
+  if not reply.after_ms then return reply end
   if not operation.timeout_ms then
     return self:usage_error(mock.name
       .. ": a step takes no virtual time; testing.after says whether its timeout is over, "
       .. "and it has none")
   end
-  if given.after_ms >= operation.timeout_ms then self.memory.host.overrun() end
-  return given
+  if reply.after_ms >= operation.timeout_ms then self.memory.host.overrun() end
+  return reply
 end
 
 function Mocks:answer_step(mock, run, about)
   local key = ("%s\t%d\t%d"):format(about.key, run.attempt, about.attempt)
-  local given = self.given[key]
-  if not given then
+  local reply = self.answers[key]
+  if not reply then
     mock.calls = mock.calls + 1
-    given = self:resolve(mock, mock.answer, about)
-    self.given[key] = given
+    reply = self:resolve(mock, mock.answer, about)
+    self.answers[key] = reply
   end
-  return given
+  return reply
 end
 
----What runs in place of a step's body; nil: the body itself.
----@param run table
+---The function that replaces the body of a step; nil if the step is not mocked.
+---@param run weir.Run
 ---@param operation weir.Operation
 ---@return (fun(about: weir.StepAbout): any)?
 function Mocks:step_body(run, operation)
@@ -257,9 +273,9 @@ function Mocks:step_body(run, operation)
     local mock = self.steps[i]
     if mock.workflow == run.workflow and operation.id:find(mock.pattern) then
       return function(about)
-        local given = self:spend(mock, operation, self:answer_step(mock, run, about))
-        if given.raised ~= nil then error(given.raised, 0) end
-        return given.value
+        local reply = self:spend(mock, operation, self:answer_step(mock, run, about))
+        if reply.raised ~= nil then error(reply.raised, 0) end
+        return reply.value
       end
     end
   end
@@ -280,9 +296,9 @@ function Mocks:refuse(workflow, id)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Mocks that nothing asked for
+-- Mocks that were not used
 
--- "ship-1" and "ship-2" are no typo of each other.
+-- "ship-1" is not taken for a misspelled "ship-2".
 local function without_digits(name) return (name:gsub("%d", "")) end
 
 local function meant(name, asked)
@@ -293,9 +309,9 @@ local function meant(name, asked)
   return suggest.find(name, others)
 end
 
----What was mocked under a name that is near that of something that ran for real, and was itself never asked for.
+---Mocks that were not used, while a child or step with a similar name ran its own code.
 ---@return string[] sentences with the lines of the spec
-function Mocks:mistyped()
+function Mocks:misspelled()
   local sentences, children = {}, {}
   local function tell(mock, wording, near)
     sentences[#sentences + 1] = ('%s: %s was never asked for, and "%s" ran for real; did you mean "%s"?'):format(
@@ -306,7 +322,7 @@ function Mocks:mistyped()
     if near then tell(mock, ('runner:mock_step("%s", "%s", …)'):format(mock.workflow, mock.subject), near) end
   end
   for id, record in pairs(self.memory.records) do
-    if id:find("/", 1, true) and not self.workflows[record.workflow] then children[record.workflow] = true end
+    if not run_id.is_root(id) and not self.workflows[record.workflow] then children[record.workflow] = true end
   end
   for _, workflow in ipairs(sorted_keys.of(self.workflows)) do
     local mock = self.workflows[workflow]
@@ -316,7 +332,7 @@ function Mocks:mistyped()
   return sentences
 end
 
----The same mocks, unused, for other runs.
+---Copies the mocks, as not yet used, for another runner.
 ---@param memory weir.Memory
 ---@return weir.testing.Mocks
 function Mocks:copy_for(memory)

@@ -1,13 +1,13 @@
--- A run as a spec looks at it: where it stood when it was asked for. Payloads are decoded, failures have `is`; printed,
--- it is the tree that `weir show` draws.
+-- Results: a run as specs see it, at the time at which the result was made. Payloads are decoded, failures have `is`;
+-- as text it is the tree that `weir show` draws.
 
 local duration = require "weir.base.duration"
 local entry = require "weir.record.entry"
 local failure = require "weir.base.failure"
-local graph = require "weir.view.graph_view"
+local graph_view = require "weir.view.graph_view"
 local json = require "weir.json"
 local suggest = require "weir.base.suggest"
-local picture = require "weir.view.graph_text"
+local graph_text = require "weir.view.graph_text"
 local record = require "weir.record.record"
 local terminal = require "weir.view.terminal"
 local tree = require "weir.view.tree"
@@ -16,7 +16,7 @@ local call = require "weir.engine.call"
 local result = {}
 
 local STYLE = { colours = false, columns = 100, rows = math.maxinteger }
-local STAGES = 40 -- lines of a graph that is listed instead of drawn
+local STAGES = 40 -- lines of a graph that is listed, not drawn
 
 ---@class weir.testing.Operation
 ---@field id string
@@ -27,7 +27,7 @@ local STAGES = 40 -- lines of a graph that is listed instead of drawn
 ---@field run string? the child's
 ---@field workflow string? the child's
 ---@field arguments table
----@field line string? where it was asked for
+---@field line string? of the author's code
 ---@field result any
 ---@field error weir.Failure?
 ---@field attempts integer
@@ -53,10 +53,10 @@ local STAGES = 40 -- lines of a graph that is listed instead of drawn
 ---@field finished_at integer? ms
 ---@field operations weir.testing.Operation[] in the order in which they began
 ---@field children table<string, weir.testing.Result> by the id of the operation
----@field log weir.testing.Line[] what the run itself said
+---@field log weir.testing.Line[] lines that the run itself wrote
 local Result = {}
 
--- Nothing is null in Lua as it is in JSON.
+-- Decodes JSON; a whole value of null becomes nil.
 local function decoded(text)
   local value = text and json.decode(text)
   if value ~= json.null then return value end
@@ -139,7 +139,7 @@ function result.is(value) return private[value] ~= nil end
 -- ------------------------------------------------------------------------------------------------
 -- Methods
 
----An operation by its full id; an error that says which there are when it is none of them.
+---Returns an operation by its full id. If there is none, the error lists the operations.
 ---@param id string
 ---@return weir.testing.Operation
 function Result:operation(id)
@@ -174,7 +174,8 @@ function Result:draw()
   if run.graph then row.rows = {} end
   local lines = tree.draw(row, { style = STYLE, now = memory.now, origin = row.began })
   if run.graph then
-    local drawn = picture.draw(graph.view(run, memory.now, runs), { style = STYLE, now = memory.now, rows = STAGES })
+    local view = graph_view.view(run, memory.now, runs)
+    local drawn = graph_text.draw(view, { style = STYLE, now = memory.now, rows = STAGES })
     table.move(drawn, 1, #drawn, #lines + 1, lines)
   end
   return table.concat(lines, "\n")
@@ -182,7 +183,7 @@ end
 
 metatable.__tostring = Result.draw
 
--- Describes an end: the state, with the message of a failure or the beginning of a result.
+-- Describes an end: the state, and the message of the failure or the first part of the result.
 local function end_of(happening)
   local text = happening.text
   if not text then return happening.state end
@@ -199,7 +200,7 @@ local function sentence_of(memory, happening)
   return ("%s begins: %s%s"):format(operation, held.kind, held.subject ~= "" and " of " .. held.subject or "")
 end
 
----What happened to the run and all below it, a line for each event, at times counted from its creation.
+---All happenings of the run and the runs below it, a line each, with the time since its creation.
 ---@return string
 function Result:timeline()
   local memory, lines, below = private[self].memory, {}, self.id .. "/"

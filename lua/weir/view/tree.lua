@@ -8,6 +8,7 @@
 
 local duration = require "weir.base.duration"
 local json = require "weir.json"
+local kinds = require "weir.record.kinds"
 local record = require "weir.record.record"
 local strings = require "weir.base.strings"
 local terminal = require "weir.view.terminal"
@@ -48,13 +49,6 @@ local function arguments_of(operation)
   return operation.arguments and json.decode(operation.arguments) or {}
 end
 
-local function about(operation)
-  if operation.kind == "invoke" then return operation.workflow end
-  if operation.kind ~= "sleep" then return operation.kind end
-  local span = arguments_of(operation).duration_ms
-  return span and "sleep " .. duration.text(span) or "sleep"
-end
-
 local function message_of(failure)
   return failure and (failure.cause and failure.cause.message or failure.message)
 end
@@ -64,7 +58,7 @@ local function note_of(operation, child)
   if operation.finished_at then
     return operation.attempts > 1 and operation.attempts .. " attempts" or nil
   end
-  if operation.kind == "step" and operation.arguments then
+  if operation.arguments and kinds[operation.kind].tries(operation.arguments) then
     return ("tried %s, backing off"):format(operation.attempts == 1 and "once" or operation.attempts .. " times")
   end
   local timeout = arguments_of(operation).timeout_ms
@@ -76,7 +70,8 @@ local function plant_operations(run, runs)
   for i, operation in ipairs(run.operations) do
     local child = operation.run and not operation.shared and runs[operation.run]
     rows[i] = {
-      name = operation.id, about = about(operation), note = note_of(operation, child),
+      name = operation.id, about = kinds[operation.kind].label(operation.workflow, operation.arguments),
+      note = note_of(operation, child),
       state = operation.state == "running" and child and not record.ENDED[child.state] and child.state
         or operation.state,
       failed = message_of(operation.error) or child and child.state == "retrying" and message_of(child.error) or nil,

@@ -3,6 +3,7 @@
 
 local bytecode = require "weir.cli.test.bytecode"
 local native = require "weir.native.tester"
+local source_files = require "weir.base.source_files"
 
 local coverage = {}
 coverage.__index = coverage
@@ -16,8 +17,7 @@ end
 
 -- Whether a file is a spec, or not of this project.
 local function is_foreign(path)
-  return path:find "^/" or path:find "^%.%./" or path:find "_spec%.lua$" or path:find "^%.?/?spec/"
-    or path:find "/spec/" or not path:find "%.lua$"
+  return path:find "^/" or path:find "^%.%./" or source_files.is_spec(path) or not path:find "%.lua$"
 end
 
 -- Keeps the sources of each bundle. The module is wrapped each time that it is loaded, as busted loads modules anew for

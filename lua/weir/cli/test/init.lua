@@ -2,14 +2,14 @@
 -- where busted looks for specs and with which status it ends. An exit of busted becomes a return, so that a report can
 -- follow.
 
+local source_files = require "weir.base.source_files"
+
 local test = {}
 
 local DONE, FAILED, USAGE, NO_INPUT, UNAVAILABLE = 0, 1, 64, 66, 69
 
 -- These come last, so that no file of a project takes the place of a module of busted.
 local PATHS = "workflows/?.lua;workflows/?/init.lua;lua/?.lua;lua/?/init.lua;spec/?.lua"
-
-local DEPTH = 16 -- of folders below each other
 
 local function complain(format, ...)
   io.stderr:write("weir: ", format:format(...), "\n")
@@ -37,7 +37,7 @@ function test.find(folder)
   local lfs = require "lfs"
   local specs = {}
   local function walk(path, depth)
-    if depth > DEPTH then return end
+    if depth > source_files.DEEPEST then return end
     local readable, entries, listing = pcall(lfs.dir, path)
     for name in readable and entries or function() end, listing do
       local whole = path == "." and name or path .. "/" .. name
