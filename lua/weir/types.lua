@@ -78,7 +78,7 @@ local ctx = {}
 
 ---@class weir.StepAbout
 ---@field attempt integer from 1
----@field key string the same for each try: for services that take an idempotency key
+---@field key string RUN/OPERATION: the same for each try, for services that take an idempotency key
 ---@field deadline_ms integer? when this try times out, ms since 1970
 
 ---@class weir.SleepOptions

@@ -32,10 +32,21 @@ describe("step", function()
           return { about.attempt, about.key, about.deadline_ms }
         end }
     end)
-    assert.same({ 3, "r:a", 1790000000000 + 3000 + 10000 }, view.result)
-    for _, key in ipairs(keys) do assert.equal("r:a", key) end
+    assert.same({ 3, "r/a", 1790000000000 + 3000 + 10000 }, view.result)
+    for _, key in ipairs(keys) do assert.equal("r/a", key) end
     assert.equal(3, view.by_id.a.attempts)
     assert.equal(3000, view.finished_at - view.started_at)
+  end)
+
+  it("has a key that no step of another run has", function()
+    local keys = {}
+    for run_id, id in pairs { ["a:b"] = "c", a = "b:c" } do
+      local made = driver.new { workflows = with(function(ctx)
+        return ctx:step(id, function(about) return about.key end)
+      end) }
+      keys[#keys + 1] = made:run("w", nil, { id = run_id }).result
+    end
+    assert.are_not.equal(keys[1], keys[2])
   end)
 
   it("fails when its retries are used up, catchable, remembered", function()

@@ -1,4 +1,4 @@
--- ctx:step: run ordinary Lua once and remember what it returned.
+-- ctx:step: runs ordinary Lua and records its result.
 
 local call_site = require "weir.base.call_site"
 local random = require "weir.base.random"
@@ -9,7 +9,8 @@ local files = require "weir.code.files"
 local futures = require "weir.engine.futures"
 local json = require "weir.json"
 local option_checks = require "weir.base.options"
-local retry = require "weir.define.retry_policy"
+local retry_policy = require "weir.define.retry_policy"
+local run_id = require "weir.base.run_id"
 local returned = require "weir.engine.returned"
 local undo = require "weir.engine.undo"
 local call = require "weir.engine.call"
@@ -24,24 +25,24 @@ local function step_arguments(failures, pause_ms)
   return json.encode { failures = failures, pause_ms = pause_ms }
 end
 
----The pause before the next try of what failed; nil when there is none.
+---The pause before the next try after a failure; nil if no try follows.
 ---@return integer? ms
 function step.pause(run, policy, stream, failures, raised)
   if raised.retryable == false then return nil end
-  local pause = retry.delay(policy, failures, random.fraction(random.bits(run.seed, stream, failures)))
+  local pause = retry_policy.delay(policy, failures, random.fraction(random.bits(run.seed, stream, failures)))
   local least = math.type(raised.retry_after_ms) and math.tointeger(raised.retry_after_ms)
   if pause and least and least > pause then return math.min(least, duration.LONGEST_MS) end
   return pause
 end
 
--- Returns the result of a try: whether it went well, and the value or the failure.
-local function came_to(operation, ok, value, ...)
+-- Returns whether a try succeeded, and its value or failure.
+local function result_of(operation, ok, value, ...)
   local fault = ok and returned.surplus("step", operation.id, ...)
   if fault then return false, fault end
   return ok, value
 end
 
--- The outcome of a step. What was not recorded before began as long ago as its Lua took, on the worker's clock.
+-- Records the outcome of a step. If its begin is not recorded, Redis dates it back by the time that its Lua took.
 local function resolve(run, operation, state, attempts, value, took_ms)
   local effects, entry = run.effects, nil
   if not operation.recorded then entry = run.journal:entry(operation) end
@@ -54,18 +55,18 @@ local function resolve(run, operation, state, attempts, value, took_ms)
   if timed then effects:separate() end
 end
 
--- One try. Returns whether it is over, and if not the pause before the next.
+-- Runs one try. Returns whether the step has ended; if not, the pause before the next try.
 local function try_step(run, operation, options, failures)
   local journal, host = run.journal, run.host
   local attempt = failures + 1
-  local about = { attempt = attempt, key = run.id .. ":" .. operation.id }
+  local about = { attempt = attempt, key = run_id.child(run.id, operation.id) }
   if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
   local co = coroutines.begin_step()
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
   local body = host.mocked_step and host.mocked_step(run, operation) or options.run
   local began_ms = host.elapsed_ms()
-  local ok, value = came_to(operation, xpcall(body, function(raised)
+  local ok, value = result_of(operation, xpcall(body, function(raised)
     return failure.from(raised, call_site.traceback())
   end, about))
   local took_ms = math.floor(host.elapsed_ms() - began_ms)
@@ -110,7 +111,7 @@ local function back_off(run, operation, pause_ms)
   run.branches:pause()
 end
 
----Run ordinary Lua once and remember what it returned.
+---Runs ordinary Lua and records its result.
 ---@param id string|weir.StepOptions
 ---@param body? fun(about: weir.StepAbout): any
 ---@return any result
@@ -125,7 +126,7 @@ function step.verb(ctx, id, body)
   local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
   if given.retry ~= nil then
     local message
-    options.policy, message = retry.policy(given.retry)
+    options.policy, message = retry_policy.policy(given.retry)
     if not options.policy then usage_error("ctx:step: " .. message) end
   end
 

@@ -122,7 +122,7 @@ return {
     result = "well", expect = { r = { log = "~failed and was not awaited: torn" } } },
   { "a step is told its attempt and its key",
     run = [[ return ctx:step("s", function(about)
-        return { about.attempt, about.key == ctx.run.id .. ":s", about.deadline_ms == nil } end) ]],
+        return { about.attempt, about.key == ctx.run.id .. "/s", about.deadline_ms == nil } end) ]],
     result = { 1, true, true } },
   { "a step that fails and is caught",
     run = [[
