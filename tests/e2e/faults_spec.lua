@@ -305,8 +305,7 @@ describe("when Redis", function()
 
   it("cuts all connections again and again, everything finishes once", function()
     begin()
-    start_host "one"
-    start_host "two"
+    local one, two = start_host "one", start_host "two"
     local count, every = 400, 20 -- also while runs are started: on a machine that is fast or late all end meanwhile
     local function cut() store:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") end
     for i = 1, count do
@@ -320,7 +319,9 @@ describe("when Redis", function()
       end
     end
     local _, lines = support.read(folder .. "/notes"):gsub("\n", "")
-    assert.equal(2 * count, lines)
+    assert.is_true(lines >= 2 * count)
+    -- a host that a slow machine keeps from its heartbeats loses its lease, and steps run again elsewhere
+    if times(one, "took back") + times(two, "took back") == 0 then assert.equal(2 * count, lines) end
     assert.same({}, store:faults())
   end)
 end)
