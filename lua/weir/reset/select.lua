@@ -14,8 +14,8 @@ local scope = require "weir.base.scope"
 
 local select_reset = {}
 
----How an operation is reset. "drop" just removes it. An invoke is marked "reuse" (its child goes on if it is invoked with
----the same arguments) or "restart" (a new generation of the child begins).
+---How an operation is reset. "drop" just removes it. An invoke is marked "reuse" (its child goes on if it is invoked
+---with the same arguments) or "restart" (a new generation of the child begins).
 ---@alias weir.Mark "drop"|"reuse"|"restart"
 
 ---@class weir.Remembered
