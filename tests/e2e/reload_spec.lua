@@ -204,12 +204,14 @@ describe("a file that does not load", function()
     assert.equal(2, times)
   end)
 
-  it("for it loops or takes all memory is stopped, and the host keeps its lease", function()
-    start_host { "--max-cpu", "3s", "--max-memory", "16MiB" }
-    refused("while true do end", "order.lua:.-\n")
-    refused("local t = {} while true do t[#t + 1] = {} end", "order.lua:.-\n")
-    assert.is_nil(log():find "lease")
-  end)
+  if not support.build:find "tsan" then -- it keeps signals back
+    it("for it loops or takes all memory is stopped, and the host keeps its lease", function()
+      start_host { "--max-cpu", "3s", "--max-memory", "16MiB" }
+      refused("while true do end", "order.lua:.-\n")
+      refused("local t = {} while true do t[#t + 1] = {} end", "order.lua:.-\n")
+      assert.is_nil(log():find "lease")
+    end)
+  end
 
   it("but is as before again is no news", function()
     start_host()
