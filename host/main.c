@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "lua/vm.h"
 #include "serve/host.h"
+#include "serve/notify.h"
 #include "serve/private_redis.h"
 #include "serve/supervisor.h"
 
@@ -62,14 +63,12 @@ static void open_log(const Config *config) {
 static void on_ready(void *owner) {
     Process *process = owner;
     const Config *config = process->config;
-    supervisor_notify("READY=1\nSTATUS=serving, Redis at %s", config->redis.url);
     log_info("ready: node %s, Redis at %s", config->node, config->redis.url);
     if (process->on_ready) process->on_ready(process);
 }
 
 static void on_stop(void *owner) {
     Process *process = owner;
-    supervisor_notify("STOPPING=1\nSTATUS=draining");
     log_info("stopping: takes no more runs, lets running Lua reach its next yield");
     client_interrupt();
     host_stop(process->host);
@@ -311,6 +310,7 @@ int main(int argc, char **argv) {
     };
     static Config config; // its texts are never freed: reachable to the end
     char fault[CONFIG_FAULT_SIZE];
+    notify_open();
     int status = config_load(&config, argc, argv, fault);
     status = status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault);
     log_flush();

@@ -103,12 +103,10 @@ static bool is_news(const Outage *outage, const RedisError *error) {
     return !(outage->logged & bit_of(error));
 }
 
-static void log_once(Outage *outage, const RedisError *error, const char *why) {
-    char text[REDIS_ERROR_TEXT];
+static void log_once(Outage *outage, const RedisError *error) {
     if (!is_news(outage, error)) return;
     outage->logged |= bit_of(error);
-    redis_error_text(error, why, outage->redis, outage->prefix, text);
-    log_warn("redis at %s: %s; trying again", outage->redis->url, text);
+    log_warn("redis at %s: %s; trying again", outage->redis->url, outage->text);
 }
 
 static bool is_raised(const RedisError *error) {
@@ -139,13 +137,24 @@ int64_t outage_ms(Outage *outage) {
     return ms;
 }
 
+bool outage_text(Outage *outage, char text[REDIS_ERROR_TEXT]) {
+    pthread_mutex_lock(&outage->lock);
+    bool affected = outage->affected > 0;
+    if (affected) memcpy(text, outage->text, REDIS_ERROR_TEXT);
+    pthread_mutex_unlock(&outage->lock);
+    return affected;
+}
+
 void outage_change(Outage *outage, const RedisError *before, const RedisError *now,
                    const char *why) {
     pthread_mutex_lock(&outage->lock);
     if (!outage->affected) outage->affected_since = clock_ms();
     outage->affected += (now != NULL) - (before != NULL);
     count_raising(outage, before, now);
-    if (now) log_once(outage, now, why);
+    if (now) {
+        redis_error_text(now, why, outage->redis, outage->prefix, outage->text);
+        log_once(outage, now);
+    }
     if (!outage->affected) {
         log_info("redis at %s is back", outage->redis->url);
         outage->logged = 0;

@@ -44,12 +44,13 @@ typedef struct {
     const RedisAddress *redis;
     const char *prefix;
     pthread_mutex_t lock;
-    int affected;           // connections that have an error
-    int64_t affected_since; // by clock_ms
-    int raising;            // of them, those that have REDIS_ERROR_OTHER
-    int64_t raising_since;  // by clock_ms
-    bool lasting;           // a connection met it again after OUTAGE_LASTS_MS
-    uint32_t logged;        // since no connection had an error: bits, by place in the table
+    int affected;                // connections that have an error
+    int64_t affected_since;      // by clock_ms
+    int raising;                 // of them, those that have REDIS_ERROR_OTHER
+    int64_t raising_since;       // by clock_ms
+    bool lasting;                // a connection met it again after OUTAGE_LASTS_MS
+    char text[REDIS_ERROR_TEXT]; // of the last error
+    uint32_t logged;             // since no connection had an error: bits, by place in the table
 } Outage;
 
 // For how long scripts may raise errors before the host ends.
@@ -65,6 +66,9 @@ void outage_change(Outage *outage, const RedisError *before, const RedisError *n
 
 // For how long connections have had errors without a break; 0: none has one. Any thread.
 int64_t outage_ms(Outage *outage);
+
+// Whether any connection has an error, and the text of the last one. Any thread.
+bool outage_text(Outage *outage, char text[REDIS_ERROR_TEXT]);
 
 // Whether scripts have raised errors for so long that trying again does not help. Any thread.
 bool outage_lasts(Outage *outage);

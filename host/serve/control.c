@@ -5,7 +5,7 @@
 #include "base/xmalloc.h"
 #include "redis/script_call.h"
 #include "redis/store.h"
-#include "serve/supervisor.h"
+#include "serve/notify.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -49,7 +49,7 @@ static void on_error(void *owner, const RedisError *before, const RedisError *no
     if (!now || !keeps_from_starting(control, now)) {
         outage_change(control->outage, before, now, why);
         if (now && !control->answered_ms)
-            supervisor_notify("STATUS=waiting for Redis at %s", config->redis.url);
+            notify_status("", "waiting for Redis at %s", config->redis.url);
         return;
     }
     char text[REDIS_ERROR_TEXT];

@@ -15,6 +15,7 @@
 #include "base/xmalloc.h"
 #include "serve/control.h"
 #include "serve/deployment.h"
+#include "serve/health.h"
 #include "serve/long_turns.h"
 #include "serve/maintenance.h"
 #include "serve/membership.h"
@@ -52,6 +53,7 @@ struct Host {
     Maintenance *maintenance;
     Membership *membership;
     LongTurns *long_turns;
+    Health *health;
     Reload *reload; // NULL: what was read at the start is all
     Deployment deployment;
     Batch *announcement; // NULL once it was sent
@@ -107,6 +109,7 @@ static void start_workers(Host *host) {
     for (int i = 0; i < count; i++) {
         host->workers[i] = worker_start(host->config, i + 1, &host->outage, events);
         long_turns_add(host->long_turns, i + 1, worker_watch(host->workers[i]));
+        health_add(host->health, host->workers[i]);
         worker_set_host(host->workers[i], control_host(host->control));
     }
     host->worker_count = count;
@@ -182,6 +185,7 @@ static void give_up(Host *host) {
 static void on_tick(uv_timer_t *timer) {
     Host *host = timer->data;
     reports_tick(clock_ms());
+    health_tick(host->health);
     if (outage_lasts(&host->outage)) give_up(host);
 }
 
@@ -194,8 +198,9 @@ static void serve(Host *host) {
     start_workers(host);
     membership_serve(host->membership);
     uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
-    if (host->reload) reload_start(host->reload);
+    health_ready(host->health);
     if (host->events.on_ready) host->events.on_ready(host->events.owner);
+    if (host->reload) reload_start(host->reload);
 }
 
 // ---- the lease ----------------------------------------------------------------------------------
@@ -246,6 +251,7 @@ static void deregister(Host *host) {
 static void stop(Host *host) {
     if (host->state >= HOST_DRAINING) return;
     host->state = HOST_DRAINING;
+    health_stopping(host->health);
     uv_timer_start(&host->drain, on_drain_over, (uint64_t)host->config->drain_ms, 0);
     uv_timer_start(&host->listen, on_listen, LISTEN_MS, LISTEN_MS);
     membership_leave(host->membership);
@@ -304,13 +310,27 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
         loop, config, host->control, host->maintenance,
         (MembershipEvents){host, on_registered, on_renewed, on_wake, on_failed, on_deregistered});
     host->long_turns = long_turns_open(loop, host->control, config->stuck_ms, on_stuck, host);
+    host->health = health_open(loop, config, &host->outage);
     return host;
+}
+
+static void on_reloading(void *owner) {
+    health_reloading(((Host *)owner)->health);
+}
+
+static void on_reloaded(void *owner) {
+    health_reloaded(((Host *)owner)->health);
+}
+
+static void on_read(void *owner, char (*seen)[BUNDLE_NAME_SIZE]) {
+    Host *host = owner;
+    if (host->events.on_read) host->events.on_read(host->events.owner, seen);
 }
 
 // The one run of `weir run` ends before a file is saved.
 static void watch_folders(Host *host, Bundle *bundles) {
     if (host->config->command == COMMAND_RUN) return;
-    ReloadEvents events = {host->events.owner, host->events.on_read};
+    ReloadEvents events = {host, on_reloading, on_reloaded, on_read};
     host->reload = reload_open(host->loop, host->config, host->control, bundles, events);
 }
 
@@ -339,6 +359,7 @@ void host_close(Host *host) {
     membership_close(host->membership);
     maintenance_close(host->maintenance);
     long_turns_close(host->long_turns);
+    health_close(host->health);
     if (host->reload) reload_close(host->reload);
     batch_free(host->announcement);
     uv_close((uv_handle_t *)&host->tick, on_closed);

@@ -63,6 +63,7 @@ struct Reload {
     BundleName *live, *seen; // by folder. The thread reads them, too, while it looks
     ReloadState state;
     bool serves, due, asked;
+    bool told; // on_reloading was called, and on_reloaded was not
     Look look;
     uv_thread_t thread;
     uv_async_t looked;
@@ -261,9 +262,22 @@ static void on_again(uv_timer_t *timer) {
     begin(reload);
 }
 
+static void tell_reloading(Reload *reload) {
+    if (reload->told) return;
+    reload->told = true;
+    reload->events.on_reloading(reload->events.owner);
+}
+
+static void tell_reloaded(Reload *reload) {
+    if (!reload->told) return;
+    reload->told = false;
+    reload->events.on_reloaded(reload->events.owner);
+}
+
 static void end_look(Reload *reload) {
     free_look(reload);
     reload->state = RELOAD_IDLE;
+    tell_reloaded(reload);
     for (size_t i = 0; reload->serves && i < reload->count; i++)
         if (!*reload->seen[i]) uv_timer_start(&reload->again, on_again, AGAIN_MS, 0);
     if (reload->events.on_read) reload->events.on_read(reload->events.owner, reload->seen);
@@ -327,6 +341,7 @@ static void on_looked(uv_async_t *async) {
     Batch *batch = look->batch;
     look->batch = NULL;
     reload->state = RELOAD_ANNOUNCING;
+    tell_reloading(reload);
     control_call(reload->control, batch);
 }
 
@@ -337,6 +352,7 @@ static void begin(Reload *reload) {
                           .deployment = {.on_done = on_deployed, .owner = reload},
                           .asked = reload->asked,
                           .folders = xcalloc(reload->count, sizeof(FolderLook))};
+    if (reload->asked) tell_reloading(reload);
     reload->due = reload->asked = false;
     uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = STACK_BYTES};
     int code = uv_thread_create_ex(&reload->thread, &options, run_thread, reload);

@@ -14,6 +14,10 @@ typedef struct Reload Reload;
 
 typedef struct {
     void *owner;
+    // The host begins to read its folders as a person asked, or to announce what has changed; it
+    // has come to the end of that, also when nothing is new. The two come in turn.
+    void (*on_reloading)(void *owner);
+    void (*on_reloaded)(void *owner);
     // The folders were read again: `bundles` holds what is announced, `seen` the name of what each
     // folder held, also when that was refused.
     void (*on_read)(void *owner, char (*seen)[BUNDLE_NAME_SIZE]);

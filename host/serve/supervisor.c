@@ -1,21 +1,13 @@
-// supervisor: signals arrive on the loop as events; messages leave as datagrams.
+// supervisor: signals arrive on the loop as events.
 //
 // The first signal to stop restores the default action of the signal. So a second one ends the
 // process also when the loop does not turn.
 #include "serve/supervisor.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static SupervisorEvents listener;
@@ -78,25 +70,4 @@ void supervisor_close(void) {
     is_open = false;
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         uv_close((uv_handle_t *)&handles[i], NULL);
-}
-
-void supervisor_notify(const char *format, ...) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const char *path = getenv("NOTIFY_SOCKET");
-    size_t length = path ? strlen(path) : 0;
-    if (length == 0 || length >= sizeof address.sun_path) return;
-    memcpy(address.sun_path, path, length);
-    if (*path == '@') address.sun_path[0] = '\0'; // the abstract namespace
-
-    char text[512];
-    va_list values;
-    va_start(values, format);
-    vsnprintf(text, sizeof text, format, values);
-    va_end(values);
-
-    int connection = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (connection < 0) return;
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-    sendto(connection, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
-    close(connection);
 }

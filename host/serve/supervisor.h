@@ -1,13 +1,8 @@
-// supervisor: what passes between this process and the program that supervises it: signals and
-// sd_notify.
+// supervisor: the signals of the program that supervises this process; notify.h has the way back.
 #ifndef WEIR_SUPERVISOR_H
 #define WEIR_SUPERVISOR_H
 
 #include <uv.h>
-
-// Tells the service manager; does nothing where there is none. The sd_notify protocol is lines such
-// as "READY=1" and "STATUS=...". Any thread.
-__attribute__((format(printf, 1, 2))) void supervisor_notify(const char *format, ...);
 
 typedef struct {
     void *owner;

@@ -50,6 +50,11 @@ struct Worker {
     atomic_bool woken_by_main, stop_asked, describe_asked;
     atomic_bool held_up; // turns wait for the lease: the worker must hear of its renewal
 
+    // for the main thread to read
+    _Atomic uint64_t loops;
+    _Atomic size_t active, waiting; // runs
+    atomic_bool ended;
+
     int64_t seen;      // the last value of `given_host`
     int64_t host;      // 0: no lease
     size_t under_way;  // batches sent and not answered
@@ -230,8 +235,17 @@ static void give_turns(Worker *worker) {
     if (worker->stopping && worker->host) runs_give_back(runs);
 }
 
+// Only the worker's thread writes these.
+static void publish(Worker *worker) {
+    uint64_t loops = atomic_load_explicit(&worker->loops, memory_order_relaxed);
+    atomic_store_explicit(&worker->loops, loops + 1, memory_order_relaxed);
+    atomic_store_explicit(&worker->active, worker->runs.active, memory_order_relaxed);
+    atomic_store_explicit(&worker->waiting, worker->runs.warm, memory_order_relaxed);
+}
+
 static void on_prepared(uv_prepare_t *prepare) {
     Worker *worker = prepare->data;
+    publish(worker);
     give_turns(worker);
     send_gathered(worker);
 
@@ -346,6 +360,22 @@ void worker_renew(Worker *worker, int64_t until_ms) {
     if (atomic_exchange(&worker->held_up, false)) uv_async_send(&worker->message);
 }
 
+void worker_ping(Worker *worker) {
+    uv_async_send(&worker->message);
+}
+
+uint64_t worker_loops(const Worker *worker) {
+    return atomic_load(&worker->loops);
+}
+
+bool worker_has_ended(const Worker *worker) {
+    return atomic_load(&worker->ended);
+}
+
+WorkerLoad worker_load(const Worker *worker) {
+    return (WorkerLoad){atomic_load(&worker->active), atomic_load(&worker->waiting)};
+}
+
 TurnWatch *worker_watch(Worker *worker) {
     return &worker->runs.watch;
 }
@@ -353,6 +383,7 @@ TurnWatch *worker_watch(Worker *worker) {
 // ---- the thread ---------------------------------------------------------------------------------
 
 static void finish(Worker *worker) {
+    atomic_store(&worker->ended, true);
     store_close(worker->store);
     uv_close((uv_handle_t *)&worker->due, NULL);
     uv_close((uv_handle_t *)&worker->pump, NULL);

@@ -39,6 +39,23 @@ void worker_wake(Worker *worker);
 // its effects.
 void worker_stop(Worker *worker);
 
+// Lets the worker's loop turn once, also when there is nothing to do. A worker that is in Lua does
+// it later.
+void worker_ping(Worker *worker);
+
+// How often its loop has turned.
+uint64_t worker_loops(const Worker *worker);
+
+// It was stopped, and its loop turns no more.
+bool worker_has_ended(const Worker *worker);
+
+// The runs that it had when its loop turned last.
+typedef struct {
+    size_t active; // that do not wait
+    size_t waiting;
+} WorkerLoad;
+WorkerLoad worker_load(const Worker *worker);
+
 // Logs what the worker is doing.
 void worker_describe(Worker *worker);
 

@@ -1,4 +1,4 @@
--- A host under a supervisor: what it tells it, how it stops, and when it refuses to be.
+-- A host under a supervisor: its signals, how it stops, and when it refuses to be. notify_spec.lua has its messages.
 
 local stages = require "tests.stage"
 local support = require "tests.support"
@@ -221,32 +221,6 @@ describe("a host that is told to stop", function()
     host.process:signal "TERM"
     assert.equal(128 + 15, host.process:wait())
   end)
-end)
-
-it("a host tells its supervisor once that it is ready, and that it stops", function()
-  local path = folder .. "/notify"
-  local listener = support.process {
-    "perl", "-e", [[
-      use Socket;
-      socket(my $socket, PF_UNIX, SOCK_DGRAM, 0) or die;
-      bind($socket, sockaddr_un($ARGV[0])) or die;
-      $| = 1;
-      print "listening\n";
-      my $message;
-      print "[$message]\n" while defined recv($socket, $message, 4096, 0);
-    ]], path,
-  }
-  finally(function() listener:stop() end)
-  support.wait_until("the supervisor", function() return listener:stdout():find "listening" end)
-
-  local host = support.host(FOLDERS, { redis = redis, env = { NOTIFY_SOCKET = path } })
-  stage.hosts[1] = host
-  support.wait_until("READY", function() return listener:stdout():find "%[READY=1\n" end)
-  host.process:signal "TERM"
-  assert.equal(0, host.process:wait())
-  support.wait_until("STOPPING", function() return listener:stdout():find "%[STOPPING=1\n" end)
-  local _, times = listener:stdout():gsub("READY=1", "")
-  assert.equal(1, times)
 end)
 
 describe("a node", function()
