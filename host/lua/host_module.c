@@ -62,6 +62,12 @@ static int host_progress(lua_State *L) {
     return 0;
 }
 
+// step(id, line): the body of a step begins; step(): it has ended.
+static int host_step(lua_State *L) {
+    limit_in_step(limit_of(L), luaL_optstring(L, 1, NULL), luaL_optstring(L, 2, NULL));
+    return 0;
+}
+
 static int host_elapsed_ms(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)clock_ms());
     return 1;
@@ -79,6 +85,7 @@ static int open_host(lua_State *L) {
     static const luaL_Reg functions[] = {{"log", host_log},
                                          {"limit", host_limit},
                                          {"progress", host_progress},
+                                         {"step", host_step},
                                          {"elapsed_ms", host_elapsed_ms},
                                          {"seed", host_seed},
                                          {"report", host_report},

@@ -21,8 +21,11 @@ enum {
     CYCLES = 2, // of Lua's collector: garbage that the cycle under way has passed takes another
     COLLECT_NS = 1000000, // for steps of it, in one iteration of the loop
     WALK_SHARE = 8,       // at most an eighth of the time goes to setting hooks
+    LOOKED_AT = 200,      // frames of a stack, for a line of the author's
     TICK_SIGNAL = SIGVTALRM
 };
+
+#define OWN_SOURCES "=[weir]/"
 
 // Instructions from one look at the clocks to the next, 0: the next tick sets the hook.
 // ThreadSanitizer delivers a signal only in a call that it knows, so there every turn is watched.
@@ -172,12 +175,16 @@ static void kill_for_cpu(const Limits *limits, Account *account, const lua_Debug
              where->currentline, (double)limits->turn.limit_ns / 1e9);
 }
 
+static bool is_own(const char *source) {
+    return strncmp(source, OWN_SOURCES, sizeof OWN_SOURCES - 1) == 0;
+}
+
 // weir's own code is not interrupted, as it has to record how the run ended. The exceptions only
 // compute on data, which comes from outside: data that takes too long ends the run.
 static bool is_interruptible(const char *source) {
     static const char *const pure[] = {"define/schema", "define/graph_plan", "base/duration",
                                        "base/suggest",  "base/strings",      "code/sort"};
-    if (strncmp(source, "=[weir]/", 8) != 0) return true;
+    if (!is_own(source)) return true;
     for (size_t i = 0; i < sizeof pure / sizeof *pure; i++) {
         size_t length = strlen(pure[i]);
         if (!strncmp(source + 8, pure[i], length) && !strcmp(source + 8 + length, ".lua"))
@@ -202,6 +209,22 @@ static void hook(const Limits *limits, lua_State *L) {
     set_count(L, is_over(limits) ? 1 : HOOK_COUNT);
 }
 
+// Only frames of the coroutine that runs are looked at.
+static void tell_line(const Limits *limits, lua_State *L) {
+    const LimitEvents *events = &limits->events;
+    lua_Debug frame;
+    if (!events->wants_line || !events->wants_line(events->owner)) return;
+    for (int level = 0; level < LOOKED_AT && lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "Sl", &frame);
+        if (frame.currentline < 1 || is_own(frame.source)) continue;
+        char line[sizeof frame.short_src + 16];
+        snprintf(line, sizeof line, "%s:%d", frame.short_src, frame.currentline);
+        events->on_line(events->owner, line);
+        return;
+    }
+    events->on_line(events->owner, "code of weir itself");
+}
+
 // Stops code that does not end: in loops, under pcall, in coroutines, in callbacks of sort and
 // gsub. A run over its limit is made to yield, which no pcall or __close can intercept. With a C
 // call on the stack it cannot yield; then an error is raised. A step over its time limit gets an
@@ -213,6 +236,7 @@ static void on_counted(lua_State *L, lua_Debug *where) {
         set_count(L, 0);
         return;
     }
+    tell_line(limits, L);
     lua_getinfo(L, "Sl", where);
     if (!account->killed && look(&limits->turn, CLOCK_THREAD_CPUTIME_ID))
         kill_for_cpu(limits, account, where);
@@ -326,7 +350,11 @@ void limit_leave(Limits *limits, Account *before) {
 
 void limit_progress(Limits *limits) {
     limits->turn.spent_ns = 0;
-    if (limits->on_progress) limits->on_progress(limits->owner);
+    if (limits->events.on_progress) limits->events.on_progress(limits->events.owner);
+}
+
+void limit_in_step(Limits *limits, const char *id, const char *line) {
+    if (limits->events.on_step) limits->events.on_step(limits->events.owner, id, line);
 }
 
 // ---- coroutines ---------------------------------------------------------------------------------

@@ -40,6 +40,18 @@ typedef struct {
     int64_t seen_ns; // the clock at the last look, 0: there was none
 } Stopwatch;
 
+// For the thread that looks at this one from outside. Each may be NULL.
+typedef struct {
+    void *owner;
+    void (*on_progress)(void *owner); // an operation of the journal was replayed
+    // The body of a step begins; or has ended, then `id` and `line` are NULL.
+    void (*on_step)(void *owner, const char *id, const char *line);
+    // Asked after each 10 ms of CPU time: whether on_line is to be called with the line of the
+    // author's code that runs, "file:line".
+    bool (*wants_line)(void *owner);
+    void (*on_line)(void *owner, const char *line);
+} LimitEvents;
+
 typedef struct {
     lua_State *L;
     Pool pool;
@@ -56,9 +68,8 @@ typedef struct {
     int cycles;            // of Lua's collector that the collection still takes, 0: there is none
     bool trial; // the code may be given up without harm: a refusal of memory kills no run
     timer_t ticks;
-    bool has_ticks;                   // since an account was entered first
-    void (*on_progress)(void *owner); // may be NULL
-    void *owner;
+    bool has_ticks; // since an account was entered first
+    LimitEvents events;
 } Limits;
 
 // Makes the state; the libraries must be opened, then limit_install called, before any other code.
@@ -89,6 +100,9 @@ void limit_leave(Limits *limits, Account *before);
 // The run has replayed an operation of its journal. A journal has an end, so the CPU time begins to
 // count anew.
 void limit_progress(Limits *limits);
+
+// The body of a step begins, or has ended (NULL).
+void limit_in_step(Limits *limits, const char *id, const char *line);
 
 // From when `ms` have passed, raises in the author's code after every instruction; 0 ends the
 // limit. Returns whether the limit before was passed. In a trial, a refusal of memory counts as

@@ -575,9 +575,8 @@ Vm *vm_open(const Config *config) {
     return NULL;
 }
 
-void vm_on_progress(Vm *vm, void (*progress)(void *owner), void *owner) {
-    vm->limits.on_progress = progress;
-    vm->limits.owner = owner;
+void vm_watch(Vm *vm, LimitEvents events) {
+    vm->limits.events = events;
 }
 
 void vm_close(Vm *vm) {

@@ -35,8 +35,8 @@ typedef struct {
     bool last;
 } VmPage;
 
-// Calls `progress` each time that a run replays an operation of its journal.
-void vm_on_progress(Vm *vm, void (*progress)(void *owner), void *owner);
+// Tells what runs do in their turns, on this thread.
+void vm_watch(Vm *vm, LimitEvents events);
 
 // Begins a run from the first page of its record; `known` is the number of the last outcome in the
 // record. The run may have a turn after the last page. Never fails: a run that cannot begin is

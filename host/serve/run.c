@@ -540,7 +540,10 @@ static void suspend(Run *run, int64_t wake_ms) {
 
 // ---- all of them --------------------------------------------------------------------------------
 
-enum { FIRST_TURN_NS = 1000000 }; // assumed until there are turns
+enum {
+    FIRST_TURN_NS = 1000000, // assumed until there are turns
+    DESCRIBED = 40           // runs, at once
+};
 
 void runs_open(Runs *runs, const Config *config) {
     *runs = (Runs){.config = config, .turn_ns = FIRST_TURN_NS};
@@ -562,13 +565,27 @@ void runs_clear(Runs *runs) {
     quarantine_leave(&runs->seat);
 }
 
+static void describe(Run *run) {
+    bool begun = run->lua && run->state != RUN_LOADING;
+    char *text = begun ? vm_describe(run->runs->vm, run->lua) : xstrdup("");
+    log_info("run %s is %s%s%s", run->id, state_names[run->state], *text ? ": " : "", text);
+    free(text);
+}
+
 void runs_describe(Runs *runs) {
+    size_t described = 0;
     Run *run, *next;
     HASH_ITER(hh, runs->by_id, run, next) {
-        if (run->state == RUN_WAITING) continue;
-        bool begun = run->lua && run->state != RUN_LOADING;
-        char *text = begun ? vm_describe(runs->vm, run->lua) : xstrdup("");
-        log_info("run %s %s%s%s", run->id, state_names[run->state], *text ? ": " : "", text);
-        free(text);
+        if (run->state == RUN_WAITING || described >= DESCRIBED) continue;
+        describe(run);
+        described++;
     }
+    DL_FOREACH(runs->waiting, run) {
+        if (described >= DESCRIBED) break;
+        describe(run);
+        described++;
+    }
+    size_t all = HASH_COUNT(runs->by_id);
+    if (all > described)
+        log_info("and %zu more runs; weir list --state waiting shows them", all - described);
 }

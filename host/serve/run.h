@@ -63,7 +63,7 @@ void runs_give_back(Runs *runs);
 // Forgets the runs that the main thread has taken away and gives back to Redis.
 void runs_drop_taken(Runs *runs);
 
-// Logs what each run is doing.
+// Logs what runs are doing: first those that do not wait, and no more than some dozens.
 void runs_describe(Runs *runs);
 
 #endif

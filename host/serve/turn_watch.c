@@ -2,6 +2,7 @@
 #include "serve/turn_watch.h"
 
 #include "base/clock.h"
+#include "base/xmalloc.h"
 
 #include <unistd.h>
 #include <utlist.h>
@@ -84,6 +85,8 @@ void turn_watch_begin(TurnWatch *watch, const WaitingRun *run, const struct Batc
 void turn_watch_end(TurnWatch *watch) {
     pthread_mutex_lock(&watch->lock);
     watch->id = NULL;
+    *watch->step = '\0'; // Lua may have been left by an error
+    atomic_store(&watch->line_wanted, false);
     bool condemned = watch->condemned;
     pthread_mutex_unlock(&watch->lock);
     while (condemned) pause(); // the main thread blames this run and aborts
@@ -93,6 +96,20 @@ void turn_watch_progress(void *watch) {
     atomic_store(&((TurnWatch *)watch)->since_ms, clock_ms());
 }
 
+void turn_watch_step(void *about, const char *id, const char *line) {
+    TurnWatch *watch = about;
+    pthread_mutex_lock(&watch->lock);
+    if (id)
+        snprintf(watch->step, sizeof watch->step, "\"%s\" at %s", id, line ? line : "?");
+    else
+        *watch->step = '\0';
+    pthread_mutex_unlock(&watch->lock);
+}
+
+bool turn_watch_wants_line(void *watch) {
+    return atomic_exchange(&((TurnWatch *)watch)->line_wanted, false);
+}
+
 // ---- the main thread ----------------------------------------------------------------------------
 
 bool turn_watch_has_turn(TurnWatch *watch) {
@@ -100,6 +117,19 @@ bool turn_watch_has_turn(TurnWatch *watch) {
     bool has_turn = watch->id;
     pthread_mutex_unlock(&watch->lock);
     return has_turn;
+}
+
+char *turn_watch_describe(TurnWatch *watch, int64_t now_ms) {
+    char *text = NULL;
+    pthread_mutex_lock(&watch->lock);
+    if (watch->id) {
+        text = xformat("run %s has had its turn for %.3f s, %s%s", watch->id,
+                       (double)(now_ms - watch->entered_ms) / 1000,
+                       *watch->step ? "in step " : "outside of a step", watch->step);
+        atomic_store(&watch->line_wanted, true);
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return text;
 }
 
 bool turn_watch_look(TurnWatch *watch) {

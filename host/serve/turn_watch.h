@@ -24,6 +24,8 @@ struct WaitingRun {
     bool taken;   // the main thread gives it back to Redis; the worker must forget it
 };
 
+enum { TURN_STEP_SIZE = 256 };
+
 typedef struct {
     pthread_mutex_t lock;
     WaitingRun *waiting;           // for their turn, first come first
@@ -38,6 +40,8 @@ typedef struct {
     bool unwatched;                // the main thread does not look until it is told of a turn
     bool reported;                 // the main thread has told Redis of this turn
     bool flushed;                  // and has sent what had gathered before it
+    char step[TURN_STEP_SIZE];     // `"id" at file:line`: its body runs; "": none does
+    atomic_bool line_wanted;       // the worker logs where in Lua the turn is
     bool condemned;                // the turn never ends: the process is about to abort
     void (*on_first)(void *about); // a turn begins that the main thread does not watch; may be NULL
     void *about;
@@ -65,7 +69,15 @@ void turn_watch_end(TurnWatch *watch);
 // TurnWatch.
 void turn_watch_progress(void *watch);
 
+// What the run that has the turn does. `watch` is a TurnWatch; see LimitEvents.
+void turn_watch_step(void *watch, const char *id, const char *line);
+bool turn_watch_wants_line(void *watch);
+
 // ---- for the main thread
+
+// One line about the turn that is under way, to be freed; NULL: none is. When Lua runs, the worker
+// gets to know by turn_watch_wants_line that its line is wanted, too.
+char *turn_watch_describe(TurnWatch *watch, int64_t now_ms);
 
 // Whether Lua runs.
 bool turn_watch_has_turn(TurnWatch *watch);

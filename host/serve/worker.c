@@ -321,9 +321,13 @@ static void set_host(Worker *worker, int64_t host) {
 // ---- messages -----------------------------------------------------------------------------------
 
 static void describe(Worker *worker) {
-    log_info("worker %d: %zu runs in flight, %zu waiting, %zu batches under way", worker->number,
+    log_info("worker %d: %zu runs active, %zu waiting, %zu batches under way", worker->number,
              worker->runs.active, worker->runs.warm, worker->under_way);
     runs_describe(&worker->runs);
+}
+
+static void on_line(void *watch, const char *line) {
+    log_info("run %s is at %s", ((TurnWatch *)watch)->id, line);
 }
 
 static void on_message(uv_async_t *async) {
@@ -350,7 +354,11 @@ void worker_stop(Worker *worker) {
     uv_async_send(&worker->message);
 }
 
+// A worker that is in Lua cannot speak until its turn is over.
 void worker_describe(Worker *worker) {
+    char *turn = turn_watch_describe(&worker->runs.watch, clock_ms());
+    if (turn) log_info("worker %d: %s", worker->number, turn);
+    free(turn);
     atomic_store(&worker->describe_asked, true);
     uv_async_send(&worker->message);
 }
@@ -396,7 +404,8 @@ static void run_thread(void *data) {
     Runs *runs = &worker->runs;
     runs->vm = vm_open(worker->config);
     if (!runs->vm) abort(); // it could be opened in the main thread
-    vm_on_progress(runs->vm, turn_watch_progress, &runs->watch);
+    vm_watch(runs->vm, (LimitEvents){&runs->watch, turn_watch_progress, turn_watch_step,
+                                     turn_watch_wants_line, on_line});
     worker->store = store_open(
         &worker->loop, worker->config,
         (StoreEvents){.owner = worker, .on_connected = on_connected, .on_error = on_error});

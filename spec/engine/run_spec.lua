@@ -543,7 +543,28 @@ describe("describe", function()
     made:start("w", nil, { id = "r" })
     made:settle()
     assert.is_truthy(made.live.r.run:describe():find(
-      '^r %(w, attempt 1%) waits for branch "all#1:2:" at %?, invoke "a" at spec/engine/run_spec.lua:%d+, sleep '))
+      '^workflow "w", attempt 1, waits for invoke "a" at spec/engine/run_spec.lua:%d+, sleep '))
+  end)
+
+  local function described(body)
+    local made = driver.new { workflows = { nap, workflow("w", body) } }
+    made:start("w", nil, { id = "r" })
+    made:settle()
+    return made.live.r.run:describe()
+  end
+
+  it("says that a step waits for its next try", function()
+    assert.matches('waits for the next try of step "call" at spec/engine/run_spec.lua:%d+$', described(function(ctx)
+      ctx:step { id = "call", retry = { attempts = 2, delay = "1h" }, run = function() error "no" end }
+    end))
+  end)
+
+  it("names five operations, and counts the others", function()
+    assert.matches('"all#1:5:b5" at [^,]+:%d+ and 2 more$', described(function(ctx)
+      local branches = {}
+      for i = 1, 7 do branches[i] = function(inner) inner:sleep { id = "b" .. i, duration = "1h" } end end
+      ctx:all(branches)
+    end))
   end)
 end)
 

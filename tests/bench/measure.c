@@ -300,6 +300,26 @@ static void cold(void) {
         "%.0f/s, each with 10 outcomes and a child to run", rate);
 }
 
+// ---- drain: a host that is stopped as a supervisor stops it
+// --------------------------------------
+
+enum { DRAINED = 10000, MOVING = 100 };
+
+static void drain(void) {
+    Rig *rig = rig_open("everysec");
+    rig_serve(rig, default_queue);
+    for (int i = 0; i < DRAINED; i += BULK)
+        start_runs(rig, "sleeper-", i + 1, BULK, "sleeper", "{}");
+    wait_standing(rig, "delayed", DRAINED);
+    start_runs(rig, "moving-", 1, MOVING, "sequence", "{\"child\":\"step\",\"count\":1000000}");
+    rest_ms(SETTLE_MS);
+    double begin = now_s();
+    rig_stop_host(rig);
+    double took = now_s() - begin;
+    rig_close(rig);
+    row("SIGTERM, 10,000 waiting and 100 running, s", AT_MOST, took, 1, "%.2f s", took);
+}
+
 // ---- each: a run for each line of a file --------------------------------------------------------
 
 enum { LINES = 100000, EACH_TURNS = 3 };
@@ -481,6 +501,7 @@ const Measurement measurements[] = {
     {"graph", "10,000 and 100,000 nodes into one", graph},
     {"memory", "100,000 runs that wait", memory},
     {"cold", "runs resumed from their journal", cold},
+    {"drain", "a host that is stopped while it holds many runs", drain},
     {"each", "a run for each of 100,000 lines", each},
     {"cancel", "a parent with 10,000 waiting children ends", cancel},
     {"journal", "a journal of 100,000 outcomes whose worker dies", journal},

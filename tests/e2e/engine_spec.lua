@@ -122,7 +122,7 @@ describe("a host", function()
     store:ended "r"
     host.process:signal "USR1"
     support.wait_until("the workers to be described", function()
-      return host.process:stderr():find "worker 2: 0 runs in flight"
+      return host.process:stderr():find "worker 2: 0 runs active"
     end)
   end)
 end)

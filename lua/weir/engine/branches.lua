@@ -232,9 +232,10 @@ function branches:await_step(operation)
 end
 
 ---Makes a wait of the current branch that `wake` ends, for a step that backs off.
+---@param operation weir.Operation
 ---@return weir.Wait
-function branches:begin_pause()
-  local wait = { branch = self.current }
+function branches:begin_pause(operation)
+  local wait = { branch = self.current, paused = operation }
   self.current.wait = wait
   return wait
 end

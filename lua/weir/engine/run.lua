@@ -543,24 +543,32 @@ function Run:warn_of_left_over()
     table.concat(lines, ", ", 1, math.min(NAMED, #lines)), more))
 end
 
----Says in one line what the run does.
+local DESCRIBED = 5 -- operations in one line
+
+-- A branch that waits for others says nothing new: they say what they wait for.
+local function describe_wait(wait, lines)
+  local function add(form, operation)
+    lines[#lines + 1] = form:format(operation.kind, operation.id, operation.line or "?")
+  end
+  if wait.step then add('its turn for %s "%s" at %s', wait.step) end
+  if wait.paused then add('the next try of %s "%s" at %s', wait.paused) end
+  for _, future in ipairs(wait) do
+    if future.kind and not future.settled then add('%s "%s" at %s', future) end
+  end
+  if not wait.step and not wait.paused and not wait[1] then lines[#lines + 1] = "the nodes of its graph" end
+end
+
+---Says in one line what the run does: 'workflow "order", attempt 1, waits for invoke "pay" at order.lua:12'.
 ---@return string
 function Run:describe()
-  local waits = {}
+  local lines = {}
   for _, branch in pairs(self.branches.live) do
-    local wait = branch.wait
-    if wait then
-      for _, future in ipairs(wait) do
-        if not future.settled then
-          waits[#waits + 1] = ('%s "%s" at %s'):format(future.kind or "branch",
-            future.id or scopes.prefix(future.scope), future.line or "?")
-        end
-      end
-    end
+    if branch.wait then describe_wait(branch.wait, lines) end
   end
-  table.sort(waits)
-  return ("%s (%s, attempt %d) %s"):format(self.id, self.workflow, self.attempt,
-    #waits > 0 and "waits for " .. table.concat(waits, ", ", 1, math.min(#waits, 5)) or "is running")
+  table.sort(lines)
+  local more = #lines > DESCRIBED and (" and %d more"):format(#lines - DESCRIBED) or ""
+  return ('workflow "%s", attempt %d, %s'):format(self.workflow, self.attempt, lines[1]
+    and "waits for " .. table.concat(lines, ", ", 1, math.min(#lines, DESCRIBED)) .. more or "is running")
 end
 
 return runs

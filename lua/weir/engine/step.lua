@@ -65,11 +65,13 @@ local function try_step(run, operation, options, failures)
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
   local body = host.mocked_step and host.mocked_step(run, operation) or options.run
+  if host.step then host.step(operation.id, operation.line) end
   local began_ms = host.elapsed_ms()
   local ok, value = result_of(operation, xpcall(body, function(raised)
     return failure.from(raised, call_site.traceback())
   end, about))
   local took_ms = math.floor(host.elapsed_ms() - began_ms)
+  if host.step then host.step() end
   local late = operation.timeout_ms and host.limit(nil)
   files.end_step(operation)
   run.step = nil
@@ -106,7 +108,7 @@ end
 
 -- A step that failed waits here until its next try.
 local function back_off(run, operation, pause_ms)
-  local wait = run.branches:begin_pause()
+  local wait = run.branches:begin_pause(operation)
   run.journal:arm(operation, pause_ms, function() run.branches:wake(wait) end)
   run.branches:pause()
 end

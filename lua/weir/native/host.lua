@@ -61,6 +61,11 @@ function host.limit(ms, trial) end
 ---The code has come past something that its journal holds: a long replay is no endless loop. Optional.
 function host.progress() end
 
+---The body of a step begins, or, without `id`, it has ended: for people who ask what a worker is doing. Optional.
+---@param id string?
+---@param line string? "file:line"
+function host.step(id, line) end
+
 ---@return integer ms on a clock that only runs forward
 function host.elapsed_ms() end
 
