@@ -51,6 +51,7 @@ local isyieldable = coroutine.isyieldable
 ---@field branch weir.Branch that waits
 ---@field check? fun(future: weir.Operation|weir.Branch): boolean whether the wait ends as this future settles
 ---@field step weir.Operation? the step that the branch is about to run
+---@field paused weir.Operation? the step that waits for its next try
 ---@field came weir.Operation? the operation that ended the wait for one of many
 ---@field [integer] weir.Operation|weir.Branch
 
