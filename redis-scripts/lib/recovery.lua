@@ -42,14 +42,17 @@ function recovery.release(run)
   end
 end
 
---- Release the runs that were promoted for a worker between two instants.
-function recovery.release_promoted(worker, from, to)
+--- Release runs that were promoted for a worker between two instants: all of them when the worker `is_stalled`, else
+--- those that an idle worker takes. A busy worker resumes its coroutines sooner than others replay the journals.
+function recovery.release_promoted(worker, from, to, is_stalled)
+  if not is_stalled and not lib.wakeups.is_awaited() then return end
   local promoted = call("ZRANGEBYSCORE", lib.key("ready:@" .. worker), from, to, "LIMIT", 0, lib.sweep_budget())
   lib.use_sweep_budget(#promoted)
   for _, id in ipairs(promoted) do
     runs.handle(id, function(run)
       if not run then return lib.write("ZREM", "ready:@" .. worker, id) end
-      if run.state == "ready" then recovery.release(run) end
+      local may_go = is_stalled or lib.wakeups.is_awaited(run)
+      if run.state == "ready" and may_go then recovery.release(run) end
     end)
   end
 end

@@ -64,6 +64,15 @@ function wakeups.count_helpers(list)
   return helpers
 end
 
+--- Whether an idle worker could take this run; without a run: whether any worker is idle.
+function wakeups.is_awaited(run)
+  read_idle()
+  for _, queues in pairs(idle) do
+    if not run or serves(queues, lib.runs.get(run, "queue") or "default") then return true end
+  end
+  return false
+end
+
 --- Plan to wake the owner of a ready run, if it is idle.
 function wakeups.plan_owner(owner)
   read_idle()

@@ -17,6 +17,6 @@ function verbs.stalled()
   lib.write("HSET", about, "reports", report,
     "turn:" .. thread, table.concat({ id, turn, string.format("%d", lib.now() - turn_ms) }, "\t"))
   lib.write("HDEL", "idle", worker)
-  lib.recovery.release_promoted(worker, "-inf", "+inf")
+  lib.recovery.release_promoted(worker, "-inf", "+inf", true)
   return { "stalled" }
 end

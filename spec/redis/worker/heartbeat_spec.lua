@@ -250,6 +250,7 @@ describe("heartbeat", function()
       c:turn("r", { "suspend", "", 10 })
       store:pass(10)
       store:say "promote"
+      a:claim(5) -- idle
       store:pass(-HOUR)
       store:heartbeat(store.host)
       assert.same({ "cold r" }, a:claim(5))
@@ -265,13 +266,38 @@ describe("heartbeat", function()
     assert.is_false(expires(other))
   end)
 
-  it("relieves a worker that does not take its warm runs for 100 ms", function()
+  -- A run that has been ready for so long that the worker with its coroutine may be relieved of it.
+  local function leave_ready(ms)
     store:start "r"
     c:claim(1)
     c:turn("r", { "suspend", "", 10 })
     store:pass(10)
     store:say "promote"
-    store:pass(99)
+    store:pass(ms)
+  end
+
+  it("leaves a busy worker its warm runs while no other one could take them", function()
+    leave_ready(1000)
+    store:worker(store.host .. ".2", { "elsewhere" }):claim(1)
+    store:heartbeat(store.host)
+    assert.equal(c.name, store:run("r").owner)
+    assert.same({ "warm r" }, c:claim(5))
+    assert.same({}, store:faults())
+  end)
+
+  it("relieves a worker in a long turn, also when all others are busy", function()
+    store:start "slow"
+    c:claim(1)
+    store:worker(other .. ".0"):ask(0, { "stalled", other, 1, 1, "slow", 0, 60 })
+    leave_ready(100)
+    store:heartbeat(store.host)
+    assert.equal("", store:run("r").owner)
+    assert.same({ "cold r" }, a:claim(5))
+    assert.same({}, store:faults())
+  end)
+
+  it("relieves a worker that does not take its warm runs for 100 ms", function()
+    leave_ready(99)
     store:heartbeat(store.host)
     assert.same({}, a:claim(5))
     store:pass(1)
