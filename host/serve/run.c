@@ -353,7 +353,17 @@ static void end_isolation(Run *run) {
     quarantine_leave(&run->runs->seat);
 }
 
-enum { AVERAGED_TURNS = 8 };
+enum { AVERAGED_TURNS = 8, LONGEST_SHARE = 4, SHORTEST_TURN_NS = 1000 };
+
+// A turn counts as no more than a few average ones. Else one long turn among many short ones, or
+// one in which the machine gave the core to another process, would make the worker ask for single
+// runs.
+static void count_turn(Runs *runs, int64_t turn_ns) {
+    int64_t longest = LONGEST_SHARE * runs->turn_ns;
+    if (turn_ns > longest) turn_ns = longest;
+    runs->turn_ns += (turn_ns - runs->turn_ns) / AVERAGED_TURNS;
+    if (runs->turn_ns < SHORTEST_TURN_NS) runs->turn_ns = SHORTEST_TURN_NS;
+}
 
 // Returns 0 and the number of effects, or a negative code.
 static int enter_lua(Run *run, size_t *effects) {
@@ -362,7 +372,7 @@ static int enter_lua(Run *run, size_t *effects) {
     turn_watch_begin(&runs->watch, &run->place, runs->batch->group_count ? runs->batch : NULL);
     int code = vm_turn(runs->vm, run->lua, runs->now_ms, run->recorded_ms, effects);
     turn_watch_end(&runs->watch);
-    runs->turn_ns += ((int64_t)(uv_hrtime() - began) - runs->turn_ns) / AVERAGED_TURNS;
+    count_turn(runs, (int64_t)(uv_hrtime() - began));
     return code;
 }
 

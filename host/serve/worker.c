@@ -4,7 +4,7 @@
 // gives ready runs their turns and sends their effects as one batch. While two batches are under
 // way the next one gathers effects, for a few milliseconds at most. After that no turn begins
 // before the batch is sent, so that an outcome does not wait for the Lua of other runs. A worker
-// asks for as many runs as it can give their turn in a few milliseconds. A worker without effects
+// asks for as many runs as fill these batches with their turns. A worker without effects
 // and with room for runs asks once; then Redis knows that it is idle and wakes it.
 #include "serve/worker.h"
 
@@ -23,7 +23,7 @@ enum {
     FULL_COST = 1000,    // of a batch: Redis runs it for about 3 ms, and nothing else meanwhile
     GROUP_COST = 8,      // in arguments
     GATHER_NS = 4000000, // how long a batch gathers before turns wait for it
-    AHEAD_NS = 4000000,  // how long the turns of claimed runs may take together
+    AHEAD_NS = (UNDER_WAY + 1) * GATHER_NS, // how long the turns of claimed runs may take together
     FULL_BYTES = 4 * 1024 * 1024,
     SWEEP_MS = 1000, // from one look whether the host keeps up with deletions to the next
     BEHIND_MS = 2,   // so short a pause between two steps means that it does not

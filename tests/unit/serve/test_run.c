@@ -585,6 +585,19 @@ static void test_the_first_turn_after_a_quiet_time_is_told(void **state) {
     assert_int_equal(firsts, 2);
 }
 
+static void test_one_long_turn_hardly_counts(void **state) {
+    (void)state;
+    enum { SHORT_NS = 50000, LONG_NS = 20000000 };
+    Runs turns = {.turn_ns = SHORT_NS};
+    count_turn(&turns, LONG_NS);
+    assert_true(turns.turn_ns < 2 * SHORT_NS);
+    for (int i = 0; i < 100; i++) count_turn(&turns, LONG_NS);
+    assert_true(turns.turn_ns > LONG_NS / 2);
+    for (int i = 0; i < 1000; i++) count_turn(&turns, 0);
+    for (int i = 0; i < 100; i++) count_turn(&turns, LONG_NS);
+    assert_true(turns.turn_ns > LONG_NS / 2);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_test, end_test)
     const struct CMUnitTest tests[] = {
@@ -617,6 +630,7 @@ int main(void) {
         TEST(test_the_first_turn_after_a_quiet_time_is_told),
         TEST(test_the_watchdog_condemns_only_what_takes_too_long),
         TEST(test_a_turn_that_comes_on_is_not_condemned),
+        TEST(test_one_long_turn_hardly_counts),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);
 }
