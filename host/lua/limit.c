@@ -309,11 +309,17 @@ static void start_ticks(Limits *limits) {
 
 // ---- collection --------------------------------------------------------------------------------
 
-// A collection costs what is alive, so garbage is let grow with that.
+// A collection costs what is alive, so garbage is let grow to as much as that.
 static bool must_collect(Limits *limits) {
-    size_t part = ((size_t)lua_gc(limits->L, LUA_GCCOUNT) << 10) / 4;
+    size_t part = ((size_t)lua_gc(limits->L, LUA_GCCOUNT) << 10) / 2;
     if (limits->garbage < limits->lasting) limits->lasting = limits->garbage;
     return limits->garbage - limits->lasting > (part > COLLECT_BYTES ? part : COLLECT_BYTES);
+}
+
+// One cycle is enough when it has freed most of the garbage.
+static void end_cycle(Limits *limits) {
+    bool enough = limits->garbage < limits->garbage_before / 2;
+    limits->cycles = enough ? 0 : limits->cycles - 1;
 }
 
 bool limit_collect(Limits *limits) {
@@ -324,7 +330,7 @@ bool limit_collect(Limits *limits) {
     }
     int64_t end = clock_ns(CLOCK_MONOTONIC) + COLLECT_NS;
     while (limits->cycles && clock_ns(CLOCK_MONOTONIC) < end)
-        limits->cycles -= lua_gc(limits->L, LUA_GCSTEP, 0);
+        if (lua_gc(limits->L, LUA_GCSTEP, 0)) end_cycle(limits);
     if (limits->cycles) return true;
     limits->lasting = limits->garbage;
     if (limits->garbage_before > limits->garbage + COLLECT_BYTES) malloc_trim(0);
