@@ -67,8 +67,9 @@ end
 --- Whether an idle worker could take this run; without a run: whether any worker is idle.
 function wakeups.is_awaited(run)
   read_idle()
-  for _, queues in pairs(idle) do
-    if not run or serves(queues, lib.runs.get(run, "queue") or "default") then return true end
+  for other, queues in pairs(idle) do
+    local fits = not run or serves(queues, lib.runs.get(run, "queue") or "default")
+    if fits and is_alive(other) then return true end
   end
   return false
 end

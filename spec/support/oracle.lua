@@ -225,14 +225,16 @@ function Oracle:reap(host)
   return count
 end
 
-function Oracle:relieve(host)
+function Oracle:relieve(host, is_idle)
+  if not is_idle then return end
   for _, run in pairs(self.runs) do
     if run.state == "ready" and held_by(run, host) and run.ready_at <= self.now - 100 then run.owner = "" end
   end
 end
 
+---@param is_idle boolean whether a worker waits for runs
 ---@return integer? reaped nil: the host is lost
-function Oracle:heartbeat(host)
+function Oracle:heartbeat(host, is_idle)
   if not self.leases[host] then return nil end
   local gap = self.now - (self.heartbeat_at or self.now)
   local stalled = gap > redis.LEASE_MS / 2 and gap or 0
@@ -246,9 +248,9 @@ function Oracle:heartbeat(host)
     if other ~= host and self.leases[other] > 0 then self.leases[other] = self.leases[other] + stalled end
     if other == host then
       self.leases[host] = self.now + redis.LEASE_MS
-      self:relieve(host)
+      self:relieve(host, is_idle)
     elseif self.leases[other] > self.now then
-      self:relieve(other)
+      self:relieve(other, is_idle)
     elseif reaped == 0 then
       reaped = self:reap(other)
     end
