@@ -1,51 +1,13 @@
 -- Runs that are cancelled, and clean up.
 
 local driver = require "spec.support.driver"
+local modes = require "spec.support.modes"
 local weir = require "weir"
 
 local workflow = driver.workflow
 
-local nap = workflow("nap", function(ctx, data)
-  ctx:sleep(data.span or "1h")
-  return data.name
-end)
-
-local careful = workflow("careful", function(ctx)
-  local ok, err = pcall(ctx.sleep, ctx, "1h")
-  if not ok then
-    ctx:sleep { id = "clean", duration = "1s" }
-    error(err)
-  end
-end)
-
-local MODES = { {}, { always_replay = true }, { inlined = false }, { always_replay = true, inlined = false } }
-
-local function each_mode(definitions, play)
-  if type(definitions) == "function" then definitions = { workflow("w", definitions) } end
-  for _, mode in ipairs(MODES) do
-    mode.workflows = { nap, careful, table.unpack(definitions) }
-    local made = driver.new(mode)
-    made:start("w", nil, { id = "r" })
-    play(made)
-    made:finish()
-    assert.is_nil(made:fault())
-  end
-end
-
-local function view_of(definitions, play)
-  local views = {}
-  each_mode(definitions, function(made)
-    if play then play(made) end
-    table.insert(views, made:finish("r"))
-  end)
-  for i = 2, #views do
-    assert.equal(views[1].state, views[i].state)
-    assert.same(views[1].result, views[i].result)
-    assert.same(views[1].error, views[i].error)
-    assert.equal(views[1].finished_at, views[i].finished_at)
-  end
-  return views[1]
-end
+local each_mode, view_of = modes.each, modes.view_of
+local nap = modes.nap
 
 describe("cancel", function()
   local function cancel_after(ms)
@@ -119,7 +81,7 @@ describe("cancel", function()
       ctx:settle { branch, branch, branch }
     end, cancel_after(10))
     assert.equal("cancelled", view.state)
-    assert.is_true(#codes >= 3 * #MODES)
+    assert.is_true(#codes >= 3 * #modes.ALL)
     for _, code in ipairs(codes) do assert.equal("cancelled", code) end
   end)
 

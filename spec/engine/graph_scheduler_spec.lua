@@ -4,6 +4,7 @@
 local bundle = require "weir.code.bundle"
 local driver = require "spec.support.driver"
 local json = require "weir.json"
+local modes = require "spec.support.modes"
 local weir = require "weir"
 
 local function workflow(id, run) return weir.workflow { id = id, run = run, retry = { attempts = 1 } } end
@@ -15,12 +16,10 @@ local nap = workflow("nap", function(ctx, data)
   return data
 end)
 
-local MODES = { {}, { always_replay = true }, { inlined = false }, { always_replay = true, inlined = false } }
-
 -- The views of run `r` in every mode, which are all the same; and the driver of the last.
 local function play(nodes, input, more, begin)
   local views, made = {}, nil
-  for _, mode in ipairs(MODES) do
+  for _, mode in ipairs(modes.ALL) do
     local options = { workflows = { echo, fails, nap }, limits = more and more.limits }
     for field, value in pairs(mode) do options[field] = value end
     table.move(more or {}, 1, #(more or {}), #options.workflows + 1, options.workflows)
@@ -443,14 +442,12 @@ describe("a graph that is changed, and retried", function()
   -- The states of the nodes, in every mode: "key state", those of later generations "key~2 state", in order.
   local function retry(before, after, options)
     local lists, views = {}, {}
-    for i, mode in ipairs(MODES) do
+    for i, mode in ipairs(modes.ALL) do
       fixed = false
       local function workflows(nodes)
         return { echo, fails, nap, flaky, weir.graph { id = "g", nodes = nodes }, options and options.more }
       end
-      local made = driver.new {
-        workflows = workflows(before), always_replay = mode.always_replay, inlined = mode.inlined,
-      }
+      local made = modes.new(mode, workflows(before))
       made:start("g", {}, { id = "r" })
       assert.equal(options and options.first or "failed", made:finish("r").state)
       fixed = true

@@ -3,53 +3,13 @@
 local bundle = require "weir.code.bundle"
 local driver = require "spec.support.driver"
 local failure = require "weir.base.failure"
+local modes = require "spec.support.modes"
 local weir = require "weir"
 
 local workflow = driver.workflow
 
-local nap = workflow("nap", function(ctx, data)
-  ctx:sleep(data.span or "1h")
-  return data.name
-end)
-
--- Cleans up for a second when it is cancelled.
-local careful = workflow("careful", function(ctx)
-  local ok, err = pcall(ctx.sleep, ctx, "1h")
-  if not ok then
-    ctx:sleep { id = "clean", duration = "1s" }
-    error(err)
-  end
-end)
-
-local MODES = { {}, { always_replay = true }, { inlined = false }, { always_replay = true, inlined = false } }
-
--- The workflow is `w`; `play(driver)` starts it and goes on from there. Every mode must come to the same.
-local function each_mode(definitions, play)
-  if type(definitions) == "function" then definitions = { workflow("w", definitions) } end
-  for _, mode in ipairs(MODES) do
-    mode.workflows = { nap, careful, table.unpack(definitions) }
-    local made = driver.new(mode)
-    made:start("w", nil, { id = "r" })
-    play(made)
-    made:finish()
-    assert.is_nil(made:fault())
-  end
-end
-
-local function view_of(definitions, play)
-  local views = {}
-  each_mode(definitions, function(made)
-    if play then play(made) end
-    table.insert(views, made:finish("r"))
-  end)
-  for i = 2, #views do
-    assert.equal(views[1].state, views[i].state)
-    assert.same(views[1].result, views[i].result)
-    assert.same(views[1].error, views[i].error)
-    assert.equal(views[1].finished_at, views[i].finished_at)
-  end
-  return views[1]
-end
+local each_mode, view_of = modes.each, modes.view_of
+local careful, nap = modes.careful, modes.nap
 
 describe("an attempt", function()
   it("that fails by its own code is followed by another, the journal kept", function()
@@ -65,7 +25,7 @@ describe("an attempt", function()
     assert.equal("kept", view.result)
     assert.equal(3, view.attempt)
     assert.equal(3000, view.finished_at - view.started_at)
-    assert.equal(#MODES, ran)
+    assert.equal(#modes.ALL, ran)
   end)
 
   it("is the last when all are used up: the run fails with its own file and line", function()
@@ -124,7 +84,7 @@ describe("an attempt", function()
       return err.message
     end)
     assert.equal("first", view.result)
-    assert.equal(#MODES, tries)
+    assert.equal(#modes.ALL, tries)
   end)
 
   it("takes whatever is raised", function()

@@ -1,6 +1,7 @@
 -- Undos: what a run that fails or is cancelled takes back.
 
 local driver = require "spec.support.driver"
+local modes = require "spec.support.modes"
 
 local workflow = driver.workflow
 
@@ -14,18 +15,9 @@ local leaf = workflow("leaf", function(ctx, data)
   return data.name
 end, { retry = { attempts = 1 } })
 
-local MODES = { {}, { always_replay = true }, { inlined = false } }
-
 local function each_mode(body, play, fields)
-  for _, mode in ipairs(MODES) do
-    done = {}
-    mode.workflows = { leaf, workflow("w", body, fields or { retry = { attempts = 1 } }) }
-    local made = driver.new(mode)
-    made:start("w", {}, { id = "r" })
-    play(made)
-    made:finish()
-    assert.is_nil(made:fault())
-  end
+  local definitions = { leaf, workflow("w", body, fields or { retry = { attempts = 1 } }) }
+  modes.each(definitions, play, function() done = {} end)
 end
 
 local function book(ctx, name, fails)

@@ -1,16 +1,6 @@
-local journal = require "weir.replay.journal"
+local journals = require "spec.support.journals"
 
-local function new()
-  local made = journal.new({ started_at = "1000" }, 1)
-  made:restore { started_at = "1000" }
-  return made
-end
-
-local function outcome(number, id, state)
-  return ("%d\t%s\t%s\t%d\t1\tnull"):format(number, id, state or "completed", 1000 + number)
-end
-
-local function begin(made, id, kind) return made:begin(kind, id, "", "w.lua:1") end
+local begin, new, outcome = journals.begin, journals.new, journals.outcome
 
 describe("children", function()
   it("are open until their outcome is known", function()

@@ -2,25 +2,11 @@
 -- and nothing more than those.
 
 local entry = require "weir.record.entry"
-local journal = require "weir.replay.journal"
+local journals = require "spec.support.journals"
 local weir = require "weir"
 local driver = require "spec.support.driver"
 
-local function new(fields)
-  fields = fields or {}
-  fields.started_at = fields.started_at or "1000"
-  local made = journal.new(fields, 1)
-  made:restore(fields)
-  return made
-end
-
-local function outcome(number, id, state, at)
-  return ("%d\t%s\t%s\t%d\t1\tnull"):format(number, id, state or "completed", at or 1000 + number)
-end
-
-local function begin(made, id, kind)
-  return made:begin(kind or "step", id, "", "w.lua:1")
-end
+local begin, new, outcome = journals.begin, journals.new, journals.outcome
 
 local wait = {}
 

@@ -1,19 +1,7 @@
 local entry = require "weir.record.entry"
-local journal = require "weir.replay.journal"
+local journals = require "spec.support.journals"
 
-local function new(fields)
-  fields = fields or {}
-  fields.started_at = fields.started_at or "1000"
-  local made = journal.new(fields, 1)
-  made:restore(fields)
-  return made
-end
-
-local function outcome(number, id, state)
-  return ("%d\t%s\t%s\t%d\t1\tnull"):format(number, id, state or "completed", 1000 + number)
-end
-
-local function begin(made, id, kind) return made:begin(kind, id, "", "w.lua:1") end
+local begin, new, outcome = journals.begin, journals.new, journals.outcome
 
 describe("timers", function()
   it("count from when the store recorded their operation", function()

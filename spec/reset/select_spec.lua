@@ -1,6 +1,7 @@
 -- A run that ended begins again: what is forgotten, what is kept, and what the children do.
 
 local driver = require "spec.support.driver"
+local modes = require "spec.support.modes"
 local select_reset = require "weir.reset.select"
 local weir = require "weir"
 
@@ -25,19 +26,9 @@ end, { retry = { attempts = 1 } })
 
 local long = workflow("long", function(ctx) ctx:sleep "1h" end)
 
-local MODES = { {}, { always_replay = true }, { inlined = false } }
-
--- Plays `play` on a run "r" of a workflow, in every mode.
+-- Plays on a run "r" of workflow "w" with this body, in each mode.
 local function each_mode(body, play, fields)
-  for _, mode in ipairs(MODES) do
-    done, broken = {}, {}
-    mode.workflows = { flaky, long, workflow("w", body, fields) }
-    local made = driver.new(mode)
-    made:start("w", {}, { id = "r" })
-    play(made)
-    made:finish()
-    assert.is_nil(made:fault())
-  end
+  modes.each({ flaky, long, workflow("w", body, fields) }, play, function() done, broken = {}, {} end)
 end
 
 local function child(ctx, name, data)
@@ -610,11 +601,10 @@ describe("a cancel at once", function()
         error(err)
       end
     end)
-    for _, mode in ipairs(MODES) do
+    for _, mode in ipairs(modes.ALL) do
       for _, first in ipairs { "asked before", "at once", "delivered" } do
         done = {}
-        mode.workflows = { below, workflow("w", body) }
-        local made = driver.new(mode)
+        local made = modes.new(mode, { below, workflow("w", body) })
         made:start("w", {}, { id = "r" })
         made:advance(1000)
         if first ~= "at once" then made:cancel("r") end
@@ -638,13 +628,12 @@ describe("a cancel at once", function()
       error(err)
     end)
     for _, on_timeout in ipairs { "cancel", "abandon" } do
-      for _, mode in ipairs(MODES) do
+      for _, mode in ipairs(modes.ALL) do
         for _, cold in ipairs { false, true } do
-          mode.workflows = { stubborn, workflow("w", function(ctx)
+          local made = modes.new(mode, { stubborn, workflow("w", function(ctx)
             pcall(ctx.invoke, ctx, { id = "c", workflow = "stubborn", timeout = "1s", on_timeout = on_timeout })
             ctx:sleep "2h"
-          end) }
-          local made = driver.new(mode)
+          end) })
           made:start("w", {}, { id = "r" })
           made:advance(2000)
           if cold then made:drop "r" end
