@@ -25,28 +25,24 @@ return {
     "lua/weir/testing/asserts.lua", "lua/weir/testing/crashing.lua", "lua/weir/testing/golden.lua",
     "lua/weir/testing/mocks.lua", "lua/weir/testing/result.lua",
   },
-  ["spec/view/graph_view_spec.lua"] = {
-    "lua/weir/view/diagram.lua", "lua/weir/view/dot.lua", "lua/weir/view/graph_text.lua",
-  },
-  ["spec/cli/init_spec.lua"] = {
-    "lua/weir/view/tree.lua", "lua/weir/cli/deps.lua", "lua/weir/cli/list.lua", "lua/weir/cli/output.lua",
-    "lua/weir/cli/show.lua", "lua/weir/cli/start.lua", "lua/weir/cli/stats.lua", "lua/weir/cli/wait.lua",
-    "lua/weir/client/delete.lua", "lua/weir/client/dependencies.lua", "lua/weir/client/hosts.lua",
-    "lua/weir/client/outage.lua", "lua/weir/client/progress_count.lua", "lua/weir/client/redis.lua",
-    "lua/weir/client/start_graph.lua", "lua/weir/client/subtree.lua",
+  ["spec/cli/show_spec.lua"] = { "lua/weir/cli/output.lua", "lua/weir/client/redis.lua" },
+  ["spec/cli/deps_spec.lua"] = { "lua/weir/client/dependencies.lua" },
+  ["spec/cli/start_spec.lua"] = { "lua/weir/client/start_graph.lua" },
+  ["spec/cli/wait_spec.lua"] = { "lua/weir/client/progress_count.lua", "lua/weir/client/subtree.lua" },
+  ["spec/client/doctor_spec.lua"] = {
+    "lua/weir/cli/stats.lua", "lua/weir/client/hosts.lua", "lua/weir/client/outage.lua",
   },
   ["spec/client/selector_spec.lua"] = {
     "lua/weir/cli/bulk.lua", "lua/weir/cli/progress.lua", "lua/weir/cli/selection.lua", "lua/weir/client/list.lua",
   },
   ["spec/client/transport_spec.lua"] = {
-    "lua/weir/cli/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/doctor.lua", "lua/weir/client/fault.lua",
+    "lua/weir/cli/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/fault.lua",
     "lua/weir/client/start.lua",
     "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
-    "lua/weir/client/why.lua",
   },
   ["spec/cli/help_spec.lua"] = { "lua/weir/cli/commands.lua" },
   ["spec/cli/test/coverage_spec.lua"] = { "lua/weir/cli/test/bytecode.lua" },
-  ["tests/e2e/bulk_spec.lua"] = { "lua/weir/cli/start_each.lua", "lua/weir/client/cancel.lua" },
+  ["tests/e2e/bulk_spec.lua"] = { "lua/weir/cli/start_each.lua" },
   ["tests/e2e/test_command_spec.lua"] = {
     "lua/weir/cli/test/init.lua", "lua/weir/cli/test/manifest.lua", "lua/weir/cli/test/report.lua",
     "host/assets/assets.c", "host/cli/coverage.c", "host/cli/test_command.c", "host/cli/test_watch.c",

@@ -1,0 +1,50 @@
+-- `weir doctor`: findings about hosts, queues and Redis.
+
+local commands = require "spec.support.commands"
+
+local FULL = commands.FULL
+
+describe("weir doctor", function()
+  local answers, client, full, run
+
+  before_each(function()
+    local side = commands.new()
+    answers, client, full, run = side.answers, side.client, side.full, side.run
+  end)
+
+  after_each(commands.unload)
+
+  describe("doctor", function()
+    before_each(function() answers.audit = { "audit", "0", 3 } end)
+
+    it("is silent when all is well", function()
+      assert.same({ 0, "", "" }, { run "doctor" })
+    end)
+
+    it("says each fault once", function()
+      local pages = { { "audit", "9", 2, "x: is lost" }, { "audit", "0", 1, "x: is lost", "y: is odd" } }
+      answers.audit = function(cursor) return pages[cursor == "0" and 1 or 2] end
+      assert.same({ 1, "x: is lost\ny: is odd\n" }, { table.unpack({ run "doctor" }, 1, 2) })
+    end)
+
+    it("looks at the settings of Redis", function()
+      local settings = { appendonly = "no", ["maxmemory-policy"] = "allkeys-lru" }
+      client.ask = function(word, _, name) return word == "CONFIG" and { name, settings[name] } or nil end
+      local status, out = run "doctor"
+      assert.equal(1, status)
+      assert.truthy(out:find("config set appendonly yes", 1, true))
+      assert.truthy(out:find("maxmemory-policy is allkeys-lru", 1, true))
+    end)
+
+    it("says that Redis is full, and does not take its hosts for dead", function()
+      full()
+      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "", "" }
+      assert.same({ 1, FULL .. "\n" }, { table.unpack({ run "doctor" }, 1, 2) })
+    end)
+
+    it("does not count what Redis does not", function()
+      full(2 ^ 21)
+      assert.same({ 0, "", "" }, { run "doctor" })
+    end)
+  end)
+end)

@@ -1,0 +1,136 @@
+-- `weir why`: a sentence for each way in which a run can stand.
+
+local commands = require "spec.support.commands"
+local json = require "weir.json"
+
+local FULL = commands.FULL
+
+describe("weir why", function()
+  local side, answers, fields, full, run
+
+  before_each(function()
+    side = commands.new()
+    answers, fields, full, run = side.answers, side.fields, side.full, side.run
+  end)
+
+  after_each(commands.unload)
+
+  describe("why", function()
+    local function glance(...)
+      answers.status = { "status", { "workflow", "work", "created_at", "90000", ... } }
+    end
+
+    local function says(pattern)
+      side.printed = {}
+      local status, out = run("why", "a")
+      assert.equal(0, status)
+      assert.truthy(out:find(pattern), out)
+    end
+
+    it("tells of runs that have ended", function()
+      glance("state", "completed", "finished_at", "95000")
+      says "^a: it completed 5.00s ago and waits for nothing\n$"
+      glance("state", "failed", "finished_at", "95000", "error", '{"message":"boom"}')
+      says "it failed 5.00s ago: boom"
+    end)
+
+    it("tells of what has not begun", function()
+      glance("state", "scheduled", "wake", "105000")
+      says "starts in 5.00s"
+      glance("state", "ready", "ahead", 0)
+      says 'queue "default" as the next; a worker takes it'
+      glance("state", "ready", "ahead", 3)
+      says "behind 3 other runs"
+      answers.turns = { "turns", "1.2", "node", "r1", "97000" }
+      says "has room %(worker 2 of node has been in r1 for 3.00s%)\n$"
+      answers.turns = { "turns" }
+      glance("state", "ready", "queue", "?work")
+      says 'for a host that knows workflow "work"'
+    end)
+
+    it("says that no host is alive to execute it", function()
+      glance("state", "ready", "queue", "gpu")
+      answers.hosts = { "hosts" }
+      says "none is alive; start one"
+      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "", "" }
+      says 'queue "gpu", which no host serves'
+    end)
+
+    it("tells of attempts and of hosts that are gone", function()
+      glance("state", "retrying", "attempt", "2", "wake", "101500", "error", '{"message":"boom"}')
+      says "attempt 2 failed %(boom%) and the next begins in 1.50s"
+      glance("state", "running", "owner", "1.2")
+      answers.inspect = fields { state = "running" }
+      says "the host that ran it is gone"
+    end)
+
+    it("tells of a Redis that is full, which holds up all but what has ended", function()
+      full()
+      glance("state", "ready", "queue", "gpu")
+      local _, out = run("why", "a")
+      assert.equal("a: " .. FULL .. "\n", out)
+      side.printed = {}
+      _, out = run "why"
+      assert.equal(FULL .. "\n", out)
+      glance("state", "completed", "finished_at", "95000")
+      says "^a: it completed 5.00s ago"
+    end)
+
+    it("goes down to what really holds it up", function()
+      glance("state", "waiting")
+      answers.inspect = function(id)
+        if id == "a" then
+          return fields { state = "waiting",
+            ["o:pay"] = '\t98000\tinvoke\t0\t1\torder.lua:9\tpayment\t{"timeout_ms":5000}' }
+        end
+        return fields { state = "waiting", ["o:sleep#1"] = '\t99000\tsleep\t0\t1\tpay.lua:3\t\t{"duration_ms":4000}' }
+      end
+      says("^a: it has waited 2.00s for its child a/pay %(payment%) at order.lua:9 %(times out in 3.00s%): "
+        .. 'it has slept for 1.00s %("sleep#1" at pay.lua:3%) and goes on in 3.00s\n$')
+    end)
+
+    it("tells what a cancel waits for, and what its clean-up does", function()
+      glance("state", "waiting")
+      local journal = { state = "waiting", cancel = "1", ["1"] = "\tcancelled\t98000\t0\tby hand",
+                        ["o:nap"] = '\t98000\tsleep\t0\t1\ta.lua:3\t\t{"duration_ms":4000}' }
+      answers.inspect = function() return fields(journal) end
+      says "^a: it is to end %(cancelled%), as soon as its children have: it has slept for 2.00s"
+      journal["o:tidy"] = '\t99000\tsleep\t1\t1\ta.lua:5\t\t{"duration_ms":3000}'
+      says('^a: it is to end %(cancelled%) and cleans up %(weir cancel a %-%-now leaves that out%): '
+        .. 'it has slept for 1.00s %("tidy" at a.lua:5%) and goes on in 2.00s\n$')
+    end)
+
+    it("is JSON when asked", function()
+      glance("state", "completed", "finished_at", "95000")
+      local _, out = run("why", "a", { json = true })
+      assert.same({ run = "a", why = "it completed 5.00s ago and waits for nothing" }, json.decode(out))
+      side.printed = {}
+      _, out = run("why", { json = true })
+      assert.equal(json.null, json.decode(out).run)
+      assert.equal("nothing is to be done: start a run with weir start WORKFLOW", json.decode(out).why)
+    end)
+
+    it("tells of runs that wait for each other", function()
+      glance("state", "waiting")
+      answers.inspect = function(id)
+        local other = id == "a" and "b" or "a"
+        return fields { state = "waiting", ["w:pay"] = other, ["o:pay"] = "\t98000\tinvoke\t0\t1\tf.lua:9\tw\t" }
+      end
+      says "for its child a %(w%) at f.lua:9: these runs wait for each other %(a deadlock%); weir cancel a\n$"
+    end)
+
+    it("tells why nothing moves at all", function()
+      local function everything()
+        side.printed = {}
+        return (select(2, run("why")))
+      end
+      assert.equal("nothing is to be done: start a run with weir start WORKFLOW\n", everything())
+      answers.due = { "due", "160000" }
+      assert.truthy(everything():find("the next run wakes in 1m", 1, true))
+      answers.queues = { "queues", "default", 2, "x", "?typo", 1, "y" }
+      assert.truthy(everything():find('1 run is waiting for a host that knows workflow "typo"', 1, true))
+      answers.hosts = { "hosts" }
+      assert.equal("nothing moves as no host is alive, with 3 runs ready; start one: weir serve DIR\n", everything())
+    end)
+  end)
+end)
