@@ -70,27 +70,37 @@ local function named(owner, text, arguments)
   return text
 end
 
-local format = string.format
+local find, format, pcall, select, type = string.find, string.format, pcall, select, type
 
--- Errors of `format` have no position when pcall calls it, so the caller's position is put in front.
-local function checked(ok, text)
-  if ok then return text end
+-- Errors of `format` have no position when pcall calls it, so that of the caller's caller is put in front.
+local function fail(text)
   if type(text) == "string" then text = text:gsub("'string%.format'", "'format'") end
-  error(text, type(text) == "string" and 2 or 0)
+  error(text, type(text) == "string" and 3 or 0)
 end
 
+local function format_others(text, count, ...)
+  local is_plain = type(text) ~= "string" or are_scalar(count, ...) and not find(text, "p", 1, true)
+  local owner = not is_plain and owner_of_numbers()
+  if not owner then return pcall(format, text, ...) end
+  local arguments = table.pack(...)
+  text = named(owner, text, arguments)
+  return pcall(format, text, table.unpack(arguments, 1, count))
+end
+
+-- Loops of workflow code format a few scalars most often: for those no other function of this file is called.
 ---As string.format.
 function names.format(text, ...)
+  local ok, formatted
+  local first, second, third = ...
   local count = select("#", ...)
-  if type(text) == "string" and not (are_scalar(count, ...) and not text:find("p", 1, true)) then
-    local owner = owner_of_numbers()
-    if owner then
-      local arguments = table.pack(...)
-      text = named(owner, text, arguments)
-      return checked(pcall(format, text, table.unpack(arguments, 1, count)))
-    end
+  if count <= 3 and SCALAR[type(first)] and SCALAR[type(second)] and SCALAR[type(third)]
+    and type(text) == "string" and not find(text, "p", 1, true) then
+    ok, formatted = pcall(format, text, ...)
+  else
+    ok, formatted = format_others(text, count, ...)
   end
-  return checked(pcall(format, text, ...))
+  if ok then return formatted end
+  fail(formatted)
 end
 
 return names
