@@ -88,7 +88,7 @@ soak: programs ## random specs from a new seed, scheduling under load, then host
 	@lua5.4 tests/soak.lua $(BUILD)
 
 bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured in the same run (ONLY=name)
-	@$(BUILD)/bench $(BUILD)/weir $(ONLY)
+	@$(if $(filter testing,$(ONLY)),,$(BUILD)/bench $(BUILD)/weir $(ONLY))
 	@$(if $(filter-out testing,$(ONLY)),,lua5.4 tests/bench/testing.lua)
 
 lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc

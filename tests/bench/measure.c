@@ -72,8 +72,8 @@ static void throughput(void) {
 }
 
 static void steps(void) {
-    measure_throughput("everysec", "clock", "not fused", NO_TARGET, 0);
-    measure_throughput("always", "clock", "not fused", NO_TARGET, 0);
+    measure_throughput("everysec", "clock", "not inlined", NO_TARGET, 0);
+    measure_throughput("always", "clock", "not inlined", NO_TARGET, 0);
     measure_throughput("everysec", "step", "with a step", NO_TARGET, 0);
 }
 
@@ -117,7 +117,7 @@ static void latency(void) {
     Rig *rig = rig_open("everysec");
     rig_serve(rig, one_worker);
     measure_latency(rig, "no-op", "no-op", AT_MOST, 2.5);
-    measure_latency(rig, "clock", "unfused", NO_TARGET, 0);
+    measure_latency(rig, "clock", "not inlined", NO_TARGET, 0);
     rig_close(rig);
 }
 
@@ -166,9 +166,9 @@ static void growth(void) {
     Rig *rig = rig_open("everysec");
     rig_serve(rig, one_worker);
     measure_growth(rig, "no-op", "no-op", AT_MOST);
-    measure_growth(rig, "clock", "unfused", NO_TARGET);
+    measure_growth(rig, "clock", "not inlined", NO_TARGET);
     measure_parallel(rig, "no-op", "no-op", AT_MOST);
-    measure_parallel(rig, "clock", "unfused", NO_TARGET);
+    measure_parallel(rig, "clock", "not inlined", NO_TARGET);
     rig_close(rig);
 }
 
@@ -495,7 +495,7 @@ static void first(void) {
 
 const Measurement measurements[] = {
     {"throughput", "200 parents in flight, each invoking a no-op 10 times", throughput},
-    {"steps", "the same with children that are not fused", steps},
+    {"steps", "the same with children that are not inlined", steps},
     {"latency", "one parent alone", latency},
     {"growth", "a parent with 10,000 children", growth},
     {"graph", "10,000 and 100,000 nodes into one", graph},

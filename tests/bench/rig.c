@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEY "weir:{0}:"
+#define PREFIX "weir"
+#define KEY PREFIX ":{0}:"
 #define WORKFLOWS "tests/bench/workflows"
 
 enum { READY_MS = 10000, POLL_MS = 5, RUN_PATIENCE_S = 60 };
@@ -47,6 +48,7 @@ static void end_host(int number) {
 static void tear_down(void) {
     end_host(SIGKILL);
     if (rig_.redis) redisFree(rig_.redis);
+    script_call_close(&rig_.call);
     private_redis_stop(server);
     server = NULL;
     rig_ = (Rig){0};
@@ -186,7 +188,9 @@ Rig *rig_open(const char *fsync) {
     size_t size;
     const char *text = script_text(&size);
     redisReply *reply = command(&rig_, "SCRIPT LOAD %b", text, size);
-    snprintf(rig_.sha, sizeof rig_.sha, "%s", reply->str);
+    static const Config config = {.prefix = PREFIX}; // a client serves no queues
+    script_call_open(&rig_.call, &config);
+    script_call_loaded(&rig_.call, reply);
     freeReplyObject(reply);
     return &rig_;
 }
@@ -197,17 +201,9 @@ void rig_close(Rig *rig) {
 }
 
 redisReply *call(Rig *rig, Batch *batch, redisReply **groups) {
-    char header[256], *at = header;
-    *at++ = '*';
-    at += integer_write(at, (int64_t)batch->arguments + 7);
-    *at++ = '\r';
-    *at++ = '\n';
-    // no worker, which takes no runs and serves no queues
-    const char *words[] = {"EVALSHA", rig->sha, "1", KEY, "", "0", "0"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        at = resp_write(at, words[i], strlen(words[i]));
-    redisAppendFormattedCommand(rig->redis, header, (size_t)(at - header));
-    redisAppendFormattedCommand(rig->redis, batch->bytes + batch->room, batch_weight(batch));
+    size_t size;
+    const char *text = script_call_write(&rig->call, batch, "", 0, &size);
+    redisAppendFormattedCommand(rig->redis, text, size);
     batch_free(batch);
 
     redisReply *reply = take_reply();
@@ -353,7 +349,7 @@ static void write_id(Batch *batch, const char *prefix, int number, const char *s
 
 void start_runs(Rig *rig, const char *prefix, int first, int count, const char *workflow,
                 const char *data) {
-    Batch *batch = batch_new(0);
+    Batch *batch = script_call_batch(&rig->call);
     for (int i = 0; i < count; i++) {
         batch_group(batch, "start", 6, NULL, NULL);
         write_id(batch, prefix, first + i, "");
@@ -372,7 +368,7 @@ void start_runs(Rig *rig, const char *prefix, int first, int count, const char *
 }
 
 void cancel_run(Rig *rig, const char *id) {
-    Batch *batch = batch_new(0);
+    Batch *batch = script_call_batch(&rig->call);
     batch_group(batch, "cancel", 2, NULL, NULL);
     batch_text(batch, id);
     batch_text(batch, "cancelled by the benchmark");

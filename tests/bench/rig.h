@@ -6,7 +6,7 @@
 #ifndef WEIR_BENCH_RIG_H
 #define WEIR_BENCH_RIG_H
 
-#include "redis/batch.h"
+#include "redis/script_call.h"
 
 #include <hiredis.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@ typedef struct {
     redisContext *redis;
     pid_t redis_pid;
     pid_t host_pid; // 0: no host
-    char sha[41];   // of weir's script
+    ScriptCall call;
 } Rig;
 
 // The binary whose hosts are measured; how long all of it may take. Before anything else.

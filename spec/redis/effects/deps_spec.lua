@@ -31,8 +31,8 @@ describe("deps and graph", function()
     a:turn("p", redis.invoke {
       operation = "f", child = "p/f", bundle = bundle, result = "1", options = { deps = ("key\t"):rep(30) },
     }, redis.invoke { operation = "e", child = "p/e", bundle = bundle, result = "1", options = { deps = "" } })
-    local fused = store:run "p/f"
-    assert.same({ "completed", ("key\t"):rep(30) }, { fused.state, fused.deps })
+    local inlined = store:run "p/f"
+    assert.same({ "completed", ("key\t"):rep(30) }, { inlined.state, inlined.deps })
     assert.equal("", store:run("p/e").deps)
     assert.same({}, store:faults())
   end)

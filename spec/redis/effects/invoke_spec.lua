@@ -104,15 +104,15 @@ describe("invoke", function()
     assert.equal(('d\tcompleted\t%d\t1\t"first"'):format(redis.BEGIN), store:run("p")["2"])
   end)
 
-  describe("fused", function()
-    local function fused(fields)
+  describe("inlined", function()
+    local function inlined(fields)
       fields.operation, fields.child, fields.result = "c", "p/c", '"r"'
       fields.bundle = fields.bundle or store.bundle
       return redis.invoke(fields)
     end
 
     it("writes a child that is born completed, and its outcome", function()
-      assert.equal("running 1:c=completed", a:turn("p", fused {}))
+      assert.equal("running 1:c=completed", a:turn("p", inlined {}))
       local child = store:run "p/c"
       assert.same({ "completed", '"r"', store.bundle, tostring(redis.BEGIN) },
         { child.state, child.result, child.bundle, child.finished_at })
@@ -121,7 +121,7 @@ describe("invoke", function()
     end)
 
     it("happens once, however often it is sent", function()
-      local group = a:turn_of("p", fused {}, redis.suspend)
+      local group = a:turn_of("p", inlined {}, redis.suspend)
       a:ask(0, group)
       assert.equal("running 1:c=completed",
         redis.words(store:unchanged(function() return a:ask(0, group).groups[1] end)))
@@ -136,7 +136,7 @@ describe("invoke", function()
     end)
 
     local function goes_the_long_way(fields)
-      a:turn("p", fused(fields or {}), redis.suspend)
+      a:turn("p", inlined(fields or {}), redis.suspend)
       assert.equal("ready", store:state "p/c")
       assert.is_nil(store:run("p")["1"])
       assert.same({}, store:faults())
@@ -144,7 +144,7 @@ describe("invoke", function()
 
     it("happens though something older is ready: it took no place in the queue", function()
       store:start "old"
-      a:turn("p", fused {}, redis.suspend)
+      a:turn("p", inlined {}, redis.suspend)
       assert.same({ "completed", "ready" }, { store:state "p/c", store:state "old" })
     end)
 
@@ -171,7 +171,7 @@ describe("invoke", function()
 
     it("does not happen while a cancel is recorded that the worker was not told", function()
       store:say("cancel", "p", "by hand")
-      a:turn("p", fused {}, redis.suspend)
+      a:turn("p", inlined {}, redis.suspend)
       assert.is_nil(store:run "p/c")
     end)
   end)
@@ -179,14 +179,14 @@ describe("invoke", function()
   describe("speculated", function()
     local AT = redis.BEGIN - 5
     local function speculate(number, count) return { "speculate", number, AT, count } end
-    local function fused(operation, bundle)
+    local function inlined(operation, bundle)
       return redis.invoke {
         operation = operation, child = "p/" .. operation, bundle = bundle or store.bundle, result = '"r"',
       }
     end
 
     it("is a sequence in one turn: the outcomes take the numbers that follow, at the instant told", function()
-      assert.equal("suspended", (a:turn("p", speculate(0, 2), fused "c", fused "d", redis.suspend)))
+      assert.equal("suspended", (a:turn("p", speculate(0, 2), inlined "c", inlined "d", redis.suspend)))
       local run = store:run "p"
       assert.equal(('c\tcompleted\t%d\t1\t"r"'):format(AT), run["1"])
       assert.equal(('d\tcompleted\t%d\t1\t"r"'):format(AT), run["2"])
@@ -195,9 +195,9 @@ describe("invoke", function()
       assert.same({}, store:faults())
     end)
 
-    it("lets what is fused behind that come as news", function()
+    it("lets what is inlined behind that come as news", function()
       assert.equal("running 1:c=completed 2:d=completed",
-        a:turn("p", speculate(0, 1), fused "c", fused "d", redis.suspend))
+        a:turn("p", speculate(0, 1), inlined "c", inlined "d", redis.suspend))
     end)
 
     local function is_stale(...)
@@ -207,24 +207,24 @@ describe("invoke", function()
 
     it("is stale when something else came first, and nothing is written", function()
       store:say("cancel", "p", "by hand")
-      is_stale(speculate(0, 1), fused "c", redis.suspend)
+      is_stale(speculate(0, 1), inlined "c", redis.suspend)
     end)
 
-    it("is stale when the child would not be fused", function()
-      is_stale(speculate(0, 2), fused "c", fused("d", "0123456789abcdef"), redis.suspend)
+    it("is stale when the child would not be inlined", function()
+      is_stale(speculate(0, 2), inlined "c", inlined("d", "0123456789abcdef"), redis.suspend)
       store:start "p/c"
-      is_stale(speculate(0, 1), fused "c", redis.suspend)
+      is_stale(speculate(0, 1), inlined "c", redis.suspend)
     end)
 
     it("is stale when an outcome of its own turn took the number", function()
       local entry = "step\tw.lua:1\t0\t1\t"
-      is_stale(speculate(0, 1), { "resolve", "s", "completed", 1, "null", entry }, fused "c", redis.suspend)
+      is_stale(speculate(0, 1), { "resolve", "s", "completed", 1, "null", entry }, inlined "c", redis.suspend)
     end)
 
     it("leaves the other turns of its batch alone", function()
       store:start "q"
       a:claim(1)
-      local answer = a:ask(0, a:turn_of("p", speculate(0, 1), fused("c", "0123456789abcdef")),
+      local answer = a:ask(0, a:turn_of("p", speculate(0, 1), inlined("c", "0123456789abcdef")),
         a:turn_of("q", redis.complete '"q"'))
       assert.same({ "conflict", "done" }, { redis.words(answer.groups[1]), redis.words(answer.groups[2]) })
       assert.equal("completed", store:state "q")

@@ -166,7 +166,7 @@ describe("retention", function()
       assert.same({}, store:faults())
     end)
 
-    it("is that of a fused one too", function()
+    it("is that of an inlined one too", function()
       local bundle = store:announce({ brief = { retain_ms = 1000 } }, { ["w.lua"] = "" })
       perform("r", "w", redis.invoke { operation = "a", child = "r/a", workflow = "brief", bundle = bundle,
                                        result = "1" })

@@ -9,8 +9,8 @@ local function invoke_in_sequence(ctx, data)
 end
 
 return {
-  -- Children. The first only computes, so that it is run inside its parent's turn ("fused"); one that
-  -- looks at the clock is never fused, nor is one with a step.
+  -- Children. The first only computes, so that it is run inside its parent's turn ("inlined"); one that
+  -- looks at the clock is never inlined, nor is one with a step.
   weir.workflow { id = "no-op", run = function() return 1 end },
   weir.workflow { id = "clock", run = function(ctx) return ctx:now() > 0 end },
   weir.workflow {
