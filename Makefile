@@ -15,7 +15,7 @@ LIBRARIES = lua5.4:liblua5.4-dev lua5.4-cjson:lua-cjson-dev hiredis:libhiredis-d
 PACKAGES = gcc libc6-dev pkg-config uthash-dev lua5.4 redis-server lua-rex-pcre2 \
            $(foreach library,$(LIBRARIES),$(lastword $(subst :, ,$(library))))
 TEST_PACKAGES = $(PACKAGES) lua-busted lua-cjson lua-check libcmocka-dev \
-                lua-socket lua-sec lua-penlight lua-unit lua-term
+                lua-socket lua-sec lua-penlight lua-unit lua-term man-db mandoc zsh fish supervisor runit
 
 names := $(foreach library,$(LIBRARIES),$(firstword $(subst :, ,$(library))))
 LIBRARY_FLAGS := $(shell pkg-config --cflags $(names) 2>/dev/null)
@@ -102,11 +102,20 @@ lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc
 format: ## lay out the C sources
 	clang-format -i $(wildcard host/*.[ch] host/*/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
-install: build ## install the binary to $(PREFIX)/bin, and its Lua for editors and plain busted to $(PREFIX)/share/lua/5.4
+# Made of the tables from which `weir help` is made.
+packaging := $(addprefix $(BUILD)/packaging/,weir.1 weir.bash _weir weir.fish weir.service)
+
+install: build $(packaging) ## install to $(PREFIX): binary, Lua for editors and busted, manual page, completions, unit
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	for file in $(filter lua/%,$(assets)); do \
 	    install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/lua/5.4/$${file#lua/} || exit 1; \
 	done
+	install -D -m 644 $(BUILD)/packaging/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/weir.1
+	install -D -m 644 $(BUILD)/packaging/weir.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	install -D -m 644 $(BUILD)/packaging/_weir $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
+	install -D -m 644 $(BUILD)/packaging/weir.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/weir.fish
+	install -D -m 644 $(BUILD)/packaging/weir.service $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
+	install -D -m 644 host/packaging/notify-reload.conf $(DESTDIR)$(PREFIX)/share/weir/notify-reload.conf
 
 clean: ## remove what was built
 	rm -rf build
@@ -138,6 +147,27 @@ $(BUILD)/assets_table.c: host/assets/assets.lua $(assets) $(BUILD)/libraries
 
 $(BUILD)/assets_table.o: $(BUILD)/assets_table.c host/assets/assets.h
 	$(call say,CC,$@)$(COMPILE) -c $< -o $@
+
+PACKAGING = @mkdir -p $(@D)
+LUA_TABLES = LUA_PATH='lua/?.lua;lua/?/init.lua' lua5.4
+
+$(BUILD)/packaging/weir.1: host/packaging/manual_page.lua $(wildcard lua/weir/cli/*.lua) $(BUILD)/weir
+	$(PACKAGING)
+	$(call say,LUA,$@)$(LUA_TABLES) $< "$$($(BUILD)/weir version)" > $@
+
+$(BUILD)/packaging/weir.bash: SHELL_NAME = bash
+$(BUILD)/packaging/_weir: SHELL_NAME = zsh
+$(BUILD)/packaging/weir.fish: SHELL_NAME = fish
+$(BUILD)/packaging/weir.bash $(BUILD)/packaging/_weir $(BUILD)/packaging/weir.fish: host/packaging/completions.lua \
+    $(wildcard lua/weir/cli/*.lua)
+	$(PACKAGING)
+	$(call say,LUA,$@)$(LUA_TABLES) $< $(SHELL_NAME) > $@
+
+# PREFIX may differ from the last call.
+.PHONY: $(BUILD)/packaging/weir.service
+$(BUILD)/packaging/weir.service: host/packaging/weir.service
+	$(PACKAGING)
+	$(call say,SED,$@)sed 's|@bindir@|$(PREFIX)/bin|' $< > $@
 
 # All but main: a unit test that includes the file under test takes the rest from here.
 $(BUILD)/host.a: $(filter-out $(BUILD)/host/main.o,$(objects))

@@ -37,10 +37,10 @@ local function start_host(i)
   }
 end
 
--- It ends with 0 when it is told to, and with 78 when its lease was taken, which it may learn only then.
+-- It ends with 0 when it is told to, and with 75 when its lease was taken, which it may learn only then.
 local function take_note(i, status, stderr)
   hosts[i] = nil
-  if status == 78 then
+  if status == 75 then
     counts["lease taken"] = (counts["lease taken"] or 0) + 1
   elseif status ~= 0 then
     error(("node-%d ended with %d:\n%s"):format(i, status, stderr), 0)

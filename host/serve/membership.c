@@ -217,7 +217,7 @@ void membership_lost(Membership *membership, int64_t host) {
               "hosts go on with its runs, or all data was removed from Redis (FLUSHALL): weir list "
               "shows what is there",
               LEASE_MS);
-    fail(membership, EX_CONFIG);
+    fail(membership, EX_TEMPFAIL);
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ describe("a host", function()
     support.wait_until("all to be given up", function() return #store:faults() == 0 end)
   end)
 
-  it("that stood still until its lease was taken ends with 78, and has written nothing", function()
+  it("that stood still until its lease was taken ends with 75, and has written nothing", function()
     begin()
     local first = start_host "one"
     store:start("r", "busy", data())
@@ -81,7 +81,7 @@ describe("a host", function()
     local run = store:ended "r"
     assert.equal("completed", run.state)
     first.process:signal "CONT"
-    assert.equal(78, first.process:wait(), first.process:stderr())
+    assert.equal(75, first.process:wait(), first.process:stderr())
     assert.matches("the lease of this host was taken", first.process:stderr(), 1, true)
     assert.same(run, store:run "r")
     local _, after = support.read(folder .. "/notes"):gsub("after\n", "")

@@ -21,7 +21,7 @@ local ARCHITECTURE = manual.read "lua/weir/README.md"
 local MANUALS = {
   README, AUTHORS, COMMANDS, OPERATIONS, TESTING, ARCHITECTURE, manual.read "workflows/tutorial.md",
   manual.read "workflows/recipes.md", manual.read "workflows/coming-from.md", manual.read "redis-scripts/README.md",
-  manual.read "tests/README.md",
+  manual.read "tests/README.md", manual.read "host/packaging/README.md",
 }
 
 local LARGEST_README = 9 * 1024
