@@ -86,15 +86,7 @@ local function new_maker(roll)
     return shared[which]
   end
 
-  function maker.body(depth, longest)
-    local body = {}
-    for i = 1, roll(longest) do
-      if maker.left <= 0 then break end
-      maker.left = maker.left - 1
-      body[i] = maker.statement(depth)
-    end
-    return body
-  end
+  function maker.body(depth, longest) return dice.body(roll, maker, depth, longest) end
 
   return maker
 end

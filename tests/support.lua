@@ -253,6 +253,7 @@ end
 ---@class Host
 ---@field redis Redis
 ---@field process Process
+---@field folder string? of `support.host_of`
 local Host = {}
 Host.__index = Host
 
@@ -272,6 +273,18 @@ function support.host(folders, options)
   self.redis = options.redis or support.redis()
   self:start()
   return self
+end
+
+---A host on a folder of its own, which has these files; `stop` removes the folder.
+---@param files table<string, string> path in the folder -> text
+---@param options HostOptions?
+---@return Host host with its `folder`
+function support.host_of(files, options)
+  local folder = support.folder()
+  for path, text in pairs(files) do support.write(folder .. "/" .. path, text) end
+  local host = support.host({ folder }, options)
+  host.folder = folder
+  return host
 end
 
 ---Starts it (again), and waits until it is ready.
@@ -351,6 +364,7 @@ function Host:stop()
   local status, stderr
   if self:is_there() then status, stderr = self.process:stop "TERM" end
   if not self.options.redis then self.redis:stop() end
+  if self.folder then support.remove(self.folder) end
   return status, stderr
 end
 

@@ -29,6 +29,22 @@ function dice.of(seed)
   end
 end
 
+---Fills a list with up to `longest` statements of a program, as long as any are left.
+---@param roll fun(n: integer): integer
+---@param maker { left: integer, statement: fun(depth: integer): table }
+---@param depth integer
+---@param longest integer
+---@return table[]
+function dice.body(roll, maker, depth, longest)
+  local body = {}
+  for i = 1, roll(longest) do
+    if maker.left <= 0 then break end
+    maker.left = maker.left - 1
+    body[i] = maker.statement(depth)
+  end
+  return body
+end
+
 ---The beginning of the message of a failure.
 ---@param seed integer
 ---@return string

@@ -60,15 +60,11 @@ end
 
 describe("the command line", function()
   lazy_setup(function()
-    folder = support.folder()
-    support.write(folder .. "/work.lua", WORKFLOWS)
-    host = support.host({ folder }, { flags = { "--workers", "2" } })
+    host = support.host_of({ ["work.lua"] = WORKFLOWS }, { flags = { "--workers", "2" } })
+    folder = host.folder
   end)
 
-  lazy_teardown(function()
-    host:stop()
-    support.remove(folder)
-  end)
+  lazy_teardown(function() host:stop() end)
 
   describe("start", function()
     it("prints the id and nothing else; the same again is the same run", function()

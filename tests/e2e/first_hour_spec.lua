@@ -91,17 +91,10 @@ return {
 ]]
 
 describe("a failure", function()
-  local host, folder
+  local host
 
-  setup(function()
-    folder = support.folder()
-    support.write(folder .. "/failing.lua", FAILING)
-    host = support.host { folder }
-  end)
-  teardown(function()
-    host:stop()
-    support.remove(folder)
-  end)
+  setup(function() host = support.host_of { ["failing.lua"] = FAILING } end)
+  teardown(function() host:stop() end)
 
   -- The lines of a run in the host's log, without their times.
   local function lines_of(id)
@@ -151,7 +144,7 @@ describe("a failure", function()
   end)
 
   it("is shown by weir run when it happens, and its end once", function()
-    local reply = support.weir("run", "twice", "--dir", folder, "--id", "r")
+    local reply = support.weir("run", "twice", "--dir", host.folder, "--id", "r")
     assert.matches("info  r: attempt 1 failed, the next begins in 1ms: failing.lua:4: own fault", reply.stderr, 1, true)
     local _, count = reply.stderr:gsub("r: failed", "")
     assert.equal(0, count)

@@ -43,7 +43,7 @@ local fan = weir.graph {
 return { job, diamond, fan }
 ]]
 
-local host, folder
+local host
 
 local function weir(...) return host:weir(...) end
 
@@ -54,16 +54,9 @@ local function on_terminal(...)
 end
 
 describe("a graph", function()
-  lazy_setup(function()
-    folder = support.folder()
-    support.write(folder .. "/work.lua", WORKFLOWS)
-    host = support.host({ folder }, { flags = { "--workers", "2" } })
-  end)
+  lazy_setup(function() host = support.host_of({ ["work.lua"] = WORKFLOWS }, { flags = { "--workers", "2" } }) end)
 
-  lazy_teardown(function()
-    host:stop()
-    support.remove(folder)
-  end)
+  lazy_teardown(function() host:stop() end)
 
   it("is drawn, with its critical path and what failed", function()
     local data = '{"pause":"50ms","fail":"broken"}'

@@ -50,18 +50,11 @@ return { short, large, failing, slow, parent, detaching, abandoning, fan }
 ]]
 
 describe("retention", function()
-  local folder, host
+  local host
 
-  setup(function()
-    folder = support.folder()
-    support.write(folder .. "/work.lua", WORKFLOWS)
-    host = support.host { folder }
-  end)
+  setup(function() host = support.host_of { ["work.lua"] = WORKFLOWS } end)
 
-  teardown(function()
-    host:stop()
-    support.remove(folder)
-  end)
+  teardown(function() host:stop() end)
 
   local function good(...)
     local reply = host:weir(...)
