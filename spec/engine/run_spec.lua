@@ -132,7 +132,10 @@ describe("an attempt", function()
     made:deploy { files = code 'ctx:sleep { id = "a", duration = 1 }' }
     local err = made:finish("r").error
     assert.equal("replay_mismatch", err.code)
-    assert.equal('operation "a" was step at w.lua:3 (bundle b1), now sleep at w.lua:3 (bundle b2)', err.message)
+    assert.equal('operation "a" was step at w.lua:3 (bundle b1), now sleep at w.lua:3 (bundle b2); safe are changes '
+      .. "that keep the recorded operations and begin new ones behind them. To go on: keep the old operation under "
+      .. "this id and give the new one another, then weir retry r; or do it again: weir retry r --from a", err.message)
+    assert.same({ was = { line = "w.lua:3", bundle = "b1" }, now = { line = "w.lua:3", bundle = "b2" } }, err.details)
   end)
 
   it("ends the children that it does not begin again", function()

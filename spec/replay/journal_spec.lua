@@ -339,7 +339,7 @@ describe("a journal in, effects out:", function()
     local here = "spec/replay/journal_spec%.lua:%d+"
     assert.is_truthy(mismatch(function(ctx) ctx:step("a", error) end, { "a", "invoke", "charge-card" })
       :match('^operation "a" was invoke of "charge%-card" at old%.lua:7 %(bundle b1%), now step at '
-        .. here .. " %(bundle b1%)$"))
+        .. here .. " %(bundle b1%); the same code took another way, .*: read that in a step, then weir retry r$"))
     assert.is_truthy(mismatch(function(ctx) ctx:invoke { id = "a", workflow = "leaf" } end,
       { "a", "invoke", "charge-card" }):match('now invoke of "leaf" at ' .. here))
     assert.is_truthy(mismatch(function(ctx) ctx:sleep("2s") end, { "sleep#1", "sleep", "", '{"duration_ms":1000}' })

@@ -166,7 +166,7 @@ function runs.from_fields(bundle, id, fields, driver)
     generation = math.tointeger(tonumber(fields.generation or 1)), deps = fields.deps,
     attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
   }, Run)
-  self.journal = journal.new(fields, attempt)
+  self.journal = journal.new(fields, attempt, id)
   self.journal.progress = self.host and self.host.progress
   self.effects = self.journal.effects
   self.branches = branches.new(self.journal)
@@ -283,12 +283,17 @@ function Run:kill(code, message)
   self:fail_now(code, message)
 end
 
--- Ends the body with a failure; none of the author's code runs any more.
-function Run:fail_now(code, message)
+---@param made weir.Failure with which the run ends, whatever its code does
+function Run:fail_with(made)
   self.branches:drop()
   self.step, self.retry_in = nil, nil
   self.started, self.killed = true, true
-  self:end_body(false, failure.new { code = code, message = message, retryable = false })
+  self:end_body(false, made)
+end
+
+-- Ends the body with a failure; none of the author's code runs any more.
+function Run:fail_now(code, message)
+  self:fail_with(failure.new { code = code, message = message, retryable = false })
 end
 
 -- The body has ended: decides how the run will end. If another attempt follows a failure, that attempt continues the
@@ -350,7 +355,7 @@ function Run:end_if_over()
   local fault = self.journal.poisoned
   if self.ended or not fault and not self.main.settled then return false end
   if fault then
-    self:fail_now(fault.code, fault.message)
+    self:fail_with(fault)
   else
     self:end_body(self.main.ok, self.main.value)
   end
@@ -402,7 +407,7 @@ function Run:deliver_next()
   local following = log:next()
   if self:is_misplaced(following and delivered) then
     self:take_back()
-    self:fail_now(log.poisoned.code, log.poisoned.message)
+    self:fail_with(log.poisoned)
   elseif not following then
     return false
   elseif following == "cancel" then

@@ -190,9 +190,7 @@ end
 
 -- Raises if the code of a run does not follow its journal.
 local function check_determinism(record, live)
-  local poison = live.run.journal.poisoned
-  local fault = poison and poison.code == "replay_mismatch" and poison.message
-    or live.cold and check.divergence(live.run, record.fields)
+  local fault = live.run.journal.divergence or live.cold and check.divergence(live.run, record.fields)
   if not fault then return end
   error(failure.new {
     code = "replay_mismatch", message = ('workflow "%s" is not deterministic: %s'):format(record.workflow, fault),

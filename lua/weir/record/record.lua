@@ -58,6 +58,7 @@ local record = {}
 ---@field started_at integer?
 ---@field finished_at integer?
 ---@field cancel weir.Outcome? its end from outside, recorded: cancelled, expired or crash_loop
+---@field moved { attempt: integer, at: integer, before: string? }? its last move to another bundle, within an attempt
 ---@field cleans boolean? the workflow has received that end and begun to clean up
 ---@field owner string? the worker that owns it: "<host>.<thread>"
 ---@field deadline integer?
@@ -105,12 +106,19 @@ local function read_outcome(operation, outcome)
   operation.error = error_of(operation, outcome)
 end
 
+-- The bundle that served the run when an operation began. A run that `weir move` gave other code has two in an attempt.
+local function bundle_of(run, held, bundles)
+  local moved = run.moved
+  if moved and held.attempt == moved.attempt and held.started_at <= moved.at then return moved.before end
+  return bundles[held.attempt] or run.bundle
+end
+
 local function read_operation(run, id, text, outcome, bundles, generation)
   local held = entry.read(text, id)
   local kind = kinds[held.kind]
   local operation = {
     id = id, kind = held.kind, scope = held.scope, after = held.after, line = held.line, started_at = held.started_at,
-    workflow = kind.owns_child and held.subject or nil, bundle = bundles[held.attempt] or run.bundle, attempts = 1,
+    workflow = kind.owns_child and held.subject or nil, bundle = bundle_of(run, held, bundles), attempts = 1,
     arguments = held.arguments ~= "" and held.arguments or nil,
   }
   if outcome then
@@ -220,6 +228,12 @@ local function cut_off(run)
   end
 end
 
+-- The last move to another bundle.
+local function read_moved(text)
+  local attempt, at, before = (text or ""):match "^(%d+)\t(%d+)\t(.*)$"
+  return attempt and { attempt = integer(attempt), at = integer(at), before = before ~= "" and before or nil }
+end
+
 ---@param id string
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
@@ -256,7 +270,7 @@ function record.read(id, list)
     error = fields.error and failure_of(fields.error), parent = run_id.parent(id),
     root = run_id.root(id), queue = (fields.queue or defaults.queue):gsub("^%?.*", defaults.queue),
     priority = integer(fields.priority) or 0,
-    bundle = fields.bundle ~= "" and fields.bundle or nil, tags = fields.tags,
+    bundle = fields.bundle ~= "" and fields.bundle or nil, moved = read_moved(fields.moved), tags = fields.tags,
     created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),
     finished_at = integer(fields.finished_at), cancel = cancel,
     owner = fields.owner ~= "" and fields.owner or nil, deadline = integer(fields.deadline), operations = {},

@@ -19,6 +19,7 @@ local failure = require "weir.base.failure"
 local select_reset = require "weir.reset.select"
 local heap = require "weir.base.heap"
 local kinds = require "weir.record.kinds"
+local mismatch = require "weir.replay.mismatch"
 local effects = require "weir.replay.effects"
 local redo_set = require "weir.reset.redo_set"
 local run_id = require "weir.base.run_id"
@@ -27,6 +28,8 @@ local timers = require "weir.replay.timers"
 
 ---@class weir.Journal
 ---@field fields table<string, string> the record of the run
+---@field run string its id
+---@field divergence string? where `poisoned` tells of a mismatch: both places, without advice
 ---@field attempt integer of the run
 ---@field attempts_before integer attempts before the last retry by hand
 ---@field recorded table<string, string> id -> entry, of operations that this attempt has not begun
@@ -115,9 +118,11 @@ local ENDS_THE_RUN = { cancelled = true, expired = true }
 
 ---@param fields table<string, string> the run's record
 ---@param attempt integer
-function journal.new(fields, attempt)
+---@param run string? its id
+function journal.new(fields, attempt, run)
   return setmetatable({
-    fields = fields, attempt = attempt, attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
+    fields = fields, run = run or "RUN",
+    attempt = attempt, attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
     recorded = {}, generations = {}, reset_children = {}, came = {}, begun = {}, operations = {},
     known = 0, restored = 0, delivered = 0, furthest = 0, replay_until = 0, replay_last = 0,
     owed = 0, owed_before = 0, places = {}, fresh = {},
@@ -202,23 +207,38 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Begin
 
--- Names the bundle of an attempt, for messages.
-function journal:bundle_of(attempt)
-  local bundle = self.fields["bundle@" .. attempt] or self.fields.bundle
-  return bundle and (" (bundle %s)"):format(bundle:sub(1, 8)) or ""
+-- The bundle that served an attempt when an operation began in it.
+function journal:bundle_of(attempt, started_at)
+  local moved_in, moved_at, before = (self.fields.moved or ""):match "^(%d+)\t(%d+)\t(.*)$"
+  if tonumber(moved_in) == attempt and started_at and started_at <= tonumber(moved_at) then
+    return before ~= "" and before or nil
+  end
+  return self.fields["bundle@" .. attempt] or self.fields.bundle
 end
 
--- The code begins another operation under this id than the journal holds: no attempt can go on.
-function journal:mismatch(id, held, kind, subject, line, detail)
-  local was = kinds[held.kind].describe(held.subject) .. (detail and " " .. detail.was or "")
-  local now = kinds[kind].describe(subject) .. (detail and " " .. detail.now or "")
-  local made = failure.new {
-    code = "replay_mismatch", operation = id, retryable = false,
-    message = ('operation "%s" was %s at %s%s, now %s at %s%s'):format(id, was, held.line,
-      self:bundle_of(held.attempt), now, line or call_site.line(), self:bundle_of(self.attempt)),
-  }
-  self.poisoned = self.poisoned or made
+local function place_of(self, held)
+  return { line = held.line, bundle = self:bundle_of(held.attempt, held.started_at) }
+end
+
+-- The place in the code that runs.
+local function place_now(self, line)
+  return { line = line or call_site.line(), bundle = self:bundle_of(self.attempt) }
+end
+
+-- No attempt can go on. The first mismatch is the one that people are told of.
+local function poison(self, id, facts, was, now, is_changed)
+  local made = mismatch.failure(self.run, id, facts, was, now, is_changed)
+  if not self.poisoned then self.poisoned, self.divergence = made, facts end
   return made
+end
+
+-- The code asks for another operation under this id than the journal holds.
+function journal:mismatch(id, held, kind, subject, line, detail)
+  local was, now = place_of(self, held), place_now(self, line)
+  local facts = ('operation "%s" was %s at %s, now %s at %s'):format(id,
+    kinds[held.kind].describe(held.subject) .. (detail and " " .. detail.was or ""), mismatch.at(was),
+    kinds[kind].describe(subject) .. (detail and " " .. detail.now or ""), mismatch.at(now))
+  return poison(self, id, facts, was, now, true)
 end
 
 -- The code has begun a recorded operation again.
@@ -240,7 +260,7 @@ local function first_owed(self, place, asked)
       local is_meant = held and attempt == self.attempt
       local may_differ = held and asked and not is_meant and not kinds[held.kind].is_harmless
       if may_differ and scope.is_within(held.scope, asked.scope) then
-        is_meant = not self.saw_attempt or self:bundle_of(attempt) ~= self:bundle_of(self.attempt)
+        is_meant = not self.saw_attempt or self:bundle_of(attempt, held.started_at) ~= self:bundle_of(self.attempt)
       end
       if is_meant then
         held.id = id
@@ -254,16 +274,13 @@ end
 
 -- The code has not begun again an operation that was recorded at this place or earlier. No attempt can go on.
 local function misplaced(self, held, asked)
-  local text = ('the journal holds operation "%s", %s at %s%s, which was not asked for again'):format(held.id,
-    kinds[held.kind].describe(held.subject), held.line, self:bundle_of(held.attempt))
+  local was, now = place_of(self, held), asked and place_now(self, asked.line)
+  local facts = ('the journal holds operation "%s", %s at %s, which was not asked for again'):format(held.id,
+    kinds[held.kind].describe(held.subject), mismatch.at(was))
   if asked then
-    text = ('%s; the code asked for operation "%s" at %s%s'):format(text, asked.id, asked.line,
-      self:bundle_of(self.attempt))
+    facts = ('%s; the code asked for operation "%s" at %s'):format(facts, asked.id, mismatch.at(now))
   end
-  self.poisoned = self.poisoned or failure.new {
-    code = "replay_mismatch", operation = held.id, retryable = false, message = text,
-  }
-  return self.poisoned
+  return poison(self, held.id, facts, was, now, false)
 end
 
 ---Checks an operation that is new and is recorded when it begins. All such operations were recorded in the order in
