@@ -5,7 +5,8 @@
 local BELOW = {
   base = {}, define = { "base" }, record = { "define" }, reset = { "record" }, replay = { "reset" },
   code = { "replay" }, engine = { "code" }, memory = { "engine" },
-  view = { "record" }, client = { "view", "reset" }, cli = { "client", "code" }, testing = { "memory", "view" },
+  view = { "record" }, client = { "view", "reset" }, preflight = { "client", "engine" },
+  cli = { "client", "code", "preflight" }, testing = { "memory", "view" },
 }
 
 -- Modules outside of the folders: who may require them, and what they may.

@@ -30,6 +30,7 @@ static const struct {
     {"warm", FIELD_INTEGER, AT(warm)},
     {"warm_memory", FIELD_INTEGER, AT(warm_bytes)},
     {"queues", FIELD_LIST, AT(queues)},
+    {"reload", FIELD_TEXT, AT(reload)},
     {"durability", FIELD_TEXT, AT(durability)},
     {"drain_ms", FIELD_INTEGER, AT(drain_ms)},
     {"poll_ms", FIELD_INTEGER, AT(poll_ms)},

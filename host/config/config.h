@@ -48,6 +48,7 @@ typedef struct {
     int64_t warm;        // suspended coroutines kept, of each worker
     int64_t warm_bytes;  // Lua memory that these hold, in the whole host
     TextList queues;     // {"*"}: every queue
+    const char *reload;     // of runs that would not go on: warn, refuse or off
     const char *durability; // always, everysec or none
     int64_t drain_ms;       // for running Lua after SIGTERM
     int64_t poll_ms;        // between two looks at workflow files; 0: Linux reports changes

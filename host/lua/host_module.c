@@ -80,12 +80,39 @@ static int host_seed(lua_State *L) {
     return 1;
 }
 
+// guard(bytes, ms, function, ...) -> true, value | nil, code, what it raised. The function runs on
+// an account of its own, with so much memory and CPU time.
+static int host_guard(lua_State *L) {
+    lua_Integer bytes = luaL_checkinteger(L, 1), ms = luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    Limits *limits = limit_of(L);
+    Account *account = account_new((size_t)bytes);
+    Account *before = limit_enter(limits, account, ms);
+    int status = lua_pcall(L, lua_gettop(L) - 3, 1, 0);
+    limit_leave(limits, before);
+    lua_pushboolean(L, true);
+    lua_insert(L, -2); // true, value
+    if (account->killed || status != LUA_OK) {
+        lua_pushnil(L);
+        lua_replace(L, -3);
+        lua_pushstring(L, account->killed ? account_code(account) : "error");
+        lua_insert(L, -2); // nil, code, what it raised
+    }
+    if (account->killed) {
+        lua_pushstring(L, account->message);
+        lua_replace(L, -2);
+    }
+    account_close(account);
+    return lua_gettop(L) - 2; // behind `bytes` and `ms`
+}
+
 // Upvalue 1: the list of reports.
 static int open_host(lua_State *L) {
     static const luaL_Reg functions[] = {{"log", host_log},
                                          {"limit", host_limit},
                                          {"progress", host_progress},
                                          {"step", host_step},
+                                         {"guard", host_guard},
                                          {"elapsed_ms", host_elapsed_ms},
                                          {"seed", host_seed},
                                          {"report", host_report},

@@ -1,4 +1,5 @@
-// reload: see reload.h. One look at a time: a thread reads and loads, the main thread announces.
+// reload: see reload.h. One look at a time: a thread reads, replays runs in flight on the new code
+// and loads it, the main thread announces.
 //
 // clang-format off
 //   IDLE ---> LOOKING ---> ANNOUNCING ---> IDLE
@@ -16,6 +17,7 @@
 #include "base/xmalloc.h"
 #include "lua/vm.h"
 #include "serve/deployment.h"
+#include "serve/preflight.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +43,7 @@ typedef struct {
     Bundle bundle;
     char name[BUNDLE_NAME_SIZE]; // "": it could not be read
     char *faults;                // lines
+    Preflight preflight;
 } FolderLook;
 
 typedef struct {
@@ -73,14 +76,37 @@ struct Reload {
 
 // ---- the thread ---------------------------------------------------------------------------------
 
-static void load(Reload *reload, FolderLook *folder, Vm **vm) {
+// Replays runs in flight on the new bundle. With --reload refuse, one that would not go on is a
+// fault of the folder; it begins with a place in a file, where that is known.
+static void check_runs(Reload *reload, size_t i) {
+    FolderLook *folder = &reload->look.folders[i];
+    const char *mode = reload->config->reload;
+    if (strcmp(mode, "off") == 0) return;
+    preflight_run(&folder->preflight, reload->config, folder->name, &reload->bundles[i],
+                  &folder->bundle);
+    if (strcmp(mode, "refuse") != 0) return;
+    const Preflight *found = &folder->preflight;
+    if (found->fault)
+        folder->faults =
+            xformat("no run in flight could be replayed: %s; kill -HUP tries again", found->fault);
+    else if (found->first)
+        folder->faults = xformat("%s%s%s (--reload refuse)\n%s", found->line ? found->line : "",
+                                 found->line ? ": " : "", found->text, found->first);
+}
+
+static void load(Reload *reload, size_t i, Vm **vm) {
+    FolderLook *folder = &reload->look.folders[i];
     Findings findings = {0};
     if (!*vm) *vm = vm_open(reload->config);
-    if (!*vm)
+    if (!*vm) {
         folder->faults = xstrdup("Lua cannot start");
-    else if (deployment_add(&reload->look.deployment, reload->config, *vm, &folder->bundle,
-                            reload->look.batch, &findings) != STATUS_DONE)
-        folder->faults = xstrdup(findings.faults);
+    } else {
+        check_runs(reload, i);
+        if (!folder->faults &&
+            deployment_add(&reload->look.deployment, reload->config, *vm, &folder->bundle,
+                           reload->look.batch, &findings) != STATUS_DONE)
+            folder->faults = xstrdup(findings.faults);
+    }
     folder->found = folder->faults ? FOUND_REFUSED : FOUND_NEW;
     findings_free(&findings);
 }
@@ -99,7 +125,7 @@ static void look_at(Reload *reload, size_t i, Vm **vm) {
     } else if (strcmp(folder->name, reload->live[i]) == 0) {
         folder->found = FOUND_LIVE;
     } else {
-        load(reload, folder, vm);
+        load(reload, i, vm);
     }
 }
 
@@ -153,6 +179,23 @@ static void tell_live(Reload *reload, size_t i) {
     log_info("%s: bundle %.*s live (was %.*s): %s", reload->config->folders.items[i], BUNDLE_SHOWN,
              folder->name, BUNDLE_SHOWN, reload->live[i], text);
     free(text);
+}
+
+// Says how runs in flight would go on with the bundle that is live now.
+static void tell_preflight(const Reload *reload, size_t i) {
+    const FolderLook *folder = &reload->look.folders[i];
+    const Preflight *found = &folder->preflight;
+    const char *path = reload->config->folders.items[i];
+    if (found->fault)
+        log_warn("%s: bundle %.*s live: no run in flight could be replayed on it: %s", path,
+                 BUNDLE_SHOWN, folder->name, found->fault);
+    if (!found->text) return;
+    if (!found->first) {
+        log_info("%s: bundle %.*s live: %s", path, BUNDLE_SHOWN, folder->name, found->text);
+        return;
+    }
+    log_warn("%s: bundle %.*s live: %s", path, BUNDLE_SHOWN, folder->name, found->text);
+    log_warn("%s: for example %s", path, found->first);
 }
 
 static void tell_serving(const Reload *reload, size_t i) {
@@ -250,6 +293,7 @@ static void free_look(Reload *reload) {
     for (size_t i = 0; i < reload->count; i++) {
         bundle_free(&look->folders[i].bundle);
         free(look->folders[i].faults);
+        preflight_free(&look->folders[i].preflight);
     }
     free(look->folders);
     batch_free(look->batch);
@@ -287,6 +331,7 @@ static void end_look(Reload *reload) {
 static void replace(Reload *reload, size_t i) {
     FolderLook *folder = &reload->look.folders[i];
     tell_live(reload, i);
+    tell_preflight(reload, i);
     Bundle before = reload->bundles[i];
     reload->bundles[i] = folder->bundle;
     folder->bundle = before;

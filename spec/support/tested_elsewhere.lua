@@ -14,7 +14,6 @@ return {
   },
   ["spec/code/bundle_spec.lua"] = { "lua/weir/code/announcement.lua" },
   ["spec/random_processes_spec.lua"] = { "lua/weir/code/sort.lua" },
-  ["spec/random_programs_spec.lua"] = { "lua/weir/engine/check.lua" },
   ["spec/engine/invoke_spec.lua"] = { "lua/weir/define/violations.lua", "lua/weir/engine/call.lua" },
   ["spec/engine/graph_scheduler_spec.lua"] = { "lua/weir/engine/graph_results.lua" },
   ["spec/engine/run_spec.lua"] = {

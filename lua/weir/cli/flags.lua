@@ -134,6 +134,8 @@ local rows = {
     help = "time that running Lua has after SIGTERM to reach its next yield" },
   { name = "poll", kind = "duration", argument = "D", commands = { "serve", "dev" },
     help = "time between two looks at the workflow files, where Linux reports no\nchanges (NFS)" },
+  { name = "reload", kind = "choice", argument = "warn|refuse|off", default = "warn", commands = { "serve", "dev" },
+    help = "changed files with which runs in flight could not go on: log how many,\nkeep the old bundle, or do not look" },
   { name = "lua-path", kind = "text", argument = "PATH", commands = { HOSTS, "check", "test" },
     help = "where workflows find Lua modules, as in package.path" },
   { name = "lua-cpath", kind = "text", argument = "PATH", commands = { HOSTS, "check", "test" },

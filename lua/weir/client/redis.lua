@@ -74,12 +74,13 @@ local function take_page(reading, reply)
   return false
 end
 
+---The records of runs, as Redis has them.
 ---@param ids string[]
----@return table<string, weir.Record> runs those that exist
+---@return table<string, string[]> lists of those that exist: field, value, field, value …
 ---@return integer now_ms
 ---@return integer commit of the last page
-function redis.inspect(ids)
-  local runs, now, commit = {}, 0, 0
+function redis.records(ids)
+  local lists, now, commit = {}, 0, 0
   local readings = {}
   for i, id in ipairs(ids) do readings[i] = { id = id, cursor = "0", list = {}, count = 1 } end
   local from = 1
@@ -92,7 +93,7 @@ function redis.inspect(ids)
       local reading = readings[from + i - 1]
       if reply[1] == "run" then
         if take_page(reading, reply) then
-          runs[reading.id] = record.read(reading.id, reading.list)
+          lists[reading.id] = reading.list
         else
           readings[#readings + 1] = reading
         end
@@ -100,6 +101,17 @@ function redis.inspect(ids)
     end
     from = to + 1
   end
+  return lists, now, commit
+end
+
+---@param ids string[]
+---@return table<string, weir.Record> runs those that exist
+---@return integer now_ms
+---@return integer commit of the last page
+function redis.inspect(ids)
+  local lists, now, commit = redis.records(ids)
+  local runs = {}
+  for id, list in pairs(lists) do runs[id] = record.read(id, list) end
   return runs, now, commit
 end
 
@@ -235,6 +247,48 @@ function redis.children(ids)
     end
   end
   return children
+end
+
+redis.LOOKED_AT = 500 -- members of a set that one call of `in_flight` goes through
+
+---@class weir.RunInFlight a run that waits and that an attempt has begun
+---@field id string
+---@field workflow string
+---@field state "waiting"|"retrying"
+---@field bundle string
+---@field created_at integer
+
+---The runs that wait and that an attempt has begun, a page at a time.
+---@param bundle string? without those of this bundle
+---@param workflows string[]? only those of these workflows
+---@return fun(): weir.RunInFlight[]?, integer? next_page the runs, and the size of the set that the walk goes through
+function redis.in_flight(bundle, workflows)
+  local from, over = 0, workflows ~= nil and #workflows == 0
+  return function()
+    if over then return nil end
+    local reply = redis.call({ "in_flight", from, redis.LOOKED_AT, bundle or "", table.unpack(workflows or {}) })[1]
+    local page = {}
+    for i = 3, #reply, 5 do
+      page[#page + 1] = {
+        id = reply[i], workflow = reply[i + 1], state = reply[i + 2], bundle = reply[i + 3],
+        created_at = instant(reply[i + 4]) or 0,
+      }
+    end
+    from = from + redis.LOOKED_AT
+    over = from >= reply[2]
+    return page, reply[2]
+  end
+end
+
+---The files of a bundle.
+---@param bundle string
+---@return table<string, string>? texts by path; nil: it is not there any more
+function redis.sources(bundle)
+  local reply = redis.call({ "sources", bundle })[1]
+  if reply[1] ~= "sources" then return nil end
+  local files = {}
+  for i = 2, #reply, 2 do files[reply[i]] = reply[i + 1] end
+  return files
 end
 
 ---@class weir.RegisteredWorkflow

@@ -93,14 +93,55 @@ function check.dry(bundle, id, fields, options)
   run.dry, run.branches.dry, run.journal.dry = true, true, true
   run:turn(options.now, {})
 
-  local poison = run.journal.poisoned
-  local fault = poison and poison.message or divergence(run, held, options.is_meant)
+  local fault = run.journal.divergence or divergence(run, held, options.is_meant)
   if not fault and not run.definition then fault = ('there is no workflow "%s" any more'):format(fields.workflow) end
   if not fault and options.ended and not run.ended then
     local waits = waits_of(run, held)
     fault = "it does not come to its end: it waits for " .. (waits ~= "" and waits or "what never came")
   end
   return { run = run, fault = fault }
+end
+
+---@class weir.Rehearsal how a run would go on with other code
+---@field code string? of the failure that it would end with, or that this attempt would; nil: it would go on
+---@field message string?
+---@field line string? of the code that would lead to it
+
+-- The record as the next attempt will find it, or this one after `weir move`.
+local function with_bundle(fields, name, now)
+  local attempt = tonumber(fields.attempt or 1)
+  if fields.state == "retrying" then
+    fields["bundle@" .. attempt] = fields.bundle
+    fields.attempt = tostring(attempt + 1)
+  else
+    fields.moved = attempt .. "\t" .. now .. "\t" .. (fields.bundle or "")
+  end
+  fields.bundle = name
+end
+
+-- The line of the author's that a message begins with.
+local function line_in(message) return message:match "^([^\n:]+:%d+): " end
+
+---Replays a run on another bundle, as if its next turn ran there, up to the end of its journal. Nothing is executed:
+---no step, no child, no line of the log. It is looked at by the rules of a live run.
+---@param bundle weir.Bundle
+---@param id string
+---@param fields table<string, string> its record; is changed
+---@param options { now: integer, limits: weir.Limits, host: table }
+---@return weir.Rehearsal
+function check.rehearse(bundle, id, fields, options)
+  with_bundle(fields, bundle.name, options.now)
+  local run = runs.from_fields(bundle, id, fields, {
+    limits = options.limits,
+    host = setmetatable({ log = silent, progress = silent, report = false }, { __index = options.host }),
+  })
+  run.dry, run.branches.dry = true, true
+  run:turn(tonumber(fields.started_at or fields.created_at), {}) -- no timer is due then
+
+  local made = run.journal.poisoned or run.ended and not run.journal.cancel and run.failure
+  if not made or made.operation and made.code ~= "replay_mismatch" then return {} end
+  local place = made.details and made.details.now or {}
+  return { code = made.code, message = made.message, line = place.line or line_in(made.message) }
 end
 
 local function same_failure(made, there)

@@ -69,6 +69,16 @@ function host.step(id, line) end
 ---@return integer ms on a clock that only runs forward
 function host.elapsed_ms() end
 
+---Calls a function with limits, as a run has them. Only the C host has it.
+---@param bytes integer of Lua memory
+---@param ms integer of CPU time
+---@param call function
+---@param ... any its arguments
+---@return true? ok nil: it was stopped, or raised
+---@return any value its first result; else the code: "memory_limit", "cpu_limit", "error"
+---@return any message what it raised
+function host.guard(bytes, ms, call, ...) end
+
 ---The seed of a child's random numbers.
 ---@param child string the child's run id
 ---@return integer

@@ -1,0 +1,44 @@
+-- The preflight of a host: of a folder that has changed, before its new bundle goes live.
+
+local changed = require "weir.preflight.changed"
+local engine = require "weir.engine.run"
+local preflight = require "weir.preflight"
+local transport = require "weir.client.transport"
+
+local change = {}
+
+local LONGEST_MS = 30000
+
+---@class weir.ChangeFound
+---@field text string? a line for the log; nil: no run is in flight
+---@field faults integer runs that would not go on
+---@field line string? where the first of them would not
+---@field first string? which run that is, and why
+
+---@param blocking weir.Transport
+---@param name string of the new bundle
+---@param before table<string, string> path -> source
+---@param now table<string, string>
+---@param memory_bytes integer that a run may take
+---@param cpu_ms integer that a run may take
+---@return weir.ChangeFound
+function change.look(blocking, name, before, now, memory_bytes, cpu_ms)
+  transport.use(blocking)
+  local host = engine.host
+  local options = {
+    ms = LONGEST_MS, cpu_ms = math.min(cpu_ms, LONGEST_MS), memory_bytes = memory_bytes, limits = engine.limits,
+    host = host,
+    on_progress = function(looked, chosen)
+      host.log("info", nil, ("preflight of bundle %s: %d of %d runs replayed"):format(name:sub(1, 16), looked, chosen))
+    end,
+  }
+  if not next(changed.files(before, now)) or not preflight.has_runs() then return { faults = 0 } end
+  local loaded = preflight.load(options, name, now)
+  if not loaded then return { faults = 0 } end -- so its host will find, too
+  local result = preflight.look(loaded, changed.workflows(loaded, before, now), options)
+  local first = result.faults[1]
+  return { text = preflight.sentence(result), faults = #result.faults, line = first and first.line,
+           first = first and ("run %s: %s"):format(first.run, first.message) }
+end
+
+return change
