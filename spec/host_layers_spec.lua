@@ -6,7 +6,7 @@ local MAY_USE = {
   config = { "assets", "base" },
   redis = { "assets", "base", "config" },
   lua = { "assets", "base", "config", "redis" },
-  serve = { "assets", "base", "config", "lua", "redis" },
+  serve = { "assets", "base", "cli", "config", "lua", "redis" }, -- it calls scripts in the preflight as a client does
   cli = { "assets", "base", "config", "lua", "redis" },
 }
 
