@@ -227,73 +227,7 @@ static int run(Config *config) {
     return served ? process.client_status : status;
 }
 
-// ---- commands without a Redis -------------------------------------------------------------------
-
-static void print_string(const char *text, size_t size) {
-    char *plain = text_plain(text, size, TEXT_JSON);
-    printf("\"%s\"", plain);
-    free(plain);
-}
-
-// As doctor does: {"faults":[…]}, one for each line of the text.
-static void print_faults(const char *lines) {
-    fputs("{\"faults\":[", stdout);
-    for (const char *at = lines; *at;) {
-        size_t size = strcspn(at, "\n");
-        if (at > lines) putchar(',');
-        print_string(at, size);
-        at += size + (at[size] == '\n');
-    }
-    puts("]}");
-}
-
-// Prints the result of `check`: "2 files, 4 workflows, no faults".
-static void print_count(size_t count, const char *noun, const char *end) {
-    if (count)
-        printf("%zu", count);
-    else
-        fputs("no", stdout);
-    printf(" %s%s%s", noun, count == 1 ? "" : "s", end);
-}
-
-static void print_found(const char *folder, const Bundle *bundle, const Findings *findings) {
-    if (bundle->notes) puts(bundle->notes);
-    if (findings->notes) puts(findings->notes);
-    if (findings->faults) {
-        puts(findings->faults);
-        return;
-    }
-    print_count(bundle->count, "file", ", ");
-    print_count(findings_count(findings->workflows), "workflow", ", no faults");
-    if (bundle->count)
-        putchar('\n');
-    else
-        printf(": nothing in %s ends in .lua\n", folder);
-}
-
-static int check_folder(Vm *vm, const char *folder, bool as_json) {
-    char fault[BUNDLE_FAULT_SIZE];
-    Bundle bundle;
-    Findings findings = {0};
-    int status = STATUS_DONE;
-    if (bundle_read(folder, &bundle, fault) < 0)
-        status = complain(EX_NOINPUT, fault);
-    else if (vm_check(vm, bundle.sources, bundle.count, &findings) < 0)
-        status = STATUS_FAILED;
-    if (as_json && status != EX_NOINPUT) print_faults(findings.faults ? findings.faults : "");
-    if (!as_json && status != EX_NOINPUT) print_found(folder, &bundle, &findings);
-    findings_free(&findings);
-    bundle_free(&bundle);
-    return status;
-}
-
-static int check(Config *config) {
-    Vm *vm = vm_open(config);
-    if (!vm) return EX_SOFTWARE;
-    int status = check_folder(vm, config->folders.items[0], config->json);
-    vm_close(vm);
-    return status;
-}
+// ---- the other commands -------------------------------------------------------------------------
 
 static int test(Config *config) {
     return test_command_run(config);
@@ -305,8 +239,8 @@ static int client(Config *config) {
 
 int main(int argc, char **argv) {
     static int (*const commands[])(Config *) = {
-        [COMMAND_RUN] = run,     [COMMAND_DEV] = dev,   [COMMAND_SERVE] = serve,
-        [COMMAND_CHECK] = check, [COMMAND_TEST] = test, [COMMAND_CLIENT] = client,
+        [COMMAND_RUN] = run,   [COMMAND_DEV] = dev,       [COMMAND_SERVE] = serve,
+        [COMMAND_TEST] = test, [COMMAND_CLIENT] = client,
     };
     static Config config; // its texts are never freed: reachable to the end
     char fault[CONFIG_FAULT_SIZE];

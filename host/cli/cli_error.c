@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 int cli_error_raise(lua_State *L, int status, const char *format, ...) {
@@ -19,7 +20,10 @@ int cli_error_raise(lua_State *L, int status, const char *format, ...) {
     lua_createtable(L, 0, 2);
     lua_pushinteger(L, status);
     lua_setfield(L, -2, "status");
-    lua_pushstring(L, message);
+    char *plain = text_plain(message, strlen(message), TEXT_LINE); // names of others stand in it
+    address_hide_logins(plain);
+    lua_pushstring(L, plain);
+    free(plain);
     lua_setfield(L, -2, "message");
     return lua_error(L);
 }

@@ -25,6 +25,7 @@ static CommandIo *io_of(lua_State *L) {
 
 // ---- files --------------------------------------------------------------------------------------
 
+// bundle(folder) -> sources by path, the name of the bundle, lines about files that were left out
 static int read_bundle(lua_State *L) {
     CommandIo *io = io_of(L);
     char fault[BUNDLE_FAULT_SIZE];
@@ -38,8 +39,12 @@ static int read_bundle(lua_State *L) {
         lua_pushlstring(L, source->text, source->size);
         lua_setfield(L, -2, source->path);
     }
+    char name[BUNDLE_NAME_SIZE];
+    bundle_name(io->bundle.sources, io->bundle.count, name);
+    lua_pushstring(L, name);
+    lua_pushstring(L, io->bundle.notes);
     bundle_free(&io->bundle);
-    return 1;
+    return 3;
 }
 
 static void close_file(CommandIo *io) {

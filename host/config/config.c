@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-typedef enum { FIELD_TEXT, FIELD_LIST, FIELD_INTEGER, FIELD_BOOLEAN } FieldKind;
+typedef enum { FIELD_TEXT, FIELD_LIST, FIELD_INTEGER } FieldKind;
 
 // The options that C reads, by their keys: see lua/weir/cli/flags.lua.
 static const struct {
@@ -44,7 +44,6 @@ static const struct {
     {"max_crashes", FIELD_INTEGER, AT(crashes)},
     {"log", FIELD_TEXT, AT(log)},
     {"log_level", FIELD_TEXT, AT(log_level)},
-    {"json", FIELD_BOOLEAN, AT(json)},
 };
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -70,7 +69,6 @@ static void read_field(lua_State *L, Config *config, size_t i) {
         case FIELD_TEXT: *(const char **)field = lua_tostring(L, -1); break;
         case FIELD_LIST: *(TextList *)field = list_at_top(L); break;
         case FIELD_INTEGER: *(int64_t *)field = lua_tointeger(L, -1); break;
-        case FIELD_BOOLEAN: *(bool *)field = lua_toboolean(L, -1); break;
         }
     }
     lua_pop(L, 1);
@@ -80,7 +78,6 @@ static Command command_of(const char *name) {
     static const char *const names[] = {[COMMAND_RUN] = "run",
                                         [COMMAND_DEV] = "dev",
                                         [COMMAND_SERVE] = "serve",
-                                        [COMMAND_CHECK] = "check",
                                         [COMMAND_TEST] = "test"};
     for (int i = 0; i < COMMAND_CLIENT; i++)
         if (strcmp(names[i], name) == 0) return (Command)i;

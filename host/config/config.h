@@ -14,14 +14,7 @@
 struct lua_State;
 
 // The commands that C runs; the client is all others.
-typedef enum {
-    COMMAND_RUN,
-    COMMAND_DEV,
-    COMMAND_SERVE,
-    COMMAND_CHECK,
-    COMMAND_TEST,
-    COMMAND_CLIENT
-} Command;
+typedef enum { COMMAND_RUN, COMMAND_DEV, COMMAND_SERVE, COMMAND_TEST, COMMAND_CLIENT } Command;
 
 // Exit statuses of weir, beside those of <sysexits.h>.
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_UNSAFE = 80, STATUS_LOST_WRITES = 81 };
@@ -48,7 +41,7 @@ typedef struct {
     int64_t warm;        // suspended coroutines kept, of each worker
     int64_t warm_bytes;  // Lua memory that these hold, in the whole host
     TextList queues;     // {"*"}: every queue
-    const char *reload;     // of runs that would not go on: warn, refuse or off
+    const char *reload;  // of runs that would not go on: warn, refuse or off
     const char *durability; // always, everysec or none
     int64_t drain_ms;       // for running Lua after SIGTERM
     int64_t poll_ms;        // between two looks at workflow files; 0: Linux reports changes
@@ -62,7 +55,6 @@ typedef struct {
     int64_t crashes;      // of workers, after which a run fails
     const char *log;      // text or json
     const char *log_level;
-    bool json; // of check
 } Config;
 
 enum { CONFIG_FAULT_SIZE = 1024 };

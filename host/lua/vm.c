@@ -272,24 +272,11 @@ int vm_announce(Vm *vm, const Source *sources, size_t count, const char *wanted,
     return UV_EINVAL;
 }
 
-int vm_check(Vm *vm, const Source *sources, size_t count, Findings *findings) {
-    size_t arguments;
-    int status = vm_announce(vm, sources, count, NULL, &arguments, findings);
-    if (status == 0) lua_pop(vm->L, 1);
-    return status;
-}
-
 void findings_free(Findings *findings) {
     free(findings->faults);
     free(findings->notes);
     free(findings->workflows);
     *findings = (Findings){0};
-}
-
-size_t findings_count(const char *lines) {
-    size_t count = lines ? 1 : 0;
-    for (const char *at = lines; at && (at = strchr(at, '\n')); at++) count++;
-    return count;
 }
 
 // ---- runs ---------------------------------------------------------------------------------------

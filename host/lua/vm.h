@@ -83,14 +83,11 @@ typedef struct {
 } Findings;
 
 void findings_free(Findings *findings);
-size_t findings_count(const char *lines);
 
 // Loads a bundle and leaves the arguments of `announce` for vm_take_effects. UV_EINVAL when there
 // are faults. When only `wanted` (a workflow or a file, NULL: all) is to run, other files that do
 // not load are left out, with a note.
 int vm_announce(Vm *vm, const Source *sources, size_t count, const char *wanted, size_t *arguments,
                 Findings *findings);
-// The same without the arguments.
-int vm_check(Vm *vm, const Source *sources, size_t count, Findings *findings);
 
 #endif

@@ -40,7 +40,6 @@ return {
     "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
   },
   ["spec/cli/help_spec.lua"] = { "lua/weir/cli/commands.lua" },
-  ["spec/cli/test/coverage_spec.lua"] = { "lua/weir/cli/test/bytecode.lua" },
   ["tests/e2e/bulk_spec.lua"] = { "lua/weir/cli/start_each.lua" },
   ["tests/e2e/test_command_spec.lua"] = {
     "lua/weir/cli/test/init.lua", "lua/weir/cli/test/manifest.lua", "lua/weir/cli/test/report.lua",

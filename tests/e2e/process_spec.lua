@@ -74,7 +74,7 @@ describe("check", function()
     assert.same({ 0, folder .. "/link.lua is a link to a file that is not there\n"
       .. "plain.lua: it returns a function, which is no workflow; return weir.workflow { id = …, "
       .. "run = function(ctx, data) … end }\n3 files, 1 workflow, no faults\n" }, { reply.status, reply.stdout })
-    assert.equal('{"faults":[]}\n', support.weir("check", folder, "--json").stdout)
+    assert.equal('{"faults":[],"warnings":[]}\n', support.weir("check", folder, "--json").stdout)
   end)
 
   it("prints each fault with its file and line", function()
@@ -93,7 +93,44 @@ describe("check", function()
     local faults = require("cjson").decode(reply.stdout).faults
     assert.same({ 1, 2 }, { reply.status, #faults })
     assert.matches('raises.lua:1: a "quoted" \\ \u{FFFD} word', faults[2], 1, true)
-    assert.equal('{"faults":[]}\n', support.weir("check", "workflows", "--json").stdout)
+    assert.equal('{"faults":[],"warnings":[]}\n', support.weir("check", "workflows", "--json").stdout)
+  end)
+
+  it("warns of a workflow that nothing defines, and of state of the file, each at its line", function()
+    support.write(folder .. "/a.lua", [[
+local weir = require "weir"
+local count = 0
+return weir.workflow { id = "charge-card", run = function(ctx)
+  count = count + 1
+  ctx:invoke { id = "again", workflow = "charge-crad" }
+end }
+]])
+    local reply = support.weir("check", folder)
+    assert.equal(0, reply.status)
+    assert.matches('^warning: a.lua:4: "count" is a local of the file and is assigned while a run runs:', reply.stdout)
+    assert.matches('\nwarning: a.lua:5: workflow = "charge%-crad" names no workflow of this folder; did you mean '
+      .. '"charge%-card"%?\n1 file, 1 workflow, no faults, 2 warnings\n$', reply.stdout)
+  end)
+
+  it("takes several folders, which must not define a workflow twice", function()
+    support.write(folder .. "/a.lua", 'return require "weir".workflow { id = "hello", run = function() end }')
+    local reply = support.weir("check", "workflows", folder)
+    assert.equal(1, reply.status)
+    assert.matches('a.lua:1: workflow "hello" is already defined in workflows at hello.lua:', reply.stdout, 1, true)
+    support.write(folder .. "/a.lua", 'return require "weir".workflow { id = "a-b-c", run = function() end }')
+    reply = support.weir("check", "workflows", folder)
+    assert.equal(0, reply.status)
+    assert.matches("workflows: %d+ files, %d+ workflows, no faults\n.*: 1 file, 1 workflow, no faults\n", reply.stdout)
+  end)
+
+  it("ends files that loop or hog memory while they load", function()
+    support.write(folder .. "/a.lua", "while true do end")
+    local reply = support.weir("check", folder, "--max-cpu", "50ms")
+    assert.same({ 1, "a.lua:1: Lua ran for 0.05s without waiting for anything\n" }, { reply.status, reply.stdout })
+    support.write(folder .. "/a.lua", "local list = {} for i = 1, 1e9 do list[i] = {} end")
+    reply = support.weir("check", folder, "--max-memory", "8MiB")
+    assert.equal(1, reply.status)
+    assert.matches("memory", reply.stdout)
   end)
 
   it("ends with 66 where there is no folder", function()

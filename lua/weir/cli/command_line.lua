@@ -207,7 +207,7 @@ local FOLDERS_OF = {
     return options[1] and table.move(options, 1, #options, 1, {}) or { "workflows" }
   end,
 }
-FOLDERS_OF.check = FOLDERS_OF.dev
+FOLDERS_OF.check = FOLDERS_OF.serve
 
 -- ------------------------------------------------------------------------------------------------
 
@@ -222,6 +222,7 @@ local function read(words, world)
   local options = options_of(line, command, world)
   local folders_of = FOLDERS_OF[command.name]
   if folders_of then options.folders = folders_of(options) end
+  options.redis = options.redis or options.against -- a command has one of the two
   return { command = command.name, options = options, uses_redis = flags.find("redis").commands[command.name] == true }
 end
 

@@ -1,5 +1,5 @@
--- The commands of weir: how each is called. Their flags are in weir.cli.flags. C runs `run`, `dev`, `serve`, `check`
--- and `test` (host/main.c), weir.cli all others.
+-- The commands of weir: how each is called. Their flags are in weir.cli.flags. C runs `run`, `dev`, `serve` and
+-- `test` (host/main.c), weir.cli all others.
 
 ---@class weir.Command
 ---@field name string
@@ -49,8 +49,8 @@ local rows = {
     example = "weir retry first", about = RETRY },
   { name = "delete", arguments = "[RUN...]", most = MANY, summary = "remove ended runs, and all runs below each",
     example = "weir delete --state completed --until 7d --yes" },
-  { name = "check", arguments = "[DIR]", most = 1, summary = "load every workflow file and print its faults",
-    example = "weir check flows" },
+  { name = "check", arguments = "[DIR...]", most = MANY, summary = "load every workflow file and print its faults",
+    example = "weir check flows --against redis://127.0.0.1:6379/0" },
   { name = "test", arguments = "[ARG...]", most = MANY,
     summary = "run specs; arguments and other flags are those of busted", example = "weir test --watch" },
   { name = "doctor", arguments = "", summary = "look for what is inconsistent in this Redis", example = "weir doctor" },

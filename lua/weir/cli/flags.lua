@@ -27,6 +27,7 @@
 ---| "url" the URL of a Redis
 
 local HOSTS = { "run", "dev", "serve" }
+local REPLAYS = { HOSTS, "check" } -- commands that run workflow code
 local ACTS = { "cancel", "retry", "delete" }
 local SELECT = { "list", ACTS }
 local CLIENTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats" }
@@ -134,21 +135,24 @@ local rows = {
     help = "time that running Lua has after SIGTERM to reach its next yield" },
   { name = "poll", kind = "duration", argument = "D", commands = { "serve", "dev" },
     help = "time between two looks at the workflow files, where Linux reports no\nchanges (NFS)" },
-  { name = "reload", kind = "choice", argument = "warn|refuse|off", default = "warn", commands = { "serve", "dev" },
-    help = "changed files with which runs in flight could not go on: log how many,\nkeep the old bundle, or do not look" },
-  { name = "lua-path", kind = "text", argument = "PATH", commands = { HOSTS, "check", "test" },
+  { name = "reload", kind = "choice", argument = "warn|refuse|off", default = "warn",
+    commands = { "serve", "dev" },
+    help = "changed files that runs in flight could not go on with: log how many,\n"
+      .. "keep the old bundle, or do not look" },
+  { name = "lua-path", kind = "text", argument = "PATH", commands = { REPLAYS, "test" },
     help = "where workflows find Lua modules, as in package.path" },
-  { name = "lua-cpath", kind = "text", argument = "PATH", commands = { HOSTS, "check", "test" },
+  { name = "lua-cpath", kind = "text", argument = "PATH", commands = { REPLAYS, "test" },
     help = "where workflows find C modules, as in package.cpath" },
-  { name = "max-payload", kind = "size", argument = "SIZE", default = "16MiB", commands = { HOSTS },
+  { name = "max-payload", kind = "size", argument = "SIZE", default = "16MiB", commands = { REPLAYS },
     help = "limit of one payload" },
-  { name = "max-memory", kind = "size", argument = "SIZE", default = "256MiB", commands = { HOSTS, "check" },
+  { name = "max-memory", kind = "size", argument = "SIZE", default = "256MiB", commands = { REPLAYS },
     help = "limit of the Lua memory of one run" },
-  { name = "max-cpu", kind = "duration", argument = "D", default = "5s", commands = { HOSTS, "check" },
+  { name = "max-cpu", kind = "duration", argument = "D", default = "5s", commands = { REPLAYS },
     help = "limit of CPU time of Lua between two operations" },
   { name = "max-stuck", kind = "duration", argument = "D", default = "1m", commands = { HOSTS },
     help = "limit of a call that Lua cannot interrupt; then the process gives up" },
-  { name = "max-depth", kind = "number", argument = "N", default = "64", least = 1, most = 10000, commands = { HOSTS },
+  { name = "max-depth", kind = "number", argument = "N", default = "64", least = 1, most = 10000,
+    commands = { REPLAYS },
     help = "limit of runs below each other" },
   { name = "max-crashes", kind = "number", argument = "N", default = "5", least = 1, most = 1000,
     commands = { HOSTS },
@@ -159,13 +163,17 @@ local rows = {
     help = "redis://[user:password@]host:port/db or unix:///path\n"
       .. "(default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
     help_of = { serve = "redis://[user:password@]host:port/db or unix:///path\n(default redis://127.0.0.1:6379/0)" } },
-  { name = "prefix", kind = "text", argument = "NAME", default = "weir", commands = { CLIENTS, HOSTS },
+  { name = "against", kind = "url", argument = "URL", once = true, commands = { "check" },
+    help = "replay the runs in flight of that Redis on the files" },
+  { name = "prefix", kind = "text", argument = "NAME", default = "weir",
+    commands = { CLIENTS, HOSTS, "check" },
     help = "of all keys in Redis" },
   { name = "json", kind = "switch", commands = { CLIENTS, "run", "check", "test", "version" },
     help = "print JSON",
     help_of = {
       run = JSON_OF_RUN, wait = JSON_OF_RUN, start = JSON_OF_RUN .. "; with --each the counts",
       show = JSON_OF_RUN .. ", or the operation", list = "print a line of JSON for each run",
+      check = "print the faults and warnings as JSON",
       cancel = JSON_OF_ACTS, retry = JSON_OF_ACTS, delete = JSON_OF_ACTS,
     } },
   { name = "log", kind = "choice", argument = "text|json", default = "text", commands = { HOSTS },

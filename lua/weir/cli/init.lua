@@ -122,6 +122,10 @@ function commands.why(options)
   return DONE
 end
 
+function commands.check(options)
+  return require("weir.cli.check").main(options)
+end
+
 function commands.doctor(options)
   local findings = json.array {}
   for i, finding in ipairs(require("weir.client.doctor").check()) do findings[i] = terminal.plain(finding) end

@@ -44,6 +44,8 @@ function client.message(timeout_ms) end
 ---The sources of a workflow folder.
 ---@param folder string
 ---@return table<string, string> texts by path
+---@return string name of the bundle that they are
+---@return string? notes a line for each file that was left out
 function client.bundle(folder) end
 
 ---The text of a file, or of stdin for "-".

@@ -7,7 +7,7 @@ local transport = require "weir.client.transport"
 
 local change = {}
 
-local LONGEST_MS = 30000
+local LONGEST_MS, SAY_EVERY_MS = 30000, 2000
 
 ---@class weir.ChangeFound
 ---@field text string? a line for the log; nil: no run is in flight
@@ -24,11 +24,14 @@ local LONGEST_MS = 30000
 ---@return weir.ChangeFound
 function change.look(blocking, name, before, now, memory_bytes, cpu_ms)
   transport.use(blocking)
+  local said_at = transport.now_ms()
   local host = engine.host
   local options = {
     ms = LONGEST_MS, cpu_ms = math.min(cpu_ms, LONGEST_MS), memory_bytes = memory_bytes, limits = engine.limits,
     host = host,
     on_progress = function(looked, chosen)
+      if transport.now_ms() - said_at < SAY_EVERY_MS then return end
+      said_at = transport.now_ms()
       host.log("info", nil, ("preflight of bundle %s: %d of %d runs replayed"):format(name:sub(1, 16), looked, chosen))
     end,
   }

@@ -17,7 +17,6 @@ local preflight = {}
 local MOST = 20000 -- journals
 local MOST_SEEN = 200000 -- runs of which one is chosen
 local BATCH = 50 -- journals in one call
-local SAY_EVERY_MS = 2000
 
 ---@class weir.PreflightOptions
 ---@field ms integer? the time that it may take; nil: no limit
@@ -25,7 +24,7 @@ local SAY_EVERY_MS = 2000
 ---@field memory_bytes integer that one replay may take
 ---@field limits weir.Limits of runs
 ---@field host weir.native.host
----@field on_progress (fun(looked: integer, chosen: integer))? told now and then
+---@field on_progress (fun(looked: integer, chosen: integer))? told after each batch
 
 ---@class weir.PreflightFault a run that would not go on
 ---@field run string
@@ -194,7 +193,7 @@ function preflight.look(bundle, workflows, options)
   local found, partial = find(bundle.name, workflows, is_over)
   local chosen = preflight.sample(found, MOST)
   local result = { looked = 0, found = #found, partial = partial or #chosen < #found, continue = 0, faults = {} }
-  local old, said_at = old_bundles(options), began
+  local old = old_bundles(options)
   for from = 1, #chosen, BATCH do
     if is_over() then
       result.partial = true
@@ -214,13 +213,20 @@ function preflight.look(bundle, workflows, options)
         if fault then result.faults[#result.faults + 1] = fault else result.continue = result.continue + 1 end
       end
     end
-    if options.on_progress and transport.now_ms() - said_at >= SAY_EVERY_MS then
-      said_at = transport.now_ms()
-      options.on_progress(result.looked, #chosen)
-    end
+    if options.on_progress then options.on_progress(result.looked, #chosen) end
   end
   if result.looked < result.found then result.partial = true end
   return result
+end
+
+---Two results as one.
+---@param a weir.Preflight
+---@param b weir.Preflight
+---@return weir.Preflight
+function preflight.joined(a, b)
+  local faults = table.move(a.faults, 1, #a.faults, 1, {})
+  return { looked = a.looked + b.looked, found = a.found + b.found, partial = a.partial or b.partial,
+           continue = a.continue + b.continue, faults = table.move(b.faults, 1, #b.faults, #faults + 1, faults) }
 end
 
 -- ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 -- `weir test --coverage`: the lines of workflow files that the specs did not run, as text. It counts the lines with
 -- code of the files of bundles, and of other files below this folder that are no specs. The code runs unchanged.
 
-local bytecode = require "weir.cli.test.bytecode"
+local bytecode = require "weir.code.bytecode"
 local native = require "weir.native.tester"
 local source_files = require "weir.base.source_files"
 
