@@ -108,15 +108,10 @@ static int host_guard(lua_State *L) {
 
 // Upvalue 1: the list of reports.
 static int open_host(lua_State *L) {
-    static const luaL_Reg functions[] = {{"log", host_log},
-                                         {"limit", host_limit},
-                                         {"progress", host_progress},
-                                         {"step", host_step},
-                                         {"guard", host_guard},
-                                         {"elapsed_ms", host_elapsed_ms},
-                                         {"seed", host_seed},
-                                         {"report", host_report},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"log", host_log},   {"limit", host_limit},   {"progress", host_progress},
+        {"step", host_step}, {"guard", host_guard},   {"elapsed_ms", host_elapsed_ms},
+        {"seed", host_seed}, {"report", host_report}, {NULL, NULL}};
     luaL_newlibtable(L, functions);
     lua_pushvalue(L, lua_upvalueindex(1));
     luaL_setfuncs(L, functions, 1);
