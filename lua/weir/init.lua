@@ -1,5 +1,5 @@
--- `require "weir"`: all that the author of a workflow calls outside of `ctx`.
--- Only checks arguments and hands on; holds no state.
+-- `require "weir"`: the functions that the author of a workflow calls outside of `ctx`. They check arguments and call
+-- the modules below; this module holds no state.
 
 local definition = require "weir.define.definition"
 local duration = require "weir.base.duration"
@@ -10,13 +10,13 @@ local usage_error = require "weir.base.usage_error"
 
 local weir = {}
 
----Exact JSON: what goes in comes out the same, or raises `payload_invalid`.
+---Exact JSON: a decoded value equals the encoded one; a value that JSON cannot hold raises `payload_invalid`.
 weir.json = json
 
----JSON's null: a truthy value of its own.
+---JSON's null, a truthy value.
 weir.null = json.null
 
----Marks a list, so that it stays one when it is empty (a fresh empty table is an object).
+---Marks a list, so that it is written as `[]` when it is empty (an unmarked empty table is an object).
 weir.array = json.array
 
 ---@class weir.RetryFields
@@ -24,18 +24,18 @@ weir.array = json.array
 ---@field delay? string|number before the second attempt: "1s" unless given
 ---@field backoff? "exponential"|"linear"|"fixed" how the delay grows; "exponential" unless given
 ---@field max_delay? string|number no delay is longer; "5m", or 300 times a longer delay, unless given
----@field jitter? boolean whether chance lengthens each delay that grows, by up to half; true unless given
+---@field jitter? boolean whether each delay that grows is lengthened at random, by up to half; true unless given
 
 ---@class weir.WorkflowFields
 ---@field id string
 ---@field run fun(ctx: weir.Context, data: any): any
----@field schema? table|fun(data: any): any JSON Schema; or what gives the data to use, or raises
+---@field schema? table|fun(data: any): any JSON Schema; or a function that returns the data to use, or raises
 ---@field retry? weir.RetryFields for errors of its own code
 ---@field timeout? string|number from creation to the end of all attempts: "30s", or seconds
 ---@field queue? string
 ---@field priority? integer -100 to 100, higher first
----@field retain? string|number how long it stays after it ended; "7d" unless given
----@field cancel_grace? string|number how long it may clean up after a cancel; "1m" unless given
+---@field retain? string|number how long a run is kept after it has ended; "7d" unless given
+---@field cancel_grace? string|number how long a run may clean up after a cancel; "1m" unless given
 
 ---Defines a workflow. The file returns it, or a list of several.
 ---@param fields weir.WorkflowFields
@@ -50,8 +50,9 @@ end
 ---@field workflow string
 ---@field data? weir.Payload|fun(input: any, deps: weir.Deps): weir.Payload {} unless given
 ---@field depends_on? string[] keys
----@field when? "all"|"any"|"settled" begins when all of them completed ("all", unless given), the first, or all ended
----@field optional? boolean whether its failure leaves the graph unharmed
+---@field when? "all"|"any"|"settled" it begins when all of them have completed ("all"), when one has completed ("any"),
+---or when all have ended ("settled"); "all" unless given
+---@field optional? boolean true: its failure does not fail the graph
 ---@field timeout? weir.Duration
 ---@field retry? weir.RetryFields instead of the workflow's own
 ---@field queue? string
@@ -77,8 +78,8 @@ end
 
 local ERROR_FIELDS = option_checks.fields { "code", "details", "message", "retry_after", "retryable" }
 
--- A caught error may be the message of another; a plain table would read "table".
-local function says(message)
+-- Whether a value can be a message. A caught error can; a plain table would read "table".
+local function is_message(message)
   if type(message) ~= "table" or failure.is_failure(message) then return true end
   local metatable = getmetatable(message)
   return type(metatable) == "table" and metatable.__tostring ~= nil
@@ -87,8 +88,8 @@ end
 ---@class weir.ErrorFields
 ---@field code? string your own; "error" unless given
 ---@field message? string
----@field details? any what JSON can hold
----@field retryable? boolean false: no attempt would go better
+---@field details? any that JSON can hold
+---@field retryable? boolean false: another attempt would fail in the same way
 ---@field retry_after? string|number the least pause before the next attempt: "30s", or seconds
 
 ---Makes an error of your own: `error(weir.error { code = "sold_out", message = "…" })`.
@@ -103,8 +104,8 @@ function weir.error(fields)
   if fields.code ~= nil and (type(fields.code) ~= "string" or fields.code == "") then
     usage_error("weir.error: code must be text")
   end
-  if not says(fields.message) then
-    usage_error("weir.error: message must be text; what else there is goes to details")
+  if not is_message(fields.message) then
+    usage_error("weir.error: message must be text; put other values into details")
   end
   if failure.RESERVED[fields.code] then
     usage_error(('weir.error: the code "%s" is weir\'s own; choose another'):format(fields.code))
@@ -128,10 +129,10 @@ end
 
 ---Makes an error that is never retried: `error(weir.fatal("no such customer"))`.
 ---@param message string
----@param details? any what JSON can hold
+---@param details? any that JSON can hold
 ---@return weir.Failure
 function weir.fatal(message, details)
-  if not says(message) then
+  if not is_message(message) then
     usage_error("weir.fatal takes a message; for a code of your own: weir.error { code = …, retryable = false }")
   end
   return failure.new { code = "error", message = message, details = details, retryable = false }

@@ -1,10 +1,11 @@
--- Exact JSON: what goes in comes out the same, or is refused with the place and the reason.
+-- Exact JSON: a decoded value equals the encoded one. A value that JSON cannot hold is refused, with its place and the
+-- reason.
 -- Integers stay int64, floats floats, [] an array, {} an object; keys are written sorted.
 -- host/lua/json.c is the same codec in C, message for message; it takes over where the host offers it.
--- Metatables other than the array mark are not looked at: raw fields are what is written.
+-- Metatables other than the array mark are ignored: only raw fields are written.
 
 local json = {
-  ---How deep what weir itself writes may be: records, whose payloads may be as deep as a payload may be.
+  ---The depth of texts that weir itself writes: records, with payloads of the greatest depth in them.
   DEEPEST = 544,
 }
 

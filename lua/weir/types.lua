@@ -1,15 +1,15 @@
 ---@meta weir.types
--- Shapes for the editor: what a workflow gets and gives, in units and defaults. Never loaded.
+-- Types for editors: the arguments and results of a workflow's calls, with units and defaults. Never loaded.
 -- weir.WorkflowFields, weir.GraphFields, weir.Node, weir.RetryFields and weir.ErrorFields stand in init.lua,
 -- weir.Failure in failure.lua, weir.Future and weir.Settled in futures.lua.
 
 ---"250ms" "30s" "5m" "2h" "1d", or a number of seconds.
 ---@alias weir.Duration string|number
 
----What can be written as JSON. `nil` is null.
+---A value that JSON can hold. `nil` is null.
 ---@alias weir.Payload nil|boolean|number|string|table
 
----What a workflow is run with. Ids are unique within a run and its scope.
+---The first argument of a workflow's function. Ids are unique within a run and its scope.
 ---@class weir.Context
 ---@field run weir.RunInfo
 ---@field log weir.Log
@@ -26,9 +26,9 @@ local ctx = {}
 ---@field bundle string hash of the sources this attempt runs on
 ---@field created_at integer ms since 1970
 
----What became of the nodes that a node depends on. `deps.extract` is the result of the one that is called so, nil when
----it did not complete or returned nothing; `deps("extract")` tells how it ended; `pairs(deps)` goes over those that
----completed, in the order of depends_on. Each is read when it is asked for, once. Another key is an error.
+---The results of the nodes that a node depends on. `deps.extract` is the result of node "extract", nil if it did not
+---complete or returned nothing; `deps("extract")` tells how it ended; `pairs(deps)` goes over the nodes that completed,
+---in the order of depends_on. Each result is fetched once, at the first read. Any other key is an error.
 ---@class weir.Deps
 ---@field [string] any
 ---@overload fun(key: string): weir.Settled
@@ -44,8 +44,8 @@ local ctx = {}
 ---@field id? string of the operation; numbered ("invoke#1") unless given
 ---@field workflow string
 ---@field data? weir.Payload {} unless given
----@field timeout? weir.Duration from the invoke on, queueing and the child's retries included
----@field on_timeout? "cancel"|"abandon" what becomes of the child then; "cancel" unless given
+---@field timeout? weir.Duration from the invoke on, including the child's time in the queue and its retries
+---@field on_timeout? "cancel"|"abandon" whether the child is cancelled then, or goes on; "cancel" unless given
 ---@field retry? weir.RetryFields instead of the child's own
 ---@field queue? string instead of the workflow's
 ---@field priority? integer -100 to 100, higher first, instead of the workflow's
@@ -55,11 +55,11 @@ local ctx = {}
 ---@field detached? boolean start it, do not wait, return its run's id
 ---@field dedupe? weir.DedupeOptions take an earlier run of the workflow that was begun with the same key
 
----While a run of the workflow that was begun with the key is young, or under way, all that ask with that key take its
----outcome: no other is started. One that failed or was cancelled does not count.
+---While a run of the workflow with this key is younger than `within`, or has not ended, other invokes with the key
+---share its outcome and start no run. A run that failed or was cancelled does not count.
 ---@class weir.DedupeOptions
 ---@field key string
----@field within? weir.Duration how long the run that this begins stands for others; 1h unless given
+---@field within? weir.Duration how long the run that this invoke starts counts for others; 1h unless given
 
 ---About a child that completed.
 ---@class weir.Info
@@ -73,7 +73,7 @@ local ctx = {}
 ---@field run fun(about: weir.StepAbout): weir.Payload ordinary Lua; io and os work here
 ---@field retry? weir.RetryFields that of the workflow unless given, counted apart
 ---@field timeout? weir.Duration of each try
----@field at_most_once? boolean never run again when it is unknown how far it came: `interrupted`
+---@field at_most_once? boolean if its process dies, it fails with `interrupted` and does not run again
 ---@field undo? fun(result: any, about: weir.StepAbout) run, as a step, if the run later fails or is cancelled
 
 ---@class weir.StepAbout
@@ -131,8 +131,8 @@ function ctx:race(t, options) end
 function ctx:step(id, body) end
 
 ---If this run later fails for good or is cancelled, `fn` runs: newest first, when all else of the run has ended.
----It may do what a workflow may do, through the context that it is given.
----@param id string of what it undoes; an operation of this id counts as never done when the run is retried
+---It is workflow code, and calls verbs through the context that it gets.
+---@param id string of the operation that it undoes; a retry of the run resets that operation
 ---@param fn fun(ctx: weir.Context)
 function ctx:undo(id, fn) end
 

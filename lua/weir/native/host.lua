@@ -1,5 +1,5 @@
 ---@meta weir.native.host
--- The contract between the engine and what drives it. There are two drivers: the C host (host/lua/vm.c) and the one in
+-- The contract between the engine and its driver. There are two drivers: the C host (host/lua/vm.c) and the one in
 -- memory (weir.memory.driver). A run knows neither threads nor Redis: outcomes come in, effects go out.
 --
 -- The life of a run, as a driver sees it:
@@ -32,7 +32,7 @@
 ---@field disable_speculation fun(self) Redis refused a turn of this run that speculated
 ---@field describe fun(self): string one line on what the run does
 
----Engine -> driver: what a driver gives its runs.
+---Engine -> driver: the functions that a driver gives its runs.
 ---@class weir.native.host
 ---@field separate boolean? no child runs in its parent's turn (weir.testing)
 ---@field mocked_step? fun(run: weir.Run, operation: weir.Operation): (fun(about: table): any)? replaces a step's body
