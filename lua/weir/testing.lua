@@ -4,7 +4,6 @@
 -- `run` and `retry` move the clock to each instant at which a run is due, until the run and all runs below it have
 -- ended or can never go on. `start` and `cancel` run only what needs no time; `advance` moves the clock.
 
-local plan = require "weir.reset.plan"
 local crashing = require "weir.testing.crashing"
 local defaults = require "weir.define.defaults"
 local definition = require "weir.define.definition"
@@ -376,17 +375,8 @@ function Runner:retry(id, options)
   if options.from and options.scratch then
     usage_error("runner:retry: from and scratch exclude each other: scratch resets all operations")
   end
-  local planned, _, fault = plan.of(function(one) return self.memory:read(one) end, id, options)
-  if not planned then usage_error(fault) end
-  local registry, list = self.memory.registry, {}
-  local sentence = plan.summary(planned, function(workflow)
-    return registry[workflow] and registry[workflow].bundle
-  end).message
-  for _, one in ipairs(planned) do
-    list[#list + 1] = one.run.id
-    list[#list + 1] = one.child and one.reset .. "\t" .. one.child or one.reset
-  end
-  self.memory:retry(table.unpack(list))
+  local sentence, fault = self.memory:plan_retry(id, options)
+  if not sentence then usage_error(fault) end
   return self:finish(id), sentence
 end
 

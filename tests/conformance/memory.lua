@@ -2,7 +2,6 @@
 -- stands is an answer here, and acts do not run anything to its end: a play says how far.
 
 local account = require "tests.conformance.account"
-local plan = require "weir.reset.plan"
 local play = require "tests.conformance.play"
 local support = require "tests.support"
 local testing = require "weir.testing"
@@ -28,16 +27,8 @@ function Side:cancel(id, now)
 end
 
 function Side:retry(id, options)
-  local planned, _, fault = plan.of(function(one) return self.store:read(one) end, id, options)
-  if not planned then return play.refusal(fault) end
-  local registry, list = self.store.registry, {}
-  local sentence = plan.summary(planned, function(workflow) return registry[workflow].bundle end).message
-  for _, one in ipairs(planned) do
-    list[#list + 1] = one.run.id
-    list[#list + 1] = one.child and one.reset .. "\t" .. one.child or one.reset
-  end
-  self.store:retry(table.unpack(list))
-  return sentence
+  local sentence, fault = self.store:plan_retry(id, options)
+  return sentence or play.refusal(fault)
 end
 
 function Side:deploy(case)

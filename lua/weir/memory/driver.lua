@@ -7,6 +7,7 @@
 -- memory/store.lua has the contents of the store, memory/effects.lua applies effects.
 
 local bundle = require "weir.code.bundle"
+local plan = require "weir.reset.plan"
 local random = require "weir.base.random"
 local defaults = require "weir.define.defaults"
 local apply_effect = require "weir.memory.effects"
@@ -406,6 +407,26 @@ function Memory:retry(...)
     end
     if i == 1 then self:reopen(record, selection) else record.fields.reset = selection end
   end
+end
+
+---Plans the retry of an ended run, as `weir retry` does, and carries it out.
+---@param id string
+---@param options { from: string?, scratch: boolean? }
+---@return string? sentence on the operations that are reset and kept; nil: it was refused
+---@return string? fault why
+function Memory:plan_retry(id, options)
+  local planned, _, fault = plan.of(function(one) return self:read(one) end, id, options)
+  if not planned then return nil, fault end
+  local summary = plan.summary(planned, function(workflow)
+    return self.registry[workflow] and self.registry[workflow].bundle
+  end)
+  local list = {}
+  for _, one in ipairs(planned) do
+    list[#list + 1] = one.run.id
+    list[#list + 1] = one.child and one.reset .. "\t" .. one.child or one.reset
+  end
+  self:retry(table.unpack(list))
+  return summary.message
 end
 
 ---The run hits a limit: its turn is discarded, and it ends with this failure.
