@@ -78,7 +78,7 @@ describe("a command line", function()
     assert.same({ "-o", "TAP", "--tags=slow", "--verbose", "a_spec.lua", "--", "--coverage" },
       table.move(found, 1, #found, 1, {}))
     assert.same({ true, true, false }, { found.watch, found.json, found.coverage })
-    refuses("stats -o TAP", 64, "there is no flag -o; weir help COMMAND lists those it takes")
+    refuses("stats -o TAP", 64, "there is no flag -o, did you mean --to?")
   end)
 
   it("with --help or --version is another command", function()

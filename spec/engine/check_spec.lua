@@ -115,7 +115,7 @@ local HOW = {
 -- The rows of the manual: the change -> the cells behind it.
 local function manual()
   local rows = {}
-  local text = assert(support.read "workflows/README.md":match "| change | the same attempt.-\n|[-|]+\n(.-)\n\n")
+  local text = assert(support.read "workflows/README.md":match "| change | `weir move`.-\n|[-|]+\n(.-)\n\n")
   for line in text:gmatch "[^\n]+" do
     local change, move, automatic, by_hand = line:match "^| (.-) | (.-) | (.-) | (.-) |$"
     rows[change] = { move = move, retry = automatic, by_hand = by_hand }

@@ -21,7 +21,7 @@ return weir.workflow {
     ctx.log:info "waits"
     print "waits"
     %s
-    ctx:sleep { id = "ship", duration = "1d" }
+    ctx:sleep { id = "ship", duration = data.ship or "1d" }
     %s
     ctx:invoke { id = "bill", workflow = "order" }
   end,
@@ -189,6 +189,39 @@ describe("weir check --against", function()
     start_host()
     local reply = support.weir("check", folder .. "/flows", "--against", "unix:///nowhere/redis.sock")
     assert.equal(69, reply.status)
+  end)
+end)
+
+describe("weir move", function()
+  it("gives waiting runs the newest code in their attempt, and leaves those that would not go on", function()
+    start_host()
+    start(10)
+    host:weir("start", "order", "--id", "soon", "--data", json.encode { trace = folder .. "/trace", ship = "1s" })
+    store:becomes("soon", "waiting")
+    local old = store:run("r2").bundle
+    save("order.lua", order("review", nil, 'do return "new" end'))
+    says "live: 8 runs would continue, 3 would mismatch at order.lua:5\n"
+    local reply = host:weir("move", "r2", "soon")
+    assert.equal(0, reply.status)
+    assert.matches("^run r2 goes on with bundle %x+ when it resumes\nrun soon goes on with bundle", reply.stderr)
+    assert.equal('"new"', store:ended("soon").result) -- its worker had kept the coroutine of the old code
+    assert.equal(1, store:run("soon").attempt)
+
+    reply = host:weir("move", "--workflow", "order", "--to", "newest", "--yes")
+    assert.equal(1, reply.status)
+    assert.matches("\nmoved 6, 1 do not wait, 1 on the newest code already, 3 would not go on with it\n$", reply.stderr)
+    assert.matches('weir: run r1 keeps its code: the journal holds operation "approve", step at order.lua:5',
+      reply.stderr, 1, true)
+    local run = store:run "r2"
+    assert.same({ "waiting", old }, { run.state, run.operations[1].bundle })
+    assert.not_equal(old, run.bundle)
+    assert.equal(old, store:run("r1").bundle)
+
+    reply = host:weir("move", "--workflow", "order", "--yes", "--json")
+    local summary = json.decode(reply.stdout)
+    assert.same({ 0, 7, 3, 3 }, { summary.moved, summary.there, summary.mismatch, #summary.faults })
+    assert.same({ "mismatch", "replay_mismatch", "order.lua:5" },
+      { summary.faults[1].answer, summary.faults[1].code, summary.faults[1].line })
   end)
 end)
 

@@ -1,5 +1,6 @@
--- `weir cancel`, `weir retry`, `weir delete`: an act on runs that were named, or on all that a SELECTOR selects. Here
--- are the question, the pace, the progress and the summary; weir.client.bulk finds the runs and acts on them.
+-- `weir cancel`, `weir retry`, `weir delete`, `weir move`: an act on runs that were named, or on all that a SELECTOR
+-- selects. Here are the question, the pace, the progress and the summary; weir.client.bulk finds the runs and
+-- acts on them.
 --
 -- With --json stdout has a line for each named run, or one object for all runs of a SELECTOR or of stdin.
 
@@ -24,6 +25,7 @@ local WORDS = {
   cancel = { doing = "cancelling", passed = "had ended already" },
   retry = { doing = "retrying", passed = "had not failed" },
   delete = { doing = "deleting", passed = "had not ended" },
+  move = { doing = "moving", passed = "do not wait" },
 }
 
 -- ------------------------------------------------------------------------------------------------
@@ -99,7 +101,7 @@ end
 ---@field line weir.Progress
 
 -- Answers for runs that are in the wrong state, or gone: nothing was done to them.
-local HARMLESS = { ended = true, live = true, past = true, missing = true }
+local HARMLESS = { ended = true, live = true, past = true, missing = true, running = true }
 
 local function skipped(self) return self.passed + (self.counts.ended or 0) + (self.counts.live or 0) end
 
@@ -112,6 +114,9 @@ local function summary(self)
   parts[1] = ("%s %s"):format(done, terminal.number(counts[done] or 0))
   add(skipped(self), words.passed)
   add(counts.past, "dealt with already")
+  add(counts.there, "on the newest code already")
+  add(counts.running, "running")
+  add(counts.mismatch, "would not go on with it")
   add(counts.missing, "were not there")
   add(counts.refused, "refused")
   return table.concat(parts, ", ")
@@ -121,6 +126,7 @@ local function summary_json(self)
   local counts, done = self.counts, bulk.ACTS[self.verb].done
   return json.encode {
     [done] = counts[done] or 0, skipped = skipped(self) + (counts.past or 0), missing = counts.missing or 0,
+    there = counts.there, running = counts.running, mismatch = counts.mismatch,
     refused = counts.refused or 0, left = #self.ids - self.handled, faults = json.array(self.faults),
   }
 end
@@ -129,7 +135,7 @@ local function answer_table(id, answer)
   return {
     run = id, answer = answer.answer, state = answer.state, message = answer.message,
     forgot = answer.forgot and json.array(answer.forgot), kept = answer.kept and json.array(answer.kept),
-    above = answer.above and json.array(answer.above),
+    above = answer.above and json.array(answer.above), code = answer.code, line = answer.line,
   }
 end
 
@@ -186,14 +192,14 @@ local function carry_out(self, interval_ms)
 end
 
 ---Acts on the selected runs.
----@param verb "cancel"|"retry"|"delete"
+---@param verb "cancel"|"retry"|"delete"|"move"
 ---@param options table of the command
 ---@return integer status
 function bulk_command.main(verb, options)
   local interval_ms, selected = bulk_command.interval(options.rate), selection.read(options)
   check(verb, options, selected)
   if verb == "retry" and not options.dry_run then output.warn_of_changes() end
-  local ids, passed = selected.ids and selector.topmost(selected.ids, bulk.ACTS[verb].whole), 0
+  local ids, passed = selected.ids and bulk.separate(verb, selected.ids), 0
   if not ids then ids, passed = find(verb, options, selected) end
   local misspelt = #ids + passed == 0 and selector.misspelt(selected)
   if misspelt then output.warn("%s", misspelt) end

@@ -49,6 +49,8 @@ local rows = {
     example = "weir retry first", about = RETRY },
   { name = "delete", arguments = "[RUN...]", most = MANY, summary = "remove ended runs, and all runs below each",
     example = "weir delete --state completed --until 7d --yes" },
+  { name = "move", arguments = "[RUN...]", most = MANY, summary = "give waiting runs the newest code of their workflow",
+    example = "weir move --workflow greet --to newest" },
   { name = "check", arguments = "[DIR...]", most = MANY, summary = "load every workflow file and print its faults",
     example = "weir check flows --against redis://127.0.0.1:6379/0" },
   { name = "test", arguments = "[ARG...]", most = MANY,
@@ -59,7 +61,7 @@ local rows = {
   { name = "help", arguments = "[COMMAND]", most = 1, summary = "how a command is used" },
 
   { name = "signal" }, { name = "resolve" }, { name = "reject" }, { name = "logs" }, { name = "bundles" },
-  { name = "move" }, { name = "init" }, { name = "top" }, { name = "bench" }, { name = "config" },
+  { name = "init" }, { name = "top" }, { name = "bench" }, { name = "config" },
 }
 
 local commands = { rows = rows }

@@ -27,8 +27,8 @@
 ---| "url" the URL of a Redis
 
 local HOSTS = { "run", "dev", "serve" }
-local REPLAYS = { HOSTS, "check" } -- commands that run workflow code
-local ACTS = { "cancel", "retry", "delete" }
+local REPLAYS = { HOSTS, "check", "move" } -- commands that run workflow code
+local ACTS = { "cancel", "retry", "delete", "move" }
 local SELECT = { "list", ACTS }
 local CLIENTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats" }
 
@@ -108,6 +108,8 @@ local rows = {
     help = "terminate: run no clean-up of the workflow" },
   { name = "from", kind = "text", argument = "OPERATION", once = true, commands = { "retry" },
     help = "reset that operation and all that began after it" },
+  { name = "to", kind = "choice", argument = "newest", default = "newest", once = true, commands = { "move" },
+    help = "the code that the runs get" },
   { name = "scratch", kind = "switch", once = true, commands = { "retry" },
     help = "reset everything: the run begins anew" },
 
@@ -175,6 +177,7 @@ local rows = {
       show = JSON_OF_RUN .. ", or the operation", list = "print a line of JSON for each run",
       check = "print the faults and warnings as JSON",
       cancel = JSON_OF_ACTS, retry = JSON_OF_ACTS, delete = JSON_OF_ACTS,
+      move = JSON_OF_ACTS,
     } },
   { name = "log", kind = "choice", argument = "text|json", default = "text", commands = { HOSTS },
     help = "form of the log lines" },

@@ -107,6 +107,15 @@ for _, verb in ipairs { "cancel", "retry", "delete" } do
   commands[verb] = function(options) return require("weir.cli.bulk").main(verb, options) end
 end
 
+function commands.move(options)
+  require "weir.preflight.move"
+  local clear
+  options.replay, clear = require("weir.cli.preflight_options").of(options)
+  local status = require("weir.cli.bulk").main("move", options)
+  clear()
+  return status
+end
+
 function commands.deps(options)
   return require("weir.cli.deps").main(options)
 end
@@ -124,6 +133,11 @@ end
 
 function commands.check(options)
   return require("weir.cli.check").main(options)
+end
+
+function commands.bundles(options)
+  require("weir.cli.bundles").print(options.json)
+  return DONE
 end
 
 function commands.doctor(options)

@@ -26,6 +26,7 @@ local BATCH = 50 -- runs in one call
 ---@field done string the answer of a run on which the act was done
 ---@field fits fun(state: string, options: table): boolean whether the act is for runs in that state
 ---@field whole boolean? it includes detached descendants
+---@field single boolean? it includes no descendants at all
 ---@field batch integer runs in one call
 ---@field runs fun(ids: string[], options: table): weir.Answer[]
 
@@ -48,8 +49,17 @@ bulk.ACTS = {
   },
 }
 
+---Leaves out the runs that the act on another one includes.
+---@param verb string
+---@param ids string[]
+---@return string[]
+function bulk.separate(verb, ids)
+  local act = bulk.ACTS[verb]
+  return act.single and ids or selector.topmost(ids, act.whole)
+end
+
 ---Finds the runs that an act is for.
----@param verb "cancel"|"retry"|"delete"
+---@param verb "cancel"|"retry"|"delete"|"move"
 ---@param options table of the act
 ---@param selection weir.Selection by filters
 ---@param on_page (fun(chosen: integer, seen: integer))? told how far the search is
@@ -69,11 +79,11 @@ function bulk.find(verb, options, selection, on_page)
     if on_page then on_page(#ids, seen) end
     return #ids >= most
   end)
-  return selector.topmost(ids, act.whole), passed
+  return bulk.separate(verb, ids), passed
 end
 
 ---Of ids that were named, those of runs that the act is for.
----@param verb "cancel"|"retry"|"delete"
+---@param verb "cancel"|"retry"|"delete"|"move"
 ---@param options table
 ---@param ids string[]
 ---@return string[] fitting
@@ -87,7 +97,7 @@ function bulk.fitting(verb, options, ids)
 end
 
 ---Acts on all these runs.
----@param verb "cancel"|"retry"|"delete"
+---@param verb "cancel"|"retry"|"delete"|"move"
 ---@param options table of the act
 ---@param ids string[]
 ---@param interval_ms number? between two runs; nil: in batches, without a pause

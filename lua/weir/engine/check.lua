@@ -141,7 +141,8 @@ function check.rehearse(bundle, id, fields, options)
   local made = run.journal.poisoned or run.ended and not run.journal.cancel and run.failure
   if not made or made.operation and made.code ~= "replay_mismatch" then return {} end
   local place = made.details and made.details.now or {}
-  return { code = made.code, message = made.message, line = place.line or line_in(made.message) }
+  local message = run.journal.divergence or made.message
+  return { code = made.code, message = message, line = place.line or line_in(message) }
 end
 
 local function same_failure(made, there)
