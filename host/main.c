@@ -3,6 +3,7 @@
 // A host runs on the main thread. `run` puts everything into one process: a redis-server, a host,
 // and a client thread that starts the run and, when it has shown how it ended, stops the host.
 #include "assets/bundle.h"
+#include "base/first_process.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "base/text.h"
@@ -244,6 +245,7 @@ int main(int argc, char **argv) {
     };
     static Config config; // its texts are never freed: reachable to the end
     char fault[CONFIG_FAULT_SIZE];
+    first_process_leave();
     notify_open();
     int status = config_load(&config, argc, argv, fault);
     status = status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault);
