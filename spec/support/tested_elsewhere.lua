@@ -83,6 +83,7 @@ return {
     "host/serve/deployment.c", "host/serve/maintenance.c", "host/serve/membership.c",
     "host/serve/process.c", "host/serve/safety.c" },
   ["tests/e2e/supervised_spec.lua"] = { "host/base/log_writer.c" },
+  ["tests/e2e/first_process_spec.lua"] = { "host/base/first_process.c" },
   ["tests/e2e/side_by_side_spec.lua"] = {
     "host/serve/long_turns.c",
     "host/serve/quarantine.c", "host/serve/turn_watch.c", "host/serve/worker.c",
