@@ -44,7 +44,7 @@ void first_process_leave(void) {
     pid_t child = fork();
     if (child < 0) {
         fprintf(stderr, "weir: cannot start a process: %s\n", strerror(errno));
-        exit(EX_OSERR);
+        exit(EX_TEMPFAIL);
     }
     if (child > 0) {
         separate(child);
