@@ -25,7 +25,15 @@ static const int priorities[] = {
 
 static LogFormat form = LOG_TEXT;
 static LogLevel threshold = LEVEL_INFO, threshold_of_runs = LEVEL_INFO;
-static bool journal;
+static const char *const styles[] = {[LOG_BOLD] = "\x1b[1m",
+                                     [LOG_FAINT] = "\x1b[2m",
+                                     [LOG_RED] = "\x1b[31;1m",
+                                     [LOG_YELLOW] = "\x1b[33m"};
+static const LogStyle styles_of_levels[] = {[LEVEL_DEBUG] = LOG_FAINT,
+                                            [LEVEL_INFO] = LOG_PLAIN,
+                                            [LEVEL_WARN] = LOG_YELLOW,
+                                            [LEVEL_ERROR] = LOG_RED};
+static bool journal, coloured;
 
 typedef struct {
     char *bytes;
@@ -67,6 +75,13 @@ static void put_string(Line *line, const char *text) {
     put_text(line, "\"");
 }
 
+static void put_part(Line *line, LogPart part) {
+    bool styled = coloured && part.style != LOG_PLAIN;
+    if (styled) put_text(line, styles[part.style]);
+    put_plain(line, part.text, TEXT_LINE);
+    if (styled) put_text(line, "\x1b[0m");
+}
+
 static void put_time(Line *line) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -77,12 +92,13 @@ static void put_time(Line *line) {
     put_format(line, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }
 
-static void put_json_line(Line *line, LogLevel level, const char *run_id, const char *text,
-                          const char *fields_json) {
+static void put_json_line(Line *line, LogLevel level, const char *run_id, const LogPart *parts,
+                          size_t count, const char *fields_json) {
     put_text(line, "{\"time\":\"");
     put_time(line);
-    put_format(line, "\",\"level\":\"%s\",\"text\":", names[level]);
-    put_string(line, text);
+    put_format(line, "\",\"level\":\"%s\",\"text\":\"", names[level]);
+    for (size_t i = 0; i < count; i++) put_plain(line, parts[i].text, TEXT_JSON);
+    put_text(line, "\"");
     if (run_id) {
         put_text(line, ",\"run\":");
         put_string(line, run_id);
@@ -94,17 +110,19 @@ static void put_json_line(Line *line, LogLevel level, const char *run_id, const 
     put_text(line, "}");
 }
 
-static void put_text_line(Line *line, LogLevel level, const char *run_id, const char *text,
-                          const char *fields_json) {
+static void put_text_line(Line *line, LogLevel level, const char *run_id, const LogPart *parts,
+                          size_t count, const char *fields_json) {
     if (!journal) {
         put_time(line);
-        put_format(line, " %-5s ", names[level]);
+        put_text(line, " ");
+        put_part(line, (LogPart){styles_of_levels[level], names[level]});
+        put_format(line, "%*s ", 5 - (int)strlen(names[level]), "");
     }
     if (run_id) {
         put_plain(line, run_id, TEXT_LINE);
         put_text(line, ": ");
     }
-    put_plain(line, text, TEXT_LINE);
+    for (size_t i = 0; i < count; i++) put_part(line, parts[i]);
     if (fields_json) {
         put_text(line, " ");
         put_plain(line, fields_json, TEXT_LINE);
@@ -123,10 +141,11 @@ void log_plain(const char *text) {
     log_writer_put(text, strlen(text));
 }
 
-static void put_line(Line *line, LogLevel level, const char *run_id, const char *text,
-                     const char *fields_json) {
+static void put_line(Line *line, LogLevel level, const char *run_id, const LogPart *parts,
+                     size_t count, const char *fields_json) {
     if (journal) put_format(line, "<%d>", priorities[level]);
-    (form == LOG_JSON ? put_json_line : put_text_line)(line, level, run_id, text, fields_json);
+    (form == LOG_JSON ? put_json_line : put_text_line)(line, level, run_id, parts, count,
+                                                       fields_json);
     put_text(line, "\n");
 }
 
@@ -137,17 +156,26 @@ static char *tell_dropped(size_t count) {
              "%zu lines of the log were dropped because nothing reads stderr; log less, or read it",
              count);
     Line line = {0};
-    put_line(&line, LEVEL_WARN, NULL, text, NULL);
+    put_line(&line, LEVEL_WARN, NULL, &(LogPart){LOG_PLAIN, text}, 1, NULL);
     put(&line, "", 1);
     return line.bytes;
 }
 
-void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json) {
+static void write_line(LogLevel level, const char *run_id, const LogPart *parts, size_t count,
+                       const char *fields_json) {
     if (level < (run_id ? threshold_of_runs : threshold)) return;
     Line line = {0};
-    put_line(&line, level, run_id, text, fields_json);
+    put_line(&line, level, run_id, parts, count, fields_json);
     log_writer_put(line.bytes, line.size);
     free(line.bytes);
+}
+
+void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json) {
+    write_line(level, run_id, &(LogPart){LOG_PLAIN, text}, 1, fields_json);
+}
+
+void log_parts(LogLevel level, const LogPart *parts, size_t count) {
+    write_line(level, NULL, parts, count, NULL);
 }
 
 static void log_values(LogLevel level, const char *format, va_list values) {
@@ -179,11 +207,18 @@ static bool stderr_is_journal(void) {
            fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
+static bool stderr_is_coloured(void) {
+    const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDERR_FILENO) && !(refused && *refused) &&
+           !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
 void log_open(LogFormat format, LogLevel least, LogLevel least_of_runs) {
     form = format;
     threshold = least;
     threshold_of_runs = least_of_runs;
     journal = stderr_is_journal();
+    coloured = format == LOG_TEXT && stderr_is_coloured();
     log_writer_open(tell_dropped);
 }
 

@@ -5,6 +5,8 @@
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 
+#include <stddef.h>
+
 typedef enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } LogLevel;
 typedef enum { LOG_TEXT, LOG_JSON } LogFormat;
 
@@ -19,6 +21,17 @@ int log_level(const char *name, LogLevel *level);
 void log_info(const char *format, ...) LOG_PRINTF;
 void log_warn(const char *format, ...) LOG_PRINTF;
 void log_error(const char *format, ...) LOG_PRINTF;
+
+// A line of parts, for which a terminal has styles. NO_COLOR and TERM=dumb ask for none.
+typedef enum { LOG_PLAIN, LOG_BOLD, LOG_FAINT, LOG_RED, LOG_YELLOW } LogStyle;
+typedef struct {
+    LogStyle style;
+    const char *text;
+} LogPart;
+void log_parts(LogLevel level, const LogPart *parts, size_t count);
+#define LOG_ERROR(...)                                                                             \
+    log_parts(LEVEL_ERROR, (const LogPart[]){__VA_ARGS__},                                         \
+              sizeof((const LogPart[]){__VA_ARGS__}) / sizeof(LogPart))
 
 // Logs a line of a run. `run_id` and `fields_json`, a JSON object, may be NULL.
 void log_run(LogLevel level, const char *run_id, const char *text, const char *fields_json);

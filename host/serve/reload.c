@@ -18,6 +18,7 @@
 #include "lua/vm.h"
 #include "serve/deployment.h"
 #include "serve/preflight.h"
+#include "serve/refusal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,7 @@ struct Reload {
     FolderWatch *changes;
     size_t count;            // of folders
     BundleName *live, *seen; // by folder. The thread reads them, too, while it looks
+    Refusals *refusals;
     ReloadState state;
     bool serves, due, asked;
     bool told; // on_reloading was called, and on_reloaded was not
@@ -203,78 +205,9 @@ static void tell_serving(const Reload *reload, size_t i) {
              reload->live[i]);
 }
 
-enum { SHOWN = 120, BEFORE_CARET = 80 }; // bytes of a line
-
-// Where in its line a fault is: at the word that Lua names, if the line has it once.
-static size_t column_of(const char *line, const char *fault) {
-    const char *near = strstr(fault, " near ");
-    if (near && strcmp(near, " near <eof>") == 0) return strlen(line);
-    const char *end = near ? strrchr(near, '\'') : NULL;
-    if (end && near[6] == '\'' && end > near + 7) {
-        char *word = xmemdup0(near + 7, (size_t)(end - near) - 7);
-        const char *at = strstr(line, word);
-        bool once = at && !strstr(at + 1, word);
-        free(word);
-        if (once) return (size_t)(at - line);
-    }
-    return strspn(line, " ");
-}
-
-static bool continues_character(char byte) {
-    return ((unsigned char)byte & 0xc0) == 0x80;
-}
-
-// The line of a bundle that a fault "path:line: message" names, to be freed; NULL: it names none.
-static char *line_of(const Bundle *bundle, const char *fault, long *number) {
-    for (size_t i = 0; i < bundle->count; i++) {
-        const Source *source = &bundle->sources[i];
-        size_t size = strlen(source->path);
-        if (strncmp(fault, source->path, size) != 0 || fault[size] != ':') continue;
-        *number = strtol(fault + size + 1, NULL, 10);
-        const char *at = *number > 0 ? source->text : NULL;
-        for (long line = 1; at && line < *number; line++)
-            if ((at = strchr(at, '\n'))) at++;
-        if (!at) return NULL;
-        char *text = xmemdup0(at, strcspn(at, "\r\n"));
-        for (char *tab = text; (tab = strchr(tab, '\t'));) *tab = ' '; // one column, as the log's
-        return text;
-    }
-    return NULL;
-}
-
-// Two lines: "   12 | local x = }" and a caret below it. NULL when the fault names no line.
-static char *excerpt(const Bundle *bundle, const char *fault) {
-    long number;
-    char *line = line_of(bundle, fault, &number);
-    if (!line) return NULL;
-    size_t column = column_of(line, fault);
-    size_t start = column > BEFORE_CARET ? column - BEFORE_CARET : 0, blanks = 0;
-    while (continues_character(line[start])) start++;
-    for (size_t i = start; i < column; i++) blanks += !continues_character(line[i]);
-    size_t end = start;
-    while (line[end] && (end < start + SHOWN || continues_character(line[end]))) end++;
-    char *text = xformat("%5ld | %.*s\n      | %*s^", number, (int)(end - start), line + start,
-                         (int)blanks, "");
-    free(line);
-    return text;
-}
-
-static void log_lines(const char *lines) {
-    char *copy = xstrdup(lines), *rest = NULL;
-    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        log_error("%s", line);
-    free(copy);
-}
-
 static void tell_refused(const Reload *reload, size_t i) {
-    char *copy = xstrdup(reload->look.folders[i].faults), *rest = NULL;
-    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        log_error("%s: %s", reload->config->folders.items[i], line);
-        char *lines = excerpt(&reload->look.folders[i].bundle, line);
-        if (lines) log_lines(lines);
-        free(lines);
-    }
-    free(copy);
+    const FolderLook *folder = &reload->look.folders[i];
+    refusal_log(reload->config->folders.items[i], &folder->bundle, folder->faults);
     tell_serving(reload, i);
 }
 
@@ -320,6 +253,7 @@ static void tell_reloaded(Reload *reload) {
 
 static void end_look(Reload *reload) {
     free_look(reload);
+    if (reload->serves) refusals_send(reload->refusals, reload->control);
     reload->state = RELOAD_IDLE;
     tell_reloaded(reload);
     for (size_t i = 0; reload->serves && i < reload->count; i++)
@@ -336,6 +270,18 @@ static void replace(Reload *reload, size_t i) {
     reload->bundles[i] = folder->bundle;
     folder->bundle = before;
     memcpy(reload->live[i], folder->name, sizeof folder->name);
+    refusals_clear(reload->refusals, i);
+}
+
+static void refuse(Reload *reload, size_t i) {
+    tell_refused(reload, i);
+    refusals_set(reload->refusals, i, reload->config->folders.items[i], reload->live[i],
+                 reload->look.folders[i].faults);
+}
+
+static void keep(Reload *reload, size_t i) {
+    tell_unchanged(reload, i);
+    refusals_clear(reload->refusals, i);
 }
 
 static void on_deployed(void *owner, int status) {
@@ -376,8 +322,8 @@ static void on_looked(uv_async_t *async) {
         const FolderLook *folder = &look->folders[i];
         if (strcmp(reload->seen[i], folder->name) != 0) folder_watch_settle(reload->changes);
         memcpy(reload->seen[i], folder->name, sizeof folder->name);
-        if (folder->found == FOUND_REFUSED) tell_refused(reload, i);
-        if (folder->found == FOUND_LIVE) tell_unchanged(reload, i);
+        if (folder->found == FOUND_REFUSED) refuse(reload, i);
+        if (folder->found == FOUND_LIVE) keep(reload, i);
     }
     if (!look->deployment.waiting) {
         end_look(reload);
@@ -445,6 +391,7 @@ Reload *reload_open(uv_loop_t *loop, const Config *config, Control *control, Bun
     reload->count = (size_t)config->folders.count;
     reload->live = xcalloc(reload->count, sizeof *reload->live);
     reload->seen = xcalloc(reload->count, sizeof *reload->seen);
+    reload->refusals = refusals_open(reload->count);
     for (size_t i = 0; i < reload->count; i++) {
         bundle_name(bundles[i].sources, bundles[i].count, reload->live[i]);
         memcpy(reload->seen[i], reload->live[i], sizeof reload->live[i]);
@@ -466,6 +413,7 @@ static void on_closed(uv_handle_t *handle) {
     if (--reload->open_handles > 0) return;
     free(reload->live);
     free(reload->seen);
+    refusals_close(reload->refusals);
     free(reload);
 }
 

@@ -52,8 +52,30 @@ describe("weir why", function()
       glance("state", "ready", "queue", "gpu")
       answers.hosts = { "hosts" }
       says "none is alive; start one"
-      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "", "" }
+      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "", "", "" }
       says 'queue "gpu", which no host serves'
+    end)
+
+    it("names newer code of its workflow that a host does not load", function()
+      local function host(number, expires, bundle, faults)
+        return number, "h" .. number, expires, "2", 0, "*", "9f2c", "", ('[["flows","%s","%s"]]'):format(bundle, faults)
+      end
+      local function hosts(...)
+        answers.hosts = { "hosts", ... }
+        answers.registry = { "registry", "work", '{"bundle":"9f2c"}' }
+      end
+      glance("state", "failed", "finished_at", "99000", "error", '{"message":"boom"}')
+      hosts(host("1", "101000", "9f2c", "a.lua:1: one\\nb.lua:2: two"))
+      says "boom; host h1 still serves bundle 9f2c: a.lua:1: one %(and 1 more%)\n$"
+      hosts(host("1", "101000", "1b7e", "a.lua:1: one")) -- another one serves this workflow
+      says "boom\n$"
+      hosts(host("1", "90000", "9f2c", "a.lua:1: one")) -- it is gone
+      says "boom\n$"
+      glance("state", "ready", "queue", "?new", "workflow", "new")
+      hosts(host("1", "101000", "1b7e", "a.lua:1: one"))
+      says 'knows workflow "new"; .-; host h1 still serves bundle 1b7e: a.lua:1: one\n$'
+      glance("state", "completed", "finished_at", "99000")
+      says "waits for nothing\n$"
     end)
 
     it("tells of attempts and of hosts that are gone", function()
@@ -131,6 +153,9 @@ describe("weir why", function()
       assert.truthy(everything():find('1 run is waiting for a host that knows workflow "typo"', 1, true))
       answers.hosts = { "hosts" }
       assert.equal("nothing moves as no host is alive, with 3 runs ready; start one: weir serve DIR\n", everything())
+      answers.queues = { "queues" }
+      answers.hosts = { "hosts", "1", "one", "101000", "2", 0, "*", "", "", '[["flows","9f2c","a.lua:1: x"]]' }
+      assert.truthy(everything():find("; host one still serves bundle 9f2c: a.lua:1: x\n", 1, true))
     end)
   end)
 end)

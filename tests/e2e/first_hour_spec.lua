@@ -251,7 +251,7 @@ describe("a file that is saved", function()
   end)
 
   it("and does not load is told by the host, and by start and retry", function()
-    local SAID = ("weir: warning: weir dev does not run the files in %s as they are now; its log says why\n")
+    local SAID = ("weir: warning: weir dev does not run the files in %s as they are now; weir why says why\n")
       :format(folder .. "/flows")
     support.write(folder .. "/flows/a.lua", "return {")
     assert.equal(SAID .. '"old"\n', sh "./weir start a --id r1 --wait")

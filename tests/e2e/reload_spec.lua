@@ -2,6 +2,7 @@
 -- and files that do not load change nothing.
 
 local facts = require "tests.facts"
+local json = require "weir.json"
 local support = require "tests.support"
 
 local redis, store, host, folder, gate
@@ -58,7 +59,8 @@ end)
 after_each(function()
   support.write(gate, "")
   assert.same({}, store:faults())
-  host:stop()
+  if host then host:stop() end
+  host = nil
   store:close()
   redis:stop()
   support.remove(folder)
@@ -196,6 +198,61 @@ describe("a file that does not load", function()
       assert.is_nil(log():find "lease")
     end)
   end
+
+  it("is named by stats and by why until it is mended", function()
+    start_host()
+    local function stats()
+      local reply = host:weir("stats", "--json")
+      return json.decode(reply.stdout).hosts[1].refused
+    end
+    save("flows/order.lua", flow("order", 'error "boom"'))
+    says "live %(was"
+    store:start("r", "order")
+    store:becomes("r", "failed")
+    save("flows/order.lua", "return {")
+    local live = says "still serving bundle (%x+)\n"
+    support.wait_until("Redis to be told", function() return #stats() == 1 end)
+    local refusal = stats()[1]
+    assert.same({ folder .. "/flows", 1 }, { refusal.folder, #refusal.faults })
+    assert.truthy(refusal.bundle:find("^" .. live))
+    local why = ("; host one still serves bundle %s: %s\n"):format(live, refusal.faults[1])
+    assert.truthy(host:weir("why", "r").stdout:find(why, 1, true))
+    assert.truthy(host:weir("why").stdout:find(why, 1, true))
+    assert.truthy(host:weir("stats").stdout:find(("flows still serves bundle %s:\n             %s\n"):format(live,
+      refusal.faults[1]), 1, true))
+    save("flows/order.lua", flow("order", "return 1"))
+    says("live %(was", 2)
+    support.wait_until("Redis to be told", function() return #stats() == 0 end)
+    assert.is_nil(host:weir("why", "r").stdout:find "still serves")
+  end)
+
+  it("is shown on a terminal in colour, unless NO_COLOR asks for none", function()
+    local function shown(variables)
+      local place = support.folder()
+      support.write(place .. "/order.lua", flow("order", "return 1"))
+      local process = support.process({ "script", "-qfec",
+        ("env TERM=xterm %s %s/weir serve %s --redis %s --node terminal"):format(variables, support.build, place,
+          redis.url), "/dev/null" })
+      local function said(text)
+        support.wait_until("the terminal to show: " .. text, function() return process:stdout():find(text, 1, true) end)
+      end
+      said "ready: node terminal"
+      support.write(place .. "/order.lua", "local x = }\n")
+      said "still serving bundle"
+      local text = process:stdout():gsub("\r", "")
+      process:stop "TERM"
+      support.remove(place)
+      return text
+    end
+    local coloured = shown ""
+    assert.truthy(coloured:find("\27[31;1merror\27[0m", 1, true))
+    assert.truthy(coloured:find(": \27[1morder.lua:1\27[0m: unexpected symbol near '}'\n", 1, true))
+    assert.truthy(coloured:find("\27[2m    1 | \27[0mlocal x = }\n", 1, true))
+    assert.truthy(coloured:find("\27[2m      | \27[0m          \27[31;1m^\27[0m\n", 1, true))
+    local plain = shown "NO_COLOR=1"
+    assert.is_nil(plain:find("\27[", 1, true))
+    assert.truthy(plain:find("    1 | local x = }\n", 1, true))
+  end)
 
   it("but is as before again is no news", function()
     start_host()

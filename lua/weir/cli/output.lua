@@ -60,7 +60,7 @@ function output.warn(format, ...) output.say("weir: warning: " .. terminal.plain
 ---Warns of workflow folders that hold other files than `weir dev` runs.
 function output.warn_of_changes()
   for _, folder in ipairs(native.changed_folders()) do
-    output.warn("weir dev does not run the files in %s as they are now; its log says why", folder)
+    output.warn("weir dev does not run the files in %s as they are now; weir why says why", folder)
   end
 end
 

@@ -8,6 +8,7 @@ local terminal = require "weir.view.terminal"
 local stats_command = {}
 
 local LABEL = 11 -- columns
+local SHOWN = 16 -- of the name of a bundle
 
 local function queue_lines(add, values, now)
   if #values.queues == 0 then add("queues", "nothing is ready") end
@@ -27,6 +28,10 @@ local function host_lines(add, values, now)
       terminal.count(host.workers, "worker"), terminal.count(host.held, "run"), host.alive and "" or ", gone"))
     for _, turn in ipairs(host.turns) do
       add("", ("worker %d in %s for %s"):format(turn.worker, terminal.plain(turn.run), terminal.span(now - turn.since)))
+    end
+    for _, refusal in ipairs(host.refused) do
+      add("", ("%s still serves bundle %s:"):format(terminal.plain(refusal.folder), refusal.bundle:sub(1, SHOWN)))
+      for _, fault in ipairs(refusal.faults) do add("", "  " .. terminal.plain(fault)) end
     end
   end
 end

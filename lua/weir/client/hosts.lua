@@ -58,4 +58,25 @@ function hosts.strictest(list, now, queue)
   return strictest
 end
 
+local SHOWN = 16 -- of the name of a bundle
+
+---The newest files that living hosts do not load.
+---@param list weir.HostEntry[]
+---@param now integer
+---@param bundle? string only where this one still serves
+---@return string[] sentences each "host one still serves bundle 9f2c: order.lua:12: …"
+function hosts.refusals(list, now, bundle)
+  local sentences = {}
+  for _, host in ipairs(list) do
+    for _, refusal in ipairs(hosts.is_alive(host, now) and host.refused or {}) do
+      if not bundle or refusal.bundle == bundle then
+        local more = #refusal.faults - 1
+        sentences[#sentences + 1] = ("host %s still serves bundle %s: %s%s"):format(host.node,
+          refusal.bundle:sub(1, SHOWN), refusal.faults[1], more > 0 and (" (and %d more)"):format(more) or "")
+      end
+    end
+  end
+  return sentences
+end
+
 return hosts

@@ -315,20 +315,35 @@ end
 ---@field queues string[]
 ---@field bundles table<string, boolean> the bundles of its folders
 ---@field max_payload integer? bytes
+---@field refused weir.Refusal[] its folders that do not load as they are now
+
+---@class weir.Refusal
+---@field folder string
+---@field bundle string the one that still serves
+---@field faults string[] each "file:line: message"
+
+local function refusals_of(text)
+  local refusals = {}
+  for i, each in ipairs(text ~= "" and json.decode(text) or {}) do
+    refusals[i] = { folder = each[1], bundle = each[2], faults = {} }
+    for line in each[3]:gmatch "[^\n]+" do table.insert(refusals[i].faults, line) end
+  end
+  return refusals
+end
 
 ---@return weir.HostEntry[] hosts
 ---@return integer now_ms
 function redis.hosts()
   local replies, now = redis.call({ "hosts" })
   local reply, hosts = replies[1], {}
-  for i = 2, #reply, 8 do
+  for i = 2, #reply, 9 do
     local queues, bundles = {}, {}
     for bundle in reply[i + 6]:gmatch("%x+") do bundles[bundle] = true end
     for queue in reply[i + 5]:gmatch("[^\t,]+") do queues[#queues + 1] = queue end
     hosts[#hosts + 1] = {
       host = reply[i], node = reply[i + 1], expires_at = instant(reply[i + 2]),
       workers = instant(reply[i + 3]), owned = instant(reply[i + 4]), queues = queues,
-      bundles = bundles, max_payload = math.tointeger(tonumber(reply[i + 7])),
+      bundles = bundles, max_payload = math.tointeger(tonumber(reply[i + 7])), refused = refusals_of(reply[i + 8]),
     }
   end
   return hosts, now

@@ -46,7 +46,13 @@ local function host_values(hosts, now)
     values[i] = {
       host = math.tointeger(tonumber(host.host)), node = host.node, workers = host.workers, held = host.owned,
       queues = json.array(host.queues), alive = hosts_alive.is_alive(host, now), turns = json.array {},
+      refused = json.array {},
     }
+    for k, refusal in ipairs(host.refused) do
+      values[i].refused[k] = {
+        folder = refusal.folder, bundle = refusal.bundle, faults = json.array(refusal.faults),
+      }
+    end
     by_number[host.host] = values[i]
   end
   for _, turn in ipairs((redis.turns())) do

@@ -21,6 +21,16 @@ local function until_text(at, now) return at > now and "in " .. terminal.span(at
 -- ------------------------------------------------------------------------------------------------
 -- A run that no worker has begun
 
+-- Newer code of a workflow that a host does not load; of a workflow that is nowhere, all code that is not loaded.
+local function newer_code(workflow)
+  local list, now = redis.hosts()
+  local refusals = hosts.refusals(list, now)
+  if #refusals == 0 then return "" end
+  local entry = redis.registry()[workflow]
+  if entry then refusals = hosts.refusals(list, now, entry.bundle) end
+  return #refusals > 0 and "; " .. table.concat(refusals, "; ") or ""
+end
+
 local function of_queue(run, now)
   local list, waited = redis.hosts(), span(run.created_at, now)
   local unknown = run.queue:match("^%?(.+)$")
@@ -239,12 +249,7 @@ local function count_ready(list, now)
   return ready, stuck
 end
 
----Why nothing moves, or that runs move.
----@return string
-function why.of_everything()
-  local full = outage.sentence()
-  if full then return full end
-  local list, now = redis.hosts()
+local function of_everything(list, now)
   local alive, owned = 0, 0
   for _, host in ipairs(list) do
     if hosts.is_alive(host, now) then alive, owned = alive + 1, owned + host.owned end
@@ -270,9 +275,22 @@ function why.of_everything()
   return "nothing is to be done: start a run with weir start WORKFLOW"
 end
 
----Why a run does not move.
+---Why nothing moves, or that runs move; and the files that hosts do not load.
+---@return string
+function why.of_everything()
+  local full = outage.sentence()
+  if full then return full end
+  local list, now = redis.hosts()
+  return table.concat({ of_everything(list, now), table.unpack(hosts.refusals(list, now)) }, "; ")
+end
+
+---Why a run does not move; and the newer files of its workflow that hosts do not load.
 ---@param id string
 ---@return string
-function why.of_run(id) return sentence_of(id, {}) end
+function why.of_run(id)
+  local sentence, run = sentence_of(id, {}), redis.status({ id })[id]
+  local settled = not run or run.state == "completed" or run.state == "cancelled"
+  return settled and sentence or sentence .. newer_code(run.workflow)
+end
 
 return why

@@ -9,6 +9,7 @@ describe("hosts", function()
     store.b:claim(1)
     store.a:turn("r1", redis.suspend)
     local answer = store:unchanged(function() return store:say "hosts" end)
-    assert.same({ "hosts", "1", "node", tostring(redis.BEGIN + redis.LEASE_MS), "2", 3, "*", "", "16777216" }, answer)
+    assert.same({ "hosts", "1", "node", tostring(redis.BEGIN + redis.LEASE_MS), "2", 3, "*", "", "16777216", "" },
+      answer)
   end)
 end)
