@@ -116,6 +116,16 @@ describe("a runner", function()
     raises("there is no folder spec/nowhere", testing.new, { dir = "spec/nowhere" })
   end)
 
+  it("loads the folder of the spec, unless it is told what to load", function()
+    local function load_from(path)
+      return load('local made = require("weir.testing").new() return made', "@" .. path)()
+    end
+    assert.equal("completed", load_from("workflows/hello_spec.lua"):run("hello").state)
+    assert.equal("completed", load_from("workflows/spec/hello_spec.lua"):run("hello").state)
+    raises("there is no folder nowhere", load_from, "nowhere/a_spec.lua")
+    raises("spec/nothing", load_from, "spec/nothing/spec/a_spec.lua")
+  end)
+
   it("refuses what it does not understand, where the spec stands", function()
     local runner = new { order }
     for sentence, act in pairs {
@@ -128,7 +138,7 @@ describe("a runner", function()
       ["priority must be an integer"] = function() runner:run("order", {}, { priority = 101 }) end,
       ["the data cannot be written as JSON"] = function() runner:run("order", { f = print }) end,
       ["runner:signal is not there yet"] = function() runner:signal("a", "b") end,
-      ["testing.new takes one of dir"] = function() testing.new {} end,
+      ["testing.new takes one of dir"] = function() testing.new { dir = "workflows", workflows = {} } end,
       ['unknown field "workflow"; did you mean "workflows"?'] = function() testing.new { workflow = 1 } end,
       ["workflows[2] is no workflow"] = function() new { order, {} } end,
       ['"payment" is not mocked; nothing is'] = function() runner:unmock("payment") end,

@@ -1,6 +1,9 @@
 #include "cli/command_io.h"
 
+#include "assets/assets.h"
+#include "assets/workflow_ids.h"
 #include "base/log.h"
+#include "base/new_file.h"
 #include "base/xmalloc.h"
 #include "cli/cli_error.h"
 #include "cli/interrupts.h"
@@ -122,6 +125,59 @@ static int read_text(lua_State *L) {
     return 1;
 }
 
+static int exists(lua_State *L) {
+    lua_pushboolean(L, access(luaL_checkstring(L, 1), F_OK) == 0);
+    return 1;
+}
+
+static int create_file(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    int status = new_file_create(path, text, size);
+    if (status < 0 && status != UV_EEXIST)
+        return cli_error_raise(L, EX_IOERR, "cannot write %s: %s", path, uv_strerror(status));
+    lua_pushboolean(L, status == 0);
+    return 1;
+}
+
+static int replace_file(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    int status = new_file_replace(path, text, size);
+    if (status == 0) return 0;
+    return cli_error_raise(L, EX_IOERR, "cannot write %s: %s", path, uv_strerror(status));
+}
+
+// module(name) -> its path below lua/, its text
+static int own_module(lua_State *L) {
+    size_t size;
+    const char *path = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+    const char *file = lua_pushfstring(L, "lua/%s.lua", path);
+    if (!asset_find(file, NULL)) file = lua_pushfstring(L, "lua/%s/init.lua", path);
+    const char *text = asset_find(file, &size);
+    if (!text) return luaL_error(L, "there is no %s in the binary", file);
+    lua_pushstring(L, file + strlen("lua/"));
+    lua_pushlstring(L, text, size);
+    return 2;
+}
+
+static int write_ids(lua_State *L) {
+    const char *place = luaL_checkstring(L, 1);
+    luaL_Buffer lines;
+    luaL_buffinit(L, &lines);
+    for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
+        luaL_addvalue(&lines);
+        luaL_addchar(&lines, '\n');
+    }
+    lua_pop(L, 1);
+    luaL_pushresult(&lines);
+    int status = workflow_ids_write(place, lua_tostring(L, -1));
+    if (status == 0) return 0;
+    return cli_error_raise(L, EX_IOERR, "cannot write to %s: %s", place, uv_strerror(status));
+}
+
 static void close_input(CommandIo *io) {
     if (io->input > STDERR_FILENO) close(io->input);
     io->input = -1;
@@ -212,6 +268,11 @@ static int show(lua_State *L) {
 
 const luaL_Reg command_io_functions[] = {
     {"bundle", read_bundle},
+    {"exists", exists},
+    {"create", create_file},
+    {"replace", replace_file},
+    {"module", own_module},
+    {"write_ids", write_ids},
     {"read", read_text},
     {"open", open_input},
     {"more", read_more},

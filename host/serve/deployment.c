@@ -1,6 +1,7 @@
 // deployment: see deployment.h.
 #include "serve/deployment.h"
 
+#include "assets/workflow_ids.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 #include "lua/vm.h"
@@ -96,6 +97,8 @@ int deployment_load(Deployment *deployment, const Config *config, const Bundle *
             status = loaded;
         } else if (!wanted_of(config)) {
             tell_workflows(config->folders.items[i], findings.workflows);
+            if (config->command == COMMAND_DEV)
+                workflow_ids_refresh(config->folders.items[i], findings.workflows);
         }
         findings_free(&findings);
     }

@@ -12,6 +12,7 @@
 // could find a file that is half written.
 #include "serve/reload.h"
 
+#include "assets/workflow_ids.h"
 #include "base/folder_watch.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
@@ -108,6 +109,8 @@ static void load(Reload *reload, size_t i, Vm **vm) {
             deployment_add(&reload->look.deployment, reload->config, *vm, &folder->bundle,
                            reload->look.batch, &findings) != STATUS_DONE)
             folder->faults = xstrdup(findings.faults);
+        if (!folder->faults && reload->config->command == COMMAND_DEV)
+            workflow_ids_refresh(reload->config->folders.items[i], findings.workflows);
     }
     folder->found = folder->faults ? FOUND_REFUSED : FOUND_NEW;
     findings_free(&findings);

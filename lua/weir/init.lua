@@ -47,7 +47,7 @@ end
 
 ---@class weir.Node
 ---@field key string the operation's id: its run is <graph>/<key>
----@field workflow string
+---@field workflow weir.WorkflowId
 ---@field data? weir.Payload|fun(input: any, deps: weir.Deps): weir.Payload {} unless given
 ---@field depends_on? string[] keys
 ---@field when? "all"|"any"|"settled" it begins when all of them have completed ("all"), when one has completed ("any"),

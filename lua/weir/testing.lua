@@ -5,6 +5,7 @@
 -- ended or can never go on. `start` and `cancel` run only what needs no time; `advance` moves the clock.
 
 local crashing = require "weir.testing.crashing"
+local call_site = require "weir.base.call_site"
 local defaults = require "weir.define.defaults"
 local definition = require "weir.define.definition"
 local duration = require "weir.base.duration"
@@ -29,7 +30,7 @@ local usage_error = call.usage_error -- it names the line of the spec
 local testing = { after = mocks.after, sequence = mocks.sequence }
 
 ---@class weir.testing.Options
----@field dir? string a folder of workflows, loaded as a host loads it; or
+---@field dir? string a folder of workflows, loaded as a host loads it: that of the spec unless given; or
 ---@field workflows? weir.Definition[] made by weir.workflow and weir.graph; or
 ---@field files? table<string, string> path -> source
 ---@field always_replay? boolean replays the run after each suspension, to check that it is deterministic; default true
@@ -85,14 +86,20 @@ local function check_workflows(list)
   end
 end
 
+-- A spec stands beside the workflows, or in a folder `spec` beside them.
+local function folder_of_spec()
+  local place = call_site.file():match "^(.*)/[^/]*$" or "."
+  return place == "spec" and "." or place:match "^(.*)/spec$" or place
+end
+
 local function code_of(options)
   local count = (options.dir and 1 or 0) + (options.workflows and 1 or 0) + (options.files and 1 or 0)
-  if count ~= 1 then
+  if count > 1 then
     usage_error('testing.new takes one of dir = "workflows", workflows = { … } and files = { ["a.lua"] = "…" }')
   end
   if options.workflows then check_workflows(options.workflows) end
-  if not options.dir then return { workflows = options.workflows, files = options.files } end
-  local files, fault = source_tree.read(options.dir)
+  if options.workflows or options.files then return { workflows = options.workflows, files = options.files } end
+  local files, fault = source_tree.read(options.dir or folder_of_spec())
   if not files then usage_error("testing.new: " .. fault) end
   return { files = files }
 end
@@ -146,14 +153,15 @@ local function watch(runner)
 end
 
 ---Makes a runner, with a store, a clock and mocks of its own.
----@param options weir.testing.Options
+---@param options? weir.testing.Options
 ---@return weir.testing.Runner
 function testing.new(options)
+  options = options or {}
   check_names("testing.new", options, OPTIONS)
-  if options and options.steps ~= nil and options.steps ~= "mocked" then
+  if options.steps ~= nil and options.steps ~= "mocked" then
     usage_error(('testing.new: steps is "mocked" or nothing, not %s'):format(tostring(options.steps)))
   end
-  local runner, faults = make(options, code_of(options or {}))
+  local runner, faults = make(options, code_of(options))
   if not runner then usage_error("the workflows do not load:\n  " .. table.concat(faults, "\n  ")) end
   watch(runner)
   return runner

@@ -42,7 +42,7 @@ local ctx = {}
 
 ---@class weir.InvokeOptions
 ---@field id? string of the operation; numbered ("invoke#1") unless given
----@field workflow string
+---@field workflow weir.WorkflowId
 ---@field data? weir.Payload {} unless given
 ---@field timeout? weir.Duration from the invoke on, including the child's time in the queue and its retries
 ---@field on_timeout? "cancel"|"abandon" whether the child is cancelled then, or goes on; "cancel" unless given

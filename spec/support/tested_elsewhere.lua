@@ -46,6 +46,10 @@ return {
     "host/assets/assets.c", "host/cli/coverage.c", "host/cli/test_command.c", "host/cli/test_watch.c",
   },
 
+  ["tests/e2e/starter_spec.lua"] = {
+    "lua/weir/cli/starter.lua", "lua/weir/workflow_ids.lua", "host/assets/workflow_ids.c", "host/base/new_file.c",
+  },
+
   -- redis-scripts/
   ["spec/redis/dispatch_spec.lua"] = {
     "redis-scripts/lib.lua", "redis-scripts/lib/wakeups.lua", "redis-scripts/lib/commit.lua",

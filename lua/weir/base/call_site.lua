@@ -57,16 +57,28 @@ local function line_of_workflow()
   return info.short_src .. ":" .. info.linedefined
 end
 
----The line at which the author's code calls into weir: "order.lua:11".
----@return string
-function call_site.line()
+-- The innermost frame of the author's code.
+local function frame()
   local level = 3
   while true do
     local info = debug.getinfo(level, "Sl")
-    if not info then return line_of_workflow() end
-    if not call_site.is_own(info.source) then return info.short_src .. ":" .. info.currentline end
+    if not info or not call_site.is_own(info.source) then return info end
     level = level + 1
   end
+end
+
+---Where the author's code calls into weir: "order.lua:11".
+---@return string
+function call_site.line()
+  local info = frame()
+  return info and info.short_src .. ":" .. info.currentline or line_of_workflow()
+end
+
+---The file of the author's code that calls into weir; "" where the code is in none.
+---@return string path
+function call_site.file()
+  local info = frame()
+  return info and info.source:match "^@(.*)$" or ""
 end
 
 return call_site

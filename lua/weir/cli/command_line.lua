@@ -207,7 +207,7 @@ local FOLDERS_OF = {
     return options[1] and table.move(options, 1, #options, 1, {}) or { "workflows" }
   end,
 }
-FOLDERS_OF.check = FOLDERS_OF.serve
+FOLDERS_OF.check, FOLDERS_OF.init = FOLDERS_OF.serve, FOLDERS_OF.dev
 
 -- ------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ retries give the workflow retry = { attempts = 3, delay = "1s", backoff = "expon
 ]]
 
 local rows = {
+  { name = "init", arguments = "[DIR]", most = 1, summary = "write a first workflow, its spec and settings of editors",
+    example = "weir init flows" },
   { name = "run", arguments = "WORKFLOW|FILE", least = 1, most = 1, advice = DATA,
     summary = "one run, with a Redis and a host of its own",
     example = [[weir run greet --dir flows --data '{"name":"Ada"}']] },
@@ -61,7 +63,7 @@ local rows = {
   { name = "help", arguments = "[COMMAND]", most = 1, summary = "how a command is used" },
 
   { name = "signal" }, { name = "resolve" }, { name = "reject" }, { name = "logs" }, { name = "bundles" },
-  { name = "init" }, { name = "top" }, { name = "bench" }, { name = "config" },
+  { name = "top" }, { name = "bench" }, { name = "config" },
 }
 
 local commands = { rows = rows }

@@ -75,6 +75,11 @@ function commands.run(options)
   return await(start.run(workflow, options, options.folders[1]), options, true)
 end
 
+function commands.init(options)
+  require("weir.cli.starter").run(options.folders[1])
+  return DONE
+end
+
 function commands.start(options)
   if not options[1] and not options.graph then
     fault.raise("invalid", "say what to start: weir start WORKFLOW; see weir help start")

@@ -48,6 +48,32 @@ function client.message(timeout_ms) end
 ---@return string? notes a line for each file that was left out
 function client.bundle(folder) end
 
+---@param path string
+---@return boolean
+function client.exists(path) end
+
+---Writes a file that is not there yet, and the folders above it.
+---@param path string
+---@param text string
+---@return boolean created false: it is there
+function client.create(path, text) end
+
+---Writes a file in place of the one that is there, if any.
+---@param path string
+---@param text string
+function client.replace(path, text) end
+
+---A module of weir itself.
+---@param name string "weir.json"
+---@return string path "weir/json.lua"
+---@return string text
+function client.module(name) end
+
+---Writes the ids of the workflows of a folder for LuaLS.
+---@param place string the folder .luals of the folder
+---@param ids string[]
+function client.write_ids(place, ids) end
+
 ---The text of a file, or of stdin for "-".
 ---@param path string
 ---@return string
