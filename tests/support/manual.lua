@@ -125,7 +125,7 @@ end
 
 -- Does the acts that the manual asks for before the block: save a file, start a host.
 function Console:prepare(block)
-  local path = block.language == "lua" and block.before:match "Save%s+this%s+as%s+`([%w_/.-]+)`[^`]*$"
+  local path = block.language == "lua" and block.before:match "[Ss]ave%s+this%s+as%s+`([%w_/.-]+)`[^`]*$"
   if path then
     assert(os.execute(("mkdir -p \"$(dirname '%s/%s')\""):format(self.folder, path)))
     support.write(self.folder .. "/" .. path, block.body)
