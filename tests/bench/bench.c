@@ -13,7 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 600 };
+enum { PATIENCE_S = 1200 };
 
 static size_t missed;
 

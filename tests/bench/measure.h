@@ -14,6 +14,9 @@ typedef struct {
 extern const Measurement measurements[];
 extern const size_t measurement_count;
 
+// In reload.c.
+void measure_reload(void);
+
 // The middle of `count` values, which it sorts; a share of them is below the quantile.
 double median(double *values, size_t count);
 double quantile(double *values, size_t count, double share);

@@ -459,10 +459,24 @@ static void read_entries(Rig *rig, const char *hash, const char *id, int count,
     freeReplyObject(run);
 }
 
-void read_operations(Rig *rig, const char *id, int count, int64_t *started_at) {
+int read_begun(Rig *rig, const char *id, int count, int64_t *started_at) {
     memset(started_at, 0, (size_t)count * sizeof *started_at);
     read_entries(rig, "r", id, count, started_at);
     read_entries(rig, "v", id, count, started_at);
-    for (int i = 0; i < count; i++)
-        if (!started_at[i]) give_up("run %s has no operation i%d", id, i + 1);
+    int begun = 0;
+    while (begun < count && started_at[begun]) begun++;
+    return begun;
+}
+
+void read_operations(Rig *rig, const char *id, int count, int64_t *started_at) {
+    int begun = read_begun(rig, id, count, started_at);
+    if (begun < count) give_up("run %s has no operation i%d", id, begun + 1);
+}
+
+int64_t redis_ms(Rig *rig) {
+    redisReply *reply = command(rig, "TIME");
+    int64_t ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
+                 strtoll(reply->element[1]->str, NULL, 10) / 1000;
+    freeReplyObject(reply);
+    return ms;
 }

@@ -108,4 +108,10 @@ void read_spans(Rig *rig, const char *prefix, int first, int count, const char *
 // When operations i1 to i<count> of a run began.
 void read_operations(Rig *rig, const char *id, int count, int64_t *started_at);
 
+// The same of a run that goes on: how many of them have begun.
+int read_begun(Rig *rig, const char *id, int count, int64_t *started_at);
+
+// The clock of Redis.
+int64_t redis_ms(Rig *rig);
+
 #endif
