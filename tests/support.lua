@@ -125,6 +125,17 @@ function Process:signal(name)
   if not self:status() then os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid)) end
 end
 
+---Stops it while a function runs. It then finds all that the function did at once.
+---@param act fun()
+function Process:paused_during(act)
+  self:signal "STOP"
+  support.wait_until(("process %d to be stopped"):format(self.pid), function()
+    return (support.read(("/proc/%d/stat"):format(self.pid)) or ""):find ") T "
+  end)
+  act()
+  self:signal "CONT"
+end
+
 ---Waits for its end.
 ---@return integer status
 function Process:wait()

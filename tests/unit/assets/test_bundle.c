@@ -3,6 +3,8 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,6 +70,40 @@ static void test_a_file_larger_than_any_buffer_is_read_whole(void **state) {
     bundle_free(&bundle);
 }
 
+static atomic_bool swapping;
+
+static void swap_releases(void *unused) {
+    (void)unused;
+    char live[80], next[80];
+    snprintf(live, sizeof live, "%s/live", folder);
+    snprintf(next, sizeof next, "%s/next", folder);
+    for (int i = 0; swapping; i++) {
+        if (symlink(i % 2 ? "1" : "2", next) != 0 || rename(next, live) != 0) break;
+    }
+}
+
+static void test_a_link_that_is_swapped_gives_one_release_or_the_other(void **state) {
+    (void)state;
+    assert_int_equal(shell("for r in 1 2; do mkdir -p $r/a/b; for f in x a/x a/b/x a/b/y; do "
+                           "echo $r >$r/$f.lua; done; done; ln -s 1 live"),
+                     0);
+    char live[80];
+    snprintf(live, sizeof live, "%s/live", folder);
+    uv_thread_t thread;
+    swapping = true;
+    assert_int_equal(uv_thread_create(&thread, swap_releases, NULL), 0);
+    for (int i = 0; i < 500; i++) {
+        Bundle bundle;
+        assert_int_equal(bundle_read(live, &bundle, fault), 0);
+        assert_int_equal(bundle.count, 4);
+        for (size_t j = 1; j < bundle.count; j++)
+            assert_string_equal(bundle.sources[j].text, bundle.sources[0].text);
+        bundle_free(&bundle);
+    }
+    swapping = false;
+    uv_thread_join(&thread);
+}
+
 static void test_a_missing_folder_is_named(void **state) {
     (void)state;
     Bundle bundle;
@@ -96,6 +132,7 @@ int main(void) {
         IN_A_FOLDER(test_takes_workflow_files_in_order),
         IN_A_FOLDER(test_an_empty_folder_is_an_empty_bundle),
         IN_A_FOLDER(test_a_file_larger_than_any_buffer_is_read_whole),
+        IN_A_FOLDER(test_a_link_that_is_swapped_gives_one_release_or_the_other),
         IN_A_FOLDER(test_a_missing_folder_is_named),
         IN_A_FOLDER(test_bounds),
     };
