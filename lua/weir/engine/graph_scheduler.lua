@@ -113,9 +113,9 @@ function Scheduler:make_data(i, make, keys)
   local text
   if ok then text, value = call.encode(self.run, value == nil and {} or value, "it") end
   if text then return text end
-  local made = failure.new(value)
-  made.message, made.retryable = ('data of node "%s": %s'):format(key, made.message), false
-  return nil, made
+  local failed = failure.new(value)
+  failed.message, failed.retryable = ('data of node "%s": %s'):format(key, failed.message), false
+  return nil, failed
 end
 
 local NO_OPTIONS = {}

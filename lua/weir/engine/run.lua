@@ -283,12 +283,12 @@ function Run:kill(code, message)
   self:fail_now(code, message)
 end
 
----@param made weir.Failure with which the run ends, whatever its code does
-function Run:fail_with(made)
+---@param fault weir.Failure with which the run ends, whatever its code does
+function Run:fail_with(fault)
   self.branches:drop()
   self.step, self.retry_in = nil, nil
   self.started, self.killed = true, true
-  self:end_body(false, made)
+  self:end_body(false, fault)
 end
 
 -- Ends the body with a failure; none of the author's code runs any more.
@@ -309,12 +309,12 @@ function Run:end_body(ok, value)
     end
     value = fault
   end
-  local made = failure.new(value)
-  made.run, made.workflow = made.run or self.id, made.workflow or self.workflow
-  self.failure = made
+  local failed = failure.new(value)
+  failed.run, failed.workflow = failed.run or self.id, failed.workflow or self.workflow
+  self.failure = failed
   -- A cancel that is recorded and not delivered yet revokes the next attempt, live as in a replay.
-  if not self.journal.cancel_delivered and not made.operation and not FINAL[made.code] then
-    self.retry_in = step.pause(self, self.retry_policy, "retry", self.attempt - self.attempts_before, made)
+  if not self.journal.cancel_delivered and not failed.operation and not FINAL[failed.code] then
+    self.retry_in = step.pause(self, self.retry_policy, "retry", self.attempt - self.attempts_before, failed)
     if self.retry_in then return end
   end
   self:end_others("the run failed")
@@ -497,8 +497,8 @@ function Run:report(kind, text, code)
 end
 
 -- Failures of roots go to the log; that of a child goes to its parent.
-local function report_failed(self, made)
-  if run_id.is_root(self.id) then self:report("failed", "failed: " .. tostring(made.message), made.code) end
+local function report_failed(self, failed)
+  if run_id.is_root(self.id) then self:report("failed", "failed: " .. tostring(failed.message), failed.code) end
 end
 
 -- Warns of failed children that the code did not await: nothing else would report their failures.
@@ -521,13 +521,13 @@ function Run:finish()
   local redo = self.main and log:redo_text() or "" -- no code ran that knows
   if cancel then
     local code, message = cancel.state, cancel.value
-    local made = failure.new {
+    local failed = failure.new {
       code = code, message = message, retryable = false, run = self.id, workflow = self.workflow,
     }
-    if self.failure and self.failure.code ~= code then made.cause = self.failure end
-    if code ~= "cancelled" then report_failed(self, made) end
+    if self.failure and self.failure.code ~= code then failed.cause = self.failure end
+    if code ~= "cancelled" then report_failed(self, failed) end
     local state = code == "cancelled" and "cancelled" or "failed"
-    effects:close("fail", { state = state, error = failure.encode(made), redo = redo })
+    effects:close("fail", { state = state, error = failure.encode(failed), redo = redo })
   elseif self.failure then
     report_failed(self, self.failure)
     effects:close("fail", { state = "failed", error = failure.encode(self.failure), redo = redo })

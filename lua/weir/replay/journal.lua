@@ -227,9 +227,9 @@ end
 
 -- No attempt can go on. The first mismatch is the one that people are told of.
 local function poison(self, id, facts, was, now, is_changed)
-  local made = mismatch.failure(self.run, id, facts, was, now, is_changed)
-  if not self.poisoned then self.poisoned, self.divergence = made, facts end
-  return made
+  local fault = mismatch.failure(self.run, id, facts, was, now, is_changed)
+  if not self.poisoned then self.poisoned, self.divergence = fault, facts end
+  return fault
 end
 
 -- The code asks for another operation under this id than the journal holds.
