@@ -153,18 +153,22 @@ local function read_given(flag, texts, world)
   return list
 end
 
--- Only the text that wins is read.
+-- Only the text that wins is read. Returns the value, the text, and for people where it comes from.
 local function value_of(flag, given, settings, path, world)
-  if given[flag] then return read_given(flag, given[flag], world) end
+  if given[flag] then
+    return read_given(flag, given[flag], world), table.concat(given[flag], ","), "--" .. flag.name
+  end
   local variable = not flag.once and world.variable(flags.variable(flag))
   if variable and variable ~= "" then
-    return read_value(flag, variable, flags.variable(flag), CONFIG, world)
+    local origin = flags.variable(flag)
+    return read_value(flag, variable, origin, CONFIG, world), variable, origin
   elseif settings[flag] then
-    return read_value(flag, settings[flag], ("%s: %s"):format(path, flags.key(flag)), CONFIG, world)
+    local origin = ("%s: %s"):format(path, flags.key(flag))
+    return read_value(flag, settings[flag], origin, CONFIG, world), settings[flag], path
   elseif flag.default then
-    return read_value(flag, flag.default, flag.name, INTERNAL, world)
+    return read_value(flag, flag.default, flag.name, INTERNAL, world), flag.default, "default"
   end
-  return values.none(flag)
+  return values.none(flag), nil, "default"
 end
 
 -- The path of the config file, which may stand in a variable, but not in the file.
@@ -178,11 +182,18 @@ local function options_of(line, command, world)
   local path = config_path(line.given, world)
   local settings = path and config_file.read(path, refuse_config, meant) or {}
   local options = table.move(line.arguments, 1, #line.arguments, 1, {})
+  local found = {}
   for _, flag in ipairs(flags.rows) do
     if flag.commands[command.name] then
-      options[flags.option(flag)] = value_of(flag, line.given, settings, path, world)
+      local value, text, origin = value_of(flag, line.given, settings, path, world)
+      options[flags.option(flag)] = value
+      if flag.kind == "url" then text = nil end -- it may have a password
+      if flag.commands.serve and not flag.once then
+        found[#found + 1] = { key = flags.key(flag), value = text, from = origin }
+      end
     end
   end
+  if command.name == "config" then options.settings = found end
   return options
 end
 
@@ -223,7 +234,8 @@ local function read(words, world)
   local folders_of = FOLDERS_OF[command.name]
   if folders_of then options.folders = folders_of(options) end
   options.redis = options.redis or options.against -- a command has one of the two
-  return { command = command.name, options = options, uses_redis = flags.find("redis").commands[command.name] == true }
+  local uses_redis = flags.find("redis").commands[command.name] == true and command.name ~= "config"
+  return { command = command.name, options = options, uses_redis = uses_redis }
 end
 
 -- A fault is a table {status, message}; any other value is raised on.

@@ -59,11 +59,13 @@ local rows = {
     summary = "run specs; arguments and other flags are those of busted", example = "weir test --watch" },
   { name = "doctor", arguments = "", summary = "look for what is inconsistent in this Redis", example = "weir doctor" },
   { name = "stats", arguments = "", summary = "counts of runs, queues and hosts", example = "weir stats --json" },
+  { name = "config", arguments = "", summary = "the settings of weir serve here, and where each comes from",
+    example = "weir config --config weir.lua" },
   { name = "version", arguments = "", summary = "print the version" },
   { name = "help", arguments = "[COMMAND]", most = 1, summary = "how a command is used" },
 
   { name = "signal" }, { name = "resolve" }, { name = "reject" }, { name = "logs" }, { name = "bundles" },
-  { name = "top" }, { name = "bench" }, { name = "config" },
+  { name = "top" }, { name = "bench" },
 }
 
 local commands = { rows = rows }

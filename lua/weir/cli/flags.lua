@@ -170,7 +170,7 @@ local rows = {
   { name = "prefix", kind = "text", argument = "NAME", default = "weir",
     commands = { CLIENTS, HOSTS, "check" },
     help = "of all keys in Redis" },
-  { name = "json", kind = "switch", commands = { CLIENTS, "run", "check", "test", "version" },
+  { name = "json", kind = "switch", commands = { CLIENTS, "run", "check", "test", "version", "config" },
     help = "print JSON",
     help_of = {
       run = JSON_OF_RUN, wait = JSON_OF_RUN, start = JSON_OF_RUN .. "; with --each the counts",
@@ -204,6 +204,7 @@ local flags = { rows = rows }
 local by_name = {}
 for _, flag in ipairs(rows) do
   flag.commands, flag.later = add_names({}, flag.commands), add_names({}, flag.later)
+  if flag.commands.serve then flag.commands.config = true end -- weir config shows what weir serve would have
   by_name[flag.name] = flag
 end
 

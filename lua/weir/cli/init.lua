@@ -163,6 +163,11 @@ function commands.stats(options)
   return DONE
 end
 
+function commands.config(options)
+  require("weir.cli.config").print(options)
+  return DONE
+end
+
 function commands.version(options)
   output.print(options.json and json.encode { version = native.version } or "weir " .. native.version)
   return DONE
