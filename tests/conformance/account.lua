@@ -12,6 +12,7 @@ local function plainer(case)
   local pattern = case.id:gsub("%p", "%%%0")
   return function(text)
     return (text:gsub(pattern, "r"):gsub("%(bundle %w+%)", "(bundle)")
+      :gsub("; on bundle %w+, before on %w+", "")
       :gsub('"bundle":"%w+"', '"bundle":"…"'):gsub("; mock it: runner:mock%(.-, …%)", ""))
   end
 end

@@ -160,6 +160,8 @@ describe("--json", function()
   it("tells what a retry forgot and kept, and who begins again for its sake", function()
     local told, stderr = one(0, "retry", "broken")
     local sentence = "run broken begins again: forgot pay; kept look"
+    assert.matches("^%x+$", told.bundle)
+    told.bundle = nil
     assert.same({ { run = "broken", answer = "retried", forgot = { "pay" }, kept = { "look" }, above = {},
                     message = sentence }, sentence .. "\n" }, { told, stderr })
     start("above", "top", "failed")

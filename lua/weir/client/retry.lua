@@ -10,6 +10,8 @@ local retry = {}
 ---Runs in one call.
 retry.BATCH = 200
 
+local SHOWN = 8 -- characters of a bundle
+
 local TRIES = 3 -- of a plan whose runs change before Redis accepts it
 
 -- The answer and the fault for each word with which `plan.of` refuses.
@@ -24,8 +26,12 @@ local function refusal(word, sentence, run)
 end
 
 local function acceptance(planned, newest)
-  local summary = plan.summary(planned, newest)
-  return { answer = "retried", message = summary.message, forgot = summary.forgot, kept = summary.kept,
+  local summary, run = plan.summary(planned, newest), planned[#planned].run
+  local bundle, message = newest(run.workflow), summary.message
+  if bundle and run.bundle and bundle ~= run.bundle then
+    message = ("%s; on bundle %s, before on %s"):format(message, bundle:sub(1, SHOWN), run.bundle:sub(1, SHOWN))
+  end
+  return { answer = "retried", message = message, bundle = bundle, forgot = summary.forgot, kept = summary.kept,
            above = summary.above }
 end
 
