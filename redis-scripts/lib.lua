@@ -121,6 +121,14 @@ function lib.begin()
   plan = {
     records = {}, -- run -> its record, false: it does not exist
     registry = {}, -- workflow -> its entry in the registry
+    unfinished = {}, -- workflow -> how many more of its runs have not ended
+    attempts = {}, -- bundle -> how many more attempts that have not ended began on it
+    serves = {}, -- bundle -> how many more workflows it serves
+    version = nil, -- of the bundle that became newest last, when one did in this batch
+    holds = {}, -- "<host> <folder>" -> the workflows in it
+    forgotten = {}, -- host -> true: it is gone
+    removed = {}, -- workflows that are marked as removed now, the first of them
+    looks_for_removed = false, -- whether workflows may leave the registry now
     changed = {}, -- runs with changed fields, in order
     delayed = {}, -- run -> earliest wake-up in ms, math.huge without one, false: not in the set
     owned = {}, -- worker -> run -> true | false

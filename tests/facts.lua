@@ -97,10 +97,12 @@ function Facts:ids(beginning)
   return ids
 end
 
----The findings of `weir doctor`.
+---The findings of `weir doctor`, and counts that are wrong.
 ---@return string[]
 function Facts:faults()
-  return scripts.faults(function(...) return self:say(...) end)
+  local faults = scripts.faults(function(...) return self:say(...) end)
+  local miscounts = scripts.miscounts(function(...) return self:call(...) end, self.key)
+  return table.move(miscounts, 1, #miscounts, #faults + 1, faults)
 end
 
 ---Waits for a run to end, and returns it.

@@ -25,6 +25,7 @@ static const struct {
     {"prefix", FIELD_TEXT, AT(prefix)},
     {"folders", FIELD_LIST, AT(folders)},
     {"node", FIELD_TEXT, AT(node)},
+    {"announce", FIELD_BOOLEAN, AT(announce)},
     {"workers", FIELD_INTEGER, AT(workers)},
     {"concurrency", FIELD_INTEGER, AT(concurrency)},
     {"warm", FIELD_INTEGER, AT(warm)},

@@ -36,6 +36,7 @@ typedef struct {
     const char *wanted;  // the workflow or the file of `weir run`
     TextList folders;    // workflow folders
     const char *node;    // name under which this host takes back its runs
+    bool announce;       // the folders become the newest, whatever was announced before
     int64_t workers;     // threads
     int64_t concurrency; // runs that are not waiting, of the whole host
     int64_t warm;        // suspended coroutines kept, of each worker

@@ -338,8 +338,12 @@ int host_run(Host *host, Bundle *bundles, size_t bundle_count) {
     watch_folders(host, bundles);
     host->announcement = control_batch(host->control);
     safety_check(host->config, host->announcement);
-    int status = deployment_load(&host->deployment, host->config, bundles, bundle_count,
-                                 host->announcement, on_deployed, host);
+    const Config *config = host->config;
+    host->deployment = (Deployment){.config = config,
+                                    .goes_back = config->announce || config->command == COMMAND_DEV,
+                                    .on_done = on_deployed,
+                                    .owner = host};
+    int status = deployment_load(&host->deployment, bundles, bundle_count, host->announcement);
     if (status != STATUS_DONE) return status;
     membership_register(host->membership);
     while (host->state != HOST_OVER) uv_run(host->loop, UV_RUN_DEFAULT);

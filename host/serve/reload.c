@@ -26,8 +26,9 @@
 
 enum {
     STACK_BYTES = 8 * 1024 * 1024,
-    NAMED = 5,      // files in a line of the log
-    AGAIN_MS = 1000 // until the host looks again at a folder that it could not read
+    NAMED = 5,       // files in a line of the log
+    AGAIN_MS = 1000, // until the host looks again at a folder that it could not read or announce
+    AGAIN_MOST_MS = 30000
 };
 
 typedef enum { RELOAD_IDLE, RELOAD_LOOKING, RELOAD_ANNOUNCING } ReloadState;
@@ -67,6 +68,8 @@ struct Reload {
     size_t count;            // of folders
     BundleName *live, *seen; // by folder. The thread reads them, too, while it looks
     Refusals *refusals;
+    bool *unannounced;       // by folder, likewise: Redis refused to announce what it holds
+    size_t failures;         // to announce, in a row
     ReloadState state;
     bool serves, due, asked;
     bool told; // on_reloading was called, and on_reloaded was not
@@ -84,7 +87,7 @@ struct Reload {
 static void check_runs(Reload *reload, size_t i) {
     FolderLook *folder = &reload->look.folders[i];
     const char *mode = reload->config->reload;
-    if (strcmp(mode, "off") == 0) return;
+    if (strcmp(mode, "off") == 0 || strcmp(folder->name, reload->live[i]) == 0) return;
     preflight_run(&folder->preflight, reload->config, folder->name, &reload->bundles[i],
                   &folder->bundle);
     if (strcmp(mode, "refuse") != 0) return;
@@ -106,7 +109,7 @@ static void load(Reload *reload, size_t i, Vm **vm) {
     } else {
         check_runs(reload, i);
         if (!folder->faults &&
-            deployment_add(&reload->look.deployment, reload->config, *vm, &folder->bundle,
+            deployment_add(&reload->look.deployment, i, *vm, &folder->bundle,
                            reload->look.batch, &findings) != STATUS_DONE)
             folder->faults = xstrdup(findings.faults);
         if (!folder->faults && reload->config->command == COMMAND_DEV)
@@ -121,15 +124,15 @@ static void look_at(Reload *reload, size_t i, Vm **vm) {
     char fault[BUNDLE_FAULT_SIZE];
     bool readable = bundle_read(reload->config->folders.items[i], &folder->bundle, fault) == 0;
     if (readable) bundle_name(folder->bundle.sources, folder->bundle.count, folder->name);
-    bool known = strcmp(folder->name, reload->seen[i]) == 0;
+    bool known = strcmp(folder->name, reload->seen[i]) == 0 && !reload->unannounced[i];
     if (known && !reload->look.asked) {
         folder->found = FOUND_SAME;
     } else if (!readable) {
         folder->found = FOUND_REFUSED;
         folder->faults = xstrdup(fault);
-    } else if (strcmp(folder->name, reload->live[i]) == 0) {
+    } else if (strcmp(folder->name, reload->live[i]) == 0 && !reload->look.asked) {
         folder->found = FOUND_LIVE;
-    } else {
+    } else { // asked for, it is announced again: newer bundles may have come, or Redis lost it
         load(reload, i, vm);
     }
 }
@@ -254,21 +257,29 @@ static void tell_reloaded(Reload *reload) {
     reload->events.on_reloaded(reload->events.owner);
 }
 
+// A folder that cannot be read may come back unnoticed. An announcement that Redis refused is tried
+// again less and less often.
+static void plan_next_look(Reload *reload) {
+    uint64_t pause_ms = AGAIN_MS;
+    for (size_t i = 1; i < reload->failures && pause_ms < AGAIN_MOST_MS; i++) pause_ms *= 2;
+    bool is_due = false;
+    for (size_t i = 0; i < reload->count; i++)
+        is_due = is_due || !*reload->seen[i] || reload->unannounced[i];
+    if (is_due && reload->serves) uv_timer_start(&reload->again, on_again, pause_ms, 0);
+}
+
 static void end_look(Reload *reload) {
     free_look(reload);
     if (reload->serves) refusals_send(reload->refusals, reload->control);
     reload->state = RELOAD_IDLE;
     tell_reloaded(reload);
-    for (size_t i = 0; reload->serves && i < reload->count; i++)
-        if (!*reload->seen[i]) uv_timer_start(&reload->again, on_again, AGAIN_MS, 0);
+    plan_next_look(reload);
     if (reload->events.on_read) reload->events.on_read(reload->events.owner, reload->seen);
     begin(reload);
 }
 
 static void replace(Reload *reload, size_t i) {
     FolderLook *folder = &reload->look.folders[i];
-    tell_live(reload, i);
-    tell_preflight(reload, i);
     Bundle before = reload->bundles[i];
     reload->bundles[i] = folder->bundle;
     folder->bundle = before;
@@ -287,16 +298,29 @@ static void keep(Reload *reload, size_t i) {
     refusals_clear(reload->refusals, i);
 }
 
+static void on_folder(void *owner, size_t i, Announced announced) {
+    Reload *reload = owner;
+    if (reload->state != RELOAD_ANNOUNCING) return;
+    FolderLook *folder = &reload->look.folders[i];
+    if (announced == ANNOUNCED_REFUSED) {
+        tell_serving(reload, i);
+        reload->unannounced[i] = true;
+        return;
+    }
+    if (announced == ANNOUNCED_LIVE) {
+        if (strcmp(folder->name, reload->live[i]) == 0)
+            tell_unchanged(reload, i);
+        else
+            tell_live(reload, i);
+        tell_preflight(reload, i);
+    }
+    replace(reload, i);
+}
+
 static void on_deployed(void *owner, int status) {
     Reload *reload = owner;
     if (reload->state != RELOAD_ANNOUNCING) return;
-    for (size_t i = 0; i < reload->count; i++) {
-        if (reload->look.folders[i].found != FOUND_NEW) continue;
-        if (status == STATUS_DONE)
-            replace(reload, i);
-        else
-            tell_serving(reload, i);
-    }
+    reload->failures = status == STATUS_DONE ? 0 : reload->failures + 1;
     end_look(reload);
 }
 
@@ -325,6 +349,7 @@ static void on_looked(uv_async_t *async) {
         const FolderLook *folder = &look->folders[i];
         if (strcmp(reload->seen[i], folder->name) != 0) folder_watch_settle(reload->changes);
         memcpy(reload->seen[i], folder->name, sizeof folder->name);
+        if (folder->found != FOUND_SAME) reload->unannounced[i] = false;
         if (folder->found == FOUND_REFUSED) refuse(reload, i);
         if (folder->found == FOUND_LIVE) keep(reload, i);
     }
@@ -343,7 +368,11 @@ static void begin(Reload *reload) {
     if (!reload->serves || !reload->due || reload->state != RELOAD_IDLE) return;
     reload->state = RELOAD_LOOKING;
     reload->look = (Look){.batch = control_batch(reload->control),
-                          .deployment = {.on_done = on_deployed, .owner = reload},
+                          .deployment = {.config = reload->config,
+                                         .goes_back = reload->config->command == COMMAND_DEV,
+                                         .on_folder = on_folder,
+                                         .on_done = on_deployed,
+                                         .owner = reload},
                           .asked = reload->asked,
                           .folders = xcalloc(reload->count, sizeof(FolderLook))};
     if (reload->asked) tell_reloading(reload);
@@ -395,6 +424,7 @@ Reload *reload_open(uv_loop_t *loop, const Config *config, Control *control, Bun
     reload->live = xcalloc(reload->count, sizeof *reload->live);
     reload->seen = xcalloc(reload->count, sizeof *reload->seen);
     reload->refusals = refusals_open(reload->count);
+    reload->unannounced = xcalloc(reload->count, sizeof *reload->unannounced);
     for (size_t i = 0; i < reload->count; i++) {
         bundle_name(bundles[i].sources, bundles[i].count, reload->live[i]);
         memcpy(reload->seen[i], reload->live[i], sizeof reload->live[i]);
@@ -417,6 +447,7 @@ static void on_closed(uv_handle_t *handle) {
     free(reload->live);
     free(reload->seen);
     refusals_close(reload->refusals);
+    free(reload->unannounced);
     free(reload);
 }
 

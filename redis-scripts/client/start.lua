@@ -24,7 +24,7 @@ function verbs.start()
     lib.retention.continue(id)
     return { "deleting" }
   end
-  if any ~= "1" and not lib.registry.find(workflow) then return { "unknown" } end
+  if any ~= "1" and not lib.registry.is_open(workflow) then return { "unknown" } end
 
   if options.dedupe then
     local earlier = lib.dedupe.find(workflow, options.dedupe)

@@ -28,7 +28,7 @@ end
 function verbs.start_each()
   local workflow, any = lib.next_args(2)
   local options = lib.starts.start_options(lib.next_arg())
-  if any ~= "1" and not lib.registry.find(workflow) then return { "unknown" } end
+  if any ~= "1" and not lib.registry.is_open(workflow) then return { "unknown" } end
 
   local ids, texts, seeds = {}, {}, {}
   while lib.more() do

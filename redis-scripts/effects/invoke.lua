@@ -9,6 +9,7 @@
 --        next_generation: the operation was reset. A child with the same arguments goes on if it has failed. A child
 --        with other arguments is detached, and this generation of it begins
 -- moves  child: (none) -> ready | scheduled | completed; with next_generation: failed | cancelled -> ready
+-- A child whose workflow has left the registry runs the code of its parent, which has it.
 -- While a cancel is recorded that the worker has not received, no child is started, and the operation is `refused`.
 
 local runs = lib.runs
@@ -69,7 +70,7 @@ end
 
 -- The child exists: it was started before this run reset the operation. It goes on if it failed, or if a retry selected
 -- it. Otherwise its end is the outcome.
-local function attach(run, operation, child, generation, options)
+local function attach(run, operation, child, generation, options, own_bundle)
   local lives = not runs.ended(child)
   if options.detached then
     if lives then lib.detached.detach(child, "1") end
@@ -82,7 +83,7 @@ local function attach(run, operation, child, generation, options)
   if selection or options.next_generation and state ~= "completed" then
     if options.retry then runs.set(child, "retry", options.retry) end
     runs.set(child, "retry_id", runs.get(run, "retry_id"))
-    return lib.reopen.begin_again(child, selection or "unhandled")
+    return lib.reopen.begin_again(child, selection or "unhandled", own_bundle)
   end
   local value = runs.get(child, state == "completed" and "result" or "error")
   runs.record_outcome(run, operation, state, child.attempt, value, nil, generation)
@@ -102,7 +103,7 @@ local function share(run, operation, other, detached)
   lib.dedupe.wait_for(run, operation, other)
 end
 
-local function create(run, operation, id, workflow, data, seed, generation, options)
+local function create(run, operation, id, workflow, data, seed, generation, options, own_bundle)
   local child = runs.create(id)
   if options.dedupe then lib.dedupe.register(child, workflow, options.dedupe, options.within_ms) end
   if options.retry then runs.set(child, "retry", options.retry) end
@@ -113,6 +114,7 @@ local function create(run, operation, id, workflow, data, seed, generation, opti
   end
   lib.starts.begin_run(child, workflow, data, seed, {
     queue = options.queue, priority = tonumber(options.priority), delay_ms = tonumber(options.delay_ms),
+    bundle = own_bundle,
   })
 end
 
@@ -132,7 +134,7 @@ local function refuse_early(run, operation, workflow, unknown, too_deep, max_dep
   elseif too_deep then
     return refuse(run, operation, "too_deep",
       "invoking " .. workflow .. " goes deeper than " .. max_depth .. " runs: " .. workflows_above(run))
-  elseif unknown ~= "" and not lib.registry.find(workflow) then
+  elseif unknown ~= "" and not lib.registry.is_open(workflow) then
     return runs.record_outcome(run, operation, "refused", 0, unknown)
   end
   return false
@@ -164,9 +166,10 @@ function effects.invoke(run)
   runs.begin_operation(run, operation, entry, stamp)
   if refuse_early(run, operation, workflow, unknown, too_deep, max_depth) then return end
 
+  local own_bundle = unknown == "" and run.bundle or nil -- it has the workflow
   local child, generation
   child, id, generation = find_child(run, operation, id, workflow, data, options)
-  if child then return attach(run, operation, child, generation, options) end
+  if child then return attach(run, operation, child, generation, options, own_bundle) end
   if lib.starts.being_deleted(id) then
     if stamp then lib.conflict() end
     return refuse(run, operation, "duplicate_id",
@@ -181,5 +184,5 @@ function effects.invoke(run)
     if stamp then run.acked = run.last_number end
     return
   end
-  create(run, operation, id, workflow, data, seed, generation, options)
+  create(run, operation, id, workflow, data, seed, generation, options, own_bundle)
 end

@@ -134,9 +134,9 @@ local function claim(run)
   if run.state ~= "ready" then return end
   run.warm = run.owner ~= ""
   if not run.warm then
-    if not runs.get(run, "bundle") then
+    if not run.bundle then
       local entry = lib.registry.find(runs.get(run, "workflow"))
-      runs.set(run, "bundle", entry and entry.bundle or "")
+      runs.set_bundle(run, entry and entry.bundle or "")
     end
     if run.fresh or not runs.get(run, "started_at") then runs.set(run, "started_at", lib.stamp) end
   end

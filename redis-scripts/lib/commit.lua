@@ -83,6 +83,7 @@ function commit.write()
   end
 
   for _, write in ipairs(plan.calls) do call(unpack(write)) end
+  if next(plan.unfinished) or next(plan.attempts) or next(plan.serves) then lib.needs.write() end
   lib.claims.update_heads()
 
   -- Behind the writes of a sweep, which may delete a list that it found empty.

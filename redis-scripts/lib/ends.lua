@@ -70,6 +70,7 @@ end
 --- End a run: its outcome is stored, recorded in its parent, and published to clients that watch it.
 function ends.finish(record, state, value)
   runs.move(record, state)
+  runs.count_end(record)
   set(record, state == "completed" and "result" or "error", value)
   if state == "completed" and record.attempt > 1 then set(record, "error", nil) end
   set(record, "finished_at", STAMP)

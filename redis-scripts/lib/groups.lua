@@ -37,5 +37,6 @@ function groups.run()
     end
     at = at + 2 + n
   end
+  if lib.plan.looks_for_removed then lib.registry.drop_removed() end
   return replies
 end

@@ -1,6 +1,5 @@
 -- pages: reads the whole record of a run, a page at a time: for a worker that replays its journal, and for people.
 
-local runs = lib.runs
 local call, match, push, ELSEWHERE = redis.call, string.match, lib.push, lib.ELSEWHERE
 local pages = {}
 lib.pages = pages
@@ -48,7 +47,7 @@ end
 
 --- Return the part of a `cold` reply that stands before the fields.
 function pages.header(run, cursor)
-  return { "cold", run.id, run.turn, run.crashes or 0, runs.get(run, "bundle") or "", run.last_number, cursor }
+  return { "cold", run.id, run.turn, run.crashes or 0, run.bundle or "", run.last_number, cursor }
 end
 
 --- Return a page of a run for a worker that replays its journal: { "cold", run, turn, crashes, bundle, number, cursor,

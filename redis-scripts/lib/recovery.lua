@@ -122,6 +122,8 @@ local function remove_host(host)
   if node and call("HGET", lib.key("nodes"), node) == host then lib.write("HDEL", "nodes", node) end
   lib.write("ZREM", "leases", host)
   lib.write("DEL", "host:" .. host)
+  lib.plan.forgotten[host] = true
+  lib.plan.looks_for_removed = true
 end
 
 --- Return when the lease of a host ends. No lease is longer than `lease_ms`: a longer one was given before Redis' clock

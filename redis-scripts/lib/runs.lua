@@ -23,7 +23,8 @@ function runs.load(id, also)
   local record = lib.plan.records[id]
   if record ~= nil then return record or nil end
   local hash = key("r:" .. id)
-  local v = call("HMGET", hash, "state", "owner", "turn", "last_number", "acked", "has_rare", also or "has_rare")
+  local v = call("HMGET", hash, "state", "owner", "turn", "last_number", "acked", "has_rare", "bundle",
+    also or "has_rare")
   if not v[1] then
     lib.plan.records[id] = false
     return nil
@@ -31,12 +32,13 @@ function runs.load(id, also)
   local state, last_number = v[1], tonumber(v[4] or 0)
   record = {
     id = id, state = state, owner = v[2] or "", turn = tonumber(v[3] or 0), last_number = last_number, attempt = 1,
+    bundle = v[7] or nil,
     -- A run suspends only when its worker has received all outcomes. `acked` is stored when more are recorded before
     -- the run is claimed.
     acked = state == "ready" and tonumber(v[5] or 0) or last_number,
     changed = { state = nil, turn = nil, last_number = nil, owner = nil },
   }
-  if also then record.also, record.value_of_also = also, v[7] end
+  if also then record.also, record.value_of_also = also, v[8] end
   if v[6] then
     record.has_rare = v[6]
     read_rare(record, hash)
@@ -165,6 +167,33 @@ local function move(record, to)
   set(record, "state", to)
 end
 runs.move = move
+
+-- An attempt that has not ended needs its bundle: see needs.lua. A run of an unknown workflow has none.
+local function count_attempt(bundle, change)
+  if not bundle or bundle == "" then return end
+  local attempts = lib.plan.attempts
+  attempts[bundle] = (attempts[bundle] or 0) + change
+end
+
+--- Set the code of a run's attempt: the only writer of `bundle`. Nil: the attempt takes the newest when it begins.
+function runs.set_bundle(record, bundle)
+  if not ENDED[record.state] then count_attempt(record.bundle, -1) end
+  count_attempt(bundle, 1)
+  record.bundle = bundle
+  set(record, "bundle", bundle)
+end
+
+--- A run of this workflow begins, or begins again.
+function runs.count_unfinished(workflow, change)
+  local unfinished = lib.plan.unfinished
+  unfinished[workflow] = (unfinished[workflow] or 0) + change
+end
+
+--- A run ends: it needs its bundle and its workflow no more.
+function runs.count_end(record)
+  count_attempt(record.bundle, -1)
+  runs.count_unfinished(get(record, "workflow"), -1)
+end
 
 --- Plan when the delayed set wakes a run: at `wake` or at its deadline, whichever is first.
 function runs.delay(record, wake)

@@ -30,7 +30,15 @@ function starts.start_options(n)
   return options
 end
 
---- Begin a new run. `options`: queue, priority, delay_ms, tags; each may be nil.
+--- Plan that a run waits for its workflow, which no host has, in a queue of its own.
+function starts.await_workflow(record, workflow, queue)
+  local unknown = "?" .. workflow
+  if queue and queue ~= unknown then set(record, "asked_queue", queue) end
+  set(record, "queue", unknown)
+end
+
+--- Begin a new run. `options`: queue, priority, delay_ms, tags, bundle; each may be nil. bundle: of the parent, which
+--- has the workflow. The run runs on it when no host has the workflow any more.
 function starts.begin_run(record, workflow, data, seed, options)
   local entry = lib.registry.find(workflow)
   local queue = options.queue or (entry and entry.queue) or "default"
@@ -38,13 +46,15 @@ function starts.begin_run(record, workflow, data, seed, options)
   local timeout = entry and entry.timeout_ms
   local delay = options.delay_ms or 0
   set(record, "workflow", workflow)
+  runs.count_unfinished(workflow, 1)
   local changed = record.changed
   changed.data, changed.seed, changed.created_at = data, seed, lib.stamp
-  if not entry then
-    if options.queue then set(record, "asked_queue", queue) end
-    queue = "?" .. workflow
+  if not entry and not options.bundle then
+    starts.await_workflow(record, workflow, options.queue)
+  else
+    if not entry then runs.set_bundle(record, options.bundle) end
+    if queue ~= "default" then set(record, "queue", queue) end
   end
-  if queue ~= "default" then set(record, "queue", queue) end
   if priority ~= 0 then set(record, "priority", priority) end
   if options.tags then set(record, "tags", options.tags) end
   if timeout then

@@ -36,6 +36,18 @@ local function faults_of(id, into)
       fault("is owned by " .. run.owner .. ", a host that is gone")
     end
   end
+  if not runs.ended(run) then
+    local workflow, bundle = runs.get(run, "workflow"), run.bundle or ""
+    if not redis.call("HGET", lib.key("unfinished"), workflow) then
+      fault("is " .. run.state .. " but " .. workflow .. " has no unfinished runs")
+    end
+    if bundle ~= "" and not redis.call("HGET", lib.key("attempts"), bundle) then
+      fault("is " .. run.state .. " on bundle " .. bundle .. ", which has no attempts")
+    end
+    if bundle ~= "" and redis.call("EXISTS", lib.key("bundle:" .. bundle)) == 0 then
+      fault("is " .. run.state .. " on bundle " .. bundle .. ", whose sources are gone")
+    end
+  end
   if runs.ended(run) and run.owner ~= "" then fault("is " .. run.state .. " but owned by " .. run.owner) end
   if run.state == "failed" and not redis.call("ZSCORE", lib.key("failed"), id) then
     fault("failed but is not in the failed set")

@@ -3,18 +3,26 @@
 -- reply  hosts (host node expires_at threads owned queues bundles max_payload refused)…
 --        refused: as `refuse` keeps it
 
+local function bundles_of(host)
+  local bundles = {}
+  repeat
+    local bundle = redis.call("HGET", lib.key("host:" .. host), "folder:" .. #bundles)
+    bundles[#bundles + 1] = bundle or nil
+  until not bundle
+  return table.concat(bundles, " ")
+end
+
 function verbs.hosts()
   local reply = { "hosts" }
   local leases = redis.call("ZRANGE", lib.key("leases"), 0, -1, "WITHSCORES")
   for i = 1, #leases, 2 do
-    local v = redis.call("HMGET", lib.key("host:" .. leases[i]), "node", "threads", "queues", "bundles",
-      "max_payload", "refused")
+    local v = redis.call("HMGET", lib.key("host:" .. leases[i]), "node", "threads", "queues", "max_payload", "refused")
     local owned = 0
     for thread = 1, tonumber(v[2] or 0) do
       owned = owned + redis.call("SCARD", lib.key("owned:" .. leases[i] .. "." .. thread))
     end
-    for _, value in ipairs({ leases[i], v[1] or "", leases[i + 1], v[2] or "0", owned, v[3] or "*", v[4] or "",
-      v[5] or "", v[6] or "" }) do
+    for _, value in ipairs({ leases[i], v[1] or "", leases[i + 1], v[2] or "0", owned, v[3] or "*",
+      bundles_of(leases[i]), v[4] or "", v[5] or "" }) do
       reply[#reply + 1] = value
     end
   end

@@ -1,7 +1,7 @@
 -- heartbeat: a host is alive. It renews its lease and does the periodic work of all hosts: it releases the runs of dead
 -- hosts and runs that wait for a busy worker while another one is idle; it moves runs of unknown workflows to their
 -- queues when these are announced; it wakes idle workers of queues that are not empty, because a message may have been
--- lost; and it deletes expired keys of `dedupe`.
+-- lost; it deletes expired keys of `dedupe`; and it takes removed workflows out of the registry.
 -- args   host  lease_ms  max_crashes
 -- moves  running -> ready, for the runs of dead hosts
 -- reply  heartbeat reclaimed more("1"|"0") thread…     reclaimed: runs of dead hosts
@@ -63,6 +63,7 @@ function verbs.heartbeat()
     end
   end
   lib.dedupe.sweep_keys()
+  lib.plan.looks_for_removed = true
   if lib.served[1] then lib.write("HSET", "host:" .. host, "queues", table.concat(lib.served, ",")) end
   lib.write("HSET", "meta", "heartbeat_at", now)
   more = more or lib.sweep_budget() == 0

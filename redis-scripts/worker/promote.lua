@@ -7,12 +7,12 @@
 local runs, ends = lib.runs, lib.ends
 
 -- Begins an attempt. The turn number grows, so that the turn that failed cannot pass for a new one when it is sent
--- again.
+-- again. It runs the newest bundle, except a child whose workflow has left the registry: see invoke.
 local function next_attempt(run)
   run.turn = run.turn + 1
   runs.set(run, "turn", run.turn)
-  runs.set(run, "bundle@" .. run.attempt, runs.get(run, "bundle"))
-  runs.set(run, "bundle", nil)
+  runs.set(run, "bundle@" .. run.attempt, run.bundle)
+  if lib.registry.find(runs.get(run, "workflow")) then runs.set_bundle(run, nil) end
   runs.set_rare(run, "attempt", run.attempt + 1)
 end
 

@@ -260,31 +260,43 @@ function redis.entry(bundle, fields)
   }
 end
 
+---The group that announces a bundle.
 ---@param workflows table<string, table> name -> { queue, priority, timeout_ms, retain_ms }
----@param sources table<string, string>?
----@return string bundle
-function Store:announce(workflows, sources)
-  -- as hosts do: the same name for the same sources
-  local paths, texts = sorted_keys.of(sources or {}), {}
+---@param sources table<string, string>? by default some that depend on the workflows
+---@param how { folder: integer?, announce: boolean?, bundle: string? }?
+---@return table group
+function Store:announcement(workflows, sources, how)
+  how = how or {}
+  local ids = sorted_keys.of(workflows)
+  sources = sources or { ["all.lua"] = "return '" .. table.concat(ids, " ") .. "'" }
+  local paths, texts = sorted_keys.of(sources), {}
   for i, path in ipairs(paths) do texts[i] = ("%q=%q"):format(path, sources[path]) end
-  local bundle = self.redis:call("EVAL", "return redis.sha1hex(ARGV[1])", 0, table.concat(texts, "\n"))
-  local group = { "announce", bundle }
+  -- as hosts do: the same name for the same sources
+  local bundle = how.bundle
+    or self.redis:call("EVAL", "return redis.sha1hex(ARGV[1])", 0, table.concat(texts, "\n"))
+  local group = { "announce", how.folder or 0, how.announce and "announce" or "", bundle, #paths }
   local function add(value) group[#group + 1] = value end
-  local count = 0
-  for _ in pairs(sources or {}) do count = count + 1 end
-  add(count)
-  for path, text in pairs(sources or {}) do
+  for _, path in ipairs(paths) do
     add(path)
-    add(text)
+    add(sources[path])
   end
-  count = 0
-  for _ in pairs(workflows) do count = count + 1 end
-  add(count)
-  for name, fields in pairs(workflows) do
-    add(name)
-    add(redis.entry(bundle, fields))
+  add(#ids)
+  for _, id in ipairs(ids) do
+    add(id)
+    add(redis.entry(bundle, workflows[id]))
   end
-  return self:say(table.unpack(group))[2]
+  return group
+end
+
+---@param workflows table<string, table>
+---@param sources table<string, string>?
+---@param how { folder: integer?, announce: boolean?, bundle: string? }?
+---@return string bundle
+function Store:announce(workflows, sources, how)
+  local group = self:announcement(workflows, sources, how)
+  local answer = self:say(table.unpack(group))
+  assert(answer[1] == "announced", answer[2])
+  return group[4]
 end
 
 ---Start a run.
@@ -334,10 +346,15 @@ function Store:wake(id)
   return score == "inf" and score or math.tointeger(tonumber(score)) - redis.BEGIN
 end
 
----The findings of `weir doctor`.
+---The findings of `weir doctor`, and counts that are wrong.
 ---@return string[]
 function Store:faults()
-  return scripts.faults(function(...) return self:say(...) end)
+  local faults = scripts.faults(function(...) return self:say(...) end)
+  local miscounts = scripts.miscounts(function(...)
+    local reply, message = self.redis:call(...)
+    return reply or error(message, 0)
+  end, self.prefix)
+  return table.move(miscounts, 1, #miscounts, #faults + 1, faults)
 end
 
 local READERS = {

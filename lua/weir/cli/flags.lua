@@ -118,6 +118,8 @@ local rows = {
     help = "the folder of the workflows (default workflows, or the folder of FILE)" },
   { name = "node", kind = "text", argument = "NAME", commands = { "serve" },
     help = "the host's name; a host restarted under it resumes its runs at once\n(default HOSTNAME-PID)" },
+  { name = "announce", kind = "switch", once = true, commands = { "serve" },
+    help = "make these files the newest, also when newer ones were announced" },
   { name = "workers", kind = "number", argument = "N", least = 1, most = 256, commands = { HOSTS },
     help = "threads (default one a processor)" },
   { name = "concurrency", kind = "number", argument = "N", default = "1000", least = 1, most = 1000000,
@@ -188,7 +190,6 @@ local rows = {
 
   { name = "listen", later = { "serve" } }, { name = "token-file", later = { "serve" } },
   { name = "state-dir", later = { "serve" } }, { name = "accept-loss", later = { "serve" } },
-  { name = "announce", later = { "serve" } },
 }
 
 -- Adds the names of a list, and of the lists in it, to a set.

@@ -34,6 +34,7 @@ function announcement.announcement(files, name, wanted)
   if not loaded then return nil, faults end
 
   local paths, ids = sorted_keys.of(left), sorted_keys.of(loaded.workflows)
+  if #paths == 0 then ids = {} end -- weir's own workflows need sources to be run from
   local sources = {}
   for i, path in ipairs(paths) do sources[2 * i - 1], sources[2 * i] = path, left[path] end
   local bundle_name = name(sources)

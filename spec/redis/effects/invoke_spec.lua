@@ -55,9 +55,11 @@ describe("invoke", function()
     assert.is_nil(store:run "p/c")
   end)
 
-  it("keeps a child apart whose workflow only its parent's bundle knows", function()
+  it("runs a child on its parent's bundle when no other has its workflow", function()
     a:turn("p", redis.invoke { operation = "c", child = "p/c", workflow = "no" })
-    assert.same({ "p/c" }, store:call("ZRANGE", "ready:?no", 0, -1))
+    store:announce({ w = {} }, { ["new.lua"] = "" })
+    assert.same({ "cold p/c" }, a:claim(1))
+    assert.same({ store.bundle, store.bundle }, { store:run("p").bundle, store:run("p/c").bundle })
     assert.same({}, store:faults())
   end)
 

@@ -1,3 +1,4 @@
+local json = require "weir.json"
 local redis = require "spec.support.redis"
 
 describe("registry", function()
@@ -8,9 +9,10 @@ describe("registry", function()
     local bundle = store:announce { a = {}, b = { queue = "gpu" } }
     local answer = store:unchanged(function() return store:say "registry" end)
     local seen = {}
-    for i = 2, #answer, 2 do seen[answer[i]] = answer[i + 1] end
-    assert.same({
-      a = redis.entry(bundle, {}), b = redis.entry(bundle, { queue = "gpu" }),
-    }, seen)
+    for i = 2, #answer, 2 do seen[answer[i]] = json.decode(answer[i + 1]) end
+    local function entry(queue)
+      return { bundle = bundle, version = 1, queue = queue, priority = 0, retain_ms = 604800000 }
+    end
+    assert.same({ a = entry "default", b = entry "gpu" }, seen)
   end)
 end)

@@ -5,7 +5,7 @@ describe("sources", function()
 
   it("brings the files of a bundle", function()
     local files = { ["w.lua"] = "return 1", ["lib/x.lua"] = ("x"):rep(100000) .. "\0\r\n" }
-    local bundle = store:announce({}, files)
+    local bundle = store:announce({ w = {} }, files)
     local answer = store:say("sources", bundle)
     local found = {}
     for i = 2, #answer, 2 do found[answer[i]] = answer[i + 1] end
