@@ -237,9 +237,7 @@ int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count
     bool loaded = status == LUA_OK && lua_isnil(vm->L, -1);
     if (!loaded) *faults = xstrdup(error_text(vm->L));
     lua_pop(vm->L, 1);
-    if (loaded) return 0;
-    vm_refuse_bundle(vm, hash, *faults);
-    return UV_EINVAL;
+    return loaded ? 0 : UV_EINVAL;
 }
 
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
@@ -249,12 +247,12 @@ void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
     lua_pop(vm->L, 1);
 }
 
-bool vm_has_bundle(Vm *vm, const char *hash) {
+void vm_forget_bundle(Vm *vm, const char *hash) {
     lua_State *L = vm->L;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->bundles);
-    bool there = lua_getfield(L, -1, hash) != LUA_TNIL;
-    lua_pop(L, 2);
-    return there;
+    lua_pushnil(L);
+    lua_setfield(L, -2, hash); // it is there, so this needs no memory
+    lua_pop(L, 1);
 }
 
 int vm_announce(Vm *vm, const Source *sources, size_t count, const char *wanted, size_t *arguments,

@@ -22,11 +22,12 @@ void vm_close(Vm *vm);
 // The state itself, for the command line tool, which runs no workflows in it.
 struct lua_State *vm_lua(Vm *vm);
 
-// Returns 0; or UV_EINVAL with one fault on each line of `faults`, which the caller frees. Runs of
-// a bundle that does not load can begin all the same; they fail.
+// Returns 0; or UV_EINVAL with one fault on each line of `faults`, which the caller frees.
 int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults);
+// Runs of the bundle can begin, and fail with this fault.
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault);
-bool vm_has_bundle(Vm *vm, const char *hash);
+// Its code goes once no run uses it any more.
+void vm_forget_bundle(Vm *vm, const char *hash);
 
 // A page of a run's record: fields and values, the elements of `reply` from `skip` on.
 typedef struct {

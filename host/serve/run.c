@@ -51,8 +51,10 @@ struct Run {
     UT_hash_handle hh;
     Run *prev, *next; // in `waiting`
     Runs *runs;
-    VmRun *lua;   // when LOADING: from the pages that came, NULL: none; NULL when FETCHING
-    Fetch *fetch; // when FETCHING
+    VmRun *lua;           // when LOADING: from the pages that came, NULL: none; NULL when FETCHING
+    Fetch *fetch;         // when FETCHING
+    LoadedBundle *bundle; // of `lua`; NULL as well for the bundle without a name
+    char *fault;          // why its bundle could not be loaded
     RunState state;
     int64_t known;         // highest number of the outcomes delivered here
     int64_t crashes;       // processes that crashed while they ran it, in a row
@@ -140,6 +142,13 @@ static void leave_warm(Run *run) {
     count_warm(run, 0);
 }
 
+static void leave_bundle(Run *run) {
+    if (run->bundle) loaded_leave(&run->runs->loaded, run->runs->vm, run->bundle);
+    run->bundle = NULL;
+    free(run->fault);
+    run->fault = NULL;
+}
+
 static void forget(Run *run) {
     Runs *runs = run->runs;
     leave_line(run);
@@ -149,6 +158,7 @@ static void forget(Run *run) {
         runs->active--;
     }
     if (run->lua) vm_forget(runs->vm, run->lua);
+    leave_bundle(run);
     reports_clear(&run->reports);
     HASH_DEL(runs->by_id, run);
     run->disowned = run->asked;
@@ -178,6 +188,19 @@ enum {
 static void fetch(Run *run, const char *hash);
 static void load(Run *run, const char *cursor);
 
+// Whether the code of the run is loaded, or cannot be. It stays loaded as long as the run is here.
+static bool has_code(Run *run, const char *hash) {
+    Runs *runs = run->runs;
+    if (run->bundle || !*hash) return true;
+    run->bundle = loaded_use(&runs->loaded, hash);
+    if (!run->bundle && run->fault) {
+        log_error("run %s: bundle %.*s cannot be loaded: %s", run->id, BUNDLE_SHOWN, hash,
+                  run->fault);
+        run->bundle = loaded_refuse(&runs->loaded, runs->vm, hash, run->fault);
+    }
+    return run->bundle != NULL;
+}
+
 // A page of a run's record came: asks for the next one, or makes the run ready. Outcomes recorded
 // after the first page are delivered to the first turn, also when a later page holds some of them.
 static void begin(Run *run, const Reply *claim) {
@@ -187,7 +210,7 @@ static void begin(Run *run, const Reply *claim) {
     run->place.turn = reply_integer(reply_at(claim, CLAIM_TURN));
     run->crashes = reply_integer(reply_at(claim, COLD_CRASHES));
     enter_line(run);
-    if (!vm_has_bundle(runs->vm, hash)) {
+    if (!has_code(run, hash)) {
         fetch(run, hash);
         return;
     }
@@ -279,53 +302,49 @@ static void load(Run *run, const char *cursor) {
 // ---- fetch: the sources of its bundle -----------------------------------------------------------
 
 // Another client of Redis can change sources there. Then they are not those that a host announced
-// under this name.
-static void load_sources(Runs *runs, const char *hash, Source *sources, size_t count) {
+// under this name. Returns the reason why they are not loaded, to be freed.
+static char *load_sources(Runs *runs, const char *hash, Source *sources, size_t count) {
     char name[BUNDLE_NAME_SIZE], *faults = NULL;
     bundle_name(sources, count, name);
-    if (strcmp(name, hash) != 0) {
-        log_error(
-            "bundle %.*s was changed in Redis: its sources are not loaded; restart a host that "
-            "has them, which announces them again",
-            BUNDLE_SHOWN, hash);
-        vm_refuse_bundle(runs->vm, hash, "its sources in Redis are not those that were announced");
-    } else if (vm_load_bundle(runs->vm, hash, sources, count, &faults) < 0) {
-        log_error("bundle %.*s does not load: %s", BUNDLE_SHOWN, hash, faults);
-    }
-    free(faults);
+    if (strcmp(name, hash) != 0)
+        return xstrdup("its sources in Redis are not those that were announced; "
+                       "SIGHUP makes a host that has them announce them again");
+    loaded_add(&runs->loaded, runs->vm, hash, sources, count, &faults);
+    return faults;
 }
 
-static void load_bundle(Runs *runs, const char *hash, const Reply *reply) {
-    if (!reply_is(reply_at(reply, 0), "sources")) {
-        log_error("bundle %.*s is gone from Redis", BUNDLE_SHOWN, hash);
-        vm_refuse_bundle(runs->vm, hash, "its sources are gone from Redis");
-        return;
-    }
+static char *load_bundle(Runs *runs, const char *hash, const Reply *reply) {
+    if (!reply_is(reply_at(reply, 0), "sources")) return xstrdup("it is gone from Redis");
     size_t count = (reply_count(reply) - 1) / 2;
     Source *sources = xcalloc(count, sizeof *sources);
     for (size_t i = 0; i < count; i++) {
         sources[i].path = (char *)reply_text(reply_at(reply, 1 + 2 * i));
         sources[i].text = (char *)reply_bytes(reply_at(reply, 2 + 2 * i), &sources[i].size);
     }
-    load_sources(runs, hash, sources, count);
+    char *fault = load_sources(runs, hash, sources, count);
     free(sources);
+    return fault;
 }
 
-// The bundle is loaded or refused now. The records of the runs went with their reply, so they are
-// asked for again.
+// The records of the runs went with their reply, so they are asked for again. Where the bundle is
+// not loaded, a run that is still here fails; one that went elsewhere may have been the last that
+// kept the sources in Redis.
 static void on_fetched(void *about, const Reply *reply) {
     Fetch *done = about;
     Runs *runs = done->runs;
     Run *run, *next;
-    if (reply) load_bundle(runs, done->hash, reply);
+    char *fault = reply ? load_bundle(runs, done->hash, reply) : NULL;
     HASH_ITER(hh, runs->by_id, run, next) {
         if (run->fetch != done) continue;
         run->fetch = NULL;
-        if (reply)
+        if (reply) {
+            if (fault) run->fault = xstrdup(fault);
             load(run, FIRST_PAGE);
-        else
+        } else {
             forget(run);
+        }
     }
+    free(fault);
     DL_DELETE(runs->fetches, done);
     free(done);
 }
@@ -561,6 +580,7 @@ void runs_open(Runs *runs, const Config *config) {
 }
 
 void runs_close(Runs *runs) {
+    loaded_clear(&runs->loaded);
     turn_watch_close(&runs->watch);
 }
 

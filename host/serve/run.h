@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "lua/vm.h"
 #include "redis/batch.h"
+#include "serve/loaded.h"
 #include "serve/quarantine.h"
 #include "serve/turn_watch.h"
 
@@ -31,6 +32,7 @@ typedef struct {
     int64_t turn_ns;   // how long a turn takes: an average of the last ones
     TurnWatch watch;   // the ready runs, in order
     Seat seat;         // in the quarantine of suspects
+    LoadedBundles loaded;
 
     Run *by_id;
     Run *waiting;  // least recently used first

@@ -321,8 +321,9 @@ static void set_host(Worker *worker, int64_t host) {
 // ---- messages -----------------------------------------------------------------------------------
 
 static void describe(Worker *worker) {
-    log_info("worker %d: %zu runs active, %zu waiting, %zu batches under way", worker->number,
-             worker->runs.active, worker->runs.warm, worker->under_way);
+    log_info("worker %d: %zu runs active, %zu waiting, %zu batches under way, %zu bundles",
+             worker->number, worker->runs.active, worker->runs.warm, worker->under_way,
+             worker->runs.loaded.count);
     runs_describe(&worker->runs);
 }
 

@@ -35,11 +35,12 @@ static int load(const char *hash, const char *text, char **faults) {
     return vm_load_bundle(vm, hash, &source, 1, faults);
 }
 
+static int begun;
+
 // A run of a workflow "w" with this body, begun.
 static VmRun *begin(const char *body) {
-    static int number;
     char hash[24], text[1024], *faults = NULL;
-    snprintf(hash, sizeof hash, "bundle-%d", ++number);
+    snprintf(hash, sizeof hash, "bundle-%d", ++begun);
     snprintf(text, sizeof text,
              "return require('weir').workflow { id = 'w', retry = { attempts = 1 }, "
              "run = function(ctx, data) %s end }",
@@ -157,8 +158,8 @@ static void test_a_file_with_a_fault_names_its_line(void **state) {
     char *faults = NULL;
     assert_int_equal(load("bad", "local x =\n= 1", &faults), UV_EINVAL);
     assert_memory_equal(faults, "w.lua:2: ", 9);
+    vm_refuse_bundle(vm, "bad", faults); // its runs are doomed
     free(faults);
-    assert_true(vm_has_bundle(vm, "bad")); // its runs are doomed
     VmRun *run = vm_begin(vm, "r", "bad", 0, &(VmPage){.last = true});
     assert_turn_says(run, "bundle bad cannot be loaded: w.lua:2: ");
     vm_forget(vm, run);
@@ -357,6 +358,32 @@ static void test_what_dropped_runs_held_is_given_back(void **state) {
     config.cpu_ms = CPU_MS;
 }
 
+// As a worker does while its folder is saved again and again. Returns KiB.
+static int memory_after_bundles(int count) {
+    int most = 0;
+    for (int i = 0; i < count; i++) {
+        VmRun *run = begin("local words = {} for i = 1, 20 do words[i] = ('word'):rep(100) .. i end "
+                           "return #words");
+        assert_turn_says(run, "complete");
+        char name[24];
+        snprintf(name, sizeof name, "bundle-%d", begun);
+        vm_forget(vm, run);
+        vm_forget_bundle(vm, name);
+        while (vm_collect(vm)) {
+        }
+        int used = lua_gc(vm_lua(vm), LUA_GCCOUNT);
+        if (used > most) most = used;
+    }
+    return most;
+}
+
+static void test_a_bundle_that_is_forgotten_leaves_nothing(void **state) {
+    (void)state;
+    int before = memory_after_bundles(100);
+    int after = memory_after_bundles(900);
+    assert_true(after < before + before / 10);
+}
+
 #define NAME_OF_W "b88bf080aa12eecd0885d529e93514ae1df0720685f894bed148e81d56868b04" // SHA-256
 
 static void test_sources_are_announced_with_their_workflows(void **state) {
@@ -428,6 +455,7 @@ int main(void) {
         TEST(test_programs_inherit_no_descriptor),
         TEST(test_a_doomed_run_ends_so),
         TEST(test_what_dropped_runs_held_is_given_back),
+        TEST(test_a_bundle_that_is_forgotten_leaves_nothing),
         TEST(test_sources_are_announced_with_their_workflows),
     };
     return cmocka_run_group_tests_name("vm", tests, NULL, NULL);

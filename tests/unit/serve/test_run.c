@@ -14,7 +14,6 @@ static void say(const char *format, const char *text, int64_t number) {
     snprintf(said + used, sizeof said - used, format, text, (long long)number);
 }
 
-static bool has_bundle;
 static int turn_code;
 struct VmRun {
     int dummy;
@@ -28,22 +27,20 @@ size_t vm_memory(const VmRun *run) {
     return lua_memory;
 }
 
-bool vm_has_bundle(Vm *vm, const char *hash) {
-    (void)vm, (void)hash;
-    return has_bundle;
-}
-
 int vm_load_bundle(Vm *vm, const char *hash, const Source *sources, size_t count, char **faults) {
     (void)vm, (void)faults, (void)sources;
     say("load:%s:%lld", hash, (int64_t)count);
-    has_bundle = true;
     return 0;
 }
 
 void vm_refuse_bundle(Vm *vm, const char *hash, const char *fault) {
     (void)vm, (void)fault;
     say("refuse:%s:%lld", hash, 0);
-    has_bundle = true;
+}
+
+void vm_forget_bundle(Vm *vm, const char *hash) {
+    (void)vm;
+    say("drop:%s:%lld", hash, 0);
 }
 
 VmRun *vm_begin(Vm *vm, const char *id, const char *hash, int64_t known, const VmPage *page) {
@@ -112,10 +109,10 @@ static int begin_test(void **state) {
     config.workers = 2;
     config.warm_bytes = 2000;
     lua_memory = 10;
-    has_bundle = true;
     turn_code = 0;
-    said[0] = '\0';
     runs_open(&runs, &config);
+    loaded_add(&runs.loaded, NULL, "b1", NULL, 0, NULL);
+    said[0] = '\0';
     runs.batch = batch_new(0);
     runs.now_ms = 1000;
     return 0;
@@ -256,7 +253,6 @@ static void test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten(void
 
 static void test_a_missing_bundle_is_fetched_once(void **state) {
     (void)state;
-    has_bundle = false;
     claim("(cold a 0 0 " NAME " 0 '')");
     claim("(cold b 0 0 " NAME " 0 '')");
     expect_groups("sources 1 " NAME);
@@ -269,20 +265,67 @@ static void test_a_missing_bundle_is_fetched_once(void **state) {
 
 static void test_a_bundle_that_was_changed_is_not_loaded(void **state) {
     (void)state;
-    has_bundle = false;
     claim("(cold a 0 0 " NAME " 0 '')");
     answer("((sources b.lua 2 a.lua return))");
-    expect_said("refuse:" NAME ":0");
+    expect_said("");
+    expect_groups("load 2 a 0");
+    answer("((cold a 0 0 " NAME " 0 ''))");
+    expect_said("refuse:" NAME ":0 begin:a:0");
 }
 
 static void test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same(void **state) {
     (void)state;
-    has_bundle = false;
-    claim("(cold a 0 0 b1 0 '')");
+    claim("(cold a 0 0 b2 0 '')");
     answer("((missing))");
-    expect_said("refuse:b1:0");
-    answer("((cold a 0 0 b1 0 ''))");
+    expect_said("");
+    answer("((cold a 0 0 b2 0 ''))");
+    expect_said("refuse:b2:0 begin:a:0");
+}
+
+// It was the last that kept the sources in Redis, and ended on another worker.
+static void test_a_bundle_that_went_with_its_run_is_not_refused(void **state) {
+    (void)state;
+    claim("(cold a 0 0 " NAME " 0 '')");
+    answer("((missing))");
+    answer("((not_owner))");
+    expect_said("");
+    claim("(cold b 0 0 " NAME " 0 '')");
+    answer("((sources b.lua 1 a.lua return))");
+    answer("((cold b 0 0 " NAME " 0 ''))");
+    expect_said("load:" NAME ":2 begin:b:0");
+}
+
+static void test_a_bundle_that_is_there_again_is_loaded_again(void **state) {
+    (void)state;
+    claim("(cold a 0 0 " NAME " 0 '')");
+    answer("((missing))");
+    answer("((cold a 0 0 " NAME " 0 ''))");
+    expect_said("refuse:" NAME ":0 begin:a:0");
+    claim("(cold b 0 0 " NAME " 0 '')");
+    answer("((sources b.lua 1 a.lua return))");
+    answer("((cold b 0 0 " NAME " 0 ''))");
+    expect_said("load:" NAME ":2 begin:b:0");
+}
+
+static void load_idle(const char *name) {
+    char *faults = NULL;
+    loaded_add(&runs.loaded, NULL, name, NULL, 0, &faults);
+}
+
+static void test_bundles_that_no_run_uses_are_dropped_but_for_the_last_few(void **state) {
+    (void)state;
+    claim("(cold a 0 0 b1 0 '')");
     expect_said("begin:a:0");
+    for (int i = 0; i < LOADED_IDLE; i++) load_idle((char[]){'x', (char)('0' + i), '\0'});
+    assert_int_equal(runs.loaded.count, LOADED_IDLE + 1);
+    said[0] = '\0';
+    claim("(cold b 0 0 x0 0 '')"); // used now, and again last
+    forget(find(&runs, "b"));
+    load_idle("y");
+    expect_said("begin:b:0 forget:0 load:y:0 drop:x1:0");
+    forget(find(&runs, "a"));
+    expect_said("forget:0 drop:x2:0");
+    assert_int_equal(runs.loaded.count, LOADED_IDLE);
 }
 
 static void test_a_turn_that_redis_refuses_is_followed_by_its_end(void **state) {
@@ -610,6 +653,9 @@ int main(void) {
         TEST(test_a_run_that_is_lost_between_two_pages_is_forgotten),
         TEST(test_a_run_that_went_elsewhere_while_it_was_loaded_is_forgotten),
         TEST(test_a_missing_bundle_is_fetched_once),
+        TEST(test_a_bundle_that_went_with_its_run_is_not_refused),
+        TEST(test_a_bundle_that_is_there_again_is_loaded_again),
+        TEST(test_bundles_that_no_run_uses_are_dropped_but_for_the_last_few),
         TEST(test_a_bundle_that_was_changed_is_not_loaded),
         TEST(test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same),
         TEST(test_a_turn_that_redis_refuses_is_followed_by_its_end),
