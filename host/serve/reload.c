@@ -68,8 +68,8 @@ struct Reload {
     size_t count;            // of folders
     BundleName *live, *seen; // by folder. The thread reads them, too, while it looks
     Refusals *refusals;
-    bool *unannounced;       // by folder, likewise: Redis refused to announce what it holds
-    size_t failures;         // to announce, in a row
+    bool *unannounced; // by folder, likewise: Redis refused to announce what it holds
+    size_t failures;   // to announce, in a row
     ReloadState state;
     bool serves, due, asked;
     bool told; // on_reloading was called, and on_reloaded was not
@@ -108,9 +108,8 @@ static void load(Reload *reload, size_t i, Vm **vm) {
         folder->faults = xstrdup("Lua cannot start");
     } else {
         check_runs(reload, i);
-        if (!folder->faults &&
-            deployment_add(&reload->look.deployment, i, *vm, &folder->bundle,
-                           reload->look.batch, &findings) != STATUS_DONE)
+        if (!folder->faults && deployment_add(&reload->look.deployment, i, *vm, &folder->bundle,
+                                              reload->look.batch, &findings) != STATUS_DONE)
             folder->faults = xstrdup(findings.faults);
         if (!folder->faults && reload->config->command == COMMAND_DEV)
             workflow_ids_refresh(reload->config->folders.items[i], findings.workflows);
