@@ -1,5 +1,5 @@
--- Several hosts and several versions of the same files: all hosts run the newest, whichever starts, stops or comes late,
--- and code goes once nothing needs it.
+-- Several hosts and several versions of the same files: all hosts run the newest, whichever starts, stops or comes
+-- late, and code goes once nothing needs it.
 
 local facts = require "tests.facts"
 local json = require "weir.json"
@@ -92,7 +92,8 @@ describe("a rolling deploy", function()
     assert.equal('"v2"', result_on "two") -- whose folder has v1
     two:kill()
     two:start()
-    says(two, ("flows: bundle %s is older than %s, which serves order; use %%-%%-announce to go back\n"):format(old, new))
+    says(two, ("flows: bundle %s is older than %s, which serves order; use %%-%%-announce to go back\n")
+      :format(old, new))
     assert.equal('"v2"', result_on "two")
     assert.equal('"v2"', result_on "one")
     two:kill()

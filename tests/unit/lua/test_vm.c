@@ -362,8 +362,9 @@ static void test_what_dropped_runs_held_is_given_back(void **state) {
 static int memory_after_bundles(int count) {
     int most = 0;
     for (int i = 0; i < count; i++) {
-        VmRun *run = begin("local words = {} for i = 1, 20 do words[i] = ('word'):rep(100) .. i end "
-                           "return #words");
+        VmRun *run =
+            begin("local words = {} for i = 1, 20 do words[i] = ('word'):rep(100) .. i end "
+                  "return #words");
         assert_turn_says(run, "complete");
         char name[24];
         snprintf(name, sizeof name, "bundle-%d", begun);
@@ -380,7 +381,7 @@ static int memory_after_bundles(int count) {
 static void test_a_bundle_that_is_forgotten_leaves_nothing(void **state) {
     (void)state;
     int before = memory_after_bundles(100);
-    int after = memory_after_bundles(900);
+    int after = memory_after_bundles(300);
     assert_true(after < before + before / 10);
 }
 

@@ -307,27 +307,6 @@ static void test_a_bundle_that_is_there_again_is_loaded_again(void **state) {
     expect_said("load:" NAME ":2 begin:b:0");
 }
 
-static void load_idle(const char *name) {
-    char *faults = NULL;
-    loaded_add(&runs.loaded, NULL, name, NULL, 0, &faults);
-}
-
-static void test_bundles_that_no_run_uses_are_dropped_but_for_the_last_few(void **state) {
-    (void)state;
-    claim("(cold a 0 0 b1 0 '')");
-    expect_said("begin:a:0");
-    for (int i = 0; i < LOADED_IDLE; i++) load_idle((char[]){'x', (char)('0' + i), '\0'});
-    assert_int_equal(runs.loaded.count, LOADED_IDLE + 1);
-    said[0] = '\0';
-    claim("(cold b 0 0 x0 0 '')"); // used now, and again last
-    forget(find(&runs, "b"));
-    load_idle("y");
-    expect_said("begin:b:0 forget:0 load:y:0 drop:x1:0");
-    forget(find(&runs, "a"));
-    expect_said("forget:0 drop:x2:0");
-    assert_int_equal(runs.loaded.count, LOADED_IDLE);
-}
-
 static void test_a_turn_that_redis_refuses_is_followed_by_its_end(void **state) {
     (void)state;
     claim("(cold r 2 0 b1 0 '')");
@@ -655,7 +634,6 @@ int main(void) {
         TEST(test_a_missing_bundle_is_fetched_once),
         TEST(test_a_bundle_that_went_with_its_run_is_not_refused),
         TEST(test_a_bundle_that_is_there_again_is_loaded_again),
-        TEST(test_bundles_that_no_run_uses_are_dropped_but_for_the_last_few),
         TEST(test_a_bundle_that_was_changed_is_not_loaded),
         TEST(test_runs_of_a_bundle_that_is_gone_are_begun_all_the_same),
         TEST(test_a_turn_that_redis_refuses_is_followed_by_its_end),
