@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-typedef enum { FIELD_TEXT, FIELD_LIST, FIELD_INTEGER } FieldKind;
+typedef enum { FIELD_TEXT, FIELD_LIST, FIELD_INTEGER, FIELD_BOOLEAN } FieldKind;
 
 // The options that C reads, by their keys: see lua/weir/cli/flags.lua.
 static const struct {
@@ -70,6 +70,7 @@ static void read_field(lua_State *L, Config *config, size_t i) {
         case FIELD_TEXT: *(const char **)field = lua_tostring(L, -1); break;
         case FIELD_LIST: *(TextList *)field = list_at_top(L); break;
         case FIELD_INTEGER: *(int64_t *)field = lua_tointeger(L, -1); break;
+        case FIELD_BOOLEAN: *(bool *)field = lua_toboolean(L, -1); break;
         }
     }
     lua_pop(L, 1);

@@ -7,6 +7,7 @@
 #include "lua/vm.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 // One folder, while its group is under way.
@@ -132,12 +133,18 @@ static const char *wanted_of(const Config *config) {
     return is_file && slash ? slash + 1 : what;
 }
 
+static size_t count_lines(const char *lines) {
+    size_t count = lines ? 1 : 0;
+    for (const char *at = lines; at && (at = strchr(at, '\n')); at++) count++;
+    return count;
+}
+
 static Announcement *announcement_of(Deployment *deployment, size_t folder, const Bundle *bundle,
                                      const Findings *findings) {
     Announcement *announcement = xcalloc(1, sizeof *announcement);
     announcement->deployment = deployment;
     announcement->folder = folder;
-    announcement->workflows = findings_count(findings->workflows);
+    announcement->workflows = count_lines(findings->workflows);
     bundle_name(bundle->sources, bundle->count, announcement->name);
     return announcement;
 }
