@@ -262,6 +262,7 @@ Host.__index = Host
 ---@field flags string[]? of `weir serve`
 ---@field env table<string, string>?
 ---@field program string? "faulty" instead of "weir"
+---@field under string[]? words before it: a program that runs it
 
 ---A host on workflow folders, ready for runs.
 ---@param folders string[]
@@ -290,7 +291,8 @@ end
 ---Starts it (again), and waits until it is ready.
 function Host:start()
   local program = ("%s/%s"):format(support.build, self.options.program or "weir")
-  local words = { program, "serve", "--redis", self.redis.url }
+  local words = table.move(self.options.under or {}, 1, #(self.options.under or {}), 1, {})
+  table.move({ program, "serve", "--redis", self.redis.url }, 1, 4, #words + 1, words)
   table.move(self.options.flags or {}, 1, #(self.options.flags or {}), #words + 1, words)
   table.move(self.folders, 1, #self.folders, #words + 1, words)
   self.process = support.process(words, self.options.env)

@@ -209,6 +209,7 @@ static int announce_in_lua(lua_State *L) {
     }
     call->findings->workflows = lines_of(L, "workflows");
     call->findings->notes = lines_of(L, "notes");
+    call->findings->silent = lines_of(L, "silent");
     lua_pop(L, 2);
     check_effects(L);
     return 1;
@@ -274,6 +275,7 @@ void findings_free(Findings *findings) {
     free(findings->faults);
     free(findings->notes);
     free(findings->workflows);
+    free(findings->silent);
     *findings = (Findings){0};
 }
 
@@ -478,6 +480,10 @@ void vm_take_effects(Vm *vm, Batch *batch) {
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
+}
+
+void vm_drop_effects(Vm *vm) {
+    lua_pop(vm->L, 1);
 }
 
 void vm_kill(Vm *vm, VmRun *run, const char *code, const char *message) {

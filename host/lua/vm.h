@@ -54,6 +54,7 @@ void vm_deliver(Vm *vm, VmRun *run, const Reply *outcomes, size_t skip);
 // is when Redis recorded the run's last turn, 0 when it has had none here.
 int vm_turn(Vm *vm, VmRun *run, int64_t now_ms, int64_t recorded_ms, size_t *effects);
 void vm_take_effects(Vm *vm, Batch *batch);
+void vm_drop_effects(Vm *vm); // instead
 
 // Returns the reports of the last turn for the log; they belong to the caller from here on.
 Reports vm_take_reports(Vm *vm);
@@ -81,13 +82,14 @@ typedef struct {
     char *faults;    // the folder does not load
     char *notes;     // no faults, but perhaps mistakes
     char *workflows; // ids, without weir's own
+    char *silent;    // paths of files that return nothing
 } Findings;
 
 void findings_free(Findings *findings);
 
-// Loads a bundle and leaves the arguments of `announce` for vm_take_effects. UV_EINVAL when there
-// are faults. When only `wanted` (a workflow or a file, NULL: all) is to run, other files that do
-// not load are left out, with a note.
+// Loads a bundle and leaves the arguments of `announce` for vm_take_effects or vm_drop_effects.
+// UV_EINVAL when there are faults. When only `wanted` (a workflow or a file, NULL: all) is to run,
+// other files that do not load are left out, with a note.
 int vm_announce(Vm *vm, const Source *sources, size_t count, const char *wanted, size_t *arguments,
                 Findings *findings);
 

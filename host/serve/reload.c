@@ -18,6 +18,7 @@
 #include "base/xmalloc.h"
 #include "lua/vm.h"
 #include "serve/deployment.h"
+#include "serve/half_saved.h"
 #include "serve/preflight.h"
 #include "serve/refusal.h"
 
@@ -106,7 +107,7 @@ static void load(Reload *reload, size_t i, Vm **vm) {
     if (!*vm) *vm = vm_open(reload->config);
     if (!*vm) {
         folder->faults = xstrdup("Lua cannot start");
-    } else {
+    } else if (!(folder->faults = half_saved_fault(*vm, &reload->bundles[i], &folder->bundle))) {
         check_runs(reload, i);
         if (!folder->faults && deployment_add(&reload->look.deployment, i, *vm, &folder->bundle,
                                               reload->look.batch, &findings) != STATUS_DONE)

@@ -83,7 +83,7 @@ return {
   ["tests/unit/config/test_config.c"] = { "host/base/address.c" },
   ["tests/unit/redis/test_store.c"] = { "host/redis/greeting.c", "host/redis/redis_error.c" },
   ["tests/unit/serve/test_private_redis.c"] = { "host/base/private_folder.c", "host/serve/supervisor.c" },
-  ["tests/e2e/reload_spec.lua"] = { "host/serve/refusal.c" },
+  ["tests/e2e/reload_spec.lua"] = { "host/serve/half_saved.c", "host/serve/refusal.c" },
   ["tests/e2e/process_spec.lua"] = { "host/main.c", "host/base/log.c", "host/serve/host.c", "host/serve/control.c",
     "host/serve/deployment.c", "host/serve/maintenance.c", "host/serve/membership.c",
     "host/serve/process.c", "host/serve/safety.c" },

@@ -50,10 +50,10 @@ local function says(pattern, times)
   return table.unpack(found)
 end
 
-local function start_host(more, env)
+local function start_host(more, env, under)
   local flags = { "--node", "one", "--workers", "2", table.unpack(more or {}) }
   host = support.host({ folder .. "/flows" },
-    { redis = redis, flags = flags, env = env, program = env and "faulty" or "weir" })
+    { redis = redis, flags = flags, env = env, program = env and "faulty" or "weir", under = under })
 end
 
 local count = 0
@@ -180,9 +180,10 @@ describe("a file that does not load", function()
   it("changes nothing, until it is mended", function()
     start_host()
     refused("return {", "order.lua:1: .- near <eof>\n")
-    refused(flow("order", "return 1") .. "error 'while it loads'", "order.lua:%d+: .-\n")
-    refused('local x = require "nowhere"', "order.lua:1: .-nowhere.-\n")
-    refused(flow("order", "return 1"):gsub("retry", "rety"), "order.lua:2: .-rety.-\n")
+    refused(flow("order", "return 1") .. "error 'while it loads'", "order.lua:%d+: .-<eof>.-\n")
+    refused("error 'while it loads'", "order.lua:1: while it loads\n")
+    refused('local x = require "nowhere"', 'order.lua:1: module "nowhere" not found.-\n')
+    refused(flow("order", "return 1"):gsub("retry", "rety"), 'order.lua:2: .-"rety".- did you mean "retry"%?\n')
     refused("return { " .. flow("order", "return 1"):gsub("^.-return", "") .. " }", "order.lua:.-\n")
     save("flows/order.lua", flow("order", 'return "new"'))
     says "live %(was %x+%): order.lua changed\n"
@@ -204,6 +205,52 @@ describe("a file that does not load", function()
     assert.equal("1", result "other")
     local _, times = log():gsub("still serving", "")
     assert.equal(2, times)
+  end)
+
+  it("for another one has its workflow, too, is refused with both places", function()
+    start_host()
+    save("flows/order.lua.lua", flow("order", "return 2"))
+    says 'flows: order.lua.lua:2: workflow "order" is already defined at order.lua:2\n'
+    says "    2 | return weir.workflow {\n"
+    assert.equal('"old"', result "order")
+  end)
+
+  it("for only half of it is written is refused, until the rest is there", function()
+    local text = flow("order", 'return "new"')
+    start_host()
+    for i, cut in ipairs { text:find "retry", (text:find "return") - 1, 0 } do
+      save("flows/order.lua", text:sub(1, cut))
+      says("error .-flows: order.lua:%d+: .-\n.-still serving bundle", i)
+      assert.equal('"old"', result "order")
+      save("flows/order.lua", flow("order", 'return "old"'))
+      says("flows: bundle %x+ is live: its files are as they were\n", i)
+    end
+    says("order.lua:1: the file ends without the return that it had, as one that is saved by half; save the rest, "
+      .. "or end it with return nil\n", 2)
+    save("flows/order.lua", text:sub(1, 60))
+    says("still serving bundle", 4)
+    host.process:paused_during(function()
+      local file <close> = assert(io.open(folder .. "/flows/order.lua", "ab"))
+      file:write(text:sub(61))
+    end)
+    says "live %(was"
+    assert.equal('"new"', result "order")
+  end)
+
+  it("for the host may not read it is refused, until it may", function()
+    start_host(nil, nil, { "setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all" })
+    sh "chmod 0 flows/order.lua"
+    says "flows: cannot read .-/flows/order.lua: permission denied\n.-still serving bundle"
+    assert.equal('"old"', result "order")
+    sh "chmod 644 flows/order.lua"
+    says "flows: bundle %x+ is live: its files are as they were\n"
+    sh "chmod 0 flows"
+    says("cannot read .-/flows: permission denied\n.-still serving bundle")
+    sh "chmod 755 flows"
+    says("flows: bundle %x+ is live: its files are as they were\n", 2)
+    save("flows/order.lua", flow("order", 'return "new"'))
+    says "live %(was"
+    assert.equal('"new"', result "order")
   end)
 
   if not support.build:find "tsan" then -- it keeps signals back

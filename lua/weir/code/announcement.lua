@@ -10,6 +10,7 @@ local announcement = {}
 ---@class weir.FolderFindings more about a folder, for people
 ---@field workflows string[] ids
 ---@field notes string[] on files that are no fault
+---@field silent string[] paths of files that return nothing
 
 -- Loads the whole folder. If only `wanted` is to be run, and it loads, faults of other files become notes.
 local function load(files, wanted)
@@ -51,7 +52,7 @@ function announcement.announcement(files, name, wanted)
     })
   end
   if not wanted then table.move(loaded.notes, 1, #loaded.notes, #notes + 1, notes) end
-  return arguments, nil, { workflows = bundle.ids(loaded), notes = notes }
+  return arguments, nil, { workflows = bundle.ids(loaded), notes = notes, silent = sorted_keys.of(loaded.silent) }
 end
 
 return announcement

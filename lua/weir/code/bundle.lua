@@ -22,6 +22,7 @@ local bundle = {}
 ---@field workflows table<string, weir.Definition>
 ---@field environment weir.Environment
 ---@field notes string[] each "file: message": on files that load, but probably not as their author meant
+---@field silent table<string, boolean> paths of the files that return nothing
 
 ---@class weir.Loader
 ---@field files table<string, string>
@@ -31,6 +32,7 @@ local bundle = {}
 ---@field underway string[] paths of files being evaluated, outermost first
 ---@field foreign table<string, any> modules of C, by name
 ---@field required table<string, boolean> paths that another file required
+---@field silent table<string, boolean> paths that returned nothing
 
 -- `require` returns these views of weir's modules to authors. All runs share them.
 local json_view = readonly.view("weir.json", {
@@ -147,7 +149,10 @@ local function evaluate(self, path, source, name)
     self.failures[path] = fault
     error(fault, 0)
   end
-  if value == nil then value = true end
+  if value == nil then
+    value = true
+    self.silent[path] = true
+  end
   self.values[path] = value
   return value
 end
@@ -291,7 +296,7 @@ end
 ---@return string[]? faults each "file:line: message", if there is no bundle
 ---@return table<string, boolean>? broken the paths of the files with faults
 function bundle.load(name, files)
-  local self = { files = files, values = {}, failures = {}, underway = {}, required = {}, foreign = {} }
+  local self = { files = files, values = {}, failures = {}, underway = {}, required = {}, silent = {}, foreign = {} }
   self.environment = sandbox.environment(make_require(self))
 
   local workflows, faults, told, broken = {}, {}, {}, {}
@@ -328,7 +333,7 @@ function bundle.load(name, files)
   if faults[1] then return nil, faults, broken end
   local notes = {}
   for _, path in ipairs(sorted_paths(files)) do notes[#notes + 1] = note_on(self, path) end
-  return { name = name, workflows = workflows, environment = self.environment, notes = notes }
+  return { name = name, workflows = workflows, environment = self.environment, notes = notes, silent = self.silent }
 end
 
 ---Loads the files that have no fault, for a single run: other files may be half written.
