@@ -6,7 +6,7 @@ local HOLD = [[ print "held" local path = os.getenv "WEIR_HOLD" if path then io.
 -- Code that computes for a while on the host, and then does that.
 local function computes(what)
   return ([[
-    local ROUNDS = os.getenv "WEIR_HOLD" and 50000000 or 1
+    local ROUNDS = os.getenv "WEIR_HOLD" and 200000000 or 1
     return weir.workflow { id = id, retry = { attempts = 3, delay = "1ms" }, run = function(ctx)
       print "held"
       for _ = 1, ROUNDS do end
