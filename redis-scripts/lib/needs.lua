@@ -32,6 +32,9 @@ function needs.write()
   write("serves", free)
   for bundle in pairs(free) do
     local needed = call("HGET", key("attempts"), bundle) or call("HGET", key("serves"), bundle)
-    if not needed then call("UNLINK", key("bundle:" .. bundle)) end
+    if not needed then
+      call("UNLINK", key("bundle:" .. bundle))
+      call("HDEL", key("announced"), bundle)
+    end
   end
 end

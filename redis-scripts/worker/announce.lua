@@ -146,6 +146,7 @@ function verbs.announce()
   end
   if gains then mark_removed(bundle, previous, workflows) end
   if serves or lib.needs.count("attempts", bundle) > 0 then write_sources(bundle, sources) end
+  if serves and gains then lib.write("HSET", "announced", bundle, lib.stamp) end
   lib.plan.looks_for_removed = true
   return reply
 end

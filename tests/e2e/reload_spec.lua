@@ -92,6 +92,8 @@ describe("a file that is saved", function()
     assert.not_equal(new, old)
     assert.equal('"new"', result "order")
     assert.equal(new, store:run("run-2").bundle:sub(1, 16))
+    local bundles = host:weir("bundles").stdout
+    assert.truthy(bundles:find(("\n%s +%%S+ ago +0 +one +order\n$"):format(new)), bundles)
   end)
 
   it("is not seen by an attempt that has begun", function()

@@ -61,10 +61,11 @@ local rows = {
   { name = "stats", arguments = "", summary = "counts of runs, queues and hosts", example = "weir stats --json" },
   { name = "config", arguments = "", summary = "the settings of weir serve here, and where each comes from",
     example = "weir config --config weir.lua" },
+  { name = "bundles", arguments = "", summary = "the code that is in use, and by what", example = "weir bundles" },
   { name = "version", arguments = "", summary = "print the version" },
   { name = "help", arguments = "[COMMAND]", most = 1, summary = "how a command is used" },
 
-  { name = "signal" }, { name = "resolve" }, { name = "reject" }, { name = "logs" }, { name = "bundles" },
+  { name = "signal" }, { name = "resolve" }, { name = "reject" }, { name = "logs" },
   { name = "top" }, { name = "bench" },
 }
 

@@ -30,7 +30,7 @@ local HOSTS = { "run", "dev", "serve" }
 local REPLAYS = { HOSTS, "check", "move" } -- commands that run workflow code
 local ACTS = { "cancel", "retry", "delete", "move" }
 local SELECT = { "list", ACTS }
-local CLIENTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats" }
+local CLIENTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats", "bundles" }
 
 local JSON_OF_RUN = "print the run as JSON"
 local JSON_OF_ACTS = 'print JSON: a line {"run","answer",...} for each RUN; for a SELECTOR\n'

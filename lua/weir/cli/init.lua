@@ -158,6 +158,11 @@ function commands.doctor(options)
   return #findings > 0 and FAILED or DONE
 end
 
+function commands.bundles(options)
+  require("weir.cli.bundles").print(options.json)
+  return DONE
+end
+
 function commands.stats(options)
   require("weir.cli.stats").print(options.json)
   return DONE

@@ -306,6 +306,19 @@ function redis.registry()
   return workflows
 end
 
+---The bundles that attempts or the registry need.
+---@return weir.BundleInUse[] without `workflows` and `hosts`
+function redis.bundles()
+  local reply, list = redis.call({ "bundles" })[1], {}
+  for i = 2, #reply, 4 do
+    list[#list + 1] = {
+      bundle = reply[i], version = math.tointeger(tonumber(reply[i + 1])), announced_at = instant(reply[i + 2]),
+      attempts = instant(reply[i + 3]) or 0,
+    }
+  end
+  return list
+end
+
 ---@class weir.HostEntry
 ---@field host string its number
 ---@field node string
