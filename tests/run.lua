@@ -69,7 +69,7 @@ local programs = {
   end,
   random = function()
     return joined(apart "spec/random_*_spec.lua", together "spec/json_spec.lua spec/base/ordered_pairs_spec.lua",
-      apart "spec/redis/model_spec.lua spec/redis/random_*_spec.lua")
+      apart "spec/redis/model_spec.lua spec/redis/random_*_spec.lua tests/e2e/reload_random_spec.lua")
   end,
   unit = units,
   spec = specs,
