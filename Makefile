@@ -191,12 +191,12 @@ build/native/weir/native/%.so: host/lua/%.c $(wildcard host/*/*.h) $(BUILD)/libr
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(COMPILE) -fPIC -shared $(filter %.c,$^) -o $@
 
-# What the specs of the Redis scripts talk through.
+# The Redis client of the script specs.
 build/native/resp.so: tests/support/resp.c $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< $(shell pkg-config --libs hiredis 2>/dev/null) -o $@
 
-# What moves the clock of a story's Redis.
+# Preloaded into the Redis of a story, to move its clock.
 build/native/clock.so: tests/support/clock.c $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(COMPILE) -fPIC -shared $< -o $@

@@ -278,7 +278,7 @@ local function disturb(self, id, roll)
   end
 end
 
--- Follows the way that each run takes. What a turn noted that speculated on something holds only when it was so.
+-- Follows each run. The notes of a turn that speculated count only if the speculation was right.
 local function follow(self, id, applied)
   if not applied then
     local live, notes = self.live[id], way.turn

@@ -1,5 +1,5 @@
 -- side_by_side(n, following): runs jobs as coroutines, n at a time. While one of them waits for a
--- fact (support.wait_until), the others go on. What a job raises is raised once all have ended.
+-- fact (support.wait_until), the others go on. An error of a job is raised once all have ended.
 
 local system = require "system"
 

@@ -53,7 +53,7 @@ local handling = weir.workflow {
   end,
 }
 
--- With on_timeout = "abandon" the child runs on; its outcome goes to nobody, but can be looked up.
+-- With on_timeout = "abandon" the child runs on; its outcome reaches no parent, but can be looked up.
 local abandoning = weir.workflow {
   id = "timeout-abandoning",
   run = function(ctx, data)

@@ -24,7 +24,7 @@ typedef struct {
     int64_t count;
 } TextList;
 
-// What a command does not take is 0 or NULL.
+// A setting that the command does not take is 0 or NULL.
 typedef struct {
     Command command;
     const char *name;      // of the command

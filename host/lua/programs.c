@@ -6,8 +6,8 @@
 #include <linux/close_range.h>
 #include <unistd.h>
 
-// Upvalue 1: Lua's own function. What another thread opens between the two calls is inherited all
-// the same. A kernel without close_range (before 5.11) changes nothing.
+// Upvalue 1: Lua's own function. A descriptor that another thread opens between the two calls is
+// inherited all the same. A kernel without close_range (before 5.11) changes nothing.
 static int start_program(lua_State *L) {
     close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     lua_pushvalue(L, lua_upvalueindex(1));

@@ -69,7 +69,7 @@ void turn_watch_end(TurnWatch *watch);
 // TurnWatch.
 void turn_watch_progress(void *watch);
 
-// What the run that has the turn does. `watch` is a TurnWatch; see LimitEvents.
+// Notes the step that the run executes in its turn. `watch` is a TurnWatch; see LimitEvents.
 void turn_watch_step(void *watch, const char *id, const char *line);
 bool turn_watch_wants_line(void *watch);
 

@@ -32,7 +32,7 @@ local function next_version()
   return plan.version
 end
 
--- What the call brings.
+-- Reads the arguments.
 local function read()
   local folder, how, bundle = lib.next_args(3)
   local sources, workflows = {}, {}
@@ -82,7 +82,7 @@ local function put(workflow, bundle, version, gains, is_older)
   lib.recovery.route_unknown(workflow.id)
 end
 
--- What this bundle lacks and the bundles that it succeeds serve: workflow -> entry.
+-- Finds the workflows that this bundle lacks and that the bundles before it serve: workflow -> entry.
 local function lacking(bundle, previous, workflows)
   local has, lost, kept, entries = {}, {}, {}, {}
   for _, workflow in ipairs(workflows) do

@@ -1,4 +1,4 @@
--- What a host finds out about runs in flight before changed files go live. Redis is stubbed;
+-- A host replays runs in flight before changed files go live. Redis is stubbed;
 -- tests/e2e/preflight_spec.lua has a real one.
 
 local change = require "weir.preflight.change"

@@ -1,4 +1,4 @@
--- What a retry takes out of a record, and the effects that tell Redis of it.
+-- A retry removes operations from a record, and tells Redis by effects.
 
 local apply = require "weir.reset.apply"
 local effects = require "weir.replay.effects"

@@ -111,7 +111,7 @@ local function take_claim(worker, claim)
   end
 end
 
----One batch. What it brings is kept in mind.
+---Sends one batch, and keeps the claims and outcomes of its reply.
 ---@param capacity integer
 ---@param ... table groups: a verb and its arguments
 ---@return table reply { word, now, commit, groups, claims, due }

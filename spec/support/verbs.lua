@@ -1,5 +1,5 @@
--- What the specs of verbs share: workflows for them to call, and runs to their ends. Each workflow runs twice, warm and
--- replayed after every turn, and must come to the same.
+-- Shared by the specs of verbs: workflows for them to call, and runs to their ends. Each workflow runs twice, warm and
+-- replayed after every turn, with the same result.
 
 local assert = require "luassert"
 local driver = require "spec.support.driver"

@@ -43,7 +43,7 @@ end
 
 local count = 0
 
--- What a run comes to, in a queue that only this host serves.
+-- The result of a run in a queue that only this host serves.
 local function result_on(machine, workflow)
   count = count + 1
   local id = "run-" .. count

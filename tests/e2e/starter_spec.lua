@@ -10,7 +10,7 @@ local folder
 before_each(function() folder = support.folder() end)
 after_each(function() support.remove(folder) end)
 
--- A command, typed in a folder below. What it prints, and its exit status.
+-- Types a command in a folder below. Returns its output and its exit status.
 local function type_in(place, command)
   local pipe = assert(io.popen(("cd '%s/%s' && weir() { '%s' \"$@\"; } && %s 2>&1; echo \"status $?\""):format(
     folder, place, WEIR, command)))

@@ -1,8 +1,8 @@
 -- Mistakes in workflow files that load: a literal `workflow = "…"` that names no workflow, and a local of the file that
 -- is assigned while a run runs. Read from what Lua itself compiled, so that strings and comments do not mislead.
 --
--- What is not seen: names that are computed; tables of the file that a run changes; functions that reach a run in other
--- ways than as a local function of the same file.
+-- It does not see names that are computed, tables of the file that a run changes, and functions that reach a run in
+-- other ways than as a local function of the same file.
 
 local bytecode = require "weir.code.bytecode"
 local sorted_keys = require "weir.base.sorted_keys"

@@ -1,4 +1,4 @@
--- What needs the sources of a bundle, and when they go.
+-- Attempts and registry entries need the sources of a bundle; the last one that ends removes them.
 
 local redis = require "spec.support.redis"
 

@@ -9,7 +9,7 @@ describe("refuse", function()
 
   local function refuse(...) return main:ask(0, { "refuse", store.host, select("#", ...) // 3, ... }).groups[1] end
 
-  -- What `hosts` says of it.
+  -- The refused folders that `hosts` replies.
   local function told() return store:say("hosts")[10] end
 
   it("keeps with the host which folders it does not load, until it loads them", function()

@@ -1,5 +1,6 @@
--- Cancel: before, while and after a run runs; with children, grace and at once. What a retry would forget of a run that
--- ended at once depends on whether its coroutine was there: without it no worker saw what its code did (`redo`).
+-- Cancel: before, while and after a run runs; with children, grace and at once. The reset of
+-- a run that was terminated depends on whether its coroutine was there: without it no worker saw what its code did
+-- (`redo`).
 
 return {
   { "a run that waits", run = [[ ctx:sleep { id = "long", duration = "1d" } ]],
