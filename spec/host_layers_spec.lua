@@ -6,8 +6,9 @@ local MAY_USE = {
   config = { "assets", "base" },
   redis = { "assets", "base", "config" },
   lua = { "assets", "base", "config", "redis" },
-  serve = { "assets", "base", "cli", "config", "lua", "redis" }, -- it calls scripts in the preflight as a client does
-  cli = { "assets", "base", "config", "lua", "redis" },
+  client = { "assets", "base", "config", "redis" },
+  serve = { "assets", "base", "client", "config", "lua", "redis" },
+  cli = { "assets", "base", "client", "config", "lua", "redis" },
 }
 
 local function files(folder)

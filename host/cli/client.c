@@ -3,11 +3,11 @@
 // The Client owns all resources of C: a local would leak them when Lua raises.
 #include "cli/client.h"
 
-#include "cli/calls.h"
-#include "cli/cli_error.h"
 #include "cli/command_io.h"
-#include "cli/interrupts.h"
-#include "cli/subscription.h"
+#include "client/calls.h"
+#include "client/client_error.h"
+#include "client/interrupts.h"
+#include "client/subscription.h"
 #include "lua/modules.h"
 #include "lua/vm.h"
 
@@ -69,11 +69,11 @@ int client_run(const Config *config) {
     if (!vm) return EX_SOFTWARE;
     lua_State *L = vm_lua(vm);
 
-    lua_pushcfunction(L, cli_error_explain);
+    lua_pushcfunction(L, client_error_explain);
     lua_pushcfunction(L, run_command);
     lua_pushlightuserdata(L, &client);
     bool raised = lua_pcall(L, 1, 1, -3) != LUA_OK;
-    int status = raised ? cli_error_report(L) : (int)lua_tointeger(L, -1);
+    int status = raised ? client_error_report(L) : (int)lua_tointeger(L, -1);
 
     vm_close(vm);
     calls_close(&client.calls);

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/new_file.h"
 #include "base/xmalloc.h"
-#include "cli/cli_error.h"
-#include "cli/interrupts.h"
+#include "client/client_error.h"
+#include "client/interrupts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static int read_bundle(lua_State *L) {
     char fault[BUNDLE_FAULT_SIZE];
     if (bundle_read(luaL_checkstring(L, 1), &io->bundle, fault) < 0) {
         bundle_free(&io->bundle);
-        return cli_error_raise(L, EX_NOINPUT, "%s", fault);
+        return client_error_raise(L, EX_NOINPUT, "%s", fault);
     }
     lua_createtable(L, 0, (int)io->bundle.count);
     for (size_t i = 0; i < io->bundle.count; i++) {
@@ -110,7 +110,7 @@ static int read_text(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
     io->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (!io->file)
-        return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+        return client_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
     luaL_Buffer text;
     luaL_buffinit(L, &text);
     size_t size;
@@ -120,7 +120,8 @@ static int read_text(lua_State *L) {
     } while (size == LUAL_BUFFERSIZE);
     int error = ferror(io->file) ? errno : 0;
     close_file(io);
-    if (error) return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(error));
+    if (error)
+        return client_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(error));
     luaL_pushresult(&text);
     return 1;
 }
@@ -136,7 +137,7 @@ static int create_file(lua_State *L) {
     const char *text = luaL_checklstring(L, 2, &size);
     int status = new_file_create(path, text, size);
     if (status < 0 && status != UV_EEXIST)
-        return cli_error_raise(L, EX_IOERR, "cannot write %s: %s", path, uv_strerror(status));
+        return client_error_raise(L, EX_IOERR, "cannot write %s: %s", path, uv_strerror(status));
     lua_pushboolean(L, status == 0);
     return 1;
 }
@@ -147,7 +148,7 @@ static int replace_file(lua_State *L) {
     const char *text = luaL_checklstring(L, 2, &size);
     int status = new_file_replace(path, text, size);
     if (status == 0) return 0;
-    return cli_error_raise(L, EX_IOERR, "cannot write %s: %s", path, uv_strerror(status));
+    return client_error_raise(L, EX_IOERR, "cannot write %s: %s", path, uv_strerror(status));
 }
 
 // module(name) -> its path below lua/, its text
@@ -175,7 +176,7 @@ static int write_ids(lua_State *L) {
     luaL_pushresult(&lines);
     int status = workflow_ids_write(place, lua_tostring(L, -1));
     if (status == 0) return 0;
-    return cli_error_raise(L, EX_IOERR, "cannot write to %s: %s", place, uv_strerror(status));
+    return client_error_raise(L, EX_IOERR, "cannot write to %s: %s", place, uv_strerror(status));
 }
 
 static void close_input(CommandIo *io) {
@@ -192,9 +193,9 @@ static int open_input(lua_State *L) {
     io->input = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
     if (io->input < 0 || fstat(io->input, &about) < 0)
-        return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+        return client_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
     if (S_ISDIR(about.st_mode))
-        return cli_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(EISDIR));
+        return client_error_raise(L, EX_NOINPUT, "cannot read %s: %s", path, strerror(EISDIR));
     if (is_stdin || !S_ISREG(about.st_mode)) return 0;
     lua_pushinteger(L, about.st_size);
     return 1;
@@ -209,7 +210,7 @@ static int read_more(lua_State *L) {
         interrupts_wait_readable(L, io->input, -1);
         size = read(io->input, bytes, sizeof bytes);
     } while (size < 0 && (errno == EINTR || errno == EAGAIN));
-    if (size < 0) return cli_error_raise(L, EX_NOINPUT, "cannot read on: %s", strerror(errno));
+    if (size < 0) return client_error_raise(L, EX_NOINPUT, "cannot read on: %s", strerror(errno));
     if (size == 0) return 0;
     lua_pushlstring(L, bytes, (size_t)size);
     return 1;
@@ -229,8 +230,9 @@ static int write_text(lua_State *L) {
             continue;
         }
         // the reader has closed the pipe (weir show RUN | head): no message is needed
-        if (written < 0 && errno == EPIPE) return cli_error_raise(L, STATUS_UNREAD, "%s", "");
-        if (written < 0) return cli_error_raise(L, EX_IOERR, "cannot write: %s", strerror(errno));
+        if (written < 0 && errno == EPIPE) return client_error_raise(L, STATUS_UNREAD, "%s", "");
+        if (written < 0)
+            return client_error_raise(L, EX_IOERR, "cannot write: %s", strerror(errno));
         text += written;
         size -= (size_t)written;
     }

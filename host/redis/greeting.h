@@ -1,5 +1,5 @@
 // greeting: the commands with which a connection to Redis begins, the same for hosts (store.c) and
-// for commands (cli/connection.c, cli/calls.c).
+// for commands (client/connection.c, client/calls.c).
 #ifndef WEIR_GREETING_H
 #define WEIR_GREETING_H
 

@@ -1,5 +1,5 @@
 // script_call: calls of weir's script in Redis, the same for hosts (store.c) and for commands
-// (cli/calls.c). One call carries one batch:
+// (client/calls.c). One call carries one batch:
 //
 //   EVALSHA sha 1 key worker capacity queue_count queue…    then the groups: verb count argument…
 //

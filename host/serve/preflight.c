@@ -1,8 +1,8 @@
 #include "serve/preflight.h"
 
 #include "base/xmalloc.h"
-#include "cli/calls.h"
-#include "cli/interrupts.h"
+#include "client/calls.h"
+#include "client/interrupts.h"
 #include "lua/vm.h"
 
 #include <lauxlib.h>

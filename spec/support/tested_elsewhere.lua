@@ -94,7 +94,7 @@ return {
     "host/serve/quarantine.c", "host/serve/turn_watch.c", "host/serve/worker.c",
   },
   ["tests/e2e/refused_spec.lua"] = {
-    "host/cli/calls.c", "host/cli/cli_error.c", "host/cli/connection.c", "host/cli/subscription.c",
+    "host/client/calls.c", "host/client/client_error.c", "host/client/connection.c", "host/client/subscription.c",
   },
-  ["tests/e2e/cli_spec.lua"] = { "host/cli/client.c", "host/cli/command_io.c", "host/cli/interrupts.c" },
+  ["tests/e2e/cli_spec.lua"] = { "host/cli/client.c", "host/cli/command_io.c", "host/client/interrupts.c" },
 }

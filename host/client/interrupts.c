@@ -1,7 +1,7 @@
-#include "cli/interrupts.h"
+#include "client/interrupts.h"
 
 #include "base/clock.h"
-#include "cli/cli_error.h"
+#include "client/client_error.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -64,7 +64,7 @@ bool interrupts_wait_readable(lua_State *L, int descriptor, int64_t timeout_ms) 
     int ready;
     do ready = poll(waits, 2, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
     while (ready < 0 && errno == EINTR);
-    if (waits[0].revents) cli_error_raise(L, STATUS_INTERRUPTED, "interrupted");
+    if (waits[0].revents) client_error_raise(L, STATUS_INTERRUPTED, "interrupted");
     return ready > 0;
 }
 

@@ -4,7 +4,7 @@
 #ifndef WEIR_SUBSCRIPTION_H
 #define WEIR_SUBSCRIPTION_H
 
-#include "cli/connection.h"
+#include "client/connection.h"
 
 #include <lauxlib.h>
 

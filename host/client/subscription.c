@@ -1,8 +1,8 @@
-#include "cli/subscription.h"
+#include "client/subscription.h"
 
 #include "base/clock.h"
 #include "base/xmalloc.h"
-#include "cli/interrupts.h"
+#include "client/interrupts.h"
 #include "redis/keyspace.h"
 
 static Subscription *subscription_of(lua_State *L) {

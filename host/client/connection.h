@@ -1,4 +1,4 @@
-// connection: one blocking connection to Redis for Lua, which raises errors as cli_error.
+// connection: one blocking connection to Redis for Lua, which raises errors as client_error.
 //
 // It connects when it is first used, and again after it has died. It owns the last reply. The owner
 // of the Connection closes it; only the thread of the Lua state uses it. Nothing leaks when a

@@ -1,4 +1,4 @@
-#include "cli/cli_error.h"
+#include "client/client_error.h"
 
 #include "base/address.h"
 #include "base/text.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-int cli_error_raise(lua_State *L, int status, const char *format, ...) {
+int client_error_raise(lua_State *L, int status, const char *format, ...) {
     char message[2048];
     va_list values;
     va_start(values, format);
@@ -36,7 +36,7 @@ static bool is_cli_error(lua_State *L, int index) {
 }
 
 // Only an error in weir itself needs a traceback.
-int cli_error_explain(lua_State *L) {
+int client_error_explain(lua_State *L) {
     if (is_cli_error(L, 1)) return 1;
     luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
     return 1;
@@ -49,7 +49,7 @@ static void report(const char *message, size_t size) {
     free(plain);
 }
 
-int cli_error_report(lua_State *L) {
+int client_error_report(lua_State *L) {
     bool found = is_cli_error(L, -1);
     if (found) lua_getfield(L, -1, "message");
     size_t size;

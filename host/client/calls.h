@@ -6,7 +6,7 @@
 #ifndef WEIR_CALLS_H
 #define WEIR_CALLS_H
 
-#include "cli/connection.h"
+#include "client/connection.h"
 #include "redis/script_call.h"
 
 #include <lauxlib.h>

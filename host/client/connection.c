@@ -1,8 +1,8 @@
-#include "cli/connection.h"
+#include "client/connection.h"
 
 #include "base/clock.h"
-#include "cli/cli_error.h"
-#include "cli/interrupts.h"
+#include "client/client_error.h"
+#include "client/interrupts.h"
 #include "redis/greeting.h"
 #include "redis/redis_error.h"
 
@@ -45,7 +45,7 @@ static int refused(lua_State *L, const Connection *connection, int status, const
     const char *why = error_of(connection);
     char text[REDIS_ERROR_TEXT];
     redis_error_text(redis_error_of(why), why, &config->redis, config->prefix, text);
-    return cli_error_raise(L, status, "Redis at %s %s: %s", config->redis.url, what, text);
+    return client_error_raise(L, status, "Redis at %s %s: %s", config->redis.url, what, text);
 }
 
 void connection_check_reply(lua_State *L, const Connection *connection) {
@@ -61,19 +61,20 @@ static int unreachable(lua_State *L, const Connection *connection, const char *w
     const char *url = connection->config->redis.url;
     const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // the folder of weir dev
     if (strncmp(why, "Protocol error", strlen("Protocol error")) == 0)
-        return cli_error_raise(
+        return client_error_raise(
             L, EX_UNAVAILABLE,
             "what answers at %s is no Redis (%s); is another port meant (--redis URL)?", url, why);
     if (!connection->config->redis_found)
-        return cli_error_raise(
+        return client_error_raise(
             L, EX_UNAVAILABLE,
             "there is no .weir/ here or above, and no Redis at %s (%s); run this "
             "where weir dev runs, or name a Redis (--redis URL, WEIR_REDIS)",
             url, why);
-    return cli_error_raise(L, EX_UNAVAILABLE,
-                           "Redis at %s cannot be reached: %s; is %s running, or is another meant "
-                           "(--redis URL)?",
-                           url, why, starter);
+    return client_error_raise(
+        L, EX_UNAVAILABLE,
+        "Redis at %s cannot be reached: %s; is %s running, or is another meant "
+        "(--redis URL)?",
+        url, why, starter);
 }
 
 int connection_raise(lua_State *L, const Connection *connection) {

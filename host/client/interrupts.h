@@ -13,7 +13,7 @@
 void interrupts_trigger(void);
 
 // Waits until `descriptor` (-1: none) can be read. False when the time is over; timeout_ms < 0
-// waits for ever. Raises a cli_error when it is interrupted.
+// waits for ever. Raises a client_error when it is interrupted.
 bool interrupts_wait_readable(lua_State *L, int descriptor, int64_t timeout_ms);
 
 // For weir.native.client: pause heed_interrupts now_ms.

@@ -2,11 +2,11 @@
 //
 // The next call is sent while Redis runs the one before. Replies come in the order of the calls.
 // When the connection dies, all calls without a reply are sent again, in that order.
-#include "cli/calls.h"
+#include "client/calls.h"
 
 #include "base/clock.h"
 #include "base/xmalloc.h"
-#include "cli/interrupts.h"
+#include "client/interrupts.h"
 #include "redis/greeting.h"
 
 static Calls *calls_of(lua_State *L) {
