@@ -5,7 +5,7 @@
 -- reply  in_flight size (run workflow state bundle created_at)…     size: all members of `delayed`, ready ones too
 -- A run that wakes meanwhile moves the others by one place: a walk may miss a run or bring it twice.
 
-local call, key = redis.call, lib.key
+local call, push, runs = redis.call, lib.push, lib.runs
 local WAITS = { waiting = true, retrying = true }
 
 function verbs.in_flight()
@@ -16,13 +16,17 @@ function verbs.in_flight()
     all = false
   end
   from = tonumber(from)
-  local reply = { "in_flight", call("ZCARD", key("delayed")) }
-  for _, id in ipairs(call("ZREVRANGE", key("delayed"), from, from + tonumber(count) - 1)) do
-    local v = call("HMGET", key("r:" .. id), "workflow", "state", "bundle", "created_at")
-    if v[3] and v[3] ~= not_bundle and WAITS[v[2]] and (all or wanted[v[1]]) then
-      local at = #reply
-      reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = id, v[1], v[2], v[3], v[4]
+  local reply = { "in_flight", call("ZCARD", lib.key("delayed")) }
+  local function look(run)
+    if not run or not WAITS[run.state] or not run.bundle or run.bundle == not_bundle then return end
+    local workflow = runs.get(run, "workflow")
+    if not all and not wanted[workflow] then return end
+    for _, value in ipairs({ run.id, workflow, run.state, run.bundle, runs.get(run, "created_at") }) do
+      push(reply, value)
     end
+  end
+  for _, id in ipairs(call("ZREVRANGE", lib.key("delayed"), from, from + tonumber(count) - 1)) do
+    runs.handle(id, look, "workflow")
   end
   return reply
 end
