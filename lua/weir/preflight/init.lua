@@ -107,7 +107,10 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The replay
 
-local function fields_of(list)
+---A record as `redis.records` brought it.
+---@param list string[] field, value, field, value …
+---@return table<string, string>
+function preflight.fields_of(list)
   local fields = {}
   for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
   return fields
@@ -142,29 +145,32 @@ function preflight.load(options, name, files)
   return nil, { tostring(failure.from(message).message) }
 end
 
--- The bundles that runs are on, loaded when one is asked for.
-local function old_bundles(options)
+---Bundles of Redis, each read and loaded once, when it is asked for.
+---@param options weir.PreflightOptions
+---@return fun(name: string): weir.Bundle?, string? bundles the bundle, or why it does not load
+function preflight.bundles(options)
   local loaded = {}
   return function(name)
-    if loaded[name] == nil then
-      local files = redis.sources(name)
-      loaded[name] = files and preflight.load(options, name, files) or false
+    if not loaded[name] then
+      local files, bundle, faults = redis.sources(name), nil, nil
+      if files then bundle, faults = preflight.load(options, name, files) end
+      loaded[name] = { bundle = bundle, fault = not files and "its sources are gone" or faults and faults[1] }
     end
-    return loaded[name] or nil
+    return loaded[name].bundle, loaded[name].fault
   end
 end
 
 -- A failure that the code of today leads to as well is none of the change's: the run undoes, or is about to try again.
-local function is_new(options, found, old, id, list, now)
-  if found.code == "replay_mismatch" or not old then return true end
-  return rehearse(options, old, id, fields_of(list), now).code ~= found.code
+local function is_new(options, found, own, loaded, id, list, now)
+  local before = found.code ~= "replay_mismatch" and own and loaded(own)
+  return not before or rehearse(options, before, id, preflight.fields_of(list), now).code ~= found.code
 end
 
 -- Replays one run, whose record is `list`, and `fields`, which is changed.
-local function look_at(options, bundle, id, list, fields, now, old)
+local function look_at(options, bundle, id, list, fields, now, loaded)
   local workflow, own = fields.workflow, fields.bundle
   local found = rehearse(options, bundle, id, fields, now)
-  if not found.code or not is_new(options, found, own and old(own), id, list, now) then return nil end
+  if not found.code or not is_new(options, found, own, loaded, id, list, now) then return nil end
   return { run = id, workflow = workflow, code = found.code, message = found.message, line = found.line }
 end
 
@@ -174,9 +180,10 @@ end
 ---@param id string
 ---@param list string[]
 ---@param now integer
+---@param loaded fun(name: string): weir.Bundle? of preflight.bundles
 ---@return weir.PreflightFault? fault
-function preflight.run(options, bundle, id, list, now)
-  return look_at(options, bundle, id, list, fields_of(list), now, old_bundles(options))
+function preflight.run(options, bundle, id, list, now, loaded)
+  return look_at(options, bundle, id, list, preflight.fields_of(list), now, loaded)
 end
 
 local WAITS = { waiting = true, retrying = true }
@@ -193,7 +200,7 @@ function preflight.look(bundle, workflows, options)
   local found, partial = find(bundle.name, workflows, is_over)
   local chosen = preflight.sample(found, MOST)
   local result = { looked = 0, found = #found, partial = partial or #chosen < #found, continue = 0, faults = {} }
-  local old = old_bundles(options)
+  local loaded = preflight.bundles(options)
   for from = 1, #chosen, BATCH do
     if is_over() then
       result.partial = true
@@ -204,11 +211,11 @@ function preflight.look(bundle, workflows, options)
     local lists, now = redis.records(ids)
     for _, id in ipairs(ids) do
       local list = lists[id]
-      local fields = fields_of(list or {})
+      local fields = preflight.fields_of(list or {})
       if not WAITS[fields.state] then
         result.found = result.found - 1 -- it went on meanwhile
       elseif not is_over() then
-        local fault = look_at(options, bundle, id, list, fields, now, old)
+        local fault = look_at(options, bundle, id, list, fields, now, loaded)
         result.looked = result.looked + 1
         if fault then result.faults[#result.faults + 1] = fault else result.continue = result.continue + 1 end
       end

@@ -29,32 +29,12 @@ local FAULTS = {
 
 local function there(id) return { answer = "there", message = ("run %s is on the newest code already"):format(id) } end
 
--- The newest bundles by name, loaded when the first run needs one; or why one does not load here.
-local function newest_bundles(options)
-  local loaded = {}
-  return function(name)
-    if not loaded[name] then
-      local files = redis.sources(name)
-      local bundle, faults
-      if files then bundle, faults = preflight.load(options, name, files) end
-      loaded[name] = { bundle = bundle, fault = not files and "its sources are gone" or faults and faults[1] }
-    end
-    return loaded[name].bundle, loaded[name].fault
-  end
-end
-
-local function fields_of(list)
-  local fields = {}
-  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
-  return fields
-end
-
 local MOVABLE = { waiting = true, ready = true }
 
 -- Whether a run can be moved: the group that does it and its bundle, or the answer.
-local function plan(options, newest, registry, id, list, now)
+local function plan(options, loaded, registry, id, list, now)
   if not list then return nil, FAULTS.missing(id) end
-  local fields = fields_of(list)
+  local fields = preflight.fields_of(list)
   if record.ENDED[fields.state] then return nil, FAULTS.ended(id, fields.state) end
   local entry = registry[fields.workflow]
   if not entry then
@@ -62,12 +42,12 @@ local function plan(options, newest, registry, id, list, now)
   end
   if not fields.bundle or fields.bundle == entry.bundle or fields.state == "retrying" then return nil, there(id) end
   if not MOVABLE[fields.state] then return nil, FAULTS.running(id) end
-  local bundle, fault = newest(entry.bundle)
+  local bundle, fault = loaded(entry.bundle)
   if not bundle then
     return nil, refusal("refused", "wrong_state", "run %s: bundle %s does not load here: %s", id,
       entry.bundle:sub(1, SHOWN), fault)
   end
-  local found = preflight.run(options, bundle, id, list, now)
+  local found = preflight.run(options, bundle, id, list, now, loaded)
   if found then
     local answer = refusal("mismatch", "wrong_state", "run %s keeps its code: %s", id, found.message)
     answer.line, answer.code = found.line, found.code
@@ -77,7 +57,7 @@ local function plan(options, newest, registry, id, list, now)
 end
 
 -- Tries all runs that have no answer. A run that goes on meanwhile gets none.
-local function try(options, newest, ids, answers)
+local function try(options, loaded, ids, answers)
   local pending, at = {}, {}
   for i, id in ipairs(ids) do
     if not answers[i] then
@@ -89,7 +69,7 @@ local function try(options, newest, ids, answers)
   local registry, lists, now = redis.registry(), redis.records(pending)
   local groups = {}
   for _, id in ipairs(pending) do
-    local group, answer = plan(options, newest, registry, id, lists[id], now)
+    local group, answer = plan(options, loaded, registry, id, lists[id], now)
     groups[#groups + 1] = group
     if answer and answer.answer ~= "running" then answers[at[id]] = answer end
   end
@@ -112,8 +92,8 @@ end
 ---@param options { replay: weir.PreflightOptions }
 ---@return weir.Answer[] answers one for each id: moved, there, mismatch, running, ended, missing, refused
 function move.runs(ids, options)
-  local answers, newest = {}, newest_bundles(options.replay)
-  for _ = 1, TRIES do try(options.replay, newest, ids, answers) end
+  local answers, loaded = {}, preflight.bundles(options.replay)
+  for _ = 1, TRIES do try(options.replay, loaded, ids, answers) end
   for i, id in ipairs(ids) do answers[i] = answers[i] or FAULTS.running(id) end
   return answers
 end
