@@ -51,7 +51,8 @@ function Facts:say(verb, ...)
   if not self.script then connect(self) end
   local loaded = self:call("SCRIPT", "EXISTS", self.script)[1] == 1
   if not loaded then connect(self) end
-  local reply = self:call("EVALSHA", self.script, 1, self.key, "", 0, 0, verb, select("#", ...), ...)
+  local none = self.key .. "none" -- the second key of every call
+  local reply = self:call("EVALSHA", self.script, 2, self.key, none, "", 0, 0, verb, select("#", ...), ...)
   local answer = reply[4][1]
   if answer[1] == "error" then error(answer[2], 2) end
   return answer

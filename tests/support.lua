@@ -4,6 +4,7 @@
 -- and kills it at the end of that pipe. Nothing waits for time: wait_until looks for a fact.
 
 local cjson = require "cjson"
+local socket = require "socket"
 local system = require "system"
 
 local support = {}
@@ -215,6 +216,41 @@ function Redis:call(...)
   local words = { "redis-cli", "-s", self.socket, ... }
   local output <close> = assert(io.popen(quoted(words) .. " 2>&1"))
   return (output:read "a":gsub("\n$", ""))
+end
+
+---The output of redis-cli for several commands on one connection.
+---@param ... (string|integer)[]
+---@return string
+function Redis:call_together(...)
+  local lines = {}
+  for i, words in ipairs { ... } do
+    local texts = {}
+    for at, word in ipairs(words) do texts[at] = ("%q"):format(tostring(word)) end
+    lines[i] = table.concat(texts, " ")
+  end
+  support.write(self.folder .. "/commands", table.concat(lines, "\n") .. "\n")
+  local output <close> = assert(io.popen(quoted { "redis-cli", "-s", self.socket } .. " 2>&1 <"
+    .. quote(self.folder .. "/commands")))
+  return output:read "a"
+end
+
+---A port of the loopback interface that no program uses.
+---@return integer
+function support.free_port()
+  local server = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  server:close()
+  return math.tointeger(tonumber(port))
+end
+
+---A node of a Redis Cluster that has no slot yet.
+---@return Redis node with its `port` and `bus_port`
+function support.cluster_node()
+  local port, bus_port = support.free_port(), support.free_port()
+  local node = support.redis { "--bind", "127.0.0.1", "--port", port, "--cluster-enabled", "yes", "--cluster-port",
+    bus_port }
+  node.port, node.bus_port = port, bus_port
+  return node
 end
 
 function Redis:stop()

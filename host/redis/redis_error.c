@@ -42,7 +42,16 @@ static const RedisError table[] = {
      "another client's script keeps it busy: SCRIPT KILL ends that"},
     {REDIS_ERROR_BACKPRESSURE, "MASTERDOWN", PRIMARY},
     {REDIS_ERROR_BACKPRESSURE, "ERR max number of clients", "raise its maxclients"},
-    {REDIS_ERROR_BACKPRESSURE, "TRYAGAIN", "Redis asked to try again"},
+    {REDIS_ERROR_BACKPRESSURE, "MOVED",
+     "this node of the Redis Cluster does not have weir's keys: give --redis the node that the "
+     "message names"},
+    {REDIS_ERROR_BACKPRESSURE, "ASK",
+     "the Redis Cluster is moving weir's keys to the node that the message names: wait until that "
+     "is done"},
+    {REDIS_ERROR_BACKPRESSURE, "TRYAGAIN",
+     "the Redis Cluster is moving weir's keys to another node: wait until that is done"},
+    {REDIS_ERROR_BACKPRESSURE, "CLUSTERDOWN",
+     "a node of the Redis Cluster is away, or slots have no node: see CLUSTER INFO"},
     {REDIS_ERROR_OTHER, "",
      "weir needs Redis 7.0 to 8 or Valkey 8, and its keys as it left them: see weir doctor"},
 };

@@ -9,20 +9,23 @@
 enum { FIXED_ROOM = 256 }; // bytes of a header that depend on no setting
 
 static size_t header_room(const ScriptCall *call) {
-    size_t room = FIXED_ROOM + WORKER_NAME_SIZE + strlen(call->key);
+    size_t room = FIXED_ROOM + WORKER_NAME_SIZE + strlen(call->key) + strlen(call->none);
     for (int64_t i = 0; i < call->queues->count; i++)
         room += strlen(call->queues->items[i]) + RESP_FRAME;
     return room;
 }
 
 void script_call_open(ScriptCall *call, const Config *config) {
-    *call = (ScriptCall){.key = keyspace_join(config->prefix, ""), .queues = &config->queues};
+    *call = (ScriptCall){.key = keyspace_join(config->prefix, ""),
+                         .none = keyspace_join(config->prefix, "none"),
+                         .queues = &config->queues};
     call->room = header_room(call);
     call->header = xmalloc(call->room);
 }
 
 void script_call_close(ScriptCall *call) {
     free(call->key);
+    free(call->none);
     free(call->header);
 }
 
@@ -44,13 +47,14 @@ const char *script_call_write(ScriptCall *call, Batch *batch, const char *worker
     int64_t queue_count = *worker ? call->queues->count : 0;
     char *at = call->header;
     *at++ = '*';
-    at += integer_write(at, (int64_t)(batch->arguments + 7) + queue_count);
+    at += integer_write(at, (int64_t)(batch->arguments + 8) + queue_count);
     *at++ = '\r';
     *at++ = '\n';
     at = write_text(at, "EVALSHA");
     at = write_text(at, call->sha);
-    at = write_text(at, "1");
+    at = write_text(at, "2");
     at = write_text(at, call->key);
+    at = write_text(at, call->none);
     at = write_text(at, worker);
     at = write_integer(at, capacity);
     at = write_integer(at, queue_count);

@@ -1,7 +1,12 @@
 // script_call: calls of weir's script in Redis, the same for hosts (store.c) and for commands
 // (client/calls.c). One call carries one batch:
 //
-//   EVALSHA sha 1 key worker capacity queue_count queue…    then the groups: verb count argument…
+//   EVALSHA sha 2 key none worker capacity queue_count queue…    then the groups: verb count
+//   argument…
+//
+// The script uses keys that the call does not declare, all with the hash tag of `key`. Neither
+// `key` nor `none` ever exists. So a Redis Cluster that moves the slot answers ASK, and TRYAGAIN to
+// a client or proxy that follows it, and never runs the script over half of the keys.
 //
 // Redis may forget its scripts (a restart, SCRIPT FLUSH) and then answers NOSCRIPT: the caller
 // loads the script again and repeats the call.
@@ -15,7 +20,8 @@
 enum { WORKER_NAME_SIZE = 48 }; // "<host>.<worker>"
 
 typedef struct {
-    char *key;              // the only one that the call names
+    char *key;              // begins the names of all keys
+    char *none;             // the second one that the call declares
     const TextList *queues; // which the workers of this process serve
     char *header;           // scratch of `room` bytes
     size_t room;            // bytes that a header takes at most

@@ -193,7 +193,7 @@ Store.__index = Store
 ---@param queues string[]?
 function Store:batch(worker, capacity, groups, queues)
   queues = queues or { "*" }
-  local words = { "EVALSHA", self.script, 1, self.prefix, worker, capacity, #queues }
+  local words = { "EVALSHA", self.script, 2, self.prefix, self.prefix .. "none", worker, capacity, #queues }
   table.move(queues, 1, #queues, #words + 1, words)
   for _, group in ipairs(groups) do
     words[#words + 1] = group[1]

@@ -23,8 +23,8 @@ describe("follow one run", function()
 
   -- A call as the worker of the other host makes it: the replies to its groups, and its claims.
   local function batch(capacity, verb, ...)
-    local reply = look:call("EVALSHA", look.script, 1, look.key, worker or "", capacity, 1, "default",
-      verb, select("#", ...), ...)
+    local reply = look:call("EVALSHA", look.script, 2, look.key, look.key .. "none", worker or "",
+      capacity, 1, "default", verb, select("#", ...), ...)
     assert.equal("ok", reply[1])
     return reply[4][1], reply[5]
   end

@@ -42,7 +42,8 @@ static void test_a_worker_names_itself_and_its_queues(void **state) {
     batch_group(batch, "due", 0, NULL, NULL);
     for (int times = 0; times < 2; times++)
         expect_call(batch, "7.1", 50,
-                    "*11\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n1\r\n$9\r\nunit:{0}:\r\n"
+                    "*12\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n2\r\n$9\r\nunit:{0}:\r\n"
+                    "$13\r\nunit:{0}:none\r\n"
                     "$3\r\n7.1\r\n$2\r\n50\r\n$1\r\n2\r\n$7\r\ndefault\r\n$4\r\nmail\r\n"
                     "$3\r\ndue\r\n$1\r\n0\r\n");
     batch_free(batch);
@@ -54,7 +55,8 @@ static void test_a_client_serves_no_queue(void **state) {
     Batch *batch = script_call_batch(&call);
     batch_group(batch, "due", 0, NULL, NULL);
     expect_call(batch, "", 0,
-                "*9\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n1\r\n$9\r\nunit:{0}:\r\n"
+                "*10\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n2\r\n$9\r\nunit:{0}:\r\n"
+                "$13\r\nunit:{0}:none\r\n"
                 "$0\r\n\r\n$1\r\n0\r\n$1\r\n0\r\n$3\r\ndue\r\n$1\r\n0\r\n");
     batch_free(batch);
 }
