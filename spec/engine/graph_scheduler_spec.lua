@@ -582,7 +582,7 @@ describe("a graph that is changed, and retried", function()
     assert.equal("completed", made:state "r/a~2")
   end)
 
-  it("keeps what could do without a node that an earlier retry forgot, and that can never begin", function()
+  it("keeps what could do without a node that an earlier retry reset, and that can never begin", function()
     local broken = {}
     local moody = workflow("moody", function(_, data)
       if broken[data.from] then error(weir.error { code = "boom", message = "it broke" }) end

@@ -120,7 +120,7 @@ describe("at maxmemory", function()
     starts "next"
   end)
 
-  it("forgets keys of dedupe whose time is over, and so the host renews its lease", function()
+  it("deletes keys of dedupe whose time is over, and so the host renews its lease", function()
     store:start("r", "w", { dedupe = ("k"):rep(1000000), within_ms = 1000 })
     fill()
     refused(heartbeat_and_sweep)

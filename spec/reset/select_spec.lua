@@ -1,4 +1,4 @@
--- A run that ended begins again: what is forgotten, what is kept, and what the children do.
+-- A run that ended begins again: what is reset, what is kept, and what the children do.
 
 local driver = require "spec.support.driver"
 local modes = require "spec.support.modes"
@@ -36,7 +36,7 @@ local function child(ctx, name, data)
 end
 
 describe("a retry by the rule", function()
-  it("forgets the failure that ended the run; its child goes on with its own journal", function()
+  it("resets the failure that ended the run; its child goes on with its own journal", function()
     each_mode(function(ctx)
       local a = child(ctx, "a"):await()
       return { a, (child(ctx, "b"):await()) }
@@ -75,7 +75,7 @@ describe("a retry by the rule", function()
     end, { retry = { attempts = 1 } })
   end)
 
-  it("forgets a failure that came first and was awaited last", function()
+  it("resets a failure that came first and was awaited last", function()
     each_mode(function(ctx)
       local a, b = child(ctx, "a"), child(ctx, "b")
       ctx:sleep("1s")
@@ -158,7 +158,7 @@ describe("a retry by the rule", function()
     end)
   end)
 
-  it("forgets the run's own cancel, and what it did to clean up", function()
+  it("resets the run's own cancel, and what it did to clean up", function()
     each_mode(function(ctx)
       local ok, err = pcall(ctx.sleep, ctx, { id = "nap", duration = "1h" })
       if not ok then
@@ -274,7 +274,7 @@ describe("a retry by the rule", function()
     end
   end)
 
-  it("forgets a refusal, too, that was recorded with the run's end", function()
+  it("resets a refusal, too, that was recorded with the run's end", function()
     local asked
     each_mode(function(ctx)
       if not asked then ctx:sleep "1h" end

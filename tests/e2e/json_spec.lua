@@ -157,12 +157,12 @@ describe("--json", function()
       { values[1].run, values[1].answer, values[2].run, values[2].answer })
   end)
 
-  it("tells what a retry forgot and kept, and who begins again for its sake", function()
+  it("tells what a retry resets and keeps, and which runs begin again with it", function()
     local told, stderr = one(0, "retry", "broken")
-    local sentence = "run broken begins again: forgot pay; kept look"
+    local sentence = "run broken begins again: reset pay; kept look"
     assert.matches("^%x+$", told.bundle)
     told.bundle = nil
-    assert.same({ { run = "broken", answer = "retried", forgot = { "pay" }, kept = { "look" }, above = {},
+    assert.same({ { run = "broken", answer = "retried", reset = { "pay" }, kept = { "look" }, above = {},
                     message = sentence }, sentence .. "\n" }, { told, stderr })
     start("above", "top", "failed")
     assert.same({ "top" }, one(0, "retry", "top/child").above)

@@ -81,7 +81,7 @@ end } }
     host:start()
     local reply = weir("retry", "o")
     assert.same({ 0, "" }, { reply.status, reply.stdout })
-    assert.matches("^run o begins again: nothing is forgotten; kept pay, invoice; on bundle %x+, before on %x+\n$",
+    assert.matches("^run o begins again: nothing is reset; kept pay, invoice; on bundle %x+, before on %x+\n$",
       reply.stderr)
     local run = store:ended "o"
     assert.same({ "completed", '"shipped"', 2 }, { run.state, run.result, run.attempt })
@@ -107,11 +107,11 @@ return { pay,
     support.write(folder .. "/declined", "")
     store:start("s", "order", data())
     assert.equal("failed", store:ended("s").state)
-    assert.equal("run s begins again: forgot pay; nothing is kept\n", weir("retry", "s").stderr)
+    assert.equal("run s begins again: reset pay; nothing is kept\n", weir("retry", "s").stderr)
     assert.equal("failed", store:ended("s").state)
     support.remove(folder .. "/declined")
     local reply = weir("retry", "s/pay")
-    assert.equal("run s/pay begins again: forgot charge; kept reserve; so does s, for its sake\n", reply.stderr)
+    assert.equal("run s/pay begins again: reset charge; kept reserve; s begins again with it\n", reply.stderr)
     assert.equal('"paid"', store:ended("s").result)
     assert.same({ reserve = 3, charge = 5 }, notes())
     assert.equal("completed", store:state "s/pay")
@@ -145,7 +145,7 @@ end } }
       assert.equal(status, reply.status)
       assert.matches(words, reply.stderr, 1, true)
     end
-    refused(1, "run s has completed: there is nothing to retry; --from OPERATION or --scratch does it again", "s")
+    refused(1, "run s has completed: there is nothing to retry; --from OPERATION or --scratch resets it", "s")
     refused(1, "run s/order/pay has completed: there is nothing to retry", "s/order/pay")
     refused(1, "run s/order has completed without it; weir retry s/order --from pay", "s/order/pay", "--scratch")
     refused(66, 'run s has no operation "ordre"; did you mean "order"?', "s", "--from", "ordre")
@@ -196,14 +196,14 @@ end } }
     support.write(folder .. "/declined", "")
     store:start("e", "etl", data())
     assert.equal("failed", store:ended("e").state)
-    says(1, "weir: e/load was not begun: it depends on e/transform, which has failed; weir retry e/transform", "e/load")
-    says(1, "weir: e/load was not begun: there is nothing to do again; weir retry e", "e", "--from", "load")
+    says(1, "weir: e/load has not begun: it depends on e/transform, which has failed; weir retry e/transform", "e/load")
+    says(1, "weir: e/load has not begun: there is nothing to reset; weir retry e", "e", "--from", "load")
     support.remove(folder .. "/declined")
-    says(0, "run e/transform begins again: forgot charge; kept reserve; so does e, for its sake", "e/transform")
+    says(0, "run e/transform begins again: reset charge; kept reserve; e begins again with it", "e/transform")
     assert.equal("completed", store:ended("e").state)
     assert.same({ extract = 1, reserve = 1, charge = 2, load = 1 }, notes())
 
-    says(0, "run e/extract begins again: forgot note, look; nothing is kept; so does e, for its sake", "e/extract",
+    says(0, "run e/extract begins again: reset note, look; nothing is kept; e begins again with it", "e/extract",
       "--scratch")
     assert.equal("completed", store:ended("e").state)
     assert.same({ extract = 2, reserve = 2, charge = 3, load = 2 }, notes())
@@ -216,7 +216,7 @@ end } }
     store:becomes("c", "waiting")
     weir("cancel", "c", "--now")
     assert.equal("cancelled", store:ended("c").state)
-    says(1, "weir: c/transform was not begun: it depends on c/extract, which is cancelled; weir retry c/extract",
+    says(1, "weir: c/transform has not begun: it depends on c/extract, which is cancelled; weir retry c/extract",
       "c/load")
   end)
 
@@ -238,7 +238,7 @@ end } }
     assert.same({ 0, "retried 1, 1 dealt with already\n" }, { reply.status, reply.stderr })
     reply = weir("retry", "c/pay")
     assert.equal(1, reply.status)
-    assert.matches("run c has completed without it; weir retry c --from pay does it again", reply.stderr, 1, true)
+    assert.matches("run c has completed without it; weir retry c --from pay resets it", reply.stderr, 1, true)
     assert.equal("failed", store:ended("s").state)
   end)
 
@@ -263,8 +263,8 @@ end } }
     host:start()
     local reply = weir("retry", "e")
     assert.equal(0, reply.status)
-    assert.matches("^run e begins again: forgot transform; kept extract, report, load; e runs on newer code: what "
-      .. "depends there on those, or on a new node, is forgotten, too; on bundle %x+, before on %x+\n$", reply.stderr)
+    assert.matches("^run e begins again: reset transform; kept extract, report, load; e runs on newer code: "
+      .. "nodes that depend on those, or on new nodes, are reset, too; on bundle %x+, before on %x+\n$", reply.stderr)
     assert.equal("completed", store:ended("e").state)
     assert.same({ extract = 1, reserve = 1, charge = 2, load = 2, report = 1, summary = 1 }, notes())
     assert.equal("completed", store:state "e/load~2")

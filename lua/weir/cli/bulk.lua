@@ -134,7 +134,7 @@ end
 local function answer_table(id, answer)
   return {
     run = id, answer = answer.answer, state = answer.state, message = answer.message,
-    forgot = answer.forgot and json.array(answer.forgot), kept = answer.kept and json.array(answer.kept),
+    reset = answer.reset and json.array(answer.reset), kept = answer.kept and json.array(answer.kept),
     above = answer.above and json.array(answer.above), code = answer.code, line = answer.line, bundle = answer.bundle,
   }
 end

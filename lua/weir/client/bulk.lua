@@ -18,9 +18,9 @@ local BATCH = 50 -- runs in one call
 ---@field fault weir.FaultName? nil: it was done
 ---@field message string? a sentence for people
 ---@field state string? of a run that is in the wrong state
----@field forgot string[]? by a retry, as are the next two
----@field kept string[]?
----@field above string[]?
+---@field reset string[]? the operations that a retry resets
+---@field kept string[]? the operations that a retry keeps
+---@field above string[]? the runs above that begin again with the retried run
 
 ---@class weir.Act
 ---@field done string the answer of a run on which the act was done

@@ -31,7 +31,7 @@ local function acceptance(planned, newest)
   if bundle and run.bundle and bundle ~= run.bundle then
     message = ("%s; on bundle %s, before on %s"):format(message, bundle:sub(1, SHOWN), run.bundle:sub(1, SHOWN))
   end
-  return { answer = "retried", message = message, bundle = bundle, forgot = summary.forgot, kept = summary.kept,
+  return { answer = "retried", message = message, bundle = bundle, reset = summary.reset, kept = summary.kept,
            above = summary.above }
 end
 
@@ -107,7 +107,7 @@ end
 ---Retries runs with one call.
 ---@param ids string[] at most BATCH
 ---@param options { from: string?, scratch: boolean? }
----@return weir.Answer[] answers one for each id: retried (with forgot, kept, above), live, missing, refused
+---@return weir.Answer[] answers one for each id: retried (with reset, kept, above), live, missing, refused
 function retry.runs(ids, options)
   if options.from and options.scratch then
     fault.option("from", "cannot be combined with scratch, which resets everything")

@@ -57,13 +57,13 @@ local function mode_of(run, options)
   if options.scratch then return "all" end
   if not options.from then
     if run.state ~= "completed" then return "unhandled" end
-    return refused("run %s has completed: there is nothing to retry; --from OPERATION or --scratch does it again",
+    return refused("run %s has completed: there is nothing to retry; --from OPERATION or --scratch resets it",
       run.id)
   end
   local operation = operation_of(run, options.from)
   if not operation then return no_such_operation(run, options.from) end
   if operation.state == "pending" then
-    return refused("%s/%s was not begun: there is nothing to do again; weir retry %s", run.id, options.from, run.id)
+    return refused("%s/%s has not begun: there is nothing to reset; weir retry %s", run.id, options.from, run.id)
   end
   return "from\t" .. options.from
 end
@@ -119,11 +119,11 @@ local function check_parent(parent, child)
       operation.id, parent.id, operation.id)
   end
   if parent.state == "completed" then
-    return past("run %s has completed without it; weir retry %s --from %s does it again, and all that came after",
+    return past("run %s has completed without it; weir retry %s --from %s resets it, and all that came after",
       parent.id, parent.id, operation.id)
   end
   if not select_reset.choose(ended(parent), "unhandled")[operation.id] then
-    return past("run %s went on past its failure; weir retry %s --from %s does it again, and all that came after",
+    return past("run %s has handled its failure and gone on; weir retry %s --from %s resets it, and all that came after",
       parent.id, parent.id, operation.id)
   end
   return operation
@@ -139,12 +139,12 @@ local function missing(look, id)
     if operation.state == "pending" then return missing(look, run_id.child(parent_id, need)) end
     if operation.state ~= "completed" then
       local state = operation.state == "failed" and "has failed" or "is " .. operation.state
-      return refused("%s was not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,
+      return refused("%s has not begun: it depends on %s/%s, which %s%s", id, parent_id, need, state,
         operation.number and ("; weir retry %s/%s"):format(parent_id, need) or "")
     end
   end
   if node and node.state == "pending" then
-    return refused("%s was not begun before %s ended; weir retry %s goes on with it", id, parent_id, parent_id)
+    return refused("%s had not begun when %s ended; weir retry %s goes on with it", id, parent_id, parent_id)
   end
   return nil, "missing", ('there is no run "%s"; weir list shows the runs'):format(id)
 end
@@ -194,7 +194,7 @@ local function on_newer_code(planned, newest)
 end
 
 ---@class weir.RetrySummary the effect of a retry on a run
----@field forgot string[] operations that it resets
+---@field reset string[] operations that it resets
 ---@field kept string[] operations that it keeps
 ---@field above string[] runs that begin again because of it, from its parent up
 ---@field message string the same in a sentence; it also warns if the run will end in the same way
@@ -205,28 +205,28 @@ end
 function plan.summary(planned, newest)
   local run = planned[#planned].run
   local marks = select_reset.choose(ended(run), planned[#planned].reset)
-  local forgot, kept, above = {}, {}, {}
+  local reset, kept, above = {}, {}, {}
   for _, operation in ipairs(run.operations) do
-    local into = marks[operation.id] and forgot or operation.state ~= "pending" and kept
+    local into = marks[operation.id] and reset or operation.state ~= "pending" and kept
     if into then into[#into + 1] = operation.id end
   end
   for i = #planned - 1, 1, -1 do above[#above + 1] = planned[i].run.id end
 
   local text = ("run %s begins again: %s; %s"):format(run.id,
-    #forgot > 0 and "forgot " .. named(forgot) or "nothing is forgotten",
+    #reset > 0 and "reset " .. named(reset) or "nothing is reset",
     #kept > 0 and "kept " .. named(kept) or "nothing is kept")
-  if #above > 0 then text = text .. "; so does " .. named(above) .. ", for its sake" end
+  if #above > 0 then text = ("%s; %s again with it"):format(text, named(above) .. (#above == 1 and " begins" or " begin")) end
   local graphs = on_newer_code(planned, newest)
   if graphs[1] then
-    text = ("%s; %s on newer code: what depends there on those, or on a new node, is forgotten, too"):format(text,
+    text = ("%s; %s on newer code: nodes that depend on those, or on new nodes, are reset, too"):format(text,
       named(graphs) .. (#graphs == 1 and " runs" or " run"))
   end
   local culprit = run.error and run.error.operation
   if culprit and not marks[culprit] and operation_of(run, culprit) then
-    text = text .. ('; it will end the same way, as the failure of "%s" led to more: weir retry %s --from %s'):format(
-      culprit, run.id, culprit)
+    text = ('%s; it will fail again, because the run went on after the failure of "%s"; to reset that: weir retry %s --from %s')
+      :format(text, culprit, run.id, culprit)
   end
-  return { forgot = forgot, kept = kept, above = above, message = text }
+  return { reset = reset, kept = kept, above = above, message = text }
 end
 
 return plan

@@ -123,10 +123,10 @@ describe("delete", function()
   it("finds the children of every generation", function()
     perform("r", redis.invoke { operation = "a", child = "r/a" }, redis.invoke { operation = "b", child = "r/b" },
       redis.complete())
-    for _, id in ipairs { "r/a~2", "r/a~3", "r/b~2", "r/forgotten", "r/forgotten~2" } do
+    for _, id in ipairs { "r/a~2", "r/a~3", "r/b~2", "r/reset", "r/reset~2" } do
       store:call("HSET", "r:" .. id, "state", "completed", "workflow", "w")
     end
-    store:call("HSET", "r:r", "c:a", 3, "c:b", 2, "x:forgotten", "2\trestart")
+    store:call("HSET", "r:r", "c:a", 3, "c:b", 2, "x:reset", "2\trestart")
     for _, id in ipairs { "r/a", "r/b" } do store:say("cancel", id, "by hand") end
     delete "r"
     assert.same({}, runs_left())

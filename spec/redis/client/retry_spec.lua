@@ -1,5 +1,5 @@
 -- An ended run that begins again, and its parents: the verb `retry`, the effects `reset` and `reset_done`,
--- and `invoke` of what was forgotten.
+-- and `invoke` of what was reset.
 
 local redis = require "spec.support.redis"
 
@@ -67,7 +67,7 @@ describe("retry of a run that ended", function()
       store:unchanged(function() return store:say("retry", 1, "p", turn, "all") end))
   end)
 
-  it("begins a generation when it forgets all, or from some operation on", function()
+  it("begins a generation when it resets all, or from some operation on", function()
     fail "p"
     store:say("retry", 1, "p", turn_of "p", "from\ts")
     assert.equal("2", store:run("p").generation)
@@ -87,7 +87,7 @@ describe("retry of a run that ended", function()
     assert.same({ nil, "2" }, { store:run("p").reset_number, store:run("p").cancel })
   end)
 
-  it("takes what it forgets out of its journal, and an end too", function()
+  it("takes what it resets out of its journal, and an end too", function()
     store:start "p"
     a:claim(1)
     a:turn("p", { "resolve", "s", "failed", 1, "{}", "step" })
@@ -153,7 +153,7 @@ describe("retry of a run that ended", function()
       assert.equal("a\tb", store:run("p/c~2").deps)
     end)
 
-    it("has a new generation when that is known only after it was forgotten", function()
+    it("has a new generation when that is known only after it was reset", function()
       fail_both()
       a:turn("p", { "reset", "c", "reuse" }, { "reset", "c", "restart" }, { "reset", "d", "restart" }, { "reset_done" })
       local run = store:run "p"

@@ -164,7 +164,7 @@ describe("dedupe", function()
       assert.truthy(store:run("top/c")["1"]:find([[top\/c waits for top waits for top\/c]], 1, true))
     end)
 
-    it("forgets whom it waited for with the operation", function()
+    it("no longer stores whom it waited for once the operation is reset", function()
       ask "one"
       a:turn("p", shared("c", "p"))
       a:turn("p", { "reset", "c", "reuse" })
@@ -346,7 +346,7 @@ describe("dedupe", function()
     assert.same({}, store:faults())
   end)
 
-  it("forgets keys whose time is over", function()
+  it("deletes keys whose time is over", function()
     ask("one", "short", 10)
     ask("two", "long", 1000)
     store:pass(10)

@@ -69,7 +69,7 @@ describe("heartbeat", function()
       assert.same({}, store:faults())
     end)
 
-    it("lets the dead write nothing more, once it is forgotten", function()
+    it("refuses every write of a dead host once it is deleted", function()
       outlive()
       store:heartbeat(store.host)
       assert.equal("not_owner", c:turn("running", redis.complete()))

@@ -1,4 +1,4 @@
--- Retry by hand: what is forgotten, what is kept, which generations begin, and when it is refused.
+-- Retry by hand: what is reset, what is kept, which generations begin, and when it is refused.
 
 local ONE = "retry = { attempts = 1 },"
 local AGAIN = { { "start", "r" }, { "ends", "r" }, { "retry", "r" }, { "ends", "r" } }
@@ -10,7 +10,7 @@ return {
       if ctx.run.attempt == 1 then error "a bug" end
       return { kept, ctx.run.attempt } ]],
     result = { 1, 2 } },
-  { "a step that failed is forgotten", fields = ONE, play = AGAIN,
+  { "a step that failed is reset", fields = ONE, play = AGAIN,
     run = [[
       local kept = ctx:step("kept", function() return ctx.run.attempt end)
       return { kept,
@@ -37,19 +37,19 @@ return {
       if ctx.run.attempt == 1 then error "a bug" end
       return { settled.ok, said } ]],
     result = { false, false }, expect = { ["r/c"] = { attempt = 1 } } },
-  { "a failure that was caught, and led to nothing, is forgotten", fields = ONE, play = AGAIN,
+  { "a failure that was caught, and not handled, is reset", fields = ONE, play = AGAIN,
     run = [[
       local settled = ctx:spawn { id = "c", workflow = "unlucky" }:settle()
       if ctx.run.attempt == 1 then error "a bug" end
       return settled.ok ]],
     result = true, expect = { ["r/c"] = { attempt = 2 } } },
-  { "a timeout is forgotten, and counts anew", fields = ONE, play = AGAIN,
+  { "a timeout is reset, and counts anew", fields = ONE, play = AGAIN,
     run = [[
       return (ctx:invoke { id = "c", workflow = id .. "-child",
         timeout = ctx.run.attempt == 1 and "400ms" or "1h" }) ]],
     child = [[ if ctx.run.attempt == 1 then ctx:sleep { id = "long", duration = "1d" } end return "in time" ]],
     result = "in time" },
-  { "a cancel is forgotten",
+  { "a cancel is reset",
     run = [[
       ctx:step("kept", function() end)
       if ctx.run.attempt == 1 then ctx:sleep { id = "long", duration = "1d" } end
@@ -63,7 +63,7 @@ return {
     play = { { "start", "r" }, { "waits", "r/c", "long" }, { "cancel", "r" }, { "ends", "r" }, { "retry", "r" },
              { "ends", "r" } },
     result = "went on" },
-  { "an expiry is forgotten", fields = 'timeout = "400ms",',
+  { "an expiry is reset", fields = 'timeout = "400ms",',
     run = [[ if ctx.run.attempt == 1 then ctx:sleep { id = "long", duration = "1d" } end return "in time" ]],
     play = AGAIN, result = "in time" },
   { "a step that was undone is done again", fields = ONE, play = AGAIN,
@@ -88,7 +88,7 @@ return {
       ctx:step("led-on", function() end)
       error(settled.error) ]],
     fails = "child_failed", expect = { r = { attempt = 2 } } },
-  { "from an operation on all is forgotten",
+  { "--from resets the operation and all that began after it",
     run = [[
       local out = {}
       for i, name in ipairs { "a", "b", "c" } do
@@ -103,7 +103,7 @@ return {
       return { a, (ctx:invoke { id = "b", workflow = "noted", data = 2 }) } ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", from = "b" }, { "ends", "r" } },
     result = { 1, 2 }, expect = { ["r/b~2"] = { state = "completed" }, ["r/b"] = { state = "completed" } } },
-  { "from scratch all is forgotten",
+  { "--scratch resets all",
     run = [[
       local a = ctx:step("a", function() return ctx.run.attempt end)
       return { a, (ctx:invoke { id = "b", workflow = "noted", data = a }),
@@ -124,7 +124,7 @@ return {
     run = [[ return (ctx:invoke { id = "c", workflow = "unlucky", data = 8 }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/c", scratch = true }, { "ends", "r" } },
     result = { 2, 8 }, expect = { ["r/c"] = { generation = 2 } } },
-  { "a child whose parent went on past it is refused",
+  { "a child whose parent has handled its failure is refused",
     run = [[
       pcall(ctx.invoke, ctx, { id = "c", workflow = "fails" })
       ctx:step("led-on", function() end)
