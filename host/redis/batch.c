@@ -138,3 +138,9 @@ void batch_settle(Batch *batch, const Reply *replies) {
         if (group->on_replied) group->on_replied(group->about, reply_at(replies, i));
     }
 }
+
+void batch_abandon(Batch *batch) {
+    if (!batch) return;
+    batch_settle(batch, NULL);
+    batch_free(batch);
+}

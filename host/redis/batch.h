@@ -42,6 +42,9 @@ enum { INTEGER_TEXT = 21 };
 Batch *batch_new(size_t room);
 void batch_free(Batch *batch);
 
+// Frees a batch that is not sent any more: its callbacks run without a reply.
+void batch_abandon(Batch *batch);
+
 // Begins a group: exactly `arguments` of the three calls below must follow.
 void batch_group(Batch *batch, const char *verb, size_t arguments, GroupReplied *on_replied,
                  void *about);

@@ -365,7 +365,7 @@ void host_close(Host *host) {
     long_turns_close(host->long_turns);
     health_close(host->health);
     if (host->reload) reload_close(host->reload);
-    batch_free(host->announcement);
+    batch_abandon(host->announcement);
     uv_close((uv_handle_t *)&host->tick, on_closed);
     uv_close((uv_handle_t *)&host->drain, on_closed);
     uv_close((uv_handle_t *)&host->listen, on_closed);

@@ -302,6 +302,7 @@ int private_redis_start(PrivateRedis **result, const char *folder, const char *d
         return status;
     }
     // the address outlives the server: messages at the end still name it
+    address_free(address);
     *address = (RedisAddress){.url = xformat("unix://%s", server->socket)};
     address->socket = address->url + strlen("unix://");
     *result = server;

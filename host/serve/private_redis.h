@@ -13,9 +13,10 @@ typedef struct PrivateRedis PrivateRedis;
 enum { PRIVATE_REDIS_FAULT_SIZE = 512 };
 
 // Waits until the server answers. Returns 0, the server and its address; or a negative libuv code
-// with one sentence in `fault` (UV_EBUSY: another process has the folder). The texts of the address
-// are never freed. `durability` is always, everysec or none. Call it from the main thread, before
-// any other thread starts: Linux ends the server with the thread that started it.
+// with one sentence in `fault` (UV_EBUSY: another process has the folder). An address that was read
+// before, or zeroed memory, is replaced; it stays the caller's. `durability` is always, everysec or
+// none. Call it from the main thread, before any other thread starts: Linux ends the server with
+// the thread that started it.
 int private_redis_start(PrivateRedis **server, const char *folder, const char *durability,
                         RedisAddress *address, char fault[PRIVATE_REDIS_FAULT_SIZE]);
 

@@ -235,7 +235,7 @@ static void free_look(Reload *reload) {
         preflight_free(&look->folders[i].preflight);
     }
     free(look->folders);
-    batch_free(look->batch);
+    batch_abandon(look->batch);
     *look = (Look){0};
 }
 

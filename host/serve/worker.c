@@ -301,8 +301,7 @@ static void lose(Worker *worker) {
     int64_t host = worker->host;
     worker->host = 0;
     store_abandon(worker->store);
-    batch_settle(runs->batch, NULL);
-    batch_free(runs->batch);
+    batch_abandon(runs->batch);
     runs->batch = store_batch(worker->store);
     runs_clear(runs);
     uv_timer_stop(&worker->due);

@@ -12,6 +12,10 @@ local last = 0
 -- something that it watches, which a loop in Lua never does.
 local interrupts = not support.build:find "tsan"
 
+-- A sanitizer makes Lua several times slower, and keeps memory that was freed.
+local is_sanitized = support.build:find "[at]san" ~= nil
+local MAX_CPU = is_sanitized and "2s" or "150ms"
+
 -- Runs a workflow to its end, with a neighbour.
 local function perform(workflow, data)
   last = last + 1
@@ -42,7 +46,7 @@ describe("a workflow", function()
     folder = support.folder()
     host = support.host({ "tests/fixtures/stories" }, {
       flags = {
-        "--workers", "2", "--max-cpu", "150ms", "--max-memory", "8MiB", "--max-payload", "64KiB",
+        "--workers", "2", "--max-cpu", MAX_CPU, "--max-memory", "8MiB", "--max-payload", "64KiB",
         "--max-depth", "5",
       },
     })
@@ -57,7 +61,7 @@ describe("a workflow", function()
 
   if interrupts then
     it("with an endless loop is blocked, and told where", function()
-      fails("cpu_limit", "^stories.lua:%d+: Lua ran for 0.15s without waiting", "endless")
+      fails("cpu_limit", "^stories.lua:%d+: Lua ran for [%d.]+s without waiting", "endless")
     end)
   end
 
@@ -148,7 +152,8 @@ describe("a host", function()
     return tonumber(status:match "VmRSS:%s+(%d+) kB") / 1024
   end
 
-  it("keeps waiting runs in memory up to a limit, and gives back what it had", function()
+  local measures = is_sanitized and pending or it
+  measures("keeps waiting runs in memory up to a limit, and gives back what it had", function()
     local hoarder = support.host({ "tests/fixtures/stories" }, {
       flags = { "--workers", "2", "--warm-memory", LIMIT_MIB .. "MiB" },
     })

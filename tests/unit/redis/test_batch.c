@@ -92,6 +92,20 @@ static void test_the_last_group_can_go_alone(void **state) {
     batch_free(alone);
 }
 
+static void test_an_abandoned_batch_answers_without_replies(void **state) {
+    (void)state;
+    int one = 1, ten = 10;
+    heard = 0;
+    told = (const Reply *)state; // not NULL
+    Batch *batch = batch_new(0);
+    batch_group(batch, "a", 0, on_replied, &one);
+    batch_group(batch, "b", 0, on_replied, &ten);
+    batch_abandon(batch);
+    assert_int_equal(heard, 11);
+    assert_null(told);
+    batch_abandon(NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments_are_resp),
@@ -99,6 +113,7 @@ int main(void) {
         cmocka_unit_test(test_grows_beyond_its_first_size),
         cmocka_unit_test(test_each_group_hears_its_reply),
         cmocka_unit_test(test_the_last_group_can_go_alone),
+        cmocka_unit_test(test_an_abandoned_batch_answers_without_replies),
     };
     return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
 }

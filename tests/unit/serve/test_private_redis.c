@@ -59,14 +59,10 @@ static void assert_answers(const RedisAddress *address, const char *command, con
     close(connection);
 }
 
-static void forget(RedisAddress *address) {
-    free((char *)address->url);
-}
-
 static void test_a_temporary_server_leaves_nothing(void **state) {
     (void)state;
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     struct stat status;
     assert_int_equal(private_redis_start(&server, NULL, "everysec", &address, fault), 0);
     assert_answers(&address, "CONFIG GET appendfsync\r\n",
@@ -75,27 +71,27 @@ static void test_a_temporary_server_leaves_nothing(void **state) {
     assert_int_equal(stat(address.socket, &status), -1);
     *strrchr((char *)address.socket, '/') = '\0';
     assert_int_equal(stat(address.socket, &status), -1);
-    forget(&address);
+    address_free(&address);
 }
 
 static void test_a_folder_keeps_its_data(void **state) {
     (void)state;
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), 0);
     assert_answers(&address, "SET a 5\r\n", "+OK");
     private_redis_stop(server);
-    forget(&address);
+    address_free(&address);
     assert_int_equal(private_redis_start(&server, kept, "always", &address, fault), 0);
     assert_answers(&address, "GET a\r\n", "$1\r\n5");
     private_redis_stop(server);
-    forget(&address);
+    address_free(&address);
 }
 
 static void test_a_folder_has_one_server(void **state) {
     (void)state;
     PrivateRedis *first, *second;
-    RedisAddress address, none;
+    RedisAddress address = {0}, none = {0};
     assert_int_equal(private_redis_start(&first, kept, "everysec", &address, fault), 0);
     assert_int_equal(private_redis_start(&second, kept, "everysec", &none, fault), UV_EBUSY);
     char said[256];
@@ -103,7 +99,7 @@ static void test_a_folder_has_one_server(void **state) {
     assert_string_equal(fault, said);
     assert_null(second);
     private_redis_stop(first);
-    forget(&address);
+    address_free(&address);
 }
 
 static void test_a_long_path_has_its_socket_elsewhere(void **state) {
@@ -113,19 +109,19 @@ static void test_a_long_path_has_its_socket_elsewhere(void **state) {
     memset(path + length, 'x', 100);
     path[length + 100] = '\0';
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     assert_int_equal(private_redis_start(&server, path, "everysec", &address, fault), 0);
     assert_true(strlen(address.socket) < 108);
     assert_answers(&address, "PING\r\n", "+PONG");
     private_redis_stop(server);
-    forget(&address);
+    address_free(&address);
 }
 
 // Killed as it cannot catch: the server goes all the same, and the folder can be had again.
 static void test_it_dies_with_its_parent(void **state) {
     (void)state;
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     int ready[2];
     assert_int_equal(pipe(ready), 0);
     pid_t parent = fork();
@@ -141,7 +137,7 @@ static void test_it_dies_with_its_parent(void **state) {
     waitpid(parent, NULL, 0);
     assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), 0);
     private_redis_stop(server);
-    forget(&address);
+    address_free(&address);
     close(ready[0]);
     close(ready[1]);
 }
@@ -152,7 +148,7 @@ static void test_a_missing_server_is_named(void **state) {
     snprintf(path, sizeof path, "%s", getenv("PATH"));
     setenv("PATH", folder, 1);
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     assert_int_equal(private_redis_start(&server, NULL, "everysec", &address, fault), UV_ENOENT);
     assert_string_equal(fault, "there is no redis-server: apt-get install redis-server");
     setenv("PATH", path, 1);
@@ -161,7 +157,7 @@ static void test_a_missing_server_is_named(void **state) {
 // As another user may have put it there.
 static void assert_refuses(const char *why) {
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     char said[256];
     snprintf(said, sizeof said, why, kept);
     assert_int_equal(private_redis_start(&server, kept, "everysec", &address, fault), UV_EACCES);
@@ -188,7 +184,7 @@ static void test_a_file_that_is_a_link_is_refused(void **state) {
     snprintf(victim, sizeof victim, "%s/victim", folder);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         PrivateRedis *server;
-        RedisAddress address;
+        RedisAddress address = {0};
         FILE *file = fopen(victim, "w+");
         assert_non_null(file);
         assert_true(fputs("precious", file) >= 0 && fflush(file) == 0);
@@ -208,7 +204,7 @@ static void test_a_file_that_is_a_link_is_refused(void **state) {
 static void test_nobody_else_may_read_the_data(void **state) {
     (void)state;
     PrivateRedis *server;
-    RedisAddress address;
+    RedisAddress address = {0};
     struct stat about;
     char path[128];
     mode_t before = umask(0);
@@ -222,7 +218,7 @@ static void test_nobody_else_may_read_the_data(void **state) {
         assert_int_equal(about.st_mode & 077, 0);
     }
     private_redis_stop(server);
-    forget(&address);
+    address_free(&address);
 }
 
 static void test_who_is_alive(void **state) {
