@@ -10,6 +10,10 @@
 
 enum { LOOKS = 4 }; // at the workers, in the time that the supervisor waits for WATCHDOG=1
 
+// While the host starts or drains, the supervisor hears this often that it needs more time. A main
+// thread that is stuck asks for none.
+enum { EXTEND_MS = 1000, EXTENSION_US = 10 * 1000 * 1000 };
+
 typedef struct {
     Worker *worker;
     uint64_t loops; // how often its loop had turned at the last WATCHDOG=1
@@ -25,6 +29,8 @@ struct Health {
     Pulse *pulses; // by worker
     size_t count;
     uv_timer_t look;
+    uv_timer_t extend;
+    size_t open_handles;
     char *status; // as it was sent last
 };
 
@@ -65,6 +71,18 @@ static void on_look(uv_timer_t *timer) {
 void health_add(Health *health, Worker *worker) {
     health->pulses = xrealloc(health->pulses, (health->count + 1) * sizeof *health->pulses);
     health->pulses[health->count++] = (Pulse){.worker = worker, .alive = true};
+}
+
+// ---- more time ----------------------------------------------------------------------------------
+
+// A start waits for a Redis that is away, and --drain limits how long a drain takes: the limits of
+// the supervisor are for a host that does neither.
+static void on_extend(uv_timer_t *timer) {
+    char line[64];
+    Health *health = timer->data;
+    if (health->state == HEALTH_SERVING) return;
+    snprintf(line, sizeof line, "EXTEND_TIMEOUT_USEC=%d", EXTENSION_US);
+    notify_send(line);
 }
 
 // ---- the STATUS line ----------------------------------------------------------------------------
@@ -134,7 +152,10 @@ Health *health_open(uv_loop_t *loop, const Config *config, Outage *outage) {
     health->config = config;
     health->outage = outage;
     uv_timer_init(loop, &health->look);
-    health->look.data = health;
+    uv_timer_init(loop, &health->extend);
+    health->look.data = health->extend.data = health;
+    health->open_handles = 2;
+    if (notify_is_heard()) uv_timer_start(&health->extend, on_extend, EXTEND_MS, EXTEND_MS);
     uint64_t every = (uint64_t)notify_watchdog_ms() / LOOKS;
     if (notify_watchdog_ms()) uv_timer_start(&health->look, on_look, 0, every ? every : 1);
     return health;
@@ -142,6 +163,7 @@ Health *health_open(uv_loop_t *loop, const Config *config, Outage *outage) {
 
 static void on_closed(uv_handle_t *timer) {
     Health *health = timer->data;
+    if (--health->open_handles > 0) return;
     free(health->pulses);
     free(health->status);
     free(health);
@@ -150,4 +172,5 @@ static void on_closed(uv_handle_t *timer) {
 void health_close(Health *health) {
     health->count = 0; // the workers go
     uv_close((uv_handle_t *)&health->look, on_closed);
+    uv_close((uv_handle_t *)&health->extend, on_closed);
 }

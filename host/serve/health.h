@@ -4,7 +4,7 @@
 // WATCHDOG=1 for as long as every worker is alive. A worker is alive when its loop has turned, or
 // when it is in Lua: a turn that does not end is the business of --max-stuck, which also records
 // the run that is to blame. A Redis that is away keeps no loop from turning; the STATUS line shows
-// it.
+// it. EXTEND_TIMEOUT_USEC goes out each second while the host starts or drains.
 #ifndef WEIR_HEALTH_H
 #define WEIR_HEALTH_H
 
@@ -31,7 +31,7 @@ void health_stopping(Health *health);
 // Call it from time to time: sends the STATUS line when it has changed.
 void health_tick(Health *health);
 
-// Its handle is closed when the loop has run once more. Call it while the workers exist.
+// Its handles are closed when the loop has run once more. Call it while the workers exist.
 void health_close(Health *health);
 
 #endif

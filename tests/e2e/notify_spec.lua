@@ -48,6 +48,35 @@ it("a host says once that it is ready, and once that it stops", function()
   assert.equal(0, socket:count "WATCHDOG") -- the supervisor waits for none
 end)
 
+describe("more time", function()
+  local EXTENDS = "^EXTEND_TIMEOUT_USEC=10000000$"
+
+  it("is asked for while a start waits for Redis", function()
+    socket = notify.listen(path())
+    store:close()
+    redis.process:stop()
+    local process = support.process({ support.build .. "/weir", "serve", "--redis", redis.url, "--node", "one",
+      stage.folders[1] }, { NOTIFY_SOCKET = path() })
+    socket:wait_for(EXTENDS, (socket:wait_for(EXTENDS)))
+    redis:start()
+    socket:wait_for "^READY=1$"
+    assert.equal(0, process:stop "TERM")
+  end)
+
+  it("is asked for while a drain waits for a step, and not in between", function()
+    local ready = start_host(path(), {})
+    begin_busy(1)
+    store:start("waits", "day")
+    local later = socket:wait_for("runs: 1 active, 1 waiting,", ready)
+    local lines = socket:messages()
+    for i = ready, later do assert.is_nil(lines[i][1]:find "EXTEND") end
+    host.process:signal "TERM"
+    socket:wait_for(EXTENDS, (socket:wait_for "^STOPPING=1$"))
+    stage:open_gate()
+    assert.equal(0, host.process:wait())
+  end)
+end)
+
 it("a host finds its supervisor in the abstract namespace", function()
   start_host("@" .. path(), {})
   host.process:signal "TERM"

@@ -207,6 +207,22 @@ static void a_host_that_stops_reloads_no_more(void **state) {
     assert_string_equal(sent, "");
 }
 
+static void more_time_is_asked_for_while_it_starts_and_stops(void **state) {
+    (void)state;
+    assert_true(uv_is_active((uv_handle_t *)&health->extend));
+    on_extend(&health->extend);
+    assert_string_equal(sent, "EXTEND_TIMEOUT_USEC=10000000|");
+    assert_true(EXTENSION_US / 1000 > 2 * (int64_t)uv_timer_get_repeat(&health->extend));
+    health_ready(health);
+    *sent = '\0';
+    on_extend(&health->extend);
+    assert_string_equal(sent, "");
+    health_stopping(health);
+    *sent = '\0';
+    on_extend(&health->extend);
+    assert_string_equal(sent, "EXTEND_TIMEOUT_USEC=10000000|");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -221,6 +237,7 @@ int main(void) {
         TEST(the_status_shows_that_redis_is_away),
         TEST(a_reload_has_a_beginning_and_an_end),
         TEST(a_host_that_stops_reloads_no_more),
+        TEST(more_time_is_asked_for_while_it_starts_and_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
