@@ -144,6 +144,7 @@ function lib.begin()
     left = {}, -- queue -> true: runs leave it that no worker is given, so its first run may change
     stopped_hosts = {}, -- host -> true: its workers take no more runs
     wakes = nil, -- workers to wake, in order; see wakeups.lua
+    renews_only = false, -- whether a heartbeat of this batch only renews its lease: another one did the rounds
     to_wake = nil, -- list of the threads of the calling host that may find runs; its field `host` is the host
     frees_memory = false, -- whether the batch frees memory, so that it is written also when Redis has none left
     keys = {}, -- "<workflow>\t<key>" of dedupe -> "<expires_at>\t<created_at>\t<run>", as read or planned; false: none

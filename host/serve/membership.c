@@ -14,6 +14,8 @@
 #include "base/xmalloc.h"
 #include "serve/process.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 enum {
@@ -121,6 +123,18 @@ static void on_registered(void *about, const Reply *reply) {
     }
 }
 
+// Separated by commas, which no name of a queue has.
+static void add_queues(Batch *batch, const TextList *queues) {
+    size_t size = 1;
+    for (int64_t i = 0; i < queues->count; i++) size += strlen(queues->items[i]) + 1;
+    char *joined = xmalloc(size), *end = joined;
+    *end = '\0';
+    for (int64_t i = 0; i < queues->count; i++)
+        end += sprintf(end, "%s%s", i > 0 ? "," : "", queues->items[i]);
+    batch_text(batch, joined);
+    free(joined);
+}
+
 // `takeover` is a host known to be dead, whose runs Redis may take back at once; or 0.
 static void ask_for_lease(Membership *membership, int64_t takeover) {
     const ProcessIdentity *self = &membership->self;
@@ -128,7 +142,7 @@ static void ask_for_lease(Membership *membership, int64_t takeover) {
     control_set_host(membership->control, 0);
     maintenance_add_sweep(membership->maintenance, batch);
     membership->asked_ms = clock_awake_ms();
-    batch_group(batch, "register", 9, on_registered, membership);
+    batch_group(batch, "register", 10, on_registered, membership);
     batch_text(batch, membership->config->node);
     batch_text(batch, self->boot);
     batch_text(batch, self->pidns);
@@ -141,6 +155,7 @@ static void ask_for_lease(Membership *membership, int64_t takeover) {
     else
         batch_text(batch, "");
     batch_integer(batch, membership->config->payload_bytes);
+    add_queues(batch, &membership->config->queues);
     control_call(membership->control, batch);
 }
 
@@ -155,7 +170,14 @@ static void tell_renewed(Membership *membership) {
     membership->events.on_renewed(membership->events.owner, membership->asked_ms + LEASE_MS);
 }
 
-// {"heartbeat", recovered, "1" when there is more to recover, worker…} | {"lease_lost"}
+static void wake_workers(Membership *membership, const Reply *reply, size_t from) {
+    for (size_t i = from; i < reply_count(reply); i++)
+        membership->events.on_wake(membership->events.owner,
+                                   (int)reply_integer(reply_at(reply, i)));
+}
+
+// {"heartbeat", recovered, "1" when there is more to recover, worker…} | {"renewed", worker…} |
+// {"lease_lost"}
 static void on_heartbeat(void *about, const Reply *reply) {
     enum { RECOVERED = 1, MORE, WORKERS };
     Membership *membership = about;
@@ -164,11 +186,12 @@ static void on_heartbeat(void *about, const Reply *reply) {
         membership_lost(membership, control_host(membership->control));
         return;
     }
-    if (!reply_is(reply_at(reply, 0), "heartbeat")) return; // refused: the next one follows soon
+    bool did_rounds = reply_is(reply_at(reply, 0), "heartbeat");
+    // Otherwise it was refused: the next one follows soon.
+    if (!did_rounds && !reply_is(reply_at(reply, 0), "renewed")) return;
     tell_renewed(membership);
-    for (size_t i = WORKERS; i < reply_count(reply); i++)
-        membership->events.on_wake(membership->events.owner,
-                                   (int)reply_integer(reply_at(reply, i)));
+    wake_workers(membership, reply, did_rounds ? WORKERS : 1);
+    if (!did_rounds) return;
     int64_t recovered = reply_integer(reply_at(reply, RECOVERED));
     if (recovered > 0) log_info("took back %lld runs of a dead host", (long long)recovered);
     if (reply_is(reply_at(reply, MORE), "1")) membership_renew(membership);

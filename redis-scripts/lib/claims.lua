@@ -28,6 +28,7 @@ local function begin()
     entries = {}, -- runs that go into queues, in order: { id, queue, base, given_back, score, chosen }
     for_owner = {}, -- worker -> instant, run, …: runs that go into `ready:@<worker>`
     more = false, -- whether the caller may find runs behind those that it passed over
+    waits = false, -- whether the caller stands among the workers that wait
     idle = false, -- whether the caller waits to be woken
   }
 end
@@ -101,12 +102,17 @@ local function take(queue, count, bound)
   return ids
 end
 
--- The two served queues whose first runs come first: name and score of the one, score of the other.
+local COUNTED = 10 -- queues
+
+-- The two served queues whose first runs come first: name and score of the one, score of the other. Also the names of
+-- served queues that are not empty, COUNTED of them.
 local function first_queues()
+  local names = {}
   local first, score, second
   local function look(queue, head)
     if choice.taken[queue] then head = choice.heads[queue] end
     head = head and tonumber(head)
+    if head and #names < COUNTED then push(names, queue) end
     if head and (not score or head < score) then
       first, score, second = queue, head, score
     elseif head and (not second or head < second) then
@@ -116,12 +122,12 @@ local function first_queues()
   if served[1] == "*" then
     local begun = 0 -- the queues that runs were taken from: in `queues` they still stand before all others
     for _ in pairs(choice.taken) do begun = begun + 1 end
-    local heads = call("ZRANGE", key("queues"), 0, begun + 1, "WITHSCORES")
+    local heads = call("ZRANGE", key("queues"), 0, begun + COUNTED - 1, "WITHSCORES")
     for i = 1, #heads, 2 do look(heads[i], heads[i + 1]) end
   else
     for i, head in ipairs(call("ZMSCORE", key("queues"), unpack(served))) do look(served[i], head) end
   end
-  return first, score, second
+  return first, score, second, names
 end
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -179,15 +185,22 @@ local function read_outcomes(run)
   if run and run.warm then run.reply = runs.outcomes(run, run.acked, { "warm", run.id, run.turn }) end
 end
 
-local COUNTED = 10 -- queues
-
 -- Returns how many runs the caller may take of its queues, so that each worker that could take some gets as many.
-local function fair_share(fresh)
+-- `queues`: those of its queues that are not empty.
+local function fair_share(fresh, queues)
   local capacity = choice.capacity
-  local helpers = capacity > 1 and lib.wakeups.count_helpers(served) or 0
-  if helpers == 0 then return capacity end
+  if capacity <= 1 then return capacity end
+  local wanted, seen = {}, {}
+  for _, entry in ipairs(fresh) do
+    if not seen[entry.queue] then push(wanted, entry.queue) end
+    seen[entry.queue] = true
+  end
+  for _, queue in ipairs(queues) do
+    if not seen[queue] then push(wanted, queue) end
+  end
+  local helpers = lib.wakeups.count_helpers(wanted, choice.waits)
+  if helpers <= 0 then return capacity end
   local ready = #fresh
-  local queues = served[1] == "*" and call("ZRANGE", key("queues"), 0, COUNTED - 1) or served
   for _, queue in ipairs(queues) do
     if ready >= capacity * (helpers + 1) then break end
     ready = ready + call("ZCARD", key("ready:" .. queue))
@@ -212,10 +225,10 @@ local PASSED_OVER = 100 -- runs a call that had ended or expired: each is a writ
 -- Gives the caller runs of its queues. New runs of this batch stand behind older ones.
 local function claim_queued()
   local fresh = served_entries()
-  local queue, score, second = first_queues()
+  local queue, score, second, queues = first_queues()
   if not queue and #fresh == 0 then return end
   local kept = choice.capacity
-  choice.capacity = fair_share(fresh)
+  choice.capacity = fair_share(fresh, queues)
   kept = kept - choice.capacity
 
   local next_fresh, passed_over = 1, 0
@@ -259,10 +272,12 @@ local function look_at_entries()
 end
 
 -- Plans to wake workers that are idle while their queues are not: a message to them was lost, or they were busy when it
--- came.
+-- came. A heartbeat that only renews wakes those of its own host.
 local function wake_idle()
   for _, queue in ipairs(call("ZRANGE", key("queues"), 0, COUNTED - 1)) do
-    lib.wakeups.plan(queue, call("ZCARD", key("ready:" .. queue)) - (choice.taken[queue] or 0))
+    local ready = call("ZCARD", key("ready:" .. queue)) - (choice.taken[queue] or 0)
+    ready = ready - lib.wakeups.plan_own(queue, ready)
+    if not lib.plan.renews_only then lib.wakeups.plan(queue, ready) end
   end
 end
 
@@ -273,6 +288,7 @@ local function is_idle()
 end
 
 local function choose()
+  if choice.capacity > 0 then choice.waits = lib.wakeups.is_waiting() end
   if choice.capacity > 0 then -- runs that others promoted for this worker have waited longest
     local promoted = call("ZRANGE", key("ready:@" .. worker), 0, choice.capacity - 1)
     choice.promoted = #promoted
@@ -346,9 +362,9 @@ end
 
 local function write_idle()
   if #choice.claimed > 0 then
-    call("HDEL", key("idle"), worker)
+    if choice.waits then lib.wakeups.work() end
   elseif choice.idle then
-    call("HSET", key("idle"), worker, table.concat(served, "\t"))
+    lib.wakeups.wait()
     local host, thread = string.match(worker, "^(%d+)%.(%d+)$")
     if choice.more then call("PUBLISH", key("wake:" .. host), thread) end -- it asks once more
   end

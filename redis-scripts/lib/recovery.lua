@@ -45,7 +45,6 @@ end
 --- Release runs that were promoted for a worker between two instants: all of them when the worker `is_stalled`, else
 --- those that an idle worker takes. A busy worker resumes its coroutines sooner than others replay the journals.
 function recovery.release_promoted(worker, from, to, is_stalled)
-  if not is_stalled and not lib.wakeups.is_awaited() then return end
   local promoted = call("ZRANGEBYSCORE", lib.key("ready:@" .. worker), from, to, "LIMIT", 0, lib.sweep_budget())
   lib.use_sweep_budget(#promoted)
   for _, id in ipairs(promoted) do
@@ -139,11 +138,12 @@ end
 --- `crashed`: the host died, which counts as a crash of the runs that may be to blame.
 function recovery.reclaim_host(host, crashed, max_crashes)
   lib.plan.stopped_hosts[host] = true
-  local threads, reclaimed = tonumber(call("HGET", lib.key("host:" .. host), "threads") or 0), 0
+  local about, reclaimed = call("HMGET", lib.key("host:" .. host), "threads", "queues"), 0
+  local threads, queues = tonumber(about[1] or 0), about[2]
   local blamed = crashed and find_blamed(host, threads) or {}
   for thread = 1, threads do
     local worker = host .. "." .. thread
-    lib.write("HDEL", "idle", worker)
+    lib.wakeups.remove(worker, queues)
     if lib.sweep_budget() > reclaimed then
       for _, id in ipairs(call("SRANDMEMBER", lib.key("owned:" .. worker), lib.sweep_budget() - reclaimed)) do
         runs.handle(id, function(run)

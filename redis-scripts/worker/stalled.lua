@@ -9,14 +9,15 @@
 function verbs.stalled()
   local host, report, thread, id, turn, turn_ms = lib.next_args(6)
   local about, worker = "host:" .. host, host .. "." .. thread
-  if tonumber(redis.call("HGET", lib.key(about), "reports") or 0) >= tonumber(report) then
+  local reports, queues = unpack(redis.call("HMGET", lib.key(about), "reports", "queues"))
+  if tonumber(reports or 0) >= tonumber(report) then
     lib.plan.stalled = nil
     return { "reported" }
   end
   lib.plan.stalled = worker
   lib.write("HSET", about, "reports", report,
     "turn:" .. thread, table.concat({ id, turn, string.format("%d", lib.now() - turn_ms) }, "\t"))
-  lib.write("HDEL", "idle", worker)
+  lib.wakeups.remove(worker, queues)
   lib.recovery.release_promoted(worker, "-inf", "+inf", true)
   return { "stalled" }
 end

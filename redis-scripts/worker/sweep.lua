@@ -1,10 +1,10 @@
 -- sweep: deletes runs that the `retain` of their workflow keeps no longer, and continues deletions that are under way.
--- Each host calls it when it starts and with each heartbeat, and soon again while there is more to delete. The first
--- call of an interval does a step for all hosts.
+-- Each host calls it when it starts, and with each heartbeat, where it does nothing unless that heartbeat does the
+-- rounds. While there is more to delete, the host that did the last step calls it again soon.
 -- args   none
 -- moves  nothing
 -- reply  swept runs rest      runs: how many due runs were looked at
---                             rest: ms until the next step may be done; 0: nothing is left to do
+--                             rest: ms until the caller does the next step; 0: nothing is left for it to do
 
 local runs = lib.runs
 local retention = lib.retention
@@ -69,13 +69,18 @@ local function rest_after(instant)
 end
 
 function verbs.sweep()
+  if lib.plan.renews_only then return { "swept", 0, "0" } end
   local unfinished = redis.call("ZRANGE", lib.key("deleting"), 0, AT_ONCE - 1)
   local instants = redis.call("ZRANGEBYSCORE", lib.key("expiry"), "-inf", lib.now(), "LIMIT", 0, AT_ONCE)
   delete_starts()
   if #unfinished + #instants == 0 then return { "swept", 0, "0" } end
   local rest = rest_after(instants[1])
   local rested = lib.now() - tonumber(redis.call("HGET", lib.key("meta"), "swept_at") or 0)
-  if rested >= 0 and rested < rest then return { "swept", 0, tostring(rest) } end -- negative: Redis' clock was put back
+  if rested >= 0 and rested < rest then -- negative: Redis' clock was put back
+    -- The timer of a host: another host does the next step. A worker learns whether the sweeps are late.
+    local is_timer = not lib.plan.to_wake and string.find(lib.worker, "%.0$")
+    return { "swept", 0, is_timer and "0" or tostring(rest) }
+  end
 
   lib.write("HSET", "meta", "swept_at", lib.now())
   local looked_at = 0

@@ -68,6 +68,15 @@ describe("at maxmemory", function()
     return store:worker(store.host .. ".0"):ask(0, { "heartbeat", store.host, redis.LEASE_MS, 5 }, { "sweep" }).groups
   end
 
+  it("renews leases, so that no host loses its own while another one has something to delete", function()
+    store:heartbeat(store.host)
+    fill()
+    refused(start)
+    store:pass(100)
+    assert.same({ { "renewed" }, { "swept", 0, "0" } }, heartbeat_and_sweep())
+    assert.equal(tostring(store.now + redis.LEASE_MS), store:call("ZSCORE", "leases", store.host))
+  end)
+
   it("deletes by hand", function()
     ended "r"
     fill()

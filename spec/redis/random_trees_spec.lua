@@ -210,7 +210,7 @@ describe("random trees of runs", function()
   -- A host takes some, and dies.
   local function die()
     store:heartbeat(store.host)
-    local host = store:say("register", "short-lived", "boot", "ns", 1, 5, 1, 1, "", 16777216)[2]
+    local host = store:say("register", "short-lived", "boot", "ns", 1, 5, 1, 1, "", 16777216, "*")[2]
     store:worker(host .. ".1"):claim(roll(3))
     store:pass(10)
     store:heartbeat(store.host, 2)

@@ -41,7 +41,7 @@ end
 
 ---@return Oracle
 function Oracle.new(now)
-  return setmetatable({ now = now, runs = {}, leases = {}, heartbeat_at = nil }, Oracle)
+  return setmetatable({ now = now, runs = {}, leases = {}, heartbeat_at = nil, rounds_at = nil }, Oracle)
 end
 
 function Oracle:start(id, delay_ms, timeout_ms)
@@ -238,6 +238,11 @@ function Oracle:heartbeat(host, is_idle)
   if not self.leases[host] then return nil end
   local gap = self.now - (self.heartbeat_at or self.now)
   local stalled = gap > redis.LEASE_MS / 2 and gap or 0
+  self.heartbeat_at = self.now
+  if stalled == 0 and self.rounds_at and self.now - self.rounds_at < redis.LEASE_MS / 6 then
+    self.leases[host] = self.now + redis.LEASE_MS
+    return "renewed"
+  end
   local hosts, reaped = {}, 0
   for other in pairs(self.leases) do hosts[#hosts + 1] = other end
   table.sort(hosts, function(a, b)
@@ -255,7 +260,7 @@ function Oracle:heartbeat(host, is_idle)
       reaped = self:reap(other)
     end
   end
-  self.heartbeat_at = self.now
+  if reaped == 0 then self.rounds_at = self.now end
   return reaped
 end
 

@@ -228,9 +228,11 @@ end
 ---A host joins.
 ---@param node string
 ---@param threads integer?
+---@param queues string? that its workers serve, separated by commas
 ---@return string host its number
-function Store:register(node, threads)
-  local answer = self:say("register", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "", 16777216)
+function Store:register(node, threads, queues)
+  local answer = self:say("register", node, "boot", "ns", 100, 5, threads or 2, redis.LEASE_MS, "", 16777216,
+    queues or "*")
   assert(answer[1] == "registered", answer[1])
   return answer[2]
 end
@@ -242,10 +244,18 @@ function Store:worker(name, queues)
   return setmetatable({ store = self, name = name, queues = queues, turns = {}, known = {} }, Worker)
 end
 
----A host says that it is alive.
+---A host says that it is alive, as the first one of an interval.
 ---@param host string
 ---@param crashes integer? how many make a run lost
 function Store:heartbeat(host, crashes)
+  self:call("HDEL", "meta", "rounds_at")
+  return self:beat(host, crashes)
+end
+
+---A host says that it is alive.
+---@param host string
+---@param crashes integer? how many make a run lost
+function Store:beat(host, crashes)
   return self:worker(host .. ".0"):say("heartbeat", host, redis.LEASE_MS, crashes or 5)
 end
 

@@ -506,6 +506,7 @@ const Measurement measurements[] = {
     {"cancel", "a parent with 10,000 waiting children ends", cancel},
     {"journal", "a journal of 100,000 outcomes whose worker dies", journal},
     {"reload", "100 files that change while runs go on, 1,000 reloads", measure_reload},
+    {"heartbeat", "the heartbeats of 100 hosts", measure_heartbeat},
     {"first", "weir run from start to answer", first},
 };
 const size_t measurement_count = sizeof measurements / sizeof *measurements;

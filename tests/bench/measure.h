@@ -17,6 +17,9 @@ extern const size_t measurement_count;
 // In reload.c.
 void measure_reload(void);
 
+// In hosts.c.
+void measure_heartbeat(void);
+
 // The middle of `count` values, which it sorts; a share of them is below the quantile.
 double median(double *values, size_t count);
 double quantile(double *values, size_t count, double share);

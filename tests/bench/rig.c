@@ -201,8 +201,12 @@ void rig_close(Rig *rig) {
 }
 
 redisReply *call(Rig *rig, Batch *batch, redisReply **groups) {
+    return call_as(rig, "", batch, groups);
+}
+
+redisReply *call_as(Rig *rig, const char *worker, Batch *batch, redisReply **groups) {
     size_t size;
-    const char *text = script_call_write(&rig->call, batch, "", 0, &size);
+    const char *text = script_call_write(&rig->call, batch, worker, 0, &size);
     redisAppendFormattedCommand(rig->redis, text, size);
     batch_free(batch);
 

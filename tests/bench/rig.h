@@ -72,6 +72,9 @@ int64_t info_integer(Rig *rig, const char *field);
 // is the caller's; `groups` is the part with a reply for each.
 redisReply *call(Rig *rig, Batch *batch, redisReply **groups);
 
+// The same as this worker of a simulated host. When its lease is lost there are no groups.
+redisReply *call_as(Rig *rig, const char *worker, Batch *batch, redisReply **groups);
+
 // Forgets which calls were slow; the longest of weir's own since then, in ms, and how many of them
 // took longer than `over_ms`.
 void forget_calls(Rig *rig);

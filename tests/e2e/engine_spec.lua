@@ -106,7 +106,7 @@ describe("a host", function()
     store:start("r", "day")
     store:becomes("r", "waiting")
     support.wait_until("both workers to be idle", function()
-      return #store:call("HKEYS", store.key .. "idle") == 2
+      return #store:call("ZRANGE", store.key .. "idle:*", 0, -1) == 2
     end)
     store:call("CONFIG", "RESETSTAT")
     support.wait_until("four beats", function() return store:calls "evalsha" >= 4 end)

@@ -72,7 +72,7 @@ describe("follow one run", function()
 
   it("7: the child completes; its outcome is the parent's next, and the parent is ready", function()
     host.process:signal "STOP" -- or it would go on before the test can look
-    local registered = batch(0, "register", "other", "boot", "namespace", "1", "1", "1", LEASE_MS, "", "16777216")
+    local registered = batch(0, "register", "other", "boot", "namespace", "1", "1", "1", LEASE_MS, "", "16777216", "*")
     worker = registered[2] .. ".1"
 
     local _, claims = batch(1, "due")

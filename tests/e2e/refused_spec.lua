@@ -113,10 +113,10 @@ end)
 
 describe("a script that raises", function()
   it("is told with where, and tried again", function()
-    store:call("SET", store.key .. "idle", "is a hash of weir's")
+    store:call("SET", store.key .. "idle:*", "is a sorted set of weir's")
     serve()
     says "WRONGTYPE [^\n]* on @user_script:%d+%.?; weir needs [^\n]* weir doctor"
-    store:call("DEL", store.key .. "idle")
+    store:call("DEL", store.key .. "idle:*")
     says "is back"
     begin_runs()
     support.write(folder .. "/gate", "")
@@ -124,7 +124,7 @@ describe("a script that raises", function()
   end)
 
   it("for long ends the host", function()
-    store:call("SET", store.key .. "idle", "is a hash of weir's")
+    store:call("SET", store.key .. "idle:*", "is a sorted set of weir's")
     host = support.host(FOLDERS, { redis = redis, flags = { "--drain", "100ms" } })
     local status = host.process:wait()
     assert.equal(70, status, host.process:stderr())

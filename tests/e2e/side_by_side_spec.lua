@@ -48,7 +48,7 @@ local function start_each(host, workflow, prefix, count, fields)
   return ids
 end
 
-local function idle_workers() return #store:call("HKEYS", store.key .. "idle") end
+local function idle_workers() return #store:call("ZRANGE", store.key .. "idle:*", 0, -1) end
 
 local function become_idle(count)
   support.wait_until(count .. " idle workers", function() return idle_workers() == count end)
@@ -190,10 +190,10 @@ describe("a wake-up that is lost", function()
     start_host("a", 2)
     become_idle(2)
     for round = 1, 3 do
-      for _, worker in ipairs(store:call("HKEYS", store.key .. "idle")) do -- as if they had just been woken
+      for _, worker in ipairs(store:call("ZRANGE", store.key .. "idle:*", 0, -1)) do -- as if they had just been woken
         local time = store:call "TIME"
         local now = math.tointeger(tonumber(time[1])) * 1000 + 50
-        store:call("HSET", store.key .. "idle", worker, ("!%d\t*"):format(now))
+        store:call("ZADD", store.key .. "idle:*", 2 ^ 46 + now, worker)
       end
       store:start("q" .. round, "quick", {})
       completes("q" .. round)

@@ -24,7 +24,7 @@ describe("a claim", function()
   -- Every key that a claim reads for all runs: worker a sends a turn and asks for more, while b is idle.
   local SHARED = {
     ["ready:default"] = "the queue", queues = "the list of queues", registry = "the registry",
-    idle = "the idle workers", leases = "the leases", meta = "the counters",
+    ["idle:*"] = "the idle workers", leases = "the leases", meta = "the counters",
     ["ready:other"] = "a queue that the turn puts a run into",
   }
   for key, what in pairs(SHARED) do

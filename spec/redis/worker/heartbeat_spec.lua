@@ -27,6 +27,89 @@ describe("heartbeat", function()
     assert.equal(tostring(redis.BEGIN + redis.LEASE_MS), expires(other))
   end)
 
+  describe("behind the first one of an interval", function()
+    local INTERVAL = redis.LEASE_MS // 6
+
+    -- The commands that a call of the script runs.
+    local function commands(act)
+      local function count()
+        local total = 0
+        for calls in store.redis:call("INFO", "commandstats"):gmatch "calls=(%d+)" do total = total + calls end
+        return total
+      end
+      local before = count()
+      act()
+      return count() - before
+    end
+
+    it("renews the lease, and leaves the rounds to that one", function()
+      store:start "r"
+      c:claim(1)
+      store:call("ZADD", "leases", store.now, other)
+      store:call("HSET", "meta", "rounds_at", store.now)
+      store:pass(INTERVAL - 1)
+      assert.same({ "renewed" }, store:beat(store.host))
+      assert.equal(tostring(store.now + redis.LEASE_MS), expires(store.host))
+      assert.equal("running", store:state "r")
+      store:pass(1)
+      assert.same({ "heartbeat", 1, "1" }, store:beat(store.host))
+      assert.equal("ready", store:state "r")
+    end)
+
+    it("goes on with rounds that had too much to do", function()
+      for i = 1, 150 do store:start("r" .. i) end
+      c:claim(200)
+      store:call("ZADD", "leases", store.now, other)
+      store:call("HDEL", "meta", "rounds_at")
+      local third = store:register "third"
+      assert.same({ "heartbeat", 100, "1" }, store:beat(store.host))
+      assert.same({ "heartbeat", 50, "1" }, store:beat(third))
+      assert.same({ "heartbeat", 0, "0" }, store:beat(store.host))
+      assert.same({ "renewed" }, store:beat(third))
+    end)
+
+    it("does the rounds when a host is back under its name, whose runs go on at once", function()
+      store:start "r"
+      c:claim(1)
+      store:heartbeat(store.host)
+      store:say("register", "other", "boot", "ns", 200, 5, 2, redis.LEASE_MS, other, 16777216, "*")
+      assert.same({ "heartbeat", 1, "1" }, store:beat(store.host))
+    end)
+
+    it("does them, too, when Redis stood still, and when its clock was put back", function()
+      store:heartbeat(store.host)
+      store:pass(10000)
+      assert.equal("heartbeat", store:beat(store.host)[1])
+      assert.equal(tostring(redis.BEGIN + redis.LEASE_MS + 10000), expires(other))
+      store:pass(-5000)
+      assert.equal("heartbeat", store:beat(store.host)[1])
+    end)
+
+    it("tells which of its own workers have runs to ask for, and wakes none of others", function()
+      local heard = store:listen("wake:" .. other)
+      a:claim(1)
+      c:claim(1)
+      store:heartbeat(store.host)
+      store:start "r"
+      store:start "s"
+      heard()
+      store:pass(100)
+      assert.same({ "renewed", "1" }, store:beat(store.host))
+      assert.same({ "renewed" }, store:beat(store.host)) -- it was woken just now
+      assert.same({}, heard())
+    end)
+
+    it("costs as much with 100 hosts as with two", function()
+      store:heartbeat(store.host)
+      local few = commands(function() store:beat(store.host) end)
+      for i = 1, 100 do
+        local host = store:register("n" .. i, 16)
+        for thread = 1, 16 do store:worker(host .. "." .. thread):claim(1) end
+      end
+      assert.equal(few, commands(function() store:beat(store.host) end))
+    end)
+  end)
+
   it("tells when the next run is due", function()
     store:start("r", "w", { delay_ms = 100 })
     local reply = a:ask(0, { "heartbeat", store.host, redis.LEASE_MS, 5 })

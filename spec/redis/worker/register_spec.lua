@@ -6,7 +6,7 @@ describe("register", function()
   local function register(node, fields)
     fields = fields or {}
     return store:say("register", node, "boot", "ns", fields.pid or 100, 5, 2, redis.LEASE_MS,
-      fields.takeover or "", 16777216)
+      fields.takeover or "", 16777216, "*")
   end
 
   it("gives a host its number and a lease", function()

@@ -125,7 +125,7 @@ describe("leave", function()
     store.b:claim(1) -- was under way
     store:start "r"
     assert.same({}, heard())
-    assert.same({}, store:call("HGETALL", "idle"))
+    assert.same({}, store:call("ZRANGE", "idle:*", 0, -1))
     assert.same({ "left" }, main:say("leave", store.host))
   end)
 

@@ -124,10 +124,33 @@ describe("retention", function()
     store:unchanged(function() return store:say "sweep" end)
   end)
 
+  local function beat_and_sweep()
+    local host = store.host
+    return store:worker(host .. ".0"):ask(0, { "heartbeat", host, redis.LEASE_MS, 5 }, { "sweep" }).groups
+  end
+
   it("leaves Redis to others between two steps", function()
     perform("r", "gone", redis.complete())
     store:call("HSET", "meta", "swept_at", store.now - 5)
-    assert.same({ "swept", 0, "10" }, store:unchanged(function() return store:say "sweep" end))
+    assert.same({ "swept", 0, "10" }, beat_and_sweep()[2])
+    assert.equal("completed", store:state "r")
+  end)
+
+  it("goes on at the host that did the last step, so that not all hosts ask for the next one", function()
+    perform("r", "gone", redis.complete())
+    store:call("HSET", "meta", "swept_at", store.now - 5)
+    local main = store:worker(store.host .. ".0")
+    assert.same({ "swept", 0, "0" }, store:unchanged(function() return main:say "sweep" end))
+    assert.same({ "swept", 0, "10" }, a:say "sweep") -- to a worker it tells how late the sweeps are
+  end)
+
+  it("begins with the first heartbeat of an interval", function()
+    store:heartbeat(store.host)
+    perform("r", "gone", redis.complete())
+    store:pass(redis.LEASE_MS // 6 - 1)
+    assert.same({ { "renewed" }, { "swept", 0, "0" } }, beat_and_sweep())
+    store:pass(1)
+    assert.same({ "swept", 1, "0" }, beat_and_sweep()[2])
   end)
 
   it("rests less the longer runs are due", function()
@@ -142,7 +165,7 @@ describe("retention", function()
     end
     assert.same({ "10", "5", "2" }, rests)
     store:pass(1)
-    assert.same({ "swept", 0, "2" }, worker:say "sweep")
+    assert.same({ "swept", 0, "0" }, worker:say "sweep")
     store:pass(1)
     assert.is_true(worker:say("sweep")[2] > 0)
   end)
