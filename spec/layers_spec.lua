@@ -5,8 +5,8 @@
 local BELOW = {
   base = {}, define = { "base" }, record = { "define" }, reset = { "record" }, replay = { "reset" },
   code = { "replay" }, engine = { "code" }, memory = { "engine" },
-  view = { "record" }, client = { "view", "reset" }, preflight = { "client", "engine" },
-  cli = { "client", "code", "preflight" }, testing = { "memory", "view" },
+  view = { "record" }, client = { "view", "reset" }, preflight = { "client", "engine" }, transport = {},
+  cli = { "client", "code", "preflight", "transport" }, testing = { "memory", "view" },
 }
 
 -- Modules outside of the folders: who may require them, and what they may.
@@ -78,6 +78,24 @@ describe("the modules of weir", function()
       end
     end
     assert.same({}, faults)
+  end)
+
+  it("are listed in lua/weir/README.md with what they may require", function()
+    local listed = {}
+    for line in io.lines "lua/weir/README.md" do
+      local folder, required = line:match "^| `(%l+)/` | ([^|]+) |"
+      if folder then
+        listed[folder] = {}
+        for name in required:gmatch "`(%l+)`" do table.insert(listed[folder], name) end
+        table.sort(listed[folder])
+      end
+    end
+    local expected = {}
+    for folder, below in pairs(BELOW) do
+      expected[folder] = table.move(below, 1, #below, 1, {})
+      table.sort(expected[folder])
+    end
+    assert.same(expected, listed)
   end)
 
   it("require each other in no circle", function()

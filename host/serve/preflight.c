@@ -56,7 +56,7 @@ static int look(lua_State *L) {
 
     require(L, "weir.preflight.change");
     lua_getfield(L, -1, "look");
-    require(L, "weir.cli.blocking");
+    require(L, "weir.transport.blocking");
     lua_pushstring(L, call->name);
     push_sources(L, call->before);
     push_sources(L, call->now);

@@ -2,11 +2,14 @@
 
 local clients = {}
 
+local FOLDERS = { cli = true, client = true, transport = true, native = true }
+
 ---Unloads the client functions, the commands and what C gives them.
 function clients.unload()
   for _, loaded in ipairs { package.loaded, package.preload } do
     for name in pairs(loaded) do
-      if name:find "^weir%.cli" or name:find "^weir%.client" or name:find "^weir%.native" then loaded[name] = nil end
+      local folder = name:match "^weir%.(%l+)"
+      if FOLDERS[folder] then loaded[name] = nil end
     end
   end
 end
@@ -17,7 +20,7 @@ function clients.load(native)
   clients.unload()
   package.preload["weir.native.client"] = function() return native end
   package.preload["weir.native.host"] = function() return { seed = function() return 12345 end } end
-  require("weir.client.transport").use(require "weir.cli.blocking")
+  require("weir.client.transport").use(require "weir.transport.blocking")
 end
 
 return clients

@@ -35,9 +35,8 @@ return {
     "lua/weir/cli/bulk.lua", "lua/weir/cli/progress.lua", "lua/weir/cli/selection.lua", "lua/weir/client/list.lua",
   },
   ["spec/client/transport_spec.lua"] = {
-    "lua/weir/cli/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/fault.lua",
-    "lua/weir/client/start.lua",
-    "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
+    "lua/weir/transport/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/fault.lua",
+    "lua/weir/client/start.lua", "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
   },
   ["spec/cli/help_spec.lua"] = { "lua/weir/cli/commands.lua" },
   ["tests/e2e/bulk_spec.lua"] = { "lua/weir/cli/start_each.lua" },

@@ -16,7 +16,7 @@ local terminal = require "weir.view.terminal"
 local transport = require "weir.client.transport"
 local wait = require "weir.cli.wait"
 
-transport.use(require "weir.cli.blocking")
+transport.use(require "weir.transport.blocking")
 
 local cli = {}
 

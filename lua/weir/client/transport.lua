@@ -1,6 +1,6 @@
--- The one way from the client functions to Redis, to the clock and to random numbers. The command line injects a
--- transport that blocks (weir.cli.blocking); an event loop injects one that yields the coroutine that calls. So every
--- client function may wait exactly where it calls this module.
+-- The client functions reach Redis, the clock and random numbers only through this module. The command line sets a
+-- transport that blocks (weir.transport.blocking); an event loop sets one that yields the calling coroutine. A client
+-- function may wait wherever it calls this module, and nowhere else.
 
 local transport = {}
 

@@ -1,4 +1,5 @@
--- The transport of the command line (weir.client.transport): each call blocks the process until its reply has come.
+-- A transport (weir.client.transport) whose calls block the thread until their reply has come. The command line and the
+-- preflight of a host use it; the client functions leave that choice to their callers.
 
 local host = require "weir.native.host"
 local native = require "weir.native.client"
@@ -28,7 +29,7 @@ local pipeline = {
 
 function blocking.pipeline() return pipeline end
 
--- A new subscription replaces the one before, and the end of the process ends it.
+-- A new subscription replaces the one before. It ends with the Lua state.
 local subscription = {
   next = function(_, timeout_ms) return checked(pcall(native.message, timeout_ms)) ~= nil end,
   close = function() end,
