@@ -12,6 +12,8 @@ local USED = {
   { "HINCRBY", "HSET", "LTRIM", "ZADD", "ZRANGE", "ZREMRANGEBYRANK" },
 }
 
+rights.USED = USED -- for read/rights.lua
+
 local function refuse(command)
   error({ err = "NOPERM this user may not run " .. command .. " on keys that begin with " .. KEYS[1] })
 end

@@ -64,12 +64,10 @@ local function read(queue, count)
   for i = math.max(list.read, 0) + 1, #others do
     local other = others[i]
     local host = host_of(other)
-    if other == worker or plan.stopped_hosts[host] then
-      -- it takes no runs of this batch
-    elseif has_lease(host) then
-      push(list, other)
-    else
+    if not has_lease(host) then
       lib.write("ZREM", "idle:" .. queue, other) -- left by a host that is gone
+    elseif other ~= worker and not plan.stopped_hosts[host] then
+      push(list, other)
     end
   end
   list.read = #others

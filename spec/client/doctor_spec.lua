@@ -36,6 +36,14 @@ describe("weir doctor", function()
       assert.truthy(out:find("maxmemory-policy is allkeys-lru", 1, true))
     end)
 
+    it("names the rights that the user of Redis lacks, with the command that grants them", function()
+      answers.rights = { "rights", "ZCOUNT", "SCRIPT" }
+      assert.same({ 1, "the user of Redis may not run ZCOUNT, SCRIPT; ACL SETUSER USER +zcount +script|load\n" },
+        { table.unpack({ run "doctor" }, 1, 2) })
+      client.ask = function(word) return word == "ACL" and "weir" or nil end
+      assert.matches("ACL SETUSER weir +zcount", select(2, run "doctor"), 1, true)
+    end)
+
     it("says that Redis is full, and does not take its hosts for dead", function()
       full()
       answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "", "", "" }

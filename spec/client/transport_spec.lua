@@ -46,6 +46,7 @@ describe("the client functions", function()
     answers = {
       hosts = { "hosts" }, queues = { "queues" }, turns = { "turns" }, due = { "due", "" }, list = { "list" },
       registry = { "registry", "greet", '{"bundle":"9f","queue":"default"}' }, totals = { "totals", "commit", "5" },
+      rights = { "rights" },
       audit = { "audited", "0", 0 }, start = { "started" }, cancel = { "cancelled" }, delete = { "deleted" },
     }
     require("weir.client.transport").use(yielding(answers))

@@ -46,7 +46,7 @@ end
 ---Loads the commands anew, with one living host and nothing to do.
 ---@return weir.spec.Side
 function commands.new()
-  local side = { printed = {}, said = {}, answers = {
+  local side = { printed = {}, said = {}, answers = { rights = { "rights" },
     hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "", "", "" },
     queues = { "queues" }, turns = { "turns" }, due = { "due", "" },
   } }

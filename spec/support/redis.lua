@@ -8,6 +8,7 @@ local busted = require "busted"
 local json = require "weir.json"
 local sorted_keys = require "weir.base.sorted_keys"
 local resp = require "resp"
+local rights = require "spec.support.rights"
 local scripts = require "tests.scripts"
 local support = require "tests.support"
 
@@ -15,6 +16,7 @@ local redis = {}
 
 redis.BEGIN = 1790000000000
 redis.LEASE_MS = 1200
+redis.USER = "weir" -- of Redis, as whom the scripts run
 
 -- Commands that the scripts ask for the right to, before their first write.
 local function commands_asked_for()
@@ -184,6 +186,8 @@ end
 ---@class Store
 ---@field now integer the clock, ms
 ---@field prefix string of its keys
+---@field redis table a connection that may do all
+---@field caller table the connection of the scripts: its user has the rights of the manual, and no more
 local Store = {}
 Store.__index = Store
 
@@ -200,7 +204,7 @@ function Store:batch(worker, capacity, groups, queues)
     words[#words + 1] = #group - 1
     table.move(group, 2, #group, #words + 1, words)
   end
-  local reply, message = self.redis:call(table.unpack(words))
+  local reply, message = self.caller:call(table.unpack(words))
   if not reply then error(message, 0) end
   return {
     word = reply[1], now = reply[2], commit = reply[3], groups = reply[4], claims = reply[5],
@@ -426,15 +430,20 @@ end
 ---@return Store
 function redis.store(options)
   local store = setmetatable({}, Store)
-  local server, connection, script, count = nil, nil, nil, 0
+  local server, connection, caller, script, count = nil, nil, nil, nil, 0
 
   busted.setup(function()
     server = support.redis { "--appendonly", "no" }
     connection = resp.connect(server.socket)
+    caller = resp.connect(server.socket)
+    assert(connection:call("ACL", "SETUSER", redis.USER, "on", ">secret", "allkeys", "allchannels", "+get", -- the clock
+      table.unpack(rights.documented())))
+    assert(caller:call("AUTH", redis.USER, "secret"))
     script = assert(connection:call("SCRIPT", "LOAD", with_guard(scripts.joined(with_clock))))
   end)
 
   busted.teardown(function()
+    caller:close()
     connection:close()
     server:stop()
   end)
@@ -442,7 +451,7 @@ function redis.store(options)
   busted.before_each(function()
     for name in pairs(store) do store[name] = nil end
     count = count + 1
-    store.server, store.redis, store.script = server, connection, script
+    store.server, store.redis, store.caller, store.script = server, connection, caller, script
     store.prefix = ("t%d:{0}:"):format(count)
     store.now = redis.BEGIN
     store:pass(0)

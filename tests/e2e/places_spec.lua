@@ -193,6 +193,14 @@ describe("a user of Redis with the rights of the manual", function()
     assert.equal("", observed("ACL", "LOG"))
   end)
 
+  it("is told by the doctor when one of them is missing", function()
+    observed("ACL", "SETUSER", "default", "-rename", "-zcount")
+    local reply = host:weir "doctor"
+    observed("ACL", "SETUSER", "default", "+rename", "+zcount")
+    assert.equal(1, reply.status)
+    assert.equal("the user of Redis may not run RENAME, ZCOUNT; ACL SETUSER USER +rename +zcount\n", reply.stdout)
+  end)
+
   it("can do nothing else", function()
     for _, words in ipairs {
       { "GET", "other:secret" }, { "HGET", "other:secret", "x" }, { "FLUSHALL" }, { "CONFIG", "SET", "dir", "/tmp" },

@@ -186,7 +186,7 @@ describe("a host", function()
     local process = support.process { support.build .. "/weir", "serve", FOLDERS[1], "--redis", redis.url }
     finally(function() process:stop() end)
     assert.equal(77, process:wait(), process:stderr())
-    assert.matches("NOPERM.*; grant it: ACL SETUSER default ~weir:%* &weir:%* %+@hash [^\n]* %+config|get\n",
+    assert.matches("NOPERM.*; grant it: ACL SETUSER default ~weir:%* &weir:%* %+config|get [^\n]* %+zscore\n",
       process:stderr())
   end)
 

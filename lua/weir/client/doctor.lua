@@ -25,6 +25,18 @@ local function check_settings(add)
   end
 end
 
+-- weir can run without some of its rights for a while: a command that few calls need is not missed before one comes.
+local function check_rights(add)
+  local missing = redis.missing_rights()
+  if #missing == 0 then return end
+  local granted = {}
+  for i, command in ipairs(missing) do
+    granted[i] = "+" .. (command == "SCRIPT" and "script|load" or command:lower())
+  end
+  add(("the user of Redis may not run %s; ACL SETUSER %s %s"):format(table.concat(missing, ", "),
+    redis.user() or "USER", table.concat(granted, " ")))
+end
+
 local function check_hosts(add)
   local hosts, now = redis.hosts()
   for _, host in ipairs(hosts) do
@@ -62,6 +74,7 @@ function doctor.check()
   local findings = {}
   local function add(finding) findings[#findings + 1] = finding end
   check_settings(add)
+  check_rights(add)
   local full = outage.sentence()
   if full then
     add(full) -- no host can renew its lease, so the hosts cannot be judged

@@ -424,6 +424,17 @@ function redis.totals()
   return totals
 end
 
+---The commands of Redis that weir uses and its user may not run.
+---@return string[]
+function redis.missing_rights()
+  local reply = redis.call({ "rights" })[1]
+  return table.move(reply, 2, #reply, 1, {})
+end
+
+---The user of Redis, where Redis tells it.
+---@return string?
+function redis.user() return transport.ask("ACL", "WHOAMI") end
+
 ---A setting of Redis; nil where Redis does not permit the question, as a managed Redis does.
 ---@param name string
 ---@return string?

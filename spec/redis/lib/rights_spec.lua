@@ -2,12 +2,13 @@
 -- before.
 
 local redis = require "spec.support.redis"
+local rights = require "spec.support.rights"
 
 describe("a user who lacks a right", function()
   local store = redis.store()
 
   local function set(rule)
-    assert.equal("OK", store.redis:call("ACL", "SETUSER", "default", rule))
+    assert.equal("OK", store.redis:call("ACL", "SETUSER", redis.USER, rule))
   end
 
   -- The commands that the scripts write with, as they stand there.
@@ -54,8 +55,8 @@ describe("a user who lacks a right", function()
     local used = {}
     local listing <close> = assert(io.popen [[grep -rhoE '"[A-Z]{3,}"' redis-scripts --exclude=rights.lua]])
     for word in listing:lines() do used[word] = true end
-    local rights = assert(io.open "redis-scripts/lib/rights.lua"):read "a"
-    for word in rights:gmatch '"%u%u%u+"' do assert.is_true(used[word], word) end
+    local text = assert(io.open "redis-scripts/lib/rights.lua"):read "a"
+    for word in text:gmatch '"%u%u%u+"' do assert.is_true(used[word], word) end
   end)
 
   -- Redis 8 refuses to check a command that has too few arguments, or too many.
@@ -92,5 +93,17 @@ describe("a user who lacks a right", function()
     assert.same({ "warm q 1:c=failed" }, store.a:claim(5))
     assert.equal("failed", store:state "s")
     assert.same({}, store:faults())
+  end)
+end)
+
+-- All script specs run as a user who has no more rights than the manual grants.
+describe("the rights of the manual", function()
+  local store = redis.store()
+
+  it("are those to the commands that weir uses", function()
+    local needed = rights.needed(store.redis)
+    assert.is_true(#needed > 40)
+    assert.equal(table.concat(needed, " "), table.concat(rights.documented(), " "))
+    assert.equal(table.concat(needed, " "), table.concat(rights.told(), " "))
   end)
 end)
