@@ -15,6 +15,7 @@
 #include "serve/host.h"
 #include "serve/notify.h"
 #include "serve/private_redis.h"
+#include "serve/spec_watch.h"
 #include "serve/supervisor.h"
 
 #include <fcntl.h>
@@ -42,6 +43,7 @@ typedef struct Process Process;
 struct Process {
     Config *config;
     Host *host;
+    uv_loop_t *loop; // of the host
     void (*on_ready)(Process *process);
     const Bundle *bundles;
     const char *folder; // that commands are told of them in; NULL: none
@@ -72,6 +74,7 @@ static void on_stop(void *owner) {
     Process *process = owner;
     log_info("stopping: takes no more runs, lets running Lua reach its next yield");
     client_interrupt();
+    spec_watch_stop();
     host_stop(process->host);
 }
 
@@ -131,6 +134,7 @@ static int run_host(Process *process, Bundle *bundles) {
     raise_handle_limit();
     uv_loop_init(&loop);
     process->bundles = bundles;
+    process->loop = &loop;
     process->host = host_open(&loop, process->config, (HostEvents){process, on_ready, on_read});
     supervisor_open(&loop, (SupervisorEvents){process, on_stop, on_describe, on_reload});
 
@@ -140,6 +144,7 @@ static int run_host(Process *process, Bundle *bundles) {
         client_interrupt();                  // it waits in vain when the host could not go on
         pthread_join(process->client, NULL); // before the host goes, which it stops
     }
+    spec_watch_stop();
     supervisor_close();
     host_close(process->host);
     uv_run(&loop, UV_RUN_DEFAULT); // the handles close
@@ -189,8 +194,8 @@ static int serve(Config *config) {
 }
 
 static void on_developing(Process *process) {
-    (void)process;
     log_plain("\nNow, in another terminal: weir start WORKFLOW --wait\n\n");
+    if (process->config->test) spec_watch_start(process->loop, process->config);
 }
 
 static int run_kept(Process *process, Bundle *bundles) {

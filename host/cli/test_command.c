@@ -1,6 +1,7 @@
 // test_command: see test_command.h. Everything C owns is in coverage.c and test_watch.c, never in a
 // local across a call that may raise.
 #include "cli/test_command.h"
+#include "base/parent.h"
 #include "base/xmalloc.h"
 #include "cli/coverage.h"
 #include "cli/test_watch.h"
@@ -9,25 +10,36 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <signal.h>
 #include <sysexits.h>
 
 #define LEDGER "WEIR_TEST_LEDGER" // see lua/weir/cli/test/manifest.lua
 
 static int open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"cover", coverage_begin},       {"covered", coverage_lines}, {"watch", test_watch_folders},
-        {"changes", test_watch_changes}, {"spawn", test_watch_spawn}, {NULL, NULL},
+        {"cover", coverage_begin},
+        {"covered", coverage_lines},
+        {"watch", test_watch_folders},
+        {"spawn", test_watch_spawn},
+        {"await", test_watch_await},
+        {"stop", test_watch_stop},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
 }
 
-// The manifest is for this process alone: a spec may run `weir test`, too.
+// A variable is for this process alone: a spec may run `weir test`, too.
+static void push_variable(lua_State *L, const char *variable, const char *option) {
+    lua_pushstring(L, getenv(variable));
+    lua_setfield(L, -2, option);
+    unsetenv(variable);
+}
+
 static void push_options(lua_State *L, const Config *config) {
     config_push(L, config);
-    lua_pushstring(L, getenv(LEDGER));
-    lua_setfield(L, -2, "manifest");
-    unsetenv(LEDGER);
+    push_variable(L, LEDGER, "manifest");
+    push_variable(L, CONFIG_TEST_BESIDE, "beside");
 }
 
 // main(options) -> exit status
@@ -51,6 +63,7 @@ static int explain(lua_State *L) {
 int test_command_run(const Config *config) {
     lua_State *L = luaL_newstate();
     if (!L) abort();
+    parent_follow_told(SIGTERM);
     test_watch_open(config->words, LEDGER);
     lua_pushcfunction(L, explain);
     lua_pushcfunction(L, run_in_lua);

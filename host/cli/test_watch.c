@@ -2,6 +2,7 @@
 #include "cli/test_watch.h"
 
 #include "base/folder_watch.h"
+#include "base/parent.h"
 #include "base/xmalloc.h"
 
 #include <lauxlib.h>
@@ -10,6 +11,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <uv.h>
+
+enum {
+    GRACE_MS = 1000 // from SIGTERM to SIGKILL
+};
 
 static struct {
     char **words;
@@ -20,7 +25,8 @@ static struct {
     FolderWatch *folders;
     uv_signal_t interrupts[2];
     uv_process_t child;
-    bool child_runs, interrupted;
+    uv_timer_t grace;
+    bool child_runs, child_ended, stops, interrupted;
     int child_status;
     char **changes; // paths
     size_t count;
@@ -56,12 +62,38 @@ static void forget_changes(void) {
     rerun.settled = false;
 }
 
-// ---- interruption -------------------------------------------------------------------------------
+// ---- the child ----------------------------------------------------------------------------------
 
-// The terminal has sent Ctrl-C to the child as well. A second one kills a child that hangs.
+// The child leads a session of its own: its group has all that the specs start.
+static void signal_group(int number) {
+    kill(-rerun.child.pid, number);
+}
+
+static void on_grace_over(uv_timer_t *timer) {
+    (void)timer;
+    if (rerun.child_runs) signal_group(SIGKILL);
+}
+
+static void on_exited(uv_process_t *child, int64_t status, int number) {
+    if (rerun.stops) signal_group(SIGKILL); // nothing that a spec started stays
+    rerun.child_status = number ? 128 + number : (int)status;
+    rerun.child_runs = false;
+    rerun.child_ended = true;
+    uv_timer_stop(&rerun.grace);
+    uv_close((uv_handle_t *)child, NULL);
+}
+
+static void stop_child(int number) {
+    if (!rerun.child_runs) return;
+    rerun.stops = true;
+    signal_group(number);
+    uv_timer_start(&rerun.grace, on_grace_over, GRACE_MS, 0);
+}
+
+// Ctrl-C of the terminal reaches this process alone. A second one kills a child that hangs.
 static void on_interrupted(uv_signal_t *handle, int number) {
     (void)handle;
-    if (rerun.child_runs) uv_process_kill(&rerun.child, rerun.interrupted ? SIGKILL : number);
+    stop_child(rerun.interrupted ? SIGKILL : number);
     rerun.interrupted = true;
 }
 
@@ -74,6 +106,7 @@ static void open_loop(void) {
                                       (FolderWatchEvents){.on_settled = on_settled,
                                                           .on_entry = on_entry,
                                                           .on_polling = on_polling});
+    uv_timer_init(&rerun.loop, &rerun.grace);
     for (size_t i = 0; i < 2; i++) {
         uv_signal_init(&rerun.loop, &rerun.interrupts[i]);
         uv_signal_start(&rerun.interrupts[i], on_interrupted, signals[i]);
@@ -95,23 +128,43 @@ int test_watch_folders(lua_State *L) {
     return 0;
 }
 
-int test_watch_changes(lua_State *L) {
-    open_loop();
-    while (!rerun.interrupted && !(rerun.count && rerun.settled)) uv_run(&rerun.loop, UV_RUN_ONCE);
-    if (rerun.interrupted) return 0;
+static void push_changes(lua_State *L) {
     lua_createtable(L, (int)rerun.count, 0);
     for (size_t i = 0; i < rerun.count; i++) {
         lua_pushstring(L, rerun.changes[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     forget_changes();
+}
+
+static void await_child(void) {
+    while (rerun.child_runs) uv_run(&rerun.loop, UV_RUN_ONCE);
+    rerun.child_ended = false;
+}
+
+int test_watch_await(lua_State *L) {
+    open_loop();
+    while (!rerun.interrupted && !rerun.child_ended && !(rerun.count && rerun.settled))
+        uv_run(&rerun.loop, UV_RUN_ONCE);
+    if (rerun.interrupted) {
+        if (!rerun.stops) stop_child(SIGTERM); // it was started since
+        await_child();
+        return 0;
+    }
+    if (rerun.child_ended) {
+        rerun.child_ended = false;
+        lua_pushinteger(L, rerun.child_status);
+    } else {
+        push_changes(L);
+    }
     return 1;
 }
 
-static void on_exited(uv_process_t *child, int64_t status, int number) {
-    rerun.child_status = number ? 128 + number : (int)status;
-    rerun.child_runs = false;
-    uv_close((uv_handle_t *)child, NULL);
+int test_watch_stop(lua_State *L) {
+    (void)L;
+    stop_child(SIGTERM);
+    await_child();
+    return 0;
 }
 
 int test_watch_spawn(lua_State *L) {
@@ -119,24 +172,24 @@ int test_watch_spawn(lua_State *L) {
     uv_stdio_container_t stdio[3];
     for (int i = 0; i < 3; i++)
         stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = i};
+    char **environment = parent_environment(rerun.variable, luaL_checkstring(L, 1));
     uv_process_options_t options = {.exit_cb = on_exited,
                                     .file = "/proc/self/exe",
                                     .args = rerun.words,
+                                    .env = environment,
                                     .cwd = rerun.cwd,
+                                    .flags = UV_PROCESS_DETACHED,
                                     .stdio = stdio,
                                     .stdio_count = 3};
-    setenv(rerun.variable, luaL_checkstring(L, 1), 1);
-    if (rerun.interrupted) return 0;
+    rerun.stops = false;
     int status = uv_spawn(&rerun.loop, &rerun.child, &options);
+    parent_environment_free(environment);
     if (status < 0) {
         uv_close((uv_handle_t *)&rerun.child, NULL);
         return luaL_error(L, "cannot run the specs: %s", uv_strerror(status));
     }
     rerun.child_runs = true;
-    while (rerun.child_runs) uv_run(&rerun.loop, UV_RUN_ONCE);
-    if (rerun.interrupted) return 0;
-    lua_pushinteger(L, rerun.child_status);
-    return 1;
+    return 0;
 }
 
 // ---- open and close -----------------------------------------------------------------------------
@@ -150,7 +203,10 @@ void test_watch_open(char **words, const char *variable) {
 
 void test_watch_close(void) {
     if (!rerun.open) return;
+    stop_child(SIGTERM); // Lua raised
+    await_child();
     folder_watch_close(rerun.folders);
+    uv_close((uv_handle_t *)&rerun.grace, NULL);
     for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&rerun.interrupts[i], NULL);
     uv_run(&rerun.loop, UV_RUN_DEFAULT); // the handles close
     uv_loop_close(&rerun.loop);

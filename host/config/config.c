@@ -26,6 +26,7 @@ static const struct {
     {"folders", FIELD_LIST, AT(folders)},
     {"node", FIELD_TEXT, AT(node)},
     {"announce", FIELD_BOOLEAN, AT(announce)},
+    {"test", FIELD_BOOLEAN, AT(test)},
     {"workers", FIELD_INTEGER, AT(workers)},
     {"concurrency", FIELD_INTEGER, AT(concurrency)},
     {"warm", FIELD_INTEGER, AT(warm)},

@@ -36,6 +36,7 @@ typedef struct {
     const char *wanted;  // the workflow or the file of `weir run`
     TextList folders;    // workflow folders
     const char *node;    // name under which this host takes back its runs
+    bool test;           // weir dev runs specs, too
     bool announce;       // the folders become the newest, whatever was announced before
     int64_t workers;     // threads
     int64_t concurrency; // runs that are not waiting, of the whole host
@@ -59,6 +60,9 @@ typedef struct {
 } Config;
 
 enum { CONFIG_FAULT_SIZE = 1024 };
+
+// The variable by which `weir dev` tells the `weir test` beside it which folder it serves.
+#define CONFIG_TEST_BESIDE "WEIR_TEST_BESIDE"
 
 // Reads the command line, the variables and the config file. Returns STATUS_DONE, or the status to
 // exit with and one sentence in `fault`. Hides passwords in `argv`. The texts live until `lua` is

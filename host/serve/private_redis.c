@@ -7,6 +7,7 @@
 #include "serve/private_redis.h"
 
 #include "base/clock.h"
+#include "base/parent.h"
 #include "base/private_folder.h"
 #include "base/xmalloc.h"
 
@@ -19,7 +20,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -176,8 +176,7 @@ static void become_server(const PrivateRedis *server, const char *durability, pi
     // in a process group of its own: ^C must reach the host alone, which stops the server at its
     // end
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, server->kept ? SIGTERM : SIGKILL);
-    if (getppid() != parent) _exit(0); // the parent died before the line above
+    parent_follow(parent, server->kept ? SIGTERM : SIGKILL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -86,6 +86,7 @@ return {
   ["tests/e2e/process_spec.lua"] = { "host/main.c", "host/base/log.c", "host/serve/host.c", "host/serve/control.c",
     "host/serve/deployment.c", "host/serve/maintenance.c", "host/serve/membership.c",
     "host/serve/process.c", "host/serve/safety.c" },
+  ["tests/e2e/spec_watch_spec.lua"] = { "host/serve/spec_watch.c" },
   ["tests/e2e/supervised_spec.lua"] = { "host/base/log_writer.c" },
   ["tests/e2e/first_process_spec.lua"] = { "host/base/first_process.c" },
   ["tests/e2e/side_by_side_spec.lua"] = {

@@ -223,6 +223,79 @@ total                  83%  (10 of 12 lines)
     process:stop()
   end)
 
+  it("says in one line, with --brief, what passed, and what failed below it", function()
+    assert.matches("^weir test: 2 passed in %d+%.%d s\n$", run("weir test --brief").stdout)
+    write("spec/wrong_spec.lua", 'it("is wrong", function() error("on purpose", 0) end)\npending "is to come"\n')
+    local reply = run "weir test --brief"
+    assert.equal(1, reply.status)
+    assert.matches("^weir test: 1 failed, 2 passed, 1 pending in %d+%.%d s\n  is wrong\n"
+      .. "    spec/wrong_spec.lua:1: on purpose\n$", reply.stdout)
+    write("spec/wrong_spec.lua", "it(")
+    assert.matches("^weir test: 1 failed, 2 passed in [^\n]+\n  spec/wrong_spec.lua[^\n]*\n    [^\n]*near <eof>\n",
+      run("weir test --brief").stdout)
+    assert.same({ 64, "weir: --brief is for people, and --json for programs: leave one out\n" },
+      { run("weir test --brief --json").status, run("weir test --json --brief").stderr })
+  end)
+
+  -- Whether a process is there; one that ended counts until its parent has reaped it, if that is not process 1.
+  local function is_there(pid)
+    local stat = support.read(("/proc/%s/stat"):format(pid))
+    return stat ~= nil and not stat:find("%) Z 1 ")
+  end
+
+  -- Processes that specs have noted in a file, and that are still there.
+  local function left_over()
+    local left = {}
+    for pid in (support.read(folder .. "/pids") or ""):gmatch "%d+" do
+      if is_there(pid) then left[#left + 1] = pid end
+    end
+    return left
+  end
+
+  -- It has begun a process of its own, and both go on until they are ended.
+  local HANGS = [[
+it("hangs", function()
+  os.execute "sleep 1000 & echo $! $PPID >>pids"
+  while true do os.execute "sleep 1" end
+end)
+]]
+
+  local function await_hanging(times)
+    support.wait_until("the spec to hang", function()
+      return select(2, (support.read(folder .. "/pids") or ""):gsub("\n", "")) >= times
+    end)
+  end
+
+  it("stops specs that run, and all that they started, for a newer change", function()
+    write("spec/plain_spec.lua", HANGS)
+    local process = watching "weir test --watch --brief"
+    await_hanging(1)
+    write("spec/plain_spec.lua", HANGS .. "\n") -- not yet known to be read by itself alone: all run again
+    await_hanging(2)
+    support.wait_until("the first to end", function() return #left_over() == 2 end)
+    write("spec/plain_spec.lua", 'it("is mended", function() end)')
+    support.wait_until("the mended spec to have run", function() return process:stdout():find "2 passed" end)
+    assert.matches("^weir test: 2 passed in %d+%.%d s\n$", process:stdout())
+    assert.same({}, left_over())
+
+    write("spec/plain_spec.lua", HANGS)
+    await_hanging(3)
+    process:signal "INT"
+    assert.equal(130, process:wait())
+    assert.same({}, left_over())
+    process:stop()
+  end)
+
+  it("ends specs that run when it is killed", function()
+    write("spec/plain_spec.lua", HANGS)
+    local process = watching "weir test --watch"
+    await_hanging(1)
+    local spec = support.read(folder .. "/pids"):match "%d+ (%d+)"
+    process:stop "KILL"
+    support.wait_until("the specs to end", function() return not is_there(spec) end)
+    os.execute("kill " .. support.read(folder .. "/pids"):match "%d+")
+  end)
+
   it("finds saved files where Linux has no more watches, and says what to raise", function()
     local process, told = watching("WEIR_INOTIFY=no-instances " .. build .. "/faulty test --watch -o TAP")
     told()

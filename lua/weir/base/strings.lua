@@ -53,6 +53,15 @@ function strings.cut(value, most)
   return #value <= most and value or ("%s… (cut: %d bytes in all)"):format(strings.first(value, most), #value)
 end
 
+---The first texts of a list, and how many more there are.
+---@param list string[]
+---@param most integer
+---@return string
+function strings.listed(list, most)
+  local names = table.concat(list, ", ", 1, math.min(#list, most))
+  return #list > most and ("%s and %d more"):format(names, #list - most) or names
+end
+
 ---Text that JSON can hold: bytes that are not UTF-8 become U+FFFD.
 ---@param value string
 ---@return string

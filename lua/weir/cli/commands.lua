@@ -30,7 +30,7 @@ local rows = {
     summary = "one run, with a Redis and a host of its own",
     example = [[weir run greet --dir flows --data '{"name":"Ada"}']] },
   { name = "dev", arguments = "[DIR]", most = 1, summary = "a host with a Redis that keeps its data in .weir/",
-    example = "weir dev flows" },
+    example = "weir dev flows --test" },
   { name = "serve", arguments = "[DIR...]", most = MANY, summary = "the host for production",
     example = "weir serve flows --redis redis://127.0.0.1:6379/0 --node host-1" },
   { name = "start", arguments = "[WORKFLOW]", most = 1, advice = DATA,

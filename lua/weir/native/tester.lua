@@ -14,13 +14,15 @@ function tester.covered() end
 ---@param folders string[]
 function tester.watch(folders) end
 
----Waits until files in these folders have changed, and then until they stop changing.
----@return string[]? paths nil: the process was interrupted
-function tester.changes() end
-
----Runs this command again, in a process of its own.
+---Runs this command again, in a process of its own; one at a time.
 ---@param manifest string the path of the file in which both name specs: see weir.cli.test.manifest
----@return integer? status nil: the process was interrupted
 function tester.spawn(manifest) end
+
+---Ends that process, and all that it started.
+function tester.stop() end
+
+---Waits until that process has ended, or until files in the folders have changed and are quiet again.
+---@return integer|string[]|nil event its status; or the paths; nil: this process was interrupted
+function tester.await() end
 
 return tester

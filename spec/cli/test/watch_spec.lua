@@ -52,9 +52,31 @@ describe("what a saved file touches", function()
     assert.truthy(choose "spec/golden.json")
   end)
 
+  it("is nothing when it came and went again", function()
+    assert.truthy(choose "workflows/pay.lua")
+    assert.is_nil(choose "workflows/pay.lua")
+    disk["workflows/pay.lua"] = "as it was"
+    assert.truthy(choose "workflows/pay.lua")
+  end)
+
   it("is no spec that is gone", function()
     disk["spec/b_spec.lua"] = nil
     assert.is_nil(choose "spec/b_spec.lua")
     assert.same({ "spec/a_spec.lua" }, choose "workflows/order.lua")
+  end)
+end)
+
+describe("changes that have not been run to their end", function()
+  local a, b = { specs = { "a", "c" }, because = { "x" } }, { specs = { "b", "c" }, because = { "y", "x" } }
+  local all = { specs = {}, because = {} }
+
+  it("are run together with the next", function()
+    assert.same(b, watch.join(nil, b))
+    assert.same({ specs = { "a", "b", "c" }, because = { "x", "y" } }, watch.join(a, b))
+  end)
+
+  it("concern everything if one of them does", function()
+    assert.same({ specs = {}, because = { "x" } }, watch.join(a, all))
+    assert.same({ specs = {}, because = { "x" } }, watch.join(all, a))
   end)
 end)

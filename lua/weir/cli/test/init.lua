@@ -62,8 +62,8 @@ end
 
 -- Says that there is nothing to run. A pattern of the user is left to busted.
 ---@return string? problem
-local function fault_of_roots(arguments)
-  local roots, path, pattern = arguments.ROOT, require "pl.path", arguments.pattern
+local function fault_of_roots(roots, arguments)
+  local path, pattern = require "pl.path", arguments.pattern
   if #roots == 0 then return "no specs: there is no spec/ here, nor any *_spec.lua; name one: weir test PATH" end
   local specs = 0
   for _, root in ipairs(roots) do
@@ -103,13 +103,17 @@ end
 local function run(arguments, options)
   local coverage = options.coverage and require("weir.cli.test.coverage").begin()
   local manifest = options.manifest and require("weir.cli.test.manifest").begin(options.manifest, arguments)
-  local report = options.json and require("weir.cli.test.report").begin(arguments)
+  local is_reported = options.json or options.brief
+  local report = is_reported and require("weir.cli.test.report").begin(arguments)
   local status = run_busted(arguments)
   if manifest then manifest:write() end
   local files = coverage and coverage:files() or nil
-  if report then
+  if options.json then
     report:print(files)
-  elseif coverage then
+    return status
+  end
+  if options.brief then report:print_brief(manifest and manifest.chosen or {}) end
+  if coverage then
     coverage.print(files)
   end
   return status
@@ -122,8 +126,9 @@ function test.main(options)
     complain "weir test needs busted: apt install lua-busted"
     return UNAVAILABLE
   end
-  if options.watch and options.json then
-    complain "--watch never ends, and --json is one report: leave one out"
+  if options.json and (options.watch or options.brief) then
+    complain(options.watch and "--watch never ends, and --json is one report: leave one out"
+      or "--brief is for people, and --json for programs: leave one out")
     return USAGE
   end
   package.path = package.path .. ";" .. PATHS
@@ -140,13 +145,18 @@ function test.main(options)
     return NO_INPUT
   end
   arguments.directory = "."
-  arguments.ROOT = choose_roots(arguments)
-  problem = fault_of_roots(arguments)
-  if problem then
-    complain("%s", problem)
-    return NO_INPUT
+  local roots = choose_roots(arguments)
+  local function complain_of_roots()
+    problem = fault_of_roots(choose_roots(arguments), arguments)
+    if problem then complain("%s", problem) end
+    return problem ~= nil
   end
-  if options.watch and not options.manifest then return require("weir.cli.test.watch").main(arguments.ROOT) end
+  -- beside a host, the first spec may come later
+  if not options.beside and complain_of_roots() then return NO_INPUT end
+  if options.watch and not options.manifest then
+    return require("weir.cli.test.watch").main(roots, options, options.beside and complain_of_roots)
+  end
+  arguments.ROOT = roots
   return run(arguments, options)
 end
 

@@ -1,6 +1,7 @@
 -- The file through which `weir test --watch` and the process that runs the specs talk. To that process: the specs to
 -- run, a line each (none: all). Back: all specs, and after each, behind a tab, the files that it read, which are
--- modules and files that it opened. Paths are relative to the folder of the call; files outside of it are left out.
+-- modules and files that it opened, and an empty line at the end. Paths are relative to the folder of the call; files
+-- outside of it are left out.
 
 local paths = require "pl.path"
 
@@ -27,18 +28,19 @@ function manifest.ask(path, specs)
 end
 
 ---@param path string
----@return table<string, table<string, true>> reads the files that each spec read
+---@return table<string, table<string, true>>? reads the files that each spec read; nil: the process wrote no answer
 function manifest.answer(path)
   local reads, spec = {}, nil
   for line in io.lines(path) do
     local read = line:match "^\t(.*)"
     if read then
       reads[spec][read] = true
+    elseif line == "" then
+      return reads
     else
       spec, reads[line] = line, {}
     end
   end
-  return reads
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ function manifest.begin(path, arguments)
   local specs = {}
   for spec in io.lines(path) do specs[#specs + 1] = spec end
   if specs[1] then arguments.ROOT = specs end
-  local self = setmetatable({ path = path, reads = {}, common = {} }, manifest)
+  local self = setmetatable({ path = path, chosen = specs, reads = {}, common = {} }, manifest)
   self.shared = not arguments["auto-insulate"]
   follow(self)
   listen(self)
@@ -123,6 +125,7 @@ function manifest:write()
     assert(file:write(spec, "\n"))
     for path in pairs(reads) do assert(file:write("\t", path, "\n")) end
   end
+  assert(file:write "\n")
 end
 
 return manifest

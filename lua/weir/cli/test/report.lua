@@ -1,12 +1,15 @@
--- `weir test --json`: the results of the specs as one object on stdout, instead of the output of busted. The specs' own
--- output goes to stderr.
+-- `weir test --json` and `--brief`: the results of the specs as one object, or as one line with the specs that failed,
+-- on stdout instead of the output of busted. The specs' own output goes to stderr.
 
 local json = require "weir.json"
+local strings = require "weir.base.strings"
 
 local report = {}
 report.__index = report
 
 local stdout = io.stdout
+
+local NAMES = 4 -- of specs in a line
 
 local function divert()
   io.stdout = io.stderr -- luacheck: ignore 122
@@ -56,6 +59,30 @@ function report.begin(arguments)
   end
   divert()
   return self
+end
+
+-- "2 failed, 10 passed in 0.1 s: spec/a_spec.lua"
+local function summary(self, specs)
+  local counts, red = {}, self.failures + self.errors
+  if red > 0 then counts[1] = red .. " failed" end
+  if self.successes > 0 or red == 0 then counts[#counts + 1] = self.successes .. " passed" end
+  if self.pending > 0 then counts[#counts + 1] = self.pending .. " pending" end
+  local names = strings.listed(specs, NAMES)
+  return ("weir test: %s in %.1f s%s\n"):format(table.concat(counts, ", "), self.seconds,
+    names == "" and "" or ": " .. names)
+end
+
+---Prints one line, and after it each spec that failed.
+---@param specs string[] that were chosen; empty: all ran
+function report:print_brief(specs)
+  local lines = { summary(self, specs) }
+  for _, fault in ipairs(self.faults) do
+    local message = strings.trim_end(fault.message):gsub("\n", "\n    ")
+    local is_placed = fault.file == "" or message:find(fault.file .. ":", 1, true) == 1
+    local place = is_placed and "" or ("%s:%s: "):format(fault.file, fault.line)
+    lines[#lines + 1] = ("  %s%s\n    %s\n"):format(place, fault.name, message)
+  end
+  stdout:write(table.concat(lines))
 end
 
 ---@param coverage weir.Coverage[]? of the files that ran

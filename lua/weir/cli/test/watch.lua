@@ -1,18 +1,20 @@
 -- `weir test --watch`: runs all specs, then, whenever a file is saved, the specs that it concerns: the spec itself, or
 -- those that read the file. A file that no spec is known to have read, such as a new module, may concern all specs.
--- Each run is a process of its own, so that no module is stale. Ends with Ctrl-C.
+-- Each run is a process of its own, so that no module is stale; a newer change stops it. Ends with Ctrl-C.
 
 local sorted_keys = require "weir.base.sorted_keys"
 local manifest = require "weir.cli.test.manifest"
 local lfs = require "lfs"
 local native = require "weir.native.tester"
 local paths = require "pl.path"
+local strings = require "weir.base.strings"
 
 local watch = {}
 
-local INTERRUPTED = 130
+local INTERRUPTED, SIGNALLED = 130, 128 -- statuses
 local DEPTH = 16 -- of folders below each other
 local NAMES = 4 -- in a line; more are counted
+local MOST_STOPS = 3
 
 -- Folders that are watched also before a spec has read a file in them.
 local USUAL = { "workflows", "lua", "spec" }
@@ -22,14 +24,14 @@ local USUAL = { "workflows", "lua", "spec" }
 
 ---@class weir.watch.Known
 ---@field reads table<string, table<string, true>> what each spec read
----@field texts table<string, string> of files, as of their last change
+---@field texts table<string, string|false> of files, as of their last change; false: gone
 
 -- The saved files whose text differs: specs may write files that they read.
 local function differing(known, changed, read)
   local files = {}
   for _, path in ipairs(changed) do
-    local text = read(path)
-    if text ~= known.texts[path] or text == nil then
+    local text = read(path) or false
+    if text ~= known.texts[path] then
       known.texts[path] = text
       files[#files + 1] = path
     end
@@ -99,9 +101,10 @@ local function folder_of(path)
   return folder == "" and "." or folder
 end
 
-local function folders(roots, known)
+local function folders(roots, known, beside)
   local set = { ["."] = true }
   for _, usual in ipairs(USUAL) do add_below(set, usual, 1) end
+  if beside then add_below(set, paths.relpath(beside), 1) end
   for _, root in ipairs(roots) do
     root = #root > 1 and root:gsub("/+$", "") or root
     if root ~= "." then add_below(set, root, 1) end
@@ -117,55 +120,107 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The loop
 
-local function named(list)
-  local names = table.concat(list, ", ", 1, math.min(#list, NAMES))
-  return #list > NAMES and ("%s and %d more"):format(names, #list - NAMES) or names
-end
-
 local function say(format, ...)
   io.stdout:write("weir test: ", format:format(...), "\n")
   io.stdout:flush()
 end
 
-local function announce(because, specs)
-  local what = specs[1] and named(specs) or "everything"
-  if because[1] then say("%s changed: running %s", named(because), what) else say("running %s", what) end
+local function union(one, other)
+  local set = {}
+  for _, item in ipairs(one) do set[item] = true end
+  for _, item in ipairs(other) do set[item] = true end
+  return sorted_keys.of(set)
 end
 
--- Runs specs in a process of their own; false if it was interrupted.
-local function run(path, known, specs)
-  manifest.ask(path, specs)
-  if not native.spawn(path) then return false end
-  local reads = manifest.answer(path)
-  if not specs[1] and next(reads) then known.reads = {} end -- all specs ran
-  for spec, paths_read in pairs(reads) do known.reads[spec] = paths_read end
-  return true
+---@class weir.watch.Change
+---@field specs string[] empty: all
+---@field because string[] the files that concern them
+
+---Joins a change with one whose specs have not run, or not to their end.
+---@param one weir.watch.Change?
+---@param other weir.watch.Change
+---@return weir.watch.Change
+function watch.join(one, other)
+  if not one then return other end
+  local specs = one.specs[1] and other.specs[1] and union(one.specs, other.specs) or {}
+  return { specs = specs, because = union(one.because, other.because) }
 end
 
--- Waits for the next change that concerns a spec; nil if it was interrupted.
-local function await_change(roots, known)
-  while true do
-    native.watch(folders(roots, known)) -- folders may be new
-    local changed = native.changes()
-    if not changed then return nil end
-    local specs, because = watch.choose(known, changed, read_file)
-    if specs then return specs, because end
+---@class weir.watch.Watch
+---@field options table
+---@field roots string[] where the specs are
+---@field path string of the manifest
+---@field known weir.watch.Known
+---@field running weir.watch.Change?
+---@field waiting weir.watch.Change? until the specs that run have ended
+---@field stops table<string, integer> how often a file has stopped specs since some last ran to their end
+local Watch = {}
+Watch.__index = Watch
+
+function Watch:begin(change)
+  local because, specs = strings.listed(change.because, NAMES), strings.listed(change.specs, NAMES)
+  if not self.options.brief then
+    say("%srunning %s", because == "" and "" or because .. " changed: ", specs == "" and "everything" or specs)
+  end
+  manifest.ask(self.path, change.specs)
+  native.spawn(self.path)
+  self.running, self.waiting = change, nil
+end
+
+-- The process may have died without an answer: then the specs are taken to read what they read before.
+function Watch:ended(status)
+  local reads = manifest.answer(self.path)
+  if reads and not self.running.specs[1] and next(reads) then self.known.reads = {} end -- all specs ran
+  for spec, paths_read in pairs(reads or {}) do self.known.reads[spec] = paths_read end
+  if not reads and status >= SIGNALLED then
+    say("the specs ended by signal %d", status - SIGNALLED)
+  elseif not reads then
+    say("the specs ended with status %d before their end", status)
+  end
+  self.running, self.stops = nil, {}
+  if self.waiting then return self:begin(self.waiting) end
+  if not self.options.brief then say "waiting for a file to be saved; Ctrl-C ends" end
+end
+
+-- Whether specs that run are to be stopped for a change. Specs may write the very files that they read: such a file
+-- stops them a few times, and then waits for their end.
+function Watch:is_stopped_by(change)
+  local is_stopped = false
+  for _, path in ipairs(change.because) do
+    self.stops[path] = (self.stops[path] or 0) + 1
+    is_stopped = is_stopped or self.stops[path] <= MOST_STOPS
+  end
+  return is_stopped
+end
+
+function Watch:changed(paths_changed)
+  local specs, because = watch.choose(self.known, paths_changed, read_file)
+  if not specs then return end
+  local change = watch.join(self.waiting, { specs = specs, because = because })
+  if not self.running then return self:begin(change) end
+  if self:is_stopped_by(change) then
+    native.stop()
+    self:begin(watch.join(self.running, change))
+  else
+    self.waiting = change
   end
 end
 
 ---@param roots string[] where the specs are
+---@param options table flags of weir by name; `beside`: the folder of the host beside which this runs
+---@param is_empty? fun(): boolean whether there is no spec yet, which it says; a spec that comes later is seen
 ---@return integer status
-function watch.main(roots)
-  local path = os.tmpname()
-  local known, specs, because = { reads = {}, texts = {} }, {}, {}
-  native.watch(folders(roots, known))
-  while specs do
-    announce(because, specs)
-    if not run(path, known, specs) then break end
-    say "waiting for a file to be saved; Ctrl-C ends"
-    specs, because = await_change(roots, known)
-  end
-  os.remove(path)
+function watch.main(roots, options, is_empty)
+  local self = setmetatable({ roots = roots, options = options, path = os.tmpname(),
+                              known = { reads = {}, texts = {} }, stops = {} }, Watch)
+  native.watch(folders(roots, self.known, options.beside))
+  if not (is_empty and is_empty()) then self:begin { specs = {}, because = {} } end
+  repeat
+    local event = native.await()
+    if math.type(event) then self:ended(event) elseif event then self:changed(event) end
+    native.watch(folders(roots, self.known, options.beside)) -- folders may be new
+  until not event
+  os.remove(self.path)
   return INTERRUPTED
 end
 
