@@ -65,8 +65,14 @@ local function new_maker(roll)
     return items
   end
 
+  function maker.bodies(depth)
+    local bodies = {}
+    for i = 1, roll(4) do bodies[i] = maker.body(depth + 1, 2) end
+    return bodies
+  end
+
   function maker.statement(depth)
-    local kind = roll(16)
+    local kind = roll(23)
     if kind <= 2 then return { "invoke", maker.child(depth) } end
     if kind <= 5 then
       maker.slots = maker.slots + 1
@@ -80,6 +86,17 @@ local function new_maker(roll)
     if kind == 12 and depth < 4 then return { "guard", body = maker.body(depth + 1, 3) } end
     if kind <= 15 and depth < 4 then
       return { ({ "all", "settle", "race" })[kind - 12], items = maker.items(depth), keep = roll(3) == 1 }
+    end
+    if kind == 16 and depth < 4 then
+      return { "any", items = maker.items(depth), keep = roll(3) == 1 }
+    elseif kind == 17 and depth < 4 then
+      return { "scope", maker.id(), body = maker.body(depth + 1, 3) }
+    elseif kind == 18 and maker.slots > 0 then
+      return { "cancel", slot = roll(maker.slots) }
+    elseif kind <= 21 and depth < 4 then
+      local named = kind <= 19 and "parallel" or "map"
+      return { named, maker.id(), bodies = maker.bodies(depth), concurrency = roll(3),
+               tolerate = roll(2) == 1 and roll(3) - 1 or nil, waits = roll(4) == 1 }
     end
     if roll(6) == 1 then return { "raise", always = roll(3) == 1 } end
     return { "draw" }
@@ -216,6 +233,59 @@ function statements.race(ctx, statement, state)
   return { key, value }
 end
 
+function statements.any(ctx, statement, state)
+  local value, key = ctx:any(begin_items(statement.items, state), { losers = statement.keep and "keep" or "cancel" })
+  return { key, value }
+end
+
+function statements.scope(ctx, statement, state)
+  state.scopes = state.scopes + 1
+  return ctx:scope(statement[2] or "s" .. state.scopes, function(inner)
+    execute(inner, statement.body, state)
+    return "inside"
+  end)
+end
+
+function statements.cancel(_, statement, state)
+  local future = state.slots[statement.slot]
+  if future then future:cancel() end
+end
+
+-- Both kinds of results.
+local function group_text(results, statement)
+  return statement.tolerate and settled_text(results) or results
+end
+
+function statements.parallel(ctx, statement, state)
+  local begun = {}
+  for i, body in ipairs(statement.bodies) do
+    begun[i] = function(inner)
+      note("parallel branch", i)
+      execute(inner, body, state)
+      return i
+    end
+  end
+  return group_text(ctx:parallel { id = statement[2], branches = begun, concurrency = statement.concurrency,
+                                   tolerate = statement.tolerate }, statement)
+end
+
+function statements.map(ctx, statement, state)
+  local items, at = statement.bodies, 0
+  if statement.waits then -- between its items
+    items = function()
+      at = at + 1
+      if at > 1 then ctx:sleep(0.001) end
+      return statement.bodies[at]
+    end
+  end
+  return group_text(ctx:map { id = statement[2], items = items, concurrency = statement.concurrency,
+    tolerate = statement.tolerate, run = function(inner, body, i)
+      note("map branch", i)
+      execute(inner, body, state)
+      return i
+    end }, statement)
+end
+
 function statements.raise(ctx, statement)
   if statement.always or ctx.run.attempt == 1 then error("raised", 0) end
 end
@@ -235,7 +305,7 @@ end
 
 local function program_workflow(id, body)
   local function run(ctx, data)
-    local state = { slots = {}, count = 0 }
+    local state = { slots = {}, count = 0, scopes = 0 }
     execute(ctx, body or library[data.program], state)
     return state.count
   end

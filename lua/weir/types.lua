@@ -89,6 +89,19 @@ local ctx = {}
 ---@class weir.RaceOptions
 ---@field losers? "cancel"|"keep" "cancel" unless given
 
+---@class weir.ParallelOptions
+---@field id? string begins the ids of its operations; numbered ("parallel#1") unless given
+---@field branches table<any, fun(ctx: weir.Context): any>
+---@field concurrency? integer branches that run at a time; 1000 unless given
+---@field tolerate? integer how many may fail; math.huge: all. none unless given
+
+---@class weir.MapOptions
+---@field id? string begins the ids of its operations; numbered ("map#1") unless given
+---@field items any[]|fun(): any a list, or a function that returns the next item with each call, nil at the end
+---@field run fun(ctx: weir.Context, item: any, index: integer): any
+---@field concurrency? integer branches that run at a time; 1000 unless given
+---@field tolerate? integer how many may fail; math.huge: all. none unless given
+
 ---Runs a child and waits for it. A result of null is nil, as every whole result; within tables it is `weir.null`.
 ---Raises `child_failed`, `timeout`, `unknown_workflow`, `invalid_data`, `cycle`, `too_deep`.
 ---@param options weir.InvokeOptions
@@ -122,6 +135,35 @@ function ctx:settle(t) end
 ---@return any result
 ---@return K key
 function ctx:race(t, options) end
+
+---Waits for the first that succeeds: its result and its key. The others are cancelled at once. If none succeeds, it
+---raises `all_failed` with every failure in `details`.
+---@generic K
+---@param t table<K, weir.Future|fun(ctx: weir.Context): any>
+---@param options? weir.RaceOptions
+---@return any result
+---@return K key
+function ctx:any(t, options) end
+
+---Runs branches side by side: their results under their names. Without `tolerate` the first failure cancels the others
+---and is raised when they have ended. With it each result is a `weir.Settled`; one failure more raises
+---`too_many_failures`.
+---@generic K
+---@param options weir.ParallelOptions
+---@return table<K, any>
+function ctx:parallel(options) end
+
+---Runs a function for each item side by side: the list of its results. Failures are handled as `ctx:parallel` does.
+---@param options weir.MapOptions
+---@return any[]
+function ctx:map(options) end
+
+---Calls `fn`, in which ids begin with `id:`, and returns its result.
+---@generic T
+---@param id string
+---@param fn fun(ctx: weir.Context): T
+---@return T result
+function ctx:scope(id, fn) end
 
 ---Runs ordinary Lua once and remembers the one value that it returned; more than one is an error.
 ---@param id string

@@ -24,6 +24,15 @@ describe("a scope", function()
     assert.same({ eu, deep }, around)
   end)
 
+  it("is covered by those around it, and every one by the root", function()
+    assert.is_true(scope.within(eu)(deep))
+    assert.is_false(scope.within(eu)(west))
+    assert.is_true(scope.everywhere(deep))
+    local covers = scope.within_any { [west] = true, [eu] = true }
+    assert.same({ true, true, true, false, false },
+      { covers(deep), covers(eu), covers(west), covers(undo), covers(scope.ROOT) })
+  end)
+
   it("says what it undoes, if it does", function()
     assert.equal("race#1:eu:charge:7", scope.undone(undo))
     assert.is_nil(scope.undone(deep))

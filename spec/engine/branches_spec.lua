@@ -2,6 +2,7 @@
 
 local branches = require "weir.engine.branches"
 local failure = require "weir.base.failure"
+local scope = require "weir.base.scope"
 local journal = require "weir.replay.journal"
 
 local function new()
@@ -113,10 +114,10 @@ describe("raise", function()
     local notes, never = {}, future()
     for _, name in ipairs { "a", "ab", "b" } do waiting(all, name, { never }, notes) end
     all:run()
-    all:raise("a:", raised)
+    all:raise(scope.within "a:", raised)
     all:run()
     assert.same({ "a:cancelled" }, { table.unpack(notes, 4) })
-    all:raise("", raised)
+    all:raise(scope.everywhere, raised)
     all:run()
     assert.same({ "a:cancelled", "ab:cancelled", "b:cancelled" }, { table.unpack(notes, 4) })
   end)
@@ -127,7 +128,7 @@ describe("raise", function()
     waiting(all, "one", { a }, notes)
     all:run()
     all:settle(a)
-    all:raise("", raised)
+    all:raise(scope.everywhere, raised)
     all:run()
     assert.same({ "one", "one:cancelled" }, notes)
   end)
@@ -136,7 +137,7 @@ describe("raise", function()
     local all = new()
     local notes = {}
     local branch = waiting(all, "one", { future() }, notes)
-    all:raise("", raised)
+    all:raise(scope.everywhere, raised)
     all:run()
     assert.same({}, notes)
     assert.is_false(branch.ok)
@@ -147,7 +148,7 @@ describe("raise", function()
   it("leaves the branch that raises alone", function()
     local all = new()
     local branch = all:spawn("", function()
-      all:raise("", raised)
+      all:raise(scope.everywhere, raised)
       return "went on"
     end, {})
     all:run()
@@ -189,7 +190,7 @@ describe("a step's turn", function()
       end, {})
     end
     all:run()
-    all:raise("two:", failure.new { code = "cancelled" })
+    all:raise(scope.within "two:", failure.new { code = "cancelled" })
     all:run()
     for _ = 1, 2 do
       all:wake(all:next_step())

@@ -152,7 +152,7 @@ describe("ctx", function()
     assert.equal("ctx.state cannot be written: what must last belongs into a step's result",
       here(raised(function(ctx) ctx.state = 1 end)))
     assert.equal("ctx has no slep; did you mean sleep?", here(raised(function(ctx) ctx:slep(1) end)))
-    assert.equal("ctx:parallel is not there yet", here(raised(function(ctx) ctx:parallel {} end)))
+    assert.equal("ctx:promise is not there yet", here(raised(function(ctx) ctx:promise {} end)))
   end)
 
   it("of another run cannot be used", function()
@@ -235,6 +235,120 @@ describe("a wait", function()
       error(weir.fatal("no use"))
     end)
     assert.equal("no use", err.message)
+  end)
+end)
+
+describe("scope", function()
+  it("puts its id before those of the operations in it, and returns what its function returns", function()
+    local view = run(function(ctx)
+      return ctx:scope("order", function(order)
+        order:step("pay", function() return 1 end)
+        local shipped = order:scope("ship", function(ship)
+          ship:step { run = function() return 2 end }
+          return ship:invoke { id = "label", workflow = "double", data = { value = 4 } }
+        end)
+        return { shipped, order:all { a = function(branch) return branch:step("s", function() return 3 end) end } }
+      end)
+    end)
+    assert.is_nil(view.error and view.error.message)
+    assert.same({ 8, { a = 3 } }, view.result)
+    local ids = {}
+    for _, operation in ipairs(view.operations) do ids[#ids + 1] = operation.id end
+    table.sort(ids)
+    assert.same({ "order:all#1:a:s", "order:pay", "order:ship:label", "order:ship:step#1" }, ids)
+  end)
+
+  it("lets a helper be called twice, each time with ids of its own", function()
+    local function pay(ctx, amount) return ctx:step("pay", function() return amount end) end
+    assert.same({ 1, 2 }, result(function(ctx)
+      return { ctx:scope("first", function(one) return pay(one, 1) end),
+               ctx:scope("second", function(two) return pay(two, 2) end) }
+    end))
+  end)
+
+  it("ends with its function, also when that fails", function()
+    assert.same({ "no", 7 }, result(function(ctx)
+      local _, err = pcall(ctx.scope, ctx, "bad", function() error("no", 0) end)
+      return { err.message or err, (ctx:step("after", function() return 7 end)) }
+    end))
+  end)
+
+  it("counts as the branch that it is in: a failure in it is handled by what follows it", function()
+    local _, made = run(function(ctx)
+      pcall(ctx.scope, ctx, "a", function(a) a:invoke { id = "bad", workflow = "broken" } end)
+      ctx:scope("b", function(b) b:step("s", function() return 1 end) end)
+      error(weir.fatal "stop")
+    end)
+    assert.equal("\t", made.records.r.fields.redo)
+  end)
+
+  it("refuses mistakes", function()
+    local form = 'ctx:scope takes an id and a function: ctx:scope("id", function(ctx) … end)'
+    assert.equal(form, here(raised(function(ctx) ctx:scope(function() end) end)))
+    assert.equal(form, here(raised(function(ctx) ctx:scope "id" end)))
+    assert.equal('ctx:scope: id "a/b" must not contain "/", which separates run ids',
+      here(raised(function(ctx) ctx:scope("a/b", function() end) end)))
+    local twice = raised(function(ctx)
+      ctx:scope("a", function() end)
+      ctx:scope("b", function(b) b:scope("a", function() end) end)
+      ctx:parallel { id = "a", branches = {} }
+    end)
+    assert.same({ "duplicate_id", 'scope "a" is there already; give each ctx:parallel its own id' },
+      { twice.code, twice.message })
+    assert.matches('^scope "s" returned 2 values', raised(function(ctx)
+      ctx:scope("s", function() return 1, 2 end)
+    end).message)
+    assert.equal('ids that begin with "undo:pay:" belong to the undo of "pay"; give "undo:pay:" another one',
+      raised(function(ctx)
+        ctx:undo("pay", function() end)
+        ctx:scope("undo:pay", function() end)
+      end).message)
+  end)
+end)
+
+describe("a context", function()
+  local AGAIN = "; use the ctx that the function there is given: function(ctx) … end"
+
+  it("begins operations only in its own branch or scope", function()
+    assert.equal('ctx:step was called on the ctx of the run, inside "s"' .. AGAIN, here(raised(function(ctx)
+      ctx:scope("s", function() ctx:step("x", function() end) end)
+    end)))
+    assert.equal('ctx:invoke was called on the ctx of "s", inside the run' .. AGAIN, here(raised(function(ctx)
+      local kept
+      ctx:scope("s", function(inner) kept = inner end)
+      kept:invoke { workflow = "echo" }
+    end)))
+    for verb, use in pairs {
+      all = function(ctx) ctx:all {} end, map = function(ctx) ctx:map {} end, sleep = function(ctx) ctx:sleep(1) end,
+      spawn = function(ctx) ctx:spawn { workflow = "echo" } end, scope = function(ctx) ctx:scope() end,
+      undo = function(ctx) ctx:undo("x", print) end, parallel = function(ctx) ctx:parallel {} end,
+      race = function(ctx) ctx:race {} end, any = function(ctx) ctx:any {} end,
+      settle = function(ctx) ctx:settle {} end,
+    } do
+      assert.equal(('ctx:%s was called on the ctx of the run, inside "all#1:a"'):format(verb) .. AGAIN,
+        here(raised(function(ctx) ctx:all { a = function() use(ctx) end } end)))
+    end
+  end)
+
+  it("is that of the undo in an undo", function()
+    local view = run(function(ctx)
+      ctx:undo("pay", function(inner)
+        inner:step("back", function() return 1 end)
+        inner:parallel { id = "p", branches = { a = function(a) a:step("s", function() return 2 end) end } }
+      end)
+      error(weir.fatal "no")
+    end)
+    assert.equal("completed", view.by_id["undo:pay:back"].state)
+    assert.equal("completed", view.by_id["undo:pay:p:a:s"].state)
+  end)
+
+  it("tells the time, tags and draws from anywhere in its run", function()
+    assert.equal(1, result(function(ctx)
+      return ctx:all { function()
+        ctx:tag("k", "v")
+        return #{ ctx:now() } + #{ ctx:random() } + #{ ctx:uuid() } - 2
+      end }[1]
+    end))
   end)
 end)
 

@@ -1,4 +1,4 @@
--- ctx:all, ctx:settle and ctx:race, run to their ends in memory.
+-- ctx:all, ctx:settle, ctx:race, ctx:any and future:cancel, run to their ends in memory.
 
 local json = require "weir.json"
 local verbs = require "spec.support.verbs"
@@ -238,5 +238,123 @@ describe("race", function()
     assert.equal('ctx:race: losers is "cancel" or "keep"', here(raised(function(ctx)
       ctx:race({ function() end }, { losers = "kill" })
     end)))
+  end)
+end)
+
+describe("any", function()
+  it("gives the first that succeeds and its key, and cancels the others", function()
+    local view, made = run(function(ctx)
+      local value, key = ctx:any {
+        bad = ctx:spawn { id = "bad", workflow = "broken" },
+        slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } },
+        good = function(inner)
+          inner:sleep "1s"
+          return "good"
+        end,
+      }
+      return { value, key }
+    end)
+    assert.same({ "good", "good" }, view.result)
+    assert.equal("cancelled", made:state "r/slow")
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("takes what has succeeded before: the one that was first", function()
+    assert.same({ "b", 2 }, result(function(ctx)
+      local a = ctx:spawn { id = "a", workflow = "nap", data = { span = 2, name = "a" } }
+      local b = ctx:spawn { id = "b", workflow = "nap", data = { span = 1, name = "b" } }
+      local bad = ctx:spawn { id = "bad", workflow = "broken" }
+      ctx:settle { a, b, bad }
+      local value, key = ctx:any { a, b, bad }
+      return { value, key }
+    end))
+  end)
+
+  it("gives nil for nothing, and keeps the losers where that is asked", function()
+    assert.same({ "nil", 1, "slow" }, result(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1s", name = "slow" } }
+      local value, key = ctx:any({ function() end, slow }, { losers = "keep" })
+      return { type(value), key, (slow:await()) }
+    end))
+  end)
+
+  it("raises every failure if none succeeds", function()
+    local err = raised(function(ctx)
+      ctx:any { a = ctx:spawn { id = "bad", workflow = "broken", data = { what = "milk" } },
+                b = function() error(weir.error { code = "mine", message = "no b", retryable = false }) end }
+    end)
+    assert.equal("all_failed", err.code)
+    assert.equal("ctx:any: none of 2 succeeded: a: Child execution failed: no milk; b: no b", err.message)
+    assert.same({ "child_failed", "bad", "mine" },
+      { err.details.a.code, err.details.a.operation, err.details.b.code })
+    assert.equal("child_failed", err.cause.code)
+    assert.is_false(err.retryable)
+  end)
+
+  it("lets its run try again where a failure is one of the code", function()
+    local view = run(function(ctx)
+      local value = ctx:any { function(inner)
+        if inner.run.attempt == 1 then error "flaky" end
+        return "went well"
+      end }
+      return value
+    end)
+    assert.same({ 2, "went well" }, { view.attempt, view.result })
+    assert.equal(1, run(function(ctx) ctx:any { function() error(weir.fatal "no") end } end).attempt)
+  end)
+
+  it("refuses mistakes", function()
+    assert.equal("ctx:any needs at least one future or function", here(raised(function(ctx) ctx:any {} end)))
+    assert.equal('ctx:any: losers is "cancel" or "keep"',
+      here(raised(function(ctx) ctx:any({ function() end }, { losers = "kill" }) end)))
+    assert.equal("ctx:any: [1] is a number, not a future or a function (ctx:spawn makes one)",
+      here(raised(function(ctx) ctx:any { 1 } end)))
+  end)
+end)
+
+describe("cancel", function()
+  it("ends the child of a future, and the run goes on", function()
+    local view, made = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } }
+      ctx:sleep "1s"
+      slow:cancel()
+      slow:cancel()
+      return "went on"
+    end)
+    assert.equal("went on", view.result)
+    assert.equal("cancelled", made:state "r/slow")
+    assert.equal("cancelled: it was cancelled by future:cancel", made:view "r/slow".error.message)
+    assert.equal(1000, view.finished_at - view.started_at)
+  end)
+
+  it("leaves an outcome to be awaited", function()
+    assert.same({ "child_failed", "cancelled", "fast" }, result(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } }
+      local fast = ctx:spawn { id = "fast", workflow = "nap", data = { span = "1s", name = "fast" } }
+      ctx:sleep "2s"
+      slow:cancel()
+      fast:cancel()
+      local ended = slow:settle()
+      return { ended.error.code, ended.error.cause.code, (fast:await()) }
+    end))
+  end)
+
+  it("is no failure that a retry of the run repeats, nor one to warn of", function()
+    local texts = {}
+    local view, made = run(function(ctx)
+      local slow = ctx:spawn { id = "slow", workflow = "nap", data = { span = "1h", name = "slow" } }
+      ctx:sleep "1s"
+      slow:cancel()
+      error(weir.fatal "stop")
+    end)
+    for _, line in ipairs(made.log or {}) do texts[#texts + 1] = line.text end
+    assert.equal("failed", view.state)
+    assert.equal("\t", made.records.r.fields.redo)
+    assert.is_nil(table.concat(texts):find "not awaited")
+  end)
+
+  it("refuses mistakes", function()
+    assert.equal("call future:cancel with a colon",
+      here(raised(function(ctx) ctx:spawn { id = "a", workflow = "echo" }.cancel() end)))
   end)
 end)

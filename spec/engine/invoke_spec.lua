@@ -313,7 +313,8 @@ describe("spawn", function()
   end)
 
   it("shows nothing of the run in its future", function()
-    assert.equal("a future has no run; future:await() waits for its result, future:settle() also for its failure",
+    assert.equal("a future has no run; future:await() waits for its result, future:settle() also for its failure, "
+      .. "future:cancel() ends it",
       here(raised(function(ctx) return ctx:spawn({ id = "a", workflow = "echo" }).run end)))
     assert.equal("call future:await with a colon",
       here(raised(function(ctx) ctx:spawn { id = "a", workflow = "echo" }.await() end)))

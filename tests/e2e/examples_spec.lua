@@ -554,6 +554,36 @@ describe("the examples", function()
     end)
   end)
 
+  describe("branches", function()
+    it("go through a list, so many at a time, and tolerate failures", function()
+      local run = completes("enrich", '{"customers":["Ada","","Bob"]}',
+        { stored = { "1: Ada", "3: Bob" }, failed = { 2 } })
+      assert.equal("3: Bob", each("result", run)["customers:3:store"])
+      local failure = fails("enrich", '{"customers":["","","","","Ada"]}')
+      assert.same({ "too_many_failures", 4, 3 }, { failure.code, failure.details.failed, failure.details.tolerate })
+      completes("enrich-pages", '{"pages":3}', { "A1", "B1", "A2", "B2", "A3", "B3" })
+    end)
+
+    it("stand under their names, and in scopes", function()
+      local run = completes("release", '{"version":"1.4"}', {
+        packages = { "built for amd64", "built for arm64" },
+        published = { mirror = "mirror has 1.4", announce = "told of 1.4" },
+      })
+      assert.equal("completed", each("state", run)["publish:mirror:upload"])
+      assert.equal("there is no one to tell", fails("release", '{"version":"1.4","silent":true}').message)
+    end)
+
+    it("are left for the first that succeeds", function()
+      local run = completes("download", '{"mirrors":[{"name":"broken","fails":true},{"name":"near","takes":"20ms"},'
+        .. '{"name":"far","takes":"1h"}]}', { file = "the file, from near", mirror = "near" })
+      assert.equal("cancelled", show(run.id .. "/far").state)
+      assert.equal("all_failed", fails("download", '{"mirrors":[{"name":"broken","fails":true}]}').code)
+      run = completes("download-hedged", '{"first":{"name":"first"},"reserve":{"name":"r","takes":"1h"}}',
+        "the file, from first")
+      assert.equal("cancelled", show(run.id .. "/reserve").state)
+    end)
+  end)
+
   describe("trip", function()
     it("keeps what it booked", function()
       completes("trip", '{"to":"Vienna"}',

@@ -237,6 +237,14 @@ describe("the manual of the author", function()
     same_names(listed(message_of(function(ctx) ctx:invoke { zzzzzzzz = 1 } end), "it has"), invoke, "ctx:invoke")
     local step = table_under(text, "**`ctx:step{ … }`**", "| option | default | meaning |")
     same_names(listed(message_of(function(ctx) ctx:step { zzzzzzzz = 1 } end), "it has"), step, "ctx:step")
+    local groups, both = table_under(text, "**`ctx:parallel{ … }`", "| option | default | meaning |"), {}
+    for _, message in ipairs {
+      message_of(function(ctx) ctx:parallel { branches = {}, zzzzzzzz = 1 } end),
+      message_of(function(ctx) ctx:map { items = {}, run = print, zzzzzzzz = 1 } end),
+    } do
+      for name in pairs(listed(message, "it has")) do both[name] = true end
+    end
+    same_names(both, groups, "ctx:parallel and ctx:map")
   end)
 
   it("names the fields of workflows, nodes and retries, with their defaults", function()
@@ -271,7 +279,6 @@ describe("the manual of the author", function()
     codes.error = nil
     local reserved = {}
     for code in pairs(failure.RESERVED) do reserved[code] = true end
-    reserved.too_many_failures = nil -- of a verb that is not there yet
     same_names(reserved, codes, "code")
   end)
 

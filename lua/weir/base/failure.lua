@@ -27,6 +27,7 @@ failure.RESERVED = {
   interrupted = true, child_failed = true, timeout = true, cancelled = true, expired = true,
   unknown_workflow = true, invalid_data = true, duplicate_id = true, replay_mismatch = true,
   payload_too_large = true, payload_invalid = true, cycle = true, too_deep = true, too_many_failures = true,
+  all_failed = true,
   cpu_limit = true, memory_limit = true, crash_loop = true,
 }
 

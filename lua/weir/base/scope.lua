@@ -35,6 +35,27 @@ function scope.prefix(inner) return inner == "" and "" or (inner:gsub("[\t\n]", 
 ---@return boolean
 function scope.is_within(inner, outer) return inner:sub(1, #outer) == outer end
 
+---Every scope is within the root.
+---@return boolean
+function scope.everywhere() return true end
+
+---@param outer string
+---@return fun(inner: string): boolean whether a scope is within that one
+function scope.within(outer)
+  return function(inner) return scope.is_within(inner, outer) end
+end
+
+---@param outers table<string, any> scopes, none of them the root
+---@return fun(inner: string): boolean whether a scope is within one of those
+function scope.within_any(outers)
+  return function(inner)
+    for outer in scope.around(inner) do
+      if outers[outer] then return true end
+    end
+    return false
+  end
+end
+
 ---Iterates over the scopes around a scope and itself, the outermost first, without the root.
 ---@param inner string
 ---@return fun(): string?

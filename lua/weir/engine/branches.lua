@@ -11,7 +11,6 @@ local call_site = require "weir.base.call_site"
 local failure = require "weir.base.failure"
 local PARK = require "weir.base.park"
 local returned = require "weir.engine.returned"
-local scopes = require "weir.base.scope"
 
 local branches = {}
 branches.__index = branches
@@ -36,7 +35,7 @@ local isyieldable = coroutine.isyieldable
 ---@class weir.Branch
 ---@field scope string
 ---@field order integer of its creation
----@field ctx weir.Context that its function was given
+---@field ctx weir.Context that the function which runs was given: its own one, or that of a ctx:scope
 ---@field co thread
 ---@field waits weir.Wait[] those that wait for its end
 ---@field wait weir.Wait? its own
@@ -46,6 +45,15 @@ local isyieldable = coroutine.isyieldable
 ---@field value any the result or the failure
 ---@field raced boolean? it took part in a race and lost
 ---@field dropped boolean? it was ended early
+---@field interrupted boolean? a failure from outside was raised in it: of a cancel, or because it was ended early
+---@field group weir.Group? that it is a member of
+
+---@class weir.Group branches whose ends the branch that spawned them takes one by one; and its wait for the next end
+---@field branch weir.Branch that takes them
+---@field members table<weir.Branch, true> those that have not been taken
+---@field ended weir.Branch[] those that have ended and have not been taken, from `first` to `last`
+---@field first integer
+---@field last integer
 
 ---@class weir.Wait a list of the futures that are waited for
 ---@field branch weir.Branch that waits
@@ -64,7 +72,10 @@ function branches.new(journal)
   }, branches)
 end
 
-local function traced(raised)
+---The failure of the author's code, with the place where it was raised. A message handler.
+---@param raised any
+---@return weir.Failure
+function branches.traced(raised)
   if failure.is_failure(raised) and raised.traceback then return raised end
   return failure.from(raised, call_site.traceback())
 end
@@ -92,7 +103,7 @@ function branches:spawn(scope, body, ctx, what, name)
       branch.ok, branch.value = false, branch.raised
       return
     end
-    note_end(branch, what, name, xpcall(body, traced))
+    note_end(branch, what, name, xpcall(body, branches.traced))
   end)
   self.created = order
   self.live[order] = branch
@@ -110,6 +121,11 @@ local function ended(self, branch)
   self.live[branch.order] = nil
   self.live_count = self.live_count - 1
   self:settle(branch)
+  local group = branch.group
+  if not group then return end
+  group.last = group.last + 1
+  group.ended[group.last] = branch
+  self:wake(group)
 end
 
 ---Runs branches until all of them wait.
@@ -223,6 +239,35 @@ function branches:await_next(verb, wait, more)
   return wait.came
 end
 
+---Makes a group, whose members the current branch will spawn.
+---@return weir.Group
+function branches:begin_group()
+  return { branch = self.current, members = {}, ended = {}, first = 1, last = 0 }
+end
+
+---@param group weir.Group
+---@param branch weir.Branch that has not run yet
+function branches.add_member(_, group, branch)
+  branch.group = group
+  group.members[branch] = true
+end
+
+---The current branch waits until the next member of its group ends, and takes it. Members are taken in the order of
+---their ends.
+---@param verb string
+---@param group weir.Group
+---@return weir.Branch member
+function branches.await_member(_, verb, group)
+  if group.first > group.last then
+    group.branch.wait = group
+    park(group.branch, verb)
+  end
+  local member = group.ended[group.first]
+  group.ended[group.first], group.members[member] = nil, nil
+  group.first = group.first + 1
+  return member
+end
+
 ---The current branch waits until it may run its step.
 function branches:await_step(operation)
   local branch = self.current
@@ -246,7 +291,7 @@ function branches:pause()
 end
 
 ---Ends a wait: the branch goes on, or gets the failure `raised`.
----@param wait weir.Wait
+---@param wait weir.Wait|weir.Group
 ---@param raised table?
 function branches:wake(wait, raised)
   local branch = wait.branch
@@ -284,13 +329,13 @@ function branches:settle(future)
   end
 end
 
----The operations for which branches in this scope wait.
----@param scope string
+---The operations for which branches in these scopes wait.
+---@param covers fun(scope: string): boolean
 ---@return weir.Operation[]
-function branches:awaited_in(scope)
+function branches:awaited_in(covers)
   local operations = {}
   for _, branch in pairs(self.live) do
-    if branch.wait and scopes.is_within(branch.scope, scope) then
+    if branch.wait and covers(branch.scope) then
       for _, future in ipairs(branch.wait) do
         if future.kind then operations[#operations + 1] = future end
       end
@@ -299,18 +344,19 @@ function branches:awaited_in(scope)
   return operations
 end
 
----Raises a failure in every other branch in this scope. A branch that is about to go on, or to begin, gets the failure
----instead of the outcome that it waited for.
----@param scope string
+---Raises a failure in every other branch in these scopes. A branch that is about to go on, or to begin, gets the
+---failure instead of the outcome that it waited for.
+---@param covers fun(scope: string): boolean
 ---@param raised table
-function branches:raise(scope, raised)
+function branches:raise(covers, raised)
   local orders = {}
   for order, branch in pairs(self.live) do
-    if branch ~= self.current and scopes.is_within(branch.scope, scope) then orders[#orders + 1] = order end
+    if branch ~= self.current and covers(branch.scope) then orders[#orders + 1] = order end
   end
   table.sort(orders)
   for _, order in ipairs(orders) do
     local branch = self.live[order]
+    branch.interrupted = true
     if branch.wait then
       self:wake(branch.wait, raised)
     else

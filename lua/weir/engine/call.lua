@@ -42,6 +42,25 @@ function call.state_of(ctx, name)
   return state, state.run
 end
 
+-- The name of a place in the code, for messages.
+local function place_name(state)
+  return state.prefix == "" and "the run" or ('"%s"'):format(state.prefix:sub(1, -2))
+end
+
+---The state of a context through which an operation or a branch begins. The context must be the one that the running
+---function was given: an operation of another one would get that one's ids, and would not end with this branch.
+---@param ctx weir.Context
+---@param name string of the verb
+function call.place_of(ctx, name)
+  local state, run = call.state_of(ctx, name)
+  local own = run.branches.current.ctx
+  if own ~= ctx then
+    call.usage_error(("ctx:%s was called on the ctx of %s, inside %s; use the ctx that the function there "
+      .. "is given: function(ctx) … end"):format(name, place_name(state), place_name(rawget(own, call.STATE))))
+  end
+  return state, run
+end
+
 ---@param name string of the verb
 ---@param given table
 ---@param fields weir.Fields
@@ -83,8 +102,33 @@ function call.id_of(state, kind, given)
   if given == nil then return state.prefix .. call.numbered(state, kind), true end
   local fault = identifier.fault(given)
   if fault then call.usage_error(("ctx:%s: id%s"):format(kind, fault)) end
-  if state.scope == scope.ROOT and given:find("^undo:") then note_like_undo(state.run, given) end
-  return state.prefix .. given, false
+  local id = state.prefix .. given
+  if state.scope == scope.ROOT and id:find("^undo:") then note_like_undo(state.run, id) end
+  return id, false
+end
+
+---Takes the id of a scope: of a ctx:scope, or of branches that begin together. It begins the ids of all operations in
+---there, so each scope has its own.
+---@param name string of the verb
+---@param given string? numbered unless given
+---@return string id
+function call.scope_id(state, name, given)
+  local id = given
+  if id == nil then
+    id = call.numbered(state, name)
+  else
+    local fault = identifier.fault(id)
+    if fault then call.usage_error(("ctx:%s: id%s"):format(name, fault)) end
+  end
+  local full = state.prefix .. id
+  if state.scope == scope.ROOT and full:find("^undo:") then note_like_undo(state.run, full .. ":") end
+  state.scopes = state.scopes or {}
+  if state.scopes[id] then
+    call.raise("duplicate_id", ('scope "%s" is there already; give each ctx:%s its own id'):format(full, name),
+      { operation = full })
+  end
+  state.scopes[id] = true
+  return id
 end
 
 ---@param what string for messages: "data of %s"

@@ -18,10 +18,12 @@ local function cancelled(self, message)
   return failure.new { code = "cancelled", message = message, retryable = false, run = self.id }
 end
 
----Cancels the open children of operations in this scope.
-function Run:cancel_children(scope, message)
+---Cancels the open children of operations in these scopes.
+---@param covers fun(scope: string): boolean
+---@param message string
+function Run:cancel_children(covers, message)
   for _, operation in ipairs(self.journal:open_children()) do
-    if scopes.is_within(operation.scope or scopes.ROOT, scope) and not operation.cancel_sent then
+    if covers(operation.scope or scopes.ROOT) and not operation.cancel_sent then
       operation.cancel_sent = true
       self.journal:cancel_child(operation, message)
     end
@@ -40,14 +42,33 @@ function Run:note_pending(operation)
   end
 end
 
+-- Ends the branches in these scopes, and the children of their operations.
+local function end_scopes(self, covers, why)
+  self:cancel_children(covers, "cancelled: it " .. why)
+  self.branches:raise(covers, cancelled(self, "the branch " .. why))
+end
+
+---Ends branches early, except those that are being ended already. A retry of the run repeats what they did not finish.
+---@param list table<weir.Branch, true>
+---@param why string
+function Run:end_branches(list, why)
+  local outers = {}
+  for branch in pairs(list) do
+    if not branch.settled and not branch.interrupted then outers[branch.scope] = true end
+  end
+  if next(outers) then end_scopes(self, scopes.within_any(outers), why) end
+end
+
 ---Ends an operation or a branch early.
+---@param awaitable weir.Operation|weir.Branch
+---@param why string
 function Run:end_early(awaitable, why)
   if awaitable.settled then return end
   awaitable.dropped = true
   if not awaitable.kind then
-    for _, operation in ipairs(self.branches:awaited_in(awaitable.scope)) do operation.dropped_because = why end
-    self:cancel_children(awaitable.scope, "cancelled: it " .. why)
-    self.branches:raise(awaitable.scope, cancelled(self, "the branch " .. why))
+    local covers = scopes.within(awaitable.scope)
+    for _, operation in ipairs(self.branches:awaited_in(covers)) do operation.dropped_because = why end
+    end_scopes(self, covers, why)
   elseif awaitable.open and not awaitable.cancel_sent then
     awaitable.cancel_sent = true
     self.journal:cancel_child(awaitable, "cancelled: it " .. why)
@@ -56,8 +77,8 @@ end
 
 ---Ends all children and all other branches, as the run has failed.
 function Run:end_others(why)
-  self:cancel_children(scopes.ROOT, "cancelled: " .. why)
-  self.branches:raise(scopes.ROOT, cancelled(self, why))
+  self:cancel_children(scopes.everywhere, "cancelled: " .. why)
+  self.branches:raise(scopes.everywhere, cancelled(self, why))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -79,7 +100,7 @@ function Run:await_cancel()
   if self.undoing then return end -- the run ends already, and its undos are not cut short
   if log.opened == self.ending and not self.detached_children[1] then return end
   self.ending = log.opened
-  self:cancel_children(scopes.ROOT, passed_on(log.cancel.value))
+  self:cancel_children(scopes.everywhere, passed_on(log.cancel.value))
   self:cancel_detached()
 end
 
@@ -110,7 +131,7 @@ function Run:deliver_cancel()
   log.grace_ends_at = math.max(cancel.finished_at, log.children_ended_at) + self.grace_ms
   log:arm_at({}, log.grace_ends_at, function() self:end_grace() end)
   if self.undoing then return end
-  self.branches:raise(scopes.ROOT,
+  self.branches:raise(scopes.everywhere,
     failure.new { code = cancel.state, message = cancel.value, retryable = false, run = self.id })
 end
 
@@ -131,7 +152,7 @@ function Run:terminate()
   self.step, self.retry_in, log.grace_ends_at = nil, nil, nil
   self.branches:drop()
   for _, operation in pairs(log.open) do operation.cancel_sent = false end
-  self:cancel_children(scopes.ROOT, passed_on(log.termination.value))
+  self:cancel_children(scopes.everywhere, passed_on(log.termination.value))
   self:terminate_pending()
   if not self.ended then self:end_body(false, cancelled(self, log.termination.value)) end
 end

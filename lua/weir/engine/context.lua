@@ -11,6 +11,8 @@ local invoke = require "weir.engine.invoke"
 local json = require "weir.json"
 local suggest = require "weir.base.suggest"
 local option_checks = require "weir.base.options"
+local parallel = require "weir.engine.parallel"
+local returned = require "weir.engine.returned"
 local run_id = require "weir.base.run_id"
 local scope = require "weir.base.scope"
 local sandbox = require "weir.code.sandbox"
@@ -22,16 +24,13 @@ local context = {}
 
 local STATE = call.STATE
 local await, check_options, usage_error = futures.await, call.check_options, call.usage_error
-local id_of, milliseconds, state_of = call.id_of, call.milliseconds, call.state_of
+local id_of, milliseconds, place_of, state_of = call.id_of, call.milliseconds, call.place_of, call.state_of
 
 local verbs = {
-  all = futures.all, invoke = invoke.verb, race = futures.race, settle = futures.settle, spawn = invoke.spawn,
-  step = step.verb, undo = undo.verb,
+  all = futures.all, any = futures.any, invoke = invoke.verb, map = parallel.map, parallel = parallel.verb,
+  race = futures.race, settle = futures.settle, spawn = invoke.spawn, step = step.verb, undo = undo.verb,
 }
-local LATER = {
-  parallel = true, map = true, scope = true, promise = true, receive = true, poll = true,
-  restart = true, progress = true, status = true,
-}
+local LATER = { promise = true, receive = true, poll = true, restart = true, progress = true, status = true }
 
 local VERBS
 local function verb_names()
@@ -80,9 +79,34 @@ local metatable = {
 
 ---@param run weir.Run
 ---@param inner string scope of the operations that begin through it
-function context.new(run, inner)
-  local state = { run = run, scope = inner, prefix = scope.prefix(inner), counters = {}, draws = 0, uuids = 0 }
+---@param within string? the ids of the scopes that `ctx:scope` opened in its branch, each with a ":"
+function context.new(run, inner, within)
+  within = within or ""
+  local state = {
+    run = run, scope = inner, within = within, prefix = scope.prefix(inner) .. within, counters = {}, draws = 0,
+    uuids = 0,
+  }
   return setmetatable({ [STATE] = state }, metatable)
+end
+
+-- ------------------------------------------------------------------------------------------------
+-- scope
+
+---Runs a function, in the same branch, whose ids begin with `id:`.
+---@generic T
+---@param id string
+---@param fn fun(ctx: weir.Context): T
+---@return T result
+function verbs.scope(ctx, id, fn)
+  local state, run = place_of(ctx, "scope")
+  if type(fn) ~= "function" or id == nil then
+    usage_error('ctx:scope takes an id and a function: ctx:scope("id", function(ctx) … end)')
+  end
+  local branch = run.branches.current
+  local within = state.within .. call.scope_id(state, "scope", id) .. ":"
+  branch.ctx = run:new_context(state.scope, within)
+  local _ <close> = setmetatable({}, { __close = function() branch.ctx = ctx end })
+  return (returned.only("scope", id, fn(branch.ctx)))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -93,7 +117,7 @@ local SLEEP_FIELDS = option_checks.fields { "duration", "id", "until_ms" }
 ---Sleeps. A crash does not lengthen the sleep.
 ---@param given weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
 function verbs.sleep(ctx, given)
-  local state, run = state_of(ctx, "sleep")
+  local state, run = place_of(ctx, "sleep")
   local options = type(given) == "table" and given or { duration = given }
   check_options("sleep", options, SLEEP_FIELDS)
   local until_ms = options.until_ms

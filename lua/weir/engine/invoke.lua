@@ -17,7 +17,7 @@ local suggest = require "weir.base.suggest"
 local violations = require "weir.define.violations"
 
 local await, check_options, usage_error = futures.await, call.check_options, call.usage_error
-local id_of, milliseconds, state_of = call.id_of, call.milliseconds, call.state_of
+local id_of, milliseconds, place_of = call.id_of, call.milliseconds, call.place_of
 
 local invoke = {}
 
@@ -283,7 +283,7 @@ end
 ---@return any result
 ---@return weir.Info info
 function invoke.verb(ctx, options)
-  local state, run = state_of(ctx, "invoke")
+  local state, run = place_of(ctx, "invoke")
   return await(run, "invoke", of_options(state, run, "invoke", options))
 end
 
@@ -291,7 +291,7 @@ end
 ---@param options weir.InvokeOptions
 ---@return weir.Future
 function invoke.spawn(ctx, options)
-  local state, run = state_of(ctx, "spawn")
+  local state, run = place_of(ctx, "spawn")
   return futures.of(run, of_options(state, run, "spawn", options))
 end
 

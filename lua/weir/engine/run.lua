@@ -180,10 +180,11 @@ function runs.from_fields(bundle, id, fields, driver)
   return self
 end
 
----Makes a context through which operations of a scope begin.
+---Makes a context through which operations of a branch begin.
 ---@param scope string
+---@param within string? the ids of the scopes that `ctx:scope` opened in the branch, each with a ":"
 ---@return weir.Context
-function Run:new_context(scope) return context.new(self, scope) end
+function Run:new_context(scope, within) return context.new(self, scope, within) end
 
 ---Seconds since 1970 of the last outcome delivered.
 function Run:now()
@@ -478,7 +479,7 @@ function Run:take_over_children()
     if operation.dropped_because then self:end_early(operation, operation.dropped_because) end
   end
   local why = termination and Run.passed_on(termination.value) or "cancelled: the run failed"
-  if self.failure or cancel then self:cancel_children(scopes.ROOT, why) end
+  if self.failure or cancel then self:cancel_children(scopes.everywhere, why) end
   if cancel then self:cancel_detached() end
   if self.terminated then self:terminate_pending() end
 end
@@ -560,7 +561,8 @@ local function describe_wait(wait, lines)
   for _, future in ipairs(wait) do
     if future.kind and not future.settled then add('%s "%s" at %s', future) end
   end
-  if not wait.step and not wait.paused and not wait[1] then lines[#lines + 1] = "the nodes of its graph" end
+  local names_none = wait.step or wait.paused or wait.members or wait[1]
+  if not names_none then lines[#lines + 1] = "the nodes of its graph" end
 end
 
 ---Says in one line what the run does: 'workflow "order", attempt 1, waits for invoke "pay" at order.lua:12'.

@@ -118,7 +118,7 @@ end
 ---@param body? fun(about: weir.StepAbout): any
 ---@return any result
 function step.verb(ctx, id, body)
-  local state, run = call.state_of(ctx, "step")
+  local state, run = call.place_of(ctx, "step")
   local given = type(id) == "table" and id or { id = id, run = body }
   check_options("step", given, STEP_FIELDS)
   if type(given.run) ~= "function" then usage_error("ctx:step takes an id and a function") end

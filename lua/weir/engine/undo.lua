@@ -35,7 +35,7 @@ end
 ---@param id string
 ---@param fn fun(ctx: weir.Context)
 function undo.verb(ctx, id, fn)
-  local state, run = call.state_of(ctx, "undo")
+  local state, run = call.place_of(ctx, "undo")
   local fault = identifier.fault(id)
   if fault then call.usage_error("ctx:undo: id" .. fault) end
   if type(fn) ~= "function" then call.usage_error("ctx:undo takes an id and a function") end
@@ -53,7 +53,9 @@ local function undo_all(run, list)
   for i = #list, 1, -1 do
     local one = list[i]
     run.journal:failures():add_clean_up(one.id)
-    local ok, raised = pcall(one.run, run:new_context(scope.undo(one.id)))
+    local ctx = run:new_context(scope.undo(one.id))
+    run.branches.current.ctx = ctx
+    local ok, raised = pcall(one.run, ctx)
     if not ok then
       run:say("error", ('undo of "%s" failed: %s'):format(one.id, failure.from(raised).message))
     end
