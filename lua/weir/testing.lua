@@ -185,7 +185,7 @@ local function unknown(what, name, names)
 end
 
 function Runner:check_workflow(workflow)
-  if self.memory.registry[workflow] then return end
+  if self.memory:is_open(workflow) then return end
   unknown("workflow", workflow, identifier.not_own(self.memory.registry))
 end
 

@@ -104,7 +104,8 @@ function memory.new(options)
   local self = setmetatable({
     options = options, now = options.now or memory.BEGINNING_MS, random = options.random,
     records = {}, order = {}, ready = {}, pending = {}, live = {}, live_order = {}, delayed = {}, open = {},
-    bundles = {}, registry = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, refused_turns = 0, retries = 0,
+    bundles = {}, registry = {}, removed = {}, dedupe = {}, sequence = 0, events = 0, turns = 0, refused_turns = 0,
+    retries = 0,
     logs = {}, calls = {}, ended = {}, chronicle = options.chronicle and {} or nil, crash_at = options.crash_at,
     max_events = options.max_events or MAX_EVENTS,
     limits = options.limits or { payload_bytes = defaults.payload_bytes, depth = defaults.depth },
@@ -115,7 +116,7 @@ function memory.new(options)
   return self
 end
 
----Deploys code, which new attempts run.
+---Deploys code, which new attempts run. Workflows that it lacks leave, as if it were the folder of the only host.
 ---@param code { workflows: weir.Definition[]?, files: table<string, string>? }
 ---@return weir.Bundle?
 ---@return string[]? faults
@@ -135,6 +136,11 @@ function Memory:deploy(code)
   for id, definition in pairs(loaded.workflows) do
     self.registry[id] = { bundle = name, definition = definition }
   end
+  for id, registered in pairs(self.registry) do
+    if registered.bundle ~= name then self.removed[id] = true else self.removed[id] = nil end
+  end
+  self:drop_removed()
+  self:route_waiting()
   return loaded
 end
 
@@ -339,7 +345,7 @@ function Memory:promote()
       self:make_ready(record)
     elseif record.state == "retrying" then
       record.fields["bundle@" .. record.attempt] = record.fields.bundle
-      record.fields.bundle = nil
+      if self.registry[record.workflow] then record.fields.bundle = nil end
       record.attempt = record.attempt + 1
       self:make_ready(record)
     else

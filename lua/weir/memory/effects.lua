@@ -52,7 +52,7 @@ local function same(child, workflow, data, deps)
 end
 
 -- The run invokes a child that exists: the child goes on, or its outcome is that of the invoke.
-local function attach(self, record, operation, child, generation, options)
+local function attach(self, record, operation, child, generation, options, own_bundle)
   local lives = not ENDED[child.state]
   if options.detached then
     if lives then child.detached = "1" end
@@ -65,7 +65,7 @@ local function attach(self, record, operation, child, generation, options)
   if selection or options.next_generation and child.state ~= "completed" then
     child.fields.retry = options.retry or child.fields.retry
     child.fields.retry_id = record.fields.retry_id
-    return self:reopen(child, selection or "unhandled")
+    return self:reopen(child, selection or "unhandled", own_bundle)
   end
   local value = child.fields[child.state == "completed" and "result" or "error"]
   self:record_outcome(record, operation, child.state, child.attempt, value, nil, generation)
@@ -97,7 +97,7 @@ function effects.invoke(self, record, options)
     return refuse(self, record, operation, "too_deep",
       ("invoking %s goes deeper than %d runs: %s"):format(workflow, options.max_depth, lineage_of(self, record.id)))
   end
-  if options.unknown ~= "" and not self.registry[workflow] then
+  if options.unknown ~= "" and not self:is_open(workflow) then
     self:record_outcome(record, operation, "refused", 0, options.unknown)
     return
   end
@@ -109,7 +109,8 @@ function effects.invoke(self, record, options)
   end
   if options.next_generation then record.fields["x:" .. operation] = nil end
   if generation then record.fields["c:" .. operation] = tostring(generation) end
-  if child then return attach(self, record, operation, child, generation, options) end
+  local own_bundle = options.unknown == "" and record.fields.bundle or nil -- it has the workflow
+  if child then return attach(self, record, operation, child, generation, options, own_bundle) end
   if options.dedupe then
     local earlier = self:earlier_run(workflow, options.dedupe)
     if earlier then return share(self, record, operation, earlier, options.detached) end
@@ -130,7 +131,7 @@ function effects.invoke(self, record, options)
   if options.detached then
     self:record_outcome(record, operation, "completed", 1, json.encode(id), nil, generation)
   end
-  self:begin_run(id, workflow, data, options.seed, options)
+  self:begin_run(id, workflow, data, options.seed, options, own_bundle)
 end
 
 function effects.graph(_, record, effect) record.fields.graph = effect.shape end

@@ -28,7 +28,8 @@ local PASSING = { ready = true, running = true, waiting = true } -- states that 
 ---@field ready string[] ids of runs that can be claimed, in the order of the queue
 ---@field delayed table<string, number> id -> when the run is woken
 ---@field open table<string, integer> root -> the number of runs in its tree that have not ended
----@field registry table<string, { bundle: string, definition: weir.Definition }>
+---@field registry table<string, weir.MemoryEntry>
+---@field removed table<string, true> workflows of the registry that the newest bundle lacks
 ---@field dedupe table<string, { run: string, expires_at: integer }>
 ---@field chronicle any[]? all happenings in order, if the options ask for them; see `happenings`
 ---@field calls weir.MemoryCall[] attempts that began, in order
@@ -36,6 +37,11 @@ local PASSING = { ready = true, running = true, waiting = true } -- states that 
 ---@field options weir.MemoryOptions
 local Store = {}
 Store.__index = Store
+
+---@class weir.MemoryEntry a workflow in the registry
+---@field bundle string
+---@field definition weir.Definition
+---@field closed boolean? it was removed: only the attempts on its bundle may invoke it
 
 ---@class weir.MemoryRecord
 ---@field id string
@@ -56,6 +62,7 @@ Store.__index = Store
 ---@field cancel integer? the number of its recorded end from outside
 ---@field terminated boolean?
 ---@field crash_loop boolean?
+---@field awaits_workflow boolean? its workflow is not in the registry
 ---@field detached "1"|"timeout"|nil its parent does not wait for it; "timeout": since its invoke timed out
 ---@field waiters { run: string, operation: string }[] invokes that share the run by a dedupe key
 ---@field cancel_pending integer children that it told to end and that have not ended
@@ -151,6 +158,7 @@ function Store:move(record, to, text)
   if open ~= 0 then self.open[record.root] = (self.open[record.root] or 0) + open end
   record.state = to
   if not PASSING[to] then self:note(record, to, nil, text) end
+  if ENDED[to] then self:drop_removed() end
 end
 
 function Store:enqueue(record)
@@ -218,20 +226,72 @@ function Store:add_record(id, workflow, data, seed, options, at)
   return record
 end
 
+-- ------------------------------------------------------------------------------------------------
+-- The registry: see redis-scripts/lib/registry.lua
+
+---Whether runs of a workflow may be started from outside its own bundle.
+---@param workflow string
+---@return boolean
+function Store:is_open(workflow)
+  local registered = self.registry[workflow]
+  return registered ~= nil and not registered.closed
+end
+
+---Workflows that were removed leave the registry when no run needs them.
+function Store:drop_removed()
+  if not next(self.removed) then return end
+  local unfinished, attempts = {}, {}
+  for _, record in pairs(self.records) do
+    if not ENDED[record.state] then
+      unfinished[record.workflow] = true
+      if record.fields.bundle then attempts[record.fields.bundle] = true end
+    end
+  end
+  for workflow in pairs(self.removed) do
+    local registered = self.registry[workflow]
+    if registered and unfinished[workflow] then
+      registered.closed = nil
+    elseif registered and attempts[registered.bundle] then
+      registered.closed = true
+    else
+      self.registry[workflow], self.removed[workflow] = nil, nil
+    end
+  end
+end
+
+-- A run without a workflow in the registry is ready, and waits in a queue of its own.
+local function await_workflow(self, record)
+  self:move(record, "ready")
+  record.awaits_workflow = true
+end
+
+---Runs whose workflow is in the registry again go to their queue.
+function Store:route_waiting()
+  for _, id in ipairs(self.order) do
+    local record = self.records[id]
+    if record and record.awaits_workflow and self.registry[record.workflow] then
+      record.awaits_workflow = nil
+      if record.state == "ready" then self:enqueue(record) end
+    end
+  end
+end
+
 ---Begins a run, now or after its delay.
 ---@param id string
 ---@param workflow string
 ---@param data string JSON
 ---@param seed integer
 ---@param options { delay_ms: integer?, priority: integer?, queue: string?, tags: string? } and those of an invoke
+---@param own_bundle string? of its parent, which has the workflow: where the registry has it no more, it runs on that
 ---@return weir.MemoryRecord
-function Store:begin_run(id, workflow, data, seed, options)
+function Store:begin_run(id, workflow, data, seed, options, own_bundle)
   local registered = self.registry[workflow]
   local definition = registered and registered.definition
   local record = self:add_record(id, workflow, data, seed, options, self.now)
   record.priority = options.priority or definition and definition.priority or 0
   local queue = options.queue or definition and definition.queue
   if queue ~= defaults.queue then record.fields.queue = queue end
+  if not registered then record.fields.bundle = own_bundle end
   local delay_ms = options.delay_ms or 0
   if definition and definition.timeout_ms then
     record.deadline = self.now + delay_ms + definition.timeout_ms
@@ -239,10 +299,10 @@ function Store:begin_run(id, workflow, data, seed, options)
   if delay_ms > 0 then
     self:move(record, "scheduled")
     self.delayed[id] = self.now + delay_ms
-  elseif registered then
+  elseif registered or own_bundle then
     self:make_ready(record)
   else
-    self:move(record, "ready") -- it waits in a queue of its own until a host announces the workflow
+    await_workflow(self, record)
   end
   return record
 end
@@ -355,7 +415,8 @@ function Store:cancel_run(record, code, message, now)
 end
 
 -- Lets an ended run begin again: see redis-scripts/lib/reopen.lua.
-function Store:reopen(record, selection)
+---@param own_bundle string? of the parent that asks for it, which has the workflow
+function Store:reopen(record, selection, own_bundle)
   local fields, registered = record.fields, self.registry[record.workflow]
   fields.reset, fields["bundle@" .. record.attempt], fields.bundle = selection, fields.bundle, nil
   fields.reset_number, fields.attempts_before = tostring(record.last_number), tostring(record.attempt)
@@ -364,7 +425,8 @@ function Store:reopen(record, selection)
   record.cancel, record.terminated, record.cancel_awaited, record.crashes = nil, nil, nil, 0
   local timeout_ms = registered and registered.definition.timeout_ms
   record.deadline = timeout_ms and self.now + timeout_ms
-  self:make_ready(record)
+  if not registered then fields.bundle = own_bundle end
+  if registered or own_bundle then self:make_ready(record) else await_workflow(self, record) end
 end
 
 function Store:expire(record)

@@ -33,6 +33,17 @@ return {
     play = { { "start", "r" }, { "waits", "r", "long" }, { "deploy", run = [[ return 0 ]], child = [[ return "new" ]] },
              { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r/c"] = { result = '"new"' } } },
+  { "a workflow that was removed is unknown, but to the attempts that have it", alone = true,
+    run = [[
+      pcall(ctx.sleep, ctx, { id = "long", duration = "1d" })
+      return ctx:invoke { id = "c", workflow = id .. "-child" } ]],
+    child = [[ return "old" ]],
+    play = { { "start", "r" }, { "waits", "r", "long" },
+             { "deploy", run = [[ return ctx:invoke { id = "c", workflow = id .. "-child" } ]] },
+             { "start", "r.new" }, { "ends", "r.new" }, { "cancel", "r" }, { "ends", "r" } },
+    cancelled = true,
+    expect = { ["r/c"] = { result = '"old"' },
+               ["r.new"] = { state = "failed", error = '~"code":"unknown_workflow"' } } },
   { "a graph that was changed does again what depends by now on the node that failed", unordered = true,
     code = graph "",
     play = { { "start", "r" }, { "ends", "r" }, { "deploy", code = graph [[depends_on = { "bad" }]] }, { "retry", "r" },
