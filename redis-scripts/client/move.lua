@@ -10,9 +10,6 @@
 
 local runs = lib.runs
 
--- `runs.set_bundle` also counts who needs a bundle, where that is counted.
-local set_bundle = runs.set_bundle or function(run, bundle) runs.set(run, "bundle", bundle) end
-
 function verbs.move()
   local id, turn, bundle = lib.next_args(3)
   local run = runs.load(id)
@@ -25,7 +22,7 @@ function verbs.move()
   if run.turn ~= tonumber(turn) or not entry or entry.bundle ~= bundle then return { "changed" } end
 
   runs.set(run, "moved", run.attempt .. "\t" .. lib.stamp .. "\t" .. own)
-  set_bundle(run, bundle)
+  runs.set_bundle(run, bundle)
   if run.owner ~= "" then lib.recovery.release(run) end
   return { "moved" }
 end

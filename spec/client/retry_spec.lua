@@ -6,6 +6,30 @@ local retry = require "weir.client.retry"
 local redis = require "weir.client.redis"
 local weir = require "weir"
 
+describe("retry of a run whose workflow no host has any more", function()
+  local was = { inspect = redis.inspect, call = redis.call, registry = redis.registry }
+
+  after_each(function()
+    for name, value in pairs(was) do redis[name] = value end
+  end)
+
+  it("says that the run waits, and what to do", function()
+    local made = driver.new { workflows = { driver.workflow("gone", function() error "a bug" end) } }
+    made:start("gone", {}, { id = "r" })
+    made:finish()
+    assert.equal("failed", made:state "r")
+    local registry = {}
+    function redis.inspect() return { r = made:read "r" } end
+    function redis.call() return { { "retried" } } end
+    function redis.registry() return registry end
+    local function message() return retry.runs({ "r" }, {})[1].message end
+    assert.matches('; it waits: no host has workflow "gone" any more; save its file again in the folder of a host, '
+      .. "or end the run with weir cancel r$", message())
+    registry = made.registry
+    assert.is_nil(message():find "no host has")
+  end)
+end)
+
 describe("retry of a run and of its child in one call", function()
   local was, made, done, broken = {}, nil, nil, nil
 

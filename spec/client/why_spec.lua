@@ -46,6 +46,8 @@ describe("weir why", function()
       answers.turns = { "turns" }
       glance("state", "ready", "queue", "?work")
       says 'for a host that knows workflow "work"'
+      glance("state", "ready", "queue", "?work", "attempt", "2")
+      says '^a: no host has its workflow "work" any more; save its file again .-, or end the run with weir cancel a\n$'
     end)
 
     it("says that no host is alive to execute it", function()

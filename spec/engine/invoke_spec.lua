@@ -139,7 +139,7 @@ describe("invoke", function()
 
   it("of a workflow that another folder serves is let through", function()
     local made = driver.new { workflows = with(function(ctx) return ctx:invoke { id = "a", workflow = "far" } end) }
-    made:deploy { workflows = { weir.workflow { id = "far", run = function() return "away" end } } }
+    made:deploy { folder = 2, workflows = { weir.workflow { id = "far", run = function() return "away" end } } }
     assert.equal("away", made:run("w").result)
   end)
 

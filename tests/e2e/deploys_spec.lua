@@ -212,6 +212,26 @@ describe("a workflow that is removed", function()
     assert.equal(1, #bundles())
   end)
 
+  it("is missed by a run of it that is retried, which says so, and goes on once it is back", function()
+    local one = start_host "one"
+    deploy("one", "v1", "kept")
+    says(one, "kept.lua added\n")
+    save("one/flows/ship.lua", flow("ship", 'error "a bug"'))
+    says(one, "ship.lua added\n")
+    store:start("s", "ship")
+    store:becomes("s", "failed")
+    assert(os.remove(folder .. "/one/flows/ship.lua"))
+    says(one, "ship.lua removed\n")
+    local reply = one:weir("retry", "s")
+    assert.same({ 0, 'run s begins again: nothing is reset; nothing is kept; it waits: no host has workflow "ship" any more; save its '
+      .. "file again in the folder of a host, or end the run with weir cancel s\n" },
+      { reply.status, reply.stderr .. reply.stdout })
+    assert.equal('s: no host has its workflow "ship" any more; save its file again in the folder of a host, or end the '
+      .. "run with weir cancel s\n", one:weir("why", "s").stdout)
+    save("one/flows/ship.lua", flow("ship", 'return "mended"'))
+    assert.equal('"mended"', store:ended("s").result)
+  end)
+
   it("stays while another host has it, and goes when that one is dead", function()
     deploy("one", "here", "ship")
     deploy("two", "here", "ship")

@@ -25,12 +25,20 @@ local function refusal(word, sentence, run)
   return { answer = REFUSALS[word][1], fault = REFUSALS[word][2], state = state, message = sentence }
 end
 
+-- A run whose workflow is in no registry waits for a host that has it.
+local function of_removed(run)
+  return ('; it waits: no host has workflow "%s" any more; save its file again in the folder of a host, or end the run '
+    .. "with weir cancel %s"):format(run.workflow, run.id)
+end
+
 local function acceptance(planned, newest)
   local summary, run = plan.summary(planned, newest), planned[#planned].run
   local bundle, message = newest(run.workflow), summary.message
   if bundle and run.bundle and bundle ~= run.bundle then
     message = ("%s; on bundle %s, before on %s"):format(message, bundle:sub(1, SHOWN), run.bundle:sub(1, SHOWN))
   end
+  local top = planned[1].run
+  if not newest(top.workflow) then message = message .. of_removed(top) end
   return { answer = "retried", message = message, bundle = bundle, reset = summary.reset, kept = summary.kept,
            above = summary.above }
 end

@@ -34,6 +34,10 @@ end
 local function of_queue(run, now)
   local list, waited = redis.hosts(), span(run.created_at, now)
   local unknown = run.queue:match("^%?(.+)$")
+  if unknown and run.attempt > 1 then
+    return ('no host has its workflow "%s" any more; save its file again in the folder of a host, or end the run with '
+      .. "weir cancel %s"):format(unknown, run.id)
+  end
   if unknown then
     return ('it has waited %s for a host that knows workflow "%s"; start one that does (weir serve DIR)'):format(
       waited, unknown)

@@ -116,8 +116,8 @@ function memory.new(options)
   return self
 end
 
----Deploys code, which new attempts run. Workflows that it lacks leave, as if it were the folder of the only host.
----@param code { workflows: weir.Definition[]?, files: table<string, string>? }
+---Deploys code, which new attempts run. Workflows that its folder had before and lacks now leave.
+---@param code { workflows: weir.Definition[]?, files: table<string, string>?, folder: integer? }
 ---@return weir.Bundle?
 ---@return string[]? faults
 function Memory:deploy(code)
@@ -134,10 +134,10 @@ function Memory:deploy(code)
   table.insert(self.bundles, loaded)
   self.bundles[name] = loaded
   for id, definition in pairs(loaded.workflows) do
-    self.registry[id] = { bundle = name, definition = definition }
+    self.registry[id], self.removed[id] = { bundle = name, definition = definition, folder = code.folder }, nil
   end
   for id, registered in pairs(self.registry) do
-    if registered.bundle ~= name then self.removed[id] = true else self.removed[id] = nil end
+    if registered.bundle ~= name and registered.folder == code.folder then self.removed[id] = true end
   end
   self:drop_removed()
   self:route_waiting()

@@ -41,6 +41,7 @@ Store.__index = Store
 ---@class weir.MemoryEntry a workflow in the registry
 ---@field bundle string
 ---@field definition weir.Definition
+---@field folder integer? of the host, if it has several
 ---@field closed boolean? it was removed: only the attempts on its bundle may invoke it
 
 ---@class weir.MemoryRecord

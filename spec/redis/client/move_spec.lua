@@ -35,6 +35,30 @@ describe("move", function()
     assert.same({}, store:faults())
   end)
 
+  it("frees the sources of the bundle that it leaves, once no other run needs them", function()
+    local function stored()
+      return { store:call("EXISTS", "bundle:" .. old), store:call("EXISTS", "bundle:" .. new) }
+    end
+    assert.same({ 1, 1 }, stored())
+    assert.equal("moved", move())
+    assert.same({ 0, 1 }, stored())
+    assert.is_false(store:call("HGET", "attempts", old))
+    assert.equal("1", store:call("HGET", "attempts", new))
+    assert.same({}, store:faults())
+  end)
+
+  it("keeps the sources of the bundle for another run on it", function()
+    store:announce({ w = {} }, { ["w.lua"] = "return 1" }, { announce = true })
+    store:start "q"
+    a:claim(1)
+    a:turn("q", { "record", "s", "sleep" }, { "suspend", "", 100 })
+    assert.equal(old, store:run("q").bundle)
+    store:announce({ w = {} }, { ["w.lua"] = "return 2" }, { announce = true })
+    assert.equal("moved", move())
+    assert.equal(1, store:call("EXISTS", "bundle:" .. old))
+    assert.equal("1", store:call("HGET", "attempts", old))
+  end)
+
   it("moves one that is ready and not claimed, and gives it to everybody", function()
     store:pass(100)
     store:say "promote"
