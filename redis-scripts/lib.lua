@@ -139,6 +139,7 @@ function lib.begin()
     expiry = {}, -- instant in ms -> runs that expire then
     expiry_of = {}, -- workflow -> the list in `expiry` of its runs that end now
     deleting = {}, -- run -> true: there is more below it to delete | false: all is gone
+    tally = { started = 0, completed = 0, failed = 0, cancelled = 0 }, -- how many runs started and ended
     published = {}, -- channel, message, …
     calls = {}, -- any other write: { command, key, … }
     left = {}, -- queue -> true: runs leave it that no worker is given, so its first run may change

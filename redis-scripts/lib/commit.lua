@@ -84,6 +84,7 @@ function commit.write()
 
   for _, write in ipairs(plan.calls) do call(unpack(write)) end
   if next(plan.unfinished) or next(plan.attempts) or next(plan.serves) then lib.needs.write() end
+  lib.tally.write()
   lib.claims.update_heads()
 
   -- Behind the writes of a sweep, which may delete a list that it found empty.

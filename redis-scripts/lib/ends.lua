@@ -71,6 +71,7 @@ end
 function ends.finish(record, state, value)
   runs.move(record, state)
   runs.count_end(record)
+  lib.plan.tally[state] = lib.plan.tally[state] + 1
   set(record, state == "completed" and "result" or "error", value)
   if state == "completed" and record.attempt > 1 then set(record, "error", nil) end
   set(record, "finished_at", STAMP)

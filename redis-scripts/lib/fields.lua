@@ -20,7 +20,8 @@ fields.RARE_NUMBERS = 8 -- how many of the names above are numbers
 fields.COMMON = {
   "state", "workflow", "data", "seed", "created_at", "tags", "queue", "priority", "asked_queue", "bundle", "started_at",
   "finished_at", "result", "error", "owner", "turn", "last_number", "acked", "retry", "graph", "deps", "reset",
-  "reset_number", "redo", "generation", "attempts_before", "retry_id", "moved", "has_rare",
+  "reset_number", "redo", "generation", "attempts_before", "retry_id", "moved", "ready_at",
+  "has_rare",
 }
 
 --- Fields of its end that a run loses when it begins again, and the rare ones among them.

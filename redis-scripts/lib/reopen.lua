@@ -33,6 +33,7 @@ function reopen.begin_again(record, selection, bundle)
   elseif not entry then
     lib.starts.await_workflow(record, workflow, runs.get(record, "queue"))
   end
+  set(record, "ready_at", lib.stamp)
   if record.detached then lib.detached.count(record, 1) end
   ends.make_ready(record)
 end

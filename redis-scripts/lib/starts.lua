@@ -47,6 +47,7 @@ function starts.begin_run(record, workflow, data, seed, options)
   local delay = options.delay_ms or 0
   set(record, "workflow", workflow)
   runs.count_unfinished(workflow, 1)
+  lib.plan.tally.started = lib.plan.tally.started + 1
   local changed = record.changed
   changed.data, changed.seed, changed.created_at = data, seed, lib.stamp
   if not entry and not options.bundle then
@@ -87,6 +88,8 @@ function starts.begin_inlined(id, workflow, data, seed, bundle, result, stamp, d
     deps = lib.ELSEWHERE
   end
   lib.plan.records[id] = nil
+  local tally = lib.plan.tally
+  tally.started, tally.completed = tally.started + 1, tally.completed + 1
   lib.expiry.schedule(id, workflow)
   push(lib.plan.calls, {
     "HSET", lib.key("r:" .. id), "state", "completed", "workflow", workflow, "data", data, "seed", seed,

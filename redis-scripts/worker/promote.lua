@@ -21,9 +21,11 @@ local function wake(run, id)
   if run and run.deadline then lib.cancellation.expire(run) end
   local state = run and run.state
   if state == "scheduled" or state == "waiting" then
+    if state == "scheduled" then runs.set(run, "ready_at", lib.stamp) end
     ends.make_ready(run)
   elseif state == "retrying" then
     next_attempt(run)
+    runs.set(run, "ready_at", lib.stamp)
     ends.make_ready(run)
   elseif run and run.waiters and runs.ended(run) then
     lib.plan.delayed[id] = false

@@ -34,7 +34,8 @@ function verbs.register()
   end
   lib.write("HSET", "nodes", node, host)
   lib.write("HSET", "host:" .. host, "node", node, "boot", boot, "namespace", namespace, "pid", pid,
-    "started", started, "threads", threads, "max_payload", max_payload, "queues", queues, "registered_at", lib.now())
+    "started", started, "threads", threads, "max_payload", max_payload, "queues", queues, "registered_at", lib.now(),
+    "lease_ms", lease_ms)
   lib.write("ZADD", "leases", lib.now() + lease_ms, host)
   return { "registered", host }
 end

@@ -10,8 +10,8 @@ describe("weir bundles", function()
       bundles = { "bundles", "aa", "3", "1000", "2", "bb", "7", "4000", "0", "cc", "", "", "1" },
       registry = { "registry", "old", '{"bundle":"aa"}', "w1", '{"bundle":"bb"}', "w2", '{"bundle":"bb"}',
                    "w3", '{"bundle":"bb"}', "w4", '{"bundle":"bb"}', "weir.data", '{"bundle":"bb"}' },
-      hosts = { "hosts", "1", "host-1", "9000", "2", 0, "*", "bb aa", "", "",
-        "2", "dead", "0", "2", 0, "*", "bb", "", "" },
+      hosts = { "hosts", "1", "host-1", "9000", "2", 0, "*", "bb aa", "", "", "", "",
+        "2", "dead", "0", "2", 0, "*", "bb", "", "", "", "" },
     }
     clients.load {
       call = function(...)

@@ -77,7 +77,7 @@ describe("weir start", function()
 
     it("refuses data that a host which may run it does not accept", function()
       local function hosts(...)
-        answers.hosts = { "hosts", "1", "wide", "101000", "2", 0, "*", "9f2c", "1000", "" }
+        answers.hosts = { "hosts", "1", "wide", "101000", "2", 0, "*", "9f2c", "1000", "", "", "" }
         table.move({ ... }, 1, select("#", ...), #answers.hosts + 1, answers.hosts)
       end
       local data = ('{"id":"%s"}'):format(("x"):rep(200))
@@ -134,8 +134,9 @@ describe("weir start", function()
     end)
 
     it("warns of a queue that no living host serves", function()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "", "", "", "2", "other", "101000", "2", 0, "a\tb",
-        "9f2c", "", "" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "", "", "", "", "",
+        "2", "other", "101000", "2", 0, "a\tb",
+        "9f2c", "", "", "", "" }
       local status, _, err = run("start", "process-order", { data = '{"id":"a"}', queue = "gpu" })
       assert.equal(0, status)
       assert.truthy(err:find('warning: no host serves queue "gpu"', 1, true))
@@ -144,11 +145,11 @@ describe("weir start", function()
     end)
 
     it("warns when no host is alive, but not of one whose beat is late", function()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "9f2c", "", "" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", 0, "*", "9f2c", "", "", "", "" }
       local _, _, err = run("start", "process-order", { data = '{"id":"a"}' })
       assert.truthy(err:find("warning: no host is alive; the run waits until one is (weir serve DIR)", 1, true))
       side.said = {}
-      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*", "9f2c", "", "" }
+      answers.hosts = { "hosts", "1", "node", "99000", "2", 0, "*", "9f2c", "", "", "", "" }
       assert.equal("", select(3, run("start", "process-order", { data = '{"id":"a"}' })))
     end)
   end)

@@ -46,7 +46,7 @@ describe("weir doctor", function()
 
     it("says that Redis is full, and does not take its hosts for dead", function()
       full()
-      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "", "", "" }
+      answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "", "", "", "", "" }
       assert.same({ 1, FULL .. "\n" }, { table.unpack({ run "doctor" }, 1, 2) })
     end)
 

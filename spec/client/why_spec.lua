@@ -54,13 +54,14 @@ describe("weir why", function()
       glance("state", "ready", "queue", "gpu")
       answers.hosts = { "hosts" }
       says "none is alive; start one"
-      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "", "", "" }
+      answers.hosts = { "hosts", "1", "node", "101000", "2", 0, "default", "", "", "", "", "" }
       says 'queue "gpu", which no host serves'
     end)
 
     it("names newer code of its workflow that a host does not load", function()
       local function host(number, expires, bundle, faults)
-        return number, "h" .. number, expires, "2", 0, "*", "9f2c", "", ('[["flows","%s","%s"]]'):format(bundle, faults)
+        local refused = ('[["flows","%s","%s"]]'):format(bundle, faults)
+        return number, "h" .. number, expires, "2", 0, "*", "9f2c", "", refused, "", ""
       end
       local function hosts(...)
         answers.hosts = { "hosts", ... }
@@ -151,12 +152,12 @@ describe("weir why", function()
       assert.equal("nothing is to be done: start a run with weir start WORKFLOW\n", everything())
       answers.due = { "due", "160000" }
       assert.truthy(everything():find("the next run wakes in 1m", 1, true))
-      answers.queues = { "queues", "default", 2, "x", "?typo", 1, "y" }
+      answers.queues = { "queues", "default", 2, "x", "0", "?typo", 1, "y", "0" }
       assert.truthy(everything():find('1 run is waiting for a host that knows workflow "typo"', 1, true))
       answers.hosts = { "hosts" }
       assert.equal("nothing moves as no host is alive, with 3 runs ready; start one: weir serve DIR\n", everything())
       answers.queues = { "queues" }
-      answers.hosts = { "hosts", "1", "one", "101000", "2", 0, "*", "", "", '[["flows","9f2c","a.lua:1: x"]]' }
+      answers.hosts = { "hosts", "1", "one", "101000", "2", 0, "*", "", "", '[["flows","9f2c","a.lua:1: x"]]', "", "" }
       assert.truthy(everything():find("; host one still serves bundle 9f2c: a.lua:1: x\n", 1, true))
     end)
   end)

@@ -47,7 +47,7 @@ end
 ---@return weir.spec.Side
 function commands.new()
   local side = { printed = {}, said = {}, answers = { rights = { "rights" },
-    hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "", "", "" },
+    hosts = { "hosts", "1", "node", "101000", "2", 0, "*", "", "", "", "", "" },
     queues = { "queues" }, turns = { "turns" }, due = { "due", "" },
   } }
   side.client = native(side)

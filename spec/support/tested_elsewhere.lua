@@ -62,6 +62,7 @@ return {
   ["spec/redis/client/retry_spec.lua"] = {
     "redis-scripts/lib/reopen.lua", "redis-scripts/effects/reset_done.lua", "redis-scripts/effects/reset.lua",
   },
+  ["spec/redis/lib/tally_spec.lua"] = { "redis-scripts/read/rates.lua" },
   ["spec/redis/lib/dedupe_spec.lua"] = { "redis-scripts/lib/detached.lua", "redis-scripts/effects/detach.lua" },
   ["spec/redis/worker/announce_spec.lua"] = { "redis-scripts/lib/registry.lua" },
   ["spec/redis/worker/heartbeat_spec.lua"] = { "redis-scripts/lib/recovery.lua" },

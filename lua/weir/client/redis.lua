@@ -329,6 +329,8 @@ end
 ---@field bundles table<string, boolean> the bundles of its folders
 ---@field max_payload integer? bytes
 ---@field refused weir.Refusal[] its folders that do not load as they are now
+---@field renewed_at integer? its last heartbeat
+---@field drains boolean
 
 ---@class weir.Refusal
 ---@field folder string
@@ -349,7 +351,7 @@ end
 function redis.hosts()
   local replies, now = redis.call({ "hosts" })
   local reply, hosts = replies[1], {}
-  for i = 2, #reply, 9 do
+  for i = 2, #reply, 11 do
     local queues, bundles = {}, {}
     for bundle in reply[i + 6]:gmatch("%x+") do bundles[bundle] = true end
     for queue in reply[i + 5]:gmatch("[^\t,]+") do queues[#queues + 1] = queue end
@@ -357,6 +359,7 @@ function redis.hosts()
       host = reply[i], node = reply[i + 1], expires_at = instant(reply[i + 2]),
       workers = instant(reply[i + 3]), owned = instant(reply[i + 4]), queues = queues,
       bundles = bundles, max_payload = math.tointeger(tonumber(reply[i + 7])), refused = refusals_of(reply[i + 8]),
+      renewed_at = instant(reply[i + 9]), drains = reply[i + 10] == "1",
     }
   end
   return hosts, now
@@ -405,15 +408,65 @@ end
 ---@field queue string
 ---@field ready integer
 ---@field next string? the run that a worker claims first
+---@field since integer? when that run became ready, as far as its record tells
 
 ---@return weir.QueueEntry[]
 function redis.queues()
   local reply, queues = redis.call({ "queues" })[1], {}
-  for i = 2, #reply, 3 do
-    queues[#queues + 1] = { queue = reply[i], ready = reply[i + 1], next = reply[i + 2] ~= "" and reply[i + 2] or nil }
+  for i = 2, #reply, 4 do
+    queues[#queues + 1] = {
+      queue = reply[i], ready = reply[i + 1], next = reply[i + 2] ~= "" and reply[i + 2] or nil,
+      since = reply[i + 3] ~= "0" and instant(reply[i + 3]) or nil,
+    }
   end
   table.sort(queues, function(a, b) return a.queue < b.queue end)
   return queues
+end
+
+---@class weir.Rates runs that started and ended in a span, also children
+---@field span_ms integer
+---@field started integer
+---@field completed integer
+---@field failed integer
+---@field cancelled integer
+
+---How many runs started and ended lately.
+---@param window_ms integer
+---@return weir.Rates? rates nil: no host was alive lately, so it is not known
+function redis.rates(window_ms)
+  local reply = redis.call({ "rates", window_ms })[1]
+  if reply[2] == 0 then return nil end
+  return { span_ms = reply[2], started = reply[3], completed = reply[4], failed = reply[5], cancelled = reply[6] }
+end
+
+---The sets that hold runs.
+---@return { name: string, size: integer }[]
+function redis.sets()
+  local reply, sets = redis.call({ "sets" })[1], {}
+  for i = 2, #reply, 2 do sets[#sets + 1] = { name = reply[i], size = reply[i + 1] } end
+  return sets
+end
+
+---@class weir.CensusPage
+---@field looked_at integer runs
+---@field groups { state: string, workflow: string, count: integer, run: string, created_at: integer }[] run: the oldest
+
+---Counts pages of sets by state and workflow, all in one call.
+---@param pages { set: string, from: integer, count: integer }[]
+---@return weir.CensusPage[]
+---@return integer now_ms
+function redis.census(pages)
+  local groups, counted = {}, {}
+  for i, page in ipairs(pages) do groups[i] = { "census", page.set, page.from, page.count } end
+  local replies, now = redis.call(table.unpack(groups))
+  for i, reply in ipairs(replies) do
+    counted[i] = { looked_at = reply[2], groups = {} }
+    for at = 3, #reply, 5 do
+      table.insert(counted[i].groups, { state = reply[at], workflow = reply[at + 1], count = reply[at + 2],
+                                        run = reply[at + 3], created_at = instant(reply[at + 4]) or 0 })
+    end
+  end
+  return counted, now
 end
 
 ---The counters of the dataset.
