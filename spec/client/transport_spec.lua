@@ -44,6 +44,7 @@ describe("the client functions", function()
   before_each(function()
     clients.unload()
     answers = {
+      sets = { "sets" }, rates = { "rates", 0, 0, 0, 0, 0 }, bundles = { "bundles" },
       hosts = { "hosts" }, queues = { "queues" }, turns = { "turns" }, due = { "due", "" }, list = { "list" },
       registry = { "registry", "greet", '{"bundle":"9f","queue":"default"}' }, totals = { "totals", "commit", "5" },
       rights = { "rights" },

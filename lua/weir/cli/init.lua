@@ -164,7 +164,7 @@ function commands.bundles(options)
 end
 
 function commands.stats(options)
-  require("weir.cli.stats").print(options.json)
+  require("weir.cli.stats").main(options)
   return DONE
 end
 

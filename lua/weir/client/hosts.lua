@@ -10,6 +10,16 @@ local LATE_MS = 3000 -- after its lease: a heartbeat may be late on a busy machi
 ---@return boolean
 function hosts.is_alive(host, now) return host.expires_at + LATE_MS > now end
 
+---A word for how a host is, as far as Redis can tell.
+---@param host weir.HostEntry
+---@param now integer
+---@return "serving"|"draining"|"late"|"gone" state late: its lease has ended, and its heartbeat may only be late
+function hosts.state(host, now)
+  if not hosts.is_alive(host, now) then return "gone" end
+  if host.expires_at < now then return "late" end
+  return host.drains and "draining" or "serving"
+end
+
 ---@param list weir.HostEntry[]
 ---@param now integer
 ---@return boolean
