@@ -98,6 +98,7 @@ local function new_maker(roll)
       return { named, maker.id(), bodies = maker.bodies(depth), concurrency = roll(3),
                tolerate = roll(2) == 1 and roll(3) - 1 or nil, waits = roll(4) == 1 }
     end
+    if roll(6) == 1 then return { "progress" } end
     if roll(6) == 1 then return { "raise", always = roll(3) == 1 } end
     return { "draw" }
   end
@@ -284,6 +285,11 @@ function statements.map(ctx, statement, state)
       execute(inner, body, state)
       return i
     end }, statement)
+end
+
+function statements.progress(ctx, _, state)
+  ctx:progress(state.count)
+  ctx:status("at " .. state.count)
 end
 
 function statements.raise(ctx, statement)

@@ -187,6 +187,16 @@ function ctx:sleep(given) end
 ---@param value string|number|boolean
 function ctx:tag(key, value) end
 
+---Shows how far the run is: `weir show`, `weir wait` and `weir list` print what was said last. A replay is silent.
+---@param done number from 0
+---@param total? number
+---@param text? string at most 1 KiB is kept
+function ctx:progress(done, total, text) end
+
+---Shows what the run does, beside its progress.
+---@param text? string at most 1 KiB is kept; nil: nothing any more
+function ctx:status(text) end
+
 ---Seconds as of os.time, with a fraction: the time of the last outcome. The same on every replay.
 ---@return number
 function ctx:now() end

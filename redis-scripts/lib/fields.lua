@@ -20,7 +20,7 @@ fields.RARE_NUMBERS = 8 -- how many of the names above are numbers
 fields.COMMON = {
   "state", "workflow", "data", "seed", "created_at", "tags", "queue", "priority", "asked_queue", "bundle", "started_at",
   "finished_at", "result", "error", "owner", "turn", "last_number", "acked", "retry", "graph", "deps", "reset",
-  "reset_number", "redo", "generation", "attempts_before", "retry_id", "moved", "ready_at",
+  "reset_number", "redo", "generation", "attempts_before", "retry_id", "moved", "ready_at", "progress",
   "has_rare",
 }
 
@@ -31,5 +31,5 @@ fields.RESET_RARE = { "cancel", "terminate", "cancel_awaited", "deadline" }
 --- Fields that `status` shows.
 fields.STATUS = {
   "state", "workflow", "attempt", "queue", "priority", "owner", "cancel", "last_number", "deadline", "error", "tags",
-  "detached", "has_rare", "created_at", "started_at", "finished_at",
+  "detached", "has_rare", "created_at", "started_at", "finished_at", "progress",
 }

@@ -23,7 +23,9 @@ describe("weir list", function()
         for _, id in ipairs { ... } do
           reply[#reply + 1] = id == "gone" and {} or {
             "state", id == "a" and "completed" or id == "b" and "waiting" or "failed", "workflow", "work",
-            "created_at", "90000", "started_at", "90001", "finished_at", id ~= "b" and "90010" or nil,
+            "created_at", "90000", "started_at", "90001",
+            "progress", id ~= "c/x" and '{"done":1,"total":2,"status":"busy"}' or "broken",
+            "finished_at", id ~= "b" and "90010" or nil,
             id == "c/x" and "error" or nil, id == "c/x" and '{"message":"outer","cause":{"message":"no luck"}}' or nil,
           }
         end
@@ -36,7 +38,7 @@ describe("weir list", function()
       local lines = {}
       for line in out:gmatch("[^\n]+") do lines[#lines + 1] = line end
       assert.truthy(lines[1]:find("^STATE%s+RUN%s+WORKFLOW"))
-      assert.truthy(lines[2]:find("^waiting%s+b%s+work%s+10.0s ago"))
+      assert.truthy(lines[2]:find("^waiting%s+b%s+work%s+10.0s ago.-  busy; 1 of 2 %(50%%%)$"))
       assert.truthy(lines[3]:find("^completed%s+a%s+work%s+10.0s ago%s+9ms$"))
     end)
 

@@ -22,6 +22,15 @@ describe("weir show", function()
     assert.equal(record.json(record.read("a", table.move(list, 4, #list, 1, {}))) .. "\n", out)
   end)
 
+  it("show tells how far the run said it is", function()
+    answers.inspect = fields { state = "running", started_at = "90000",
+                               progress = '{"done":1,"total":2,"text":"page one","status":"busy"}' }
+    local _, out = run("show", "a")
+    assert.truthy(out:find "\n  status    busy\n  progress  1 of 2 %(50%%%): page one\n")
+    _, out = run("show", "a", { json = true })
+    assert.truthy(out:find('"progress":{"done":1,"status":"busy","text":"page one","total":2}', 1, true))
+  end)
+
   it("show reads a long run page by page, and again when it went on meanwhile", function()
     local asked, state = {}, "running"
     answers.inspect = function(_, cursor)

@@ -114,6 +114,17 @@ describe("weir why", function()
         .. 'it has slept for 1.00s %("sleep#1" at pay.lua:3%) and goes on in 3.00s\n$')
     end)
 
+    it("counts the branches that it waits for", function()
+      glance("state", "waiting")
+      answers.inspect = fields { state = "waiting", progress = json.encode { groups = {
+        { id = "m", verb = "map", done = 212, failed = 3, total = 5000, state = "running" },
+        { id = "p", verb = "parallel", done = 2, failed = 0, total = 2, state = "completed" },
+      } }, ["o:m:1:nap"] = '\t98000\tsleep\t0\t1 4\ta.lua:3\t\t{"duration_ms":4000}',
+        ["o:m:2:nap"] = '\t98000\tsleep\t0\t1 4\ta.lua:3\t\t{"duration_ms":4000}' }
+      says('^a: ctx:map "m" is at 212 of 5,000, 3 failed; of 2 open operations, the first: it has slept for 2.00s '
+        .. '%("m:1:nap" at a.lua:3%) and goes on in 2.00s\n$')
+    end)
+
     it("tells what a cancel waits for, and what its clean-up does", function()
       glance("state", "waiting")
       local journal = { state = "waiting", cancel = "1", ["1"] = "\tcancelled\t98000\t0\tby hand",

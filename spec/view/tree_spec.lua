@@ -51,6 +51,36 @@ describe("the tree", function()
     }, lines)
   end)
 
+  it("puts the operations of branches below the counts of their parallel or map", function()
+    local function step(id, scope, began, ended)
+      return { id = id, kind = "step", state = ended and "completed" or "running", attempts = 1, scope = scope,
+               started_at = began, finished_at = ended }
+    end
+    local run = run_of { id = "r", state = "waiting", started_at = 0, operations = {
+      step("first", "", 1, 2), step("m:1:get", "m:1\t", 10, 20), step("m:2:p:a:get", "m:2\tp:a\t", 30),
+      step("m2:get", "", 40, 50), step("m:3:get", "m:3\t", 45, 60),
+    }, progress = { done = 1, total = 4, status = "busy", groups = {
+      { id = "m", verb = "map", done = 212, failed = 3, total = 5000, state = "running" },
+      { id = "m:2:p", verb = "parallel", done = 0, failed = 0, total = 2, state = "running" },
+      { id = "none", verb = "map", done = 2, failed = 0, total = 2, state = "completed" },
+    } } }
+    local lines = tree.draw(tree.plant("r", by_id(run)), { style = PLAIN, now = 100 })
+    assert.same({
+      "◌ r  work  busy; 1 of 4 (25%)                                             100ms",
+      "├─ ✓ first   step                                                           1ms",
+      "├─ ● m       map 212 of 5,000, 3 failed                                    90ms",
+      "│  ├─ ✓ m:1:get  step                                                      10ms",
+      "│  ├─ ● m:2:p    parallel 0 of 2                                           70ms",
+      "│  │  └─ ● m:2:p:a:get  step                                               70ms",
+      "│  └─ ✓ m:3:get  step                                                      15ms",
+      "├─ ✓ m2:get  step                                                          10ms",
+      "└─ ✓ none    map 2 of 2",
+    }, lines)
+    run.state, run.finished_at = "failed", 100
+    local row = tree.plant("r", by_id(run)).rows[2]
+    assert.same({ "cancelled", 100 }, { row.state, row.ended })
+  end)
+
   it("shows an open child by its own state", function()
     local runs = by_id(
       run_of { id = "a", state = "waiting", operations = { invoke("a", "b", { state = "running" }) } },

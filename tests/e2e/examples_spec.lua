@@ -573,6 +573,14 @@ describe("the examples", function()
       assert.equal("there is no one to tell", fails("release", '{"version":"1.4","silent":true}').message)
     end)
 
+    it("tell how far they are", function()
+      local run = completes("import", '{"rows":["a","b","c"]}', { "A", "B", "C" })
+      assert.same({ done = 3, total = 3, status = "done" }, run.progress)
+      run = perform("enrich", '{"customers":["Ada","","Bob"]}')
+      assert.same({ { id = "customers", verb = "map", done = 3, failed = 1, total = 3, state = "completed" } },
+        run.progress.groups)
+    end)
+
     it("are left for the first that succeeds", function()
       local run = completes("download", '{"mirrors":[{"name":"broken","fails":true},{"name":"near","takes":"20ms"},'
         .. '{"name":"far","takes":"1h"}]}', { file = "the file, from near", mirror = "near" })

@@ -7,6 +7,7 @@ local list = require "weir.client.list"
 local native = require "weir.native.client"
 local output = require "weir.cli.output"
 local progress = require "weir.cli.progress"
+local progress_text = require "weir.view.progress_text"
 local record = require "weir.record.record"
 local redis = require "weir.client.redis"
 local selection = require "weir.cli.selection"
@@ -52,7 +53,8 @@ end
 local function row_of(run, now, sorted_by)
   local began = run.started_at or run.created_at
   local took = run.state == "scheduled" and "" or terminal.span((run.finished_at or now) - began)
-  local message = run.state == "failed" and run.error and tostring(list.root_cause(run.error).message) or ""
+  local message = run.state == "failed" and run.error and tostring(list.root_cause(run.error).message)
+    or not record.ENDED[run.state] and progress_text.line(run.progress) or ""
   return {
     run.state, terminal.plain(run.id), terminal.plain(run.workflow),
     terminal.span(now - (run[sorted_by] or run.created_at)) .. " ago", took, terminal.plain(message),

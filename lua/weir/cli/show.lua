@@ -6,6 +6,7 @@ local graph_text = require "weir.view.graph_text"
 local graph_view = require "weir.view.graph_view"
 local native = require "weir.native.client"
 local output = require "weir.cli.output"
+local progress_text = require "weir.view.progress_text"
 local plan = require "weir.reset.plan"
 local record = require "weir.record.record"
 local redis = require "weir.client.redis"
@@ -57,6 +58,9 @@ local function facts(style, run, now)
   add("queue", terminal.plain(run.queue) .. (run.priority ~= 0 and ", priority " .. run.priority or ""))
   if run.bundle then add("bundle", run.bundle:sub(1, 16)) end
   if run.tags then payload("tags", run.tags) end
+  local said = run.progress and progress_text.progress(run.progress)
+  payload("status", run.progress and run.progress.status)
+  payload("progress", said)
   payload("data", run.data)
   payload("result", run.result)
   if run.error then

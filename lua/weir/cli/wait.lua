@@ -100,16 +100,19 @@ end
 -- The rows that are new or whose state has changed: those of the run, and those of all runs below it.
 local function changes(self, root)
   local rows = {}
-  local function visit(row, path)
+  -- `base`: the path of the run that the row is in; `whole`: whether it is the run that is waited for.
+  local function visit(row, path, base, whole)
     if row.state ~= "pending" and self.told[path] ~= row.state then
       self.told[path] = row.state
       rows[#rows + 1] = { path = path, row = row }
     end
+    base = row.is_group and base or path
     for _, below in ipairs(row.rows) do
-      if row == root or below.is_run then visit(below, path .. "/" .. below.name) end
+      local inner = whole and (row == root or row.is_group)
+      if inner or below.is_run or below.is_group then visit(below, base .. "/" .. below.name, base, inner) end
     end
   end
-  visit(root, root.name)
+  visit(root, root.name, root.name, true)
   return rows
 end
 

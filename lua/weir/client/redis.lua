@@ -152,6 +152,7 @@ function redis.raise_not_found(id) fault.raise_with("not_found", { run = id }, "
 ---@field deadline integer?
 ---@field error string? JSON
 ---@field tags string? JSON
+---@field progress weir.Progress?
 ---@field detached boolean its parent does not wait for it
 ---@field has_rare boolean it may have descendants that outlived it
 ---@field created_at integer
@@ -173,7 +174,8 @@ local function read_status(id, list)
     attempt = instant(fields.attempt) or 1,
     queue = fields.queue or defaults.queue, owner = fields.owner ~= "" and fields.owner or nil,
     cancel = instant(fields.cancel), deadline = instant(fields.deadline), error = fields.error,
-    tags = fields.tags, detached = fields.detached == "1", has_rare = fields.has_rare ~= nil,
+    tags = fields.tags, progress = record.progress(fields.progress), detached = fields.detached == "1",
+    has_rare = fields.has_rare ~= nil,
     created_at = instant(fields.created_at) or 0,
     started_at = instant(fields.started_at), finished_at = instant(fields.finished_at),
     wake = instant(fields.wake), ahead = instant(fields.ahead), expires = instant(fields.expires),

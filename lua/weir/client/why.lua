@@ -7,12 +7,14 @@ local hosts = require "weir.client.hosts"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
 local outage = require "weir.client.outage"
+local progress_text = require "weir.view.progress_text"
 local record = require "weir.record.record"
 local redis = require "weir.client.redis"
 local terminal = require "weir.view.terminal"
 
 local why = {}
 
+local MOST_GROUPS = 3 -- that one sentence counts
 local DEEPEST = 64 -- children of children that one sentence follows
 
 local function span(at, now) return terminal.span(now - at) end
@@ -123,6 +125,17 @@ local function of_graph(run, now, first, path)
     goes_on > 1 and (" and %s"):format(terminal.count(goes_on - 1, "other")) or "", sentence_of(first.run, path))
 end
 
+-- The counts of the branches that it waits for.
+local function of_branches(run)
+  local words = {}
+  for _, group in ipairs(run.progress and run.progress.groups or {}) do
+    if group.state == "running" and #words < MOST_GROUPS then
+      words[#words + 1] = ('ctx:%s "%s" is at %s'):format(group.verb, group.id, progress_text.group(group))
+    end
+  end
+  return words[1] and table.concat(words, ", ") .. "; " or ""
+end
+
 local function of_waiting(run, now, path)
   local open = {}
   for _, operation in ipairs(run.operations) do
@@ -139,6 +152,7 @@ local function of_waiting(run, now, path)
     return ending .. "it waits for children that it has timed out on, or that it has not awaited, to end"
   end
   if run.graph then return ending .. of_graph(run, now, open[1], path) end
+  ending = ending .. of_branches(run)
   local among = #open > 1 and ("of %s, the first: "):format(terminal.count(#open, "open operation")) or ""
   return ending .. among .. of_operation(open[1], now, path)
 end

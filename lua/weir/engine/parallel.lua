@@ -11,6 +11,7 @@ local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local option_checks = require "weir.base.options"
 local ordered_pairs = require "weir.base.ordered_pairs"
+local progress = require "weir.engine.progress"
 local strings = require "weir.base.strings"
 
 local check_options, usage_error = call.check_options, call.usage_error
@@ -37,13 +38,15 @@ end
 ---@param id string
 ---@param options { concurrency: integer?, tolerate: number? }
 ---@param next_job fun(): weir.Job?
-local function run_all(state, run, name, id, options, next_job)
+---@param total integer? how many it will give, if that is known
+local function run_all(state, run, name, id, options, next_job, total)
   local group, tolerate = run.branches:begin_group(), options.tolerate
   local concurrency = options.concurrency or CONCURRENCY
-  local results, count, running, failed, first, fault = {}, 0, 0, 0, nil, nil
+  local counts = progress.begin_group(run, state.prefix .. id, name, total)
+  local results, count, running, first, fault = {}, 0, 0, nil, nil
 
   local function give_up(raised)
-    fault = raised
+    fault, counts.state = raised, "failed"
     run:end_branches(group.members, "was ended because another branch failed")
   end
 
@@ -51,8 +54,10 @@ local function run_all(state, run, name, id, options, next_job)
     local member = run.branches:await_member(name, group)
     running = running - 1
     if fault then return end
+    counts.done, run.progress_changed = counts.done + 1, true
     if not member.ok then
-      failed = failed + 1
+      local failed = counts.failed + 1
+      counts.failed = failed
       first = first or { key = member.key, error = member.value }
       if not tolerate then
         return give_up(member.value)
@@ -66,7 +71,10 @@ local function run_all(state, run, name, id, options, next_job)
   local function begin_next()
     local ok, job = xpcall(next_job, branches.traced) -- an author's iterator may fail
     if not ok then return give_up(job) end
-    if not job then return false end
+    if not job then
+      counts.total, run.progress_changed = count, true
+      return false
+    end
     local member = futures.begin_branch(state, run, name, id .. ":", job.key, job.body)
     member.key = job.key
     run.branches:add_member(group, member)
@@ -84,6 +92,7 @@ local function run_all(state, run, name, id, options, next_job)
     end
   end
   if fault then error(fault, 0) end
+  counts.state, run.progress_changed = "completed", true
   return results, count
 end
 
@@ -127,7 +136,7 @@ function parallel.verb(ctx, options)
   local results, count = run_all(state, run, "parallel", id, options, function()
     at = at + 1
     return jobs[at]
-  end)
+  end, #jobs)
   return futures.listed(results, options.branches, count)
 end
 
@@ -176,7 +185,7 @@ function parallel.map(ctx, options)
   end
   check_options("map", options, MAP_FIELDS)
   check_common("map", options)
-  local next_item = source_of(options.items)
+  local next_item, total = source_of(options.items)
   local id, index, body = call.scope_id(state, "map", options.id), 0, options.run
   local results = run_all(state, run, "map", id, options, function()
     local item = next_item()
@@ -184,7 +193,7 @@ function parallel.map(ctx, options)
     index = index + 1
     local at = index
     return { key = at, body = function(inner) return body(inner, item, at) end }
-  end)
+  end, total)
   return json.array(results)
 end
 

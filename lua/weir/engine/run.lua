@@ -19,6 +19,7 @@ local invoke = require "weir.engine.invoke"
 local journal = require "weir.replay.journal"
 local graph_scheduler = require "weir.engine.graph_scheduler"
 local json = require "weir.json"
+local progress = require "weir.engine.progress"
 local retry_policy = require "weir.define.retry_policy"
 local returned = require "weir.engine.returned"
 local run_id = require "weir.base.run_id"
@@ -93,6 +94,10 @@ local FINAL = {
 ---@field left_over string[]? the same as lines for people
 ---@field unsaid { [1]: string, [2]: string, [3]: string? }[]? level, text and fields of lines that the log gets when
 ---their turn is recorded
+---@field progress weir.Progress? how far it is, once it has said so
+---@field progress_changed boolean? Redis does not know all of it
+---@field progress_known string? what Redis has of it, once the effects of this turn are recorded
+---@field progress_sent { turn: integer, handle: integer }? the effect that sent it last
 ---@field dry boolean? it only checks its code against the journal
 ---@field deps_begun table<string, weir.Operation>? reads of results, by id; see weir.engine.graph_results
 ---@field deps_view weir.Deps?
@@ -162,7 +167,7 @@ function runs.from_fields(bundle, id, fields, driver)
     attempt = attempt, seed = math.tointeger(tonumber(fields.seed or 0)), crashes = tonumber(fields.crashes or 0),
     created_at = math.tointeger(tonumber(fields.created_at)), limits = driver.limits, host = driver.host,
     queue = fields.queue or defaults.queue, cancel_pending = {}, detached_children = {}, data = fields.data,
-    tags = fields.tags,
+    tags = fields.tags, progress_known = fields.progress,
     generation = math.tointeger(tonumber(fields.generation or 1)), deps = fields.deps,
     attempts_before = math.tointeger(tonumber(fields.attempts_before or 0)),
   }, Run)
@@ -391,12 +396,18 @@ function Run:advance()
   end
 end
 
+-- Adds the effect that ends the turn.
+function Run:close(name, fields)
+  progress.send_changed(self)
+  self.effects:close(name, fields)
+end
+
 -- The attempt has failed, and another one follows.
 function Run:close_with_retry()
   if self.unsaid then return end
   self:report("retrying", ("attempt %d failed, the next begins in %s: %s"):format(self.attempt,
     duration.text(self.retry_in), tostring(self.failure.message)), self.failure.code)
-  self.effects:close("retry", { delay_ms = self.retry_in, error = failure.encode(self.failure) })
+  self:close("retry", { delay_ms = self.retry_in, error = failure.encode(self.failure) })
 end
 
 -- Delivers the next outcome that is known. The code is ended instead where it does not follow its journal, or where its
@@ -443,9 +454,10 @@ function Run:step_or_suspend(cancelling)
   end
   if waiting then
     table.insert(all.steps, 1, waiting)
+    progress.send_changed(self)
   elseif not self.unsaid then
     local wake, wake_in = self.journal:wake()
-    effects:close("suspend", { wake = wake, wake_in = wake_in })
+    self:close("suspend", { wake = wake, wake_in = wake_in })
   end
   return true
 end
@@ -518,7 +530,7 @@ end
 -- Completes or fails the run. Everything below it has ended, except children that were told to end, for which Redis
 -- waits.
 function Run:finish()
-  local log, effects, cancel = self.journal, self.effects, self.journal.cancel
+  local log, cancel = self.journal, self.journal.cancel
   local redo = self.main and log:redo_text() or "" -- no code ran that knows
   if cancel then
     local code, message = cancel.state, cancel.value
@@ -528,13 +540,13 @@ function Run:finish()
     if self.failure and self.failure.code ~= code then failed.cause = self.failure end
     if code ~= "cancelled" then report_failed(self, failed) end
     local state = code == "cancelled" and "cancelled" or "failed"
-    effects:close("fail", { state = state, error = failure.encode(failed), redo = redo })
+    self:close("fail", { state = state, error = failure.encode(failed), redo = redo })
   elseif self.failure then
     report_failed(self, self.failure)
-    effects:close("fail", { state = "failed", error = failure.encode(self.failure), redo = redo })
+    self:close("fail", { state = "failed", error = failure.encode(self.failure), redo = redo })
   else
     self:warn_of_left_over()
-    effects:close("complete", { result = self.result })
+    self:close("complete", { result = self.result })
   end
 end
 

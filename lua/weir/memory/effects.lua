@@ -187,6 +187,8 @@ function effects.reset_done(_, record)
   record.fields.reset, record.fields.redo, record.fields.reset_number = nil, nil, nil
 end
 
+function effects.progress(_, record, effect) record.fields.progress = effect.progress end
+
 function effects.tag(_, record, effect) record.fields.tags = effect.tags end
 
 function effects.detach(self, _, effect)

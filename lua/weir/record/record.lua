@@ -54,6 +54,7 @@ local record = {}
 ---@field priority integer
 ---@field bundle string?
 ---@field tags string? JSON
+---@field progress weir.Progress? how far it is, as it said last
 ---@field created_at integer
 ---@field started_at integer?
 ---@field finished_at integer?
@@ -234,6 +235,14 @@ local function read_moved(text)
   return attempt and { attempt = integer(attempt), at = integer(at), before = before ~= "" and before or nil }
 end
 
+---How far a run is; text that is none is left out.
+---@param text string?
+---@return weir.Progress?
+function record.progress(text)
+  local progress = text and json.try_decode(text)
+  return type(progress) == "table" and progress ~= json.null and progress or nil
+end
+
 ---@param id string
 ---@param list string[] field, value, field, value … as stored
 ---@return weir.Record
@@ -271,6 +280,7 @@ function record.read(id, list)
     root = run_id.root(id), queue = (fields.queue or defaults.queue):gsub("^%?.*", defaults.queue),
     priority = integer(fields.priority) or 0,
     bundle = fields.bundle ~= "" and fields.bundle or nil, moved = read_moved(fields.moved), tags = fields.tags,
+    progress = record.progress(fields.progress),
     created_at = integer(fields.created_at) or 0, started_at = integer(fields.started_at),
     finished_at = integer(fields.finished_at), cancel = cancel,
     owner = fields.owner ~= "" and fields.owner or nil, deadline = integer(fields.deadline), operations = {},
@@ -332,7 +342,7 @@ function record.json(run)
     seed = run.seed, data = decoded(run.data, json.null), result = decoded(run.result, json.null),
     error = or_null(run.error), parent = or_null(run.parent), root = run.root, queue = run.queue,
     priority = run.priority, bundle = or_null(run.bundle), tags = decoded(run.tags, {}),
-    created_at = run.created_at, started_at = or_null(run.started_at),
+    progress = run.progress, created_at = run.created_at, started_at = or_null(run.started_at),
     finished_at = or_null(run.finished_at), operations = operations,
     cancel = run.cancel and {
       number = run.cancel.number, state = run.cancel.state, at = run.cancel.finished_at, message = run.cancel.value,

@@ -30,6 +30,7 @@ effects.LAYOUT = {
   resolve = { "operation", "state", "attempts", "value", "entry" },
   retry = { "delay_ms", "error" },
   suspend = { "wake", "wake_in" },
+  progress = { "progress" },
   tag = { "tags" },
   took = { "ms" },
 }

@@ -61,7 +61,7 @@ local function without_lines(run)
       failure = failure.cause
     end
   end
-  run.bundle = nil
+  run.bundle, run.progress = nil, nil
   strip(run.error)
   for _, operation in ipairs(run.operations) do
     operation.line, operation.bundle = nil, nil

@@ -48,6 +48,7 @@ local STAGES = 40 -- lines of a graph that is listed, not drawn
 ---@field error weir.Failure?
 ---@field attempts integer
 ---@field tags table<string, string>
+---@field progress { done: number?, total: number?, text: string?, status: string? } as it said last
 ---@field created_at integer ms
 ---@field started_at integer? ms
 ---@field finished_at integer? ms
@@ -126,6 +127,7 @@ function result.new(memory, id)
     id = id, workflow = kept.workflow, state = kept.state, attempts = kept.attempt,
     result = decoded(fields.result), error = fields.error and failure.decode(fields.error) or nil,
     tags = fields.tags and json.decode(fields.tags) or {}, created_at = kept.created_at,
+    progress = record.progress(fields.progress) or {},
     started_at = math.tointeger(tonumber(fields.started_at)), finished_at = kept.finished_at,
   }
   private[self] = { memory = memory, id = id, flat = memory.flat_of(kept) }

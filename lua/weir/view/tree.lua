@@ -9,7 +9,9 @@
 local duration = require "weir.base.duration"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
+local progress_text = require "weir.view.progress_text"
 local record = require "weir.record.record"
+local scopes = require "weir.base.scope"
 local strings = require "weir.base.strings"
 local terminal = require "weir.view.terminal"
 
@@ -24,6 +26,7 @@ local tree = {}
 ---@field began integer?
 ---@field ended integer? nil: it has not ended
 ---@field is_run boolean? whether it is an invoke
+---@field is_group boolean? whether it stands for the branches of a ctx:parallel or a ctx:map
 ---@field rows weir.TreeRow[] below this one
 ---@field hidden table<string, integer>? of a row that replaces others: their number by state
 
@@ -55,6 +58,8 @@ end
 
 local function note_of(operation, child)
   if child and child.attempt > 1 then return "attempt " .. child.attempt end
+  local said = child and not record.ENDED[child.state] and progress_text.line(child.progress)
+  if said then return said end
   if operation.finished_at then
     return operation.attempts > 1 and operation.attempts .. " attempts" or nil
   end
@@ -63,6 +68,57 @@ local function note_of(operation, child)
   end
   local timeout = arguments_of(operation).timeout_ms
   return timeout and "timeout " .. duration.text(timeout) or nil
+end
+
+local function row_of_group(run, group)
+  local ended = record.ENDED[run.state]
+  return {
+    name = group.id, about = ("%s %s"):format(group.verb, progress_text.group(group)), is_group = true, rows = {},
+    state = group.state == "running" and ended and "cancelled" or group.state,
+  }
+end
+
+-- When the operations below a group began, and when the last of them ended.
+local function time_group(run, group, row)
+  for _, below in ipairs(row.rows) do
+    if below.began then row.began = math.min(row.began or below.began, below.began) end
+    if below.ended then row.ended = math.max(row.ended or below.ended, below.ended) end
+  end
+  if group.state == "running" and not record.ENDED[run.state] then row.ended = nil end
+end
+
+-- Puts the operations of branches below rows that stand for their ctx:parallel or ctx:map.
+local function group_rows(run, rows)
+  local groups = run.progress and run.progress.groups
+  if not groups or not groups[1] then return rows end
+  local top, made = {}, {}
+  local function innermost(text, self)
+    local found
+    for i, group in ipairs(groups) do
+      local prefix = group.id .. ":"
+      if i ~= self and text:sub(1, #prefix) == prefix and (not found or #prefix > #groups[found].id + 1) then
+        found = i
+      end
+    end
+    return found
+  end
+  local function place(i)
+    if not made[i] then
+      made[i] = row_of_group(run, groups[i])
+      local outer = innermost(groups[i].id .. ":", i)
+      local list = outer and place(outer).rows or top
+      list[#list + 1] = made[i]
+    end
+    return made[i]
+  end
+  for i, operation in ipairs(run.operations) do
+    local own = operation.scope and innermost(scopes.prefix(operation.scope))
+    local list = own and place(own).rows or top
+    list[#list + 1] = rows[i]
+  end
+  for i in ipairs(groups) do place(i) end
+  for i = #groups, 1, -1 do time_group(run, groups[i], made[i]) end
+  return top
 end
 
 local function plant_operations(run, runs)
@@ -79,7 +135,7 @@ local function plant_operations(run, runs)
       is_run = operation.run ~= nil, rows = child and plant_operations(child, runs) or {},
     }
   end
-  return rows
+  return group_rows(run, rows)
 end
 
 ---@param id string
@@ -89,6 +145,7 @@ function tree.plant(id, runs)
   local run = runs[id]
   if not run then return { state = "missing", name = id, about = "", rows = {} } end
   local note = run.cancel and not record.ENDED[run.state] and "ending: " .. run.cancel.state
+    or not record.ENDED[run.state] and progress_text.line(run.progress)
     or run.attempt > 1 and "attempt " .. run.attempt or nil
   return {
     state = run.state, name = id, about = run.workflow, note = note, failed = message_of(run.error),

@@ -181,6 +181,20 @@ return {
   { "two scopes of one id are refused",
     run = [[ ctx:scope("a", function() end) ctx:map { id = "a", items = {}, run = print } ]],
     fails = "duplicate_id" },
+  { "the last progress and status are kept, with the counts of branches",
+    run = [[
+      ctx:status "begins"
+      ctx:progress(1, 4)
+      pcall(ctx.map, ctx, { id = "m", items = { 1, 2, 3 }, concurrency = 1, run = function(own, item)
+        own:progress(item, 4, "item " .. item)
+        if item == 2 then own:invoke { id = "f", workflow = "fails" } end
+        own:sleep "1ms"
+      end })
+      ctx:parallel { id = "p", branches = { a = function(a) a:sleep "1ms" end, b = function() end } }
+      ctx:status "over" ]],
+    expect = { r = { progress = '{"done":2,"groups":[{"done":2,"failed":1,"id":"m","state":"failed","total":3,'
+      .. '"verb":"map"},{"done":2,"failed":0,"id":"p","state":"completed","total":2,"verb":"parallel"}],'
+      .. '"status":"over","text":"item 2","total":4}' } } },
   { "branches go on after a crash",
     run = [[
       return ctx:map { id = "m", items = { 1, 2, 3 }, concurrency = 2, run = function(own, item)
