@@ -35,6 +35,7 @@ end
 -- therefore start with a harmless HDEL; otherwise a full Redis could not be emptied.
 local function begin_writing()
   lib.rights.check()
+  lib.claims.check_types()
   if lib.plan.frees_memory then call("HDEL", key("meta"), "none") end
   return call("HINCRBY", key("meta"), "commit", 1)
 end

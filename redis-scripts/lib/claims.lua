@@ -313,6 +313,9 @@ function claims.choose()
   if not runs.skip_handled(fault) then error(fault, 0) end
 end
 
+--- Check the types of all keys that are written, those of the choice and those of the plan.
+function claims.check_types() lib.commit.check(choice.heads, choice.entries, choice.for_owner) end
+
 -- ---------------------------------------------------------------------------------------------------------------
 -- Write
 

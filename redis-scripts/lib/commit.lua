@@ -1,4 +1,6 @@
--- commit: writes the plan of a batch, each changed run with one HSET.
+-- commit: writes the plan of a batch, each changed run with one HSET. Before that it checks that no write can fail
+-- behind the first one, because another program has put a key of another type in the place of one of weir's. The keys
+-- of one run are checked where its change is planned (runs.lua, dedupe.lua), so that only its group raises.
 
 local call, key, write_chunks = redis.call, lib.key, lib.write_chunks
 local commit = {}
@@ -41,6 +43,53 @@ local function write_run(run)
 end
 
 local function write_members(command, name, list) write_chunks(command, key(name), list) end
+
+-- Reads a key that raises for another type, by the first letter of a command that writes it.
+local READS = { H = "HLEN", Z = "ZCARD", S = "SCARD", R = "LLEN", L = "LLEN" }
+local ANY_TYPE = { DEL = true, UNLINK = true, RENAME = true }
+
+local function check_calls(writes)
+  local checked = {}
+  for _, write in ipairs(writes) do
+    local command, name = write[1], write[2]
+    if not ANY_TYPE[command] and not checked[name] then call(READS[string.sub(command, 1, 1)], name) end
+    checked[name] = true
+  end
+end
+
+--- Raise when a key that the plan writes has another type. `heads`, `entries`: of the queues that claims.lua changes,
+--- and has read unless they are of unknown workflows; `for_owner`: workers that it promotes runs for.
+function commit.check(heads, entries, for_owner)
+  local plan = lib.plan
+  if next(plan.delayed) ~= nil then call("ZCARD", key("delayed")) end
+  if next(plan.roots) ~= nil then call("ZCARD", key("roots")) end
+  if next(plan.failed) ~= nil then call("ZCARD", key("failed")) end
+  if next(plan.unfinished) ~= nil then call("HLEN", key("unfinished")) end
+  if next(plan.attempts) ~= nil then
+    call("HLEN", key("attempts"))
+    call("HLEN", key("announced")) -- a bundle may go
+  end
+  if next(plan.serves) ~= nil then
+    call("HLEN", key("serves"))
+    call("HLEN", key("announced"))
+  end
+  for worker in pairs(plan.owned) do call("SCARD", key("owned:" .. worker)) end
+  if next(heads) ~= nil or next(plan.left) ~= nil then call("ZCARD", key("queues")) end
+  for queue in pairs(plan.left) do call("ZCARD", key("ready:" .. queue)) end
+  for i = 1, #entries do
+    local queue = entries[i].queue
+    if string.byte(queue) == 63 then -- ?<workflow>
+      call("ZCARD", key("ready:" .. queue))
+      call("SCARD", key("unknown"))
+    end
+  end
+  for worker in pairs(for_owner) do call("ZCARD", key("ready:@" .. worker)) end
+  for instant in pairs(plan.expiry) do
+    call("ZCARD", key("expiry"))
+    call("LLEN", key("expiry:" .. string.format("%d", instant)))
+  end
+  if #plan.calls > 0 then check_calls(plan.calls) end
+end
 
 --- Write what was planned, then publish.
 function commit.write()

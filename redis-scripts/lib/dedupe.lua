@@ -66,6 +66,7 @@ function dedupe.sweep_keys()
 end
 
 local function plan_waiter(id, path, waits)
+  call("SCARD", lib.key("waiters:" .. id)) -- raises for another type, as no write may
   lib.plan.waiters[id] = lib.plan.waiters[id] or {}
   lib.plan.waiters[id][path] = waits
 end

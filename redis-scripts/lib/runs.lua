@@ -5,7 +5,8 @@ local runs = {}
 lib.runs = runs
 
 local call, unpack, find, match, key, push = redis.call, unpack, string.find, string.match, lib.key, lib.push
-local STAMP, TEXT, ELSEWHERE = lib.stamp, lib.text, lib.ELSEWHERE
+local type = type
+local STAMP, TEXT, ELSEWHERE, COMPACT = lib.stamp, lib.text, lib.ELSEWHERE, lib.COMPACT
 
 -- Reads the rare fields. Most runs have none of them, and then they are not read.
 local function read_rare(record, hash)
@@ -98,13 +99,25 @@ end
 --- For the rest of this batch a run does not exist.
 function runs.set_missing(id) lib.plan.records[id] = false end
 
+-- A change that commit.lua makes in v:<run>, too, must not fail there, behind the first write.
+local function check_values(record)
+  if record.has_values then return end
+  call("HLEN", key("v:" .. record.id))
+  record.has_values = true
+end
+
 --- Plan the value of a field; nil deletes the field.
 function runs.set(record, field, value)
   if not record.dirty then
     record.dirty = true
     push(lib.plan.changed, record)
   end
-  if value == nil then value = false end
+  if value == nil then
+    value = false
+    if not record.fresh then check_values(record) end
+  elseif type(value) == "string" and #value > COMPACT then
+    check_values(record)
+  end
   record.changed[field] = value
 end
 local set = runs.set

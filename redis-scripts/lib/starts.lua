@@ -49,7 +49,8 @@ function starts.begin_run(record, workflow, data, seed, options)
   runs.count_unfinished(workflow, 1)
   lib.plan.tally.started = lib.plan.tally.started + 1
   local changed = record.changed
-  changed.data, changed.seed, changed.created_at = data, seed, lib.stamp
+  set(record, "data", data)
+  changed.seed, changed.created_at = seed, lib.stamp
   if not entry and not options.bundle then
     starts.await_workflow(record, workflow, options.queue)
   else

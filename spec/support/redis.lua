@@ -219,6 +219,20 @@ function Store:call(command, key, ...)
   return reply
 end
 
+---Begins an empty dataset.
+---@param prefix string of its keys
+---@param bare boolean? without a host, and without a workflow
+function Store:begin(prefix, bare)
+  self.prefix, self.now = prefix, redis.BEGIN
+  self:pass(0)
+  self:call("HSET", "meta", "hosts", 0) -- else the first number comes from the clock
+  self.client = self:worker ""
+  if bare then return end
+  self.bundle = self:announce { w = {} }
+  self.host = self:register "node"
+  self.a, self.b = self:worker(self.host .. ".1"), self:worker(self.host .. ".2")
+end
+
 ---The answer to one group of a client.
 function Store:say(...) return self.client:say(...) end
 
@@ -452,15 +466,7 @@ function redis.store(options)
     for name in pairs(store) do store[name] = nil end
     count = count + 1
     store.server, store.redis, store.caller, store.script = server, connection, caller, script
-    store.prefix = ("t%d:{0}:"):format(count)
-    store.now = redis.BEGIN
-    store:pass(0)
-    store:call("HSET", "meta", "hosts", 0) -- else the first number comes from the clock
-    store.client = store:worker ""
-    if options and options.bare then return end
-    store.bundle = store:announce { w = {} }
-    store.host = store:register "node"
-    store.a, store.b = store:worker(store.host .. ".1"), store:worker(store.host .. ".2")
+    store:begin(("t%d:{0}:"):format(count), options and options.bare)
   end)
 
   return store

@@ -51,7 +51,7 @@ return {
 
   -- redis-scripts/
   ["spec/redis/dispatch_spec.lua"] = {
-    "redis-scripts/lib.lua", "redis-scripts/lib/commit.lua",
+    "redis-scripts/lib.lua",
     "redis-scripts/lib/ends.lua",
     "redis-scripts/lib/groups.lua",
     "redis-scripts/lib/pages.lua", "redis-scripts/lib/runs.lua", "host/redis/keyspace.c", "host/redis/reply.c",
