@@ -82,12 +82,15 @@ local function play_to(state, body, attempts)
   error("it is " .. made:state "r")
 end
 
-local function rehearse(made, new)
-  assert(made:deploy { files = files(new) })
+local function rehearsed_on(made, bundle)
   local fields = made.fields_of(made.records.r)
   fields.state = made:state "r"
-  return check.rehearse(made.bundles[#made.bundles], "r", fields,
-    { now = made.now, limits = made.limits, host = made.host })
+  return check.rehearse(bundle, "r", fields, { now = made.now, limits = made.limits, host = made.host })
+end
+
+local function rehearse(made, new)
+  assert(made:deploy { files = files(new) })
+  return rehearsed_on(made, made.bundles[#made.bundles])
 end
 
 local HOW = {
@@ -123,7 +126,40 @@ local function manual()
   return rows
 end
 
-local function verdict(cell) return cell:match "^`?(safe)" or cell:match "^`(replay_mismatch)`" end
+local function verdict(cell)
+  return cell:match "^`?(safe)" or cell:match "^`(replay_mismatch)`" or cell:match "^waits"
+end
+
+-- The row of a file that is removed: how a run of its workflow goes on.
+local REMOVED = "remove a workflow file"
+local OTHERS = { ["other.lua"] = 'return require("weir").workflow { id = "another", run = function() end }' }
+local ONCE = OLD .. 'if ctx.run.attempt == 1 then error "a bug" end\n'
+
+local WITHOUT_FILE = {
+  move = function()
+    local made = play_to("waiting", OLD .. LONG)
+    made:deploy { files = files(OLD .. LONG) }
+    made:deploy { files = OTHERS }
+    assert.equal("b2", made.registry.w.bundle)
+    return rehearsed_on(made, made.bundles.b2).code or "safe"
+  end,
+  retry = function()
+    local made = play_to("retrying", ONCE, 2)
+    made:deploy { files = OTHERS }
+    local view = made:finish "r"
+    assert.equal("b1", made.records.r.fields.bundle)
+    assert.is_nil(made.registry.w)
+    return view.state == "completed" and "safe" or view.error.code
+  end,
+  by_hand = function()
+    local made = play_to("failed", ONCE)
+    made:deploy { files = OTHERS }
+    made:retry("r", "rule")
+    assert.equal("ready", made:finish("r").state)
+    made:deploy { files = files(ONCE) }
+    return made:finish("r").state == "completed" and "waits" or "safe"
+  end,
+}
 
 describe("a change of the code of a workflow", function()
   local rows = manual()
@@ -137,10 +173,12 @@ describe("a change of the code of a workflow", function()
     end
   end
 
+  for how, act in pairs(WITHOUT_FILE) do
+    it(("%s (%s)"):format(REMOVED, how), function() assert.equal(verdict(rows[REMOVED][how]), act()) end)
+  end
+
   it("is in the manual only where it is played", function()
-    for change in pairs(rows) do
-      assert.is_truthy(ROWS[change] or change == "remove a workflow file", change) -- that one: tests/e2e/code_spec.lua
-    end
+    for change in pairs(rows) do assert.is_truthy(ROWS[change] or change == REMOVED, change) end
   end)
 end)
 
