@@ -14,7 +14,17 @@ typedef struct {
     const char *name;
     const Bundle *before, *now;
     Preflight *found;
+    PreflightStop *is_stopped;
+    void *owner;
 } Call;
+
+// is_stopped() -> boolean, which stays true
+static int ask_stopped(lua_State *L) {
+    Call *call = lua_touserdata(L, lua_upvalueindex(1));
+    call->found->stopped = call->found->stopped || call->is_stopped(call->owner);
+    lua_pushboolean(L, call->found->stopped);
+    return 1;
+}
 
 static int open_client(lua_State *L) {
     lua_newtable(L);
@@ -62,7 +72,9 @@ static int look(lua_State *L) {
     push_sources(L, call->now);
     lua_pushinteger(L, call->config->memory_bytes);
     lua_pushinteger(L, call->config->cpu_ms);
-    lua_call(L, 6, 1);
+    lua_pushlightuserdata(L, call);
+    lua_pushcclosure(L, ask_stopped, 1);
+    lua_call(L, 7, 1);
     call->found->text = text_of(L, "text");
     call->found->first = text_of(L, "first");
     call->found->line = text_of(L, "line");
@@ -77,7 +89,7 @@ static char *fault_of(lua_State *L) {
 }
 
 void preflight_run(Preflight *found, const Config *config, const char *name, const Bundle *before,
-                   const Bundle *now) {
+                   const Bundle *now, PreflightStop *is_stopped, void *owner) {
     *found = (Preflight){0};
     Vm *vm = vm_open(config);
     if (!vm) {
@@ -85,7 +97,13 @@ void preflight_run(Preflight *found, const Config *config, const char *name, con
         return;
     }
     lua_State *L = vm_lua(vm);
-    Call call = {.config = config, .name = name, .before = before, .now = now, .found = found};
+    Call call = {.config = config,
+                 .name = name,
+                 .before = before,
+                 .now = now,
+                 .found = found,
+                 .is_stopped = is_stopped,
+                 .owner = owner};
     calls_open(&call.calls, config);
     lua_pushcfunction(L, look);
     lua_pushlightuserdata(L, &call);

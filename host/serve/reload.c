@@ -22,6 +22,7 @@
 #include "serve/preflight.h"
 #include "serve/refusal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ typedef enum {
     FOUND_SAME,    // as at the last look
     FOUND_LIVE,    // as it is announced
     FOUND_REFUSED, // it does not load
+    FOUND_CHANGED, // its files changed again before all was known of them
     FOUND_NEW
 } Found;
 
@@ -56,6 +58,8 @@ typedef struct {
     bool asked; // a person waits for a word in the log
     FolderLook *folders;
 } Look;
+
+enum { OVERTAKEN_MOST = 3 };
 
 typedef char BundleName[BUNDLE_NAME_SIZE];
 
@@ -75,6 +79,9 @@ struct Reload {
     bool serves, due, asked;
     bool told; // on_reloading was called, and on_reloaded was not
     Look look;
+    atomic_bool changed; // files, since the thread last looked for that
+    atomic_bool stops;   // the host
+    size_t overtaken;    // looks in a row that a newer change ended
     uv_thread_t thread;
     uv_async_t looked;
     uv_timer_t again; // while a folder cannot be read: its return may go unnoticed
@@ -83,6 +90,27 @@ struct Reload {
 
 // ---- the thread ---------------------------------------------------------------------------------
 
+typedef struct {
+    Reload *reload;
+    size_t folder;
+} Place;
+
+// Whether a preflight is of no use any more. Other files than sources may change all the time, so
+// the folder is read. Where the sources do, too, some bundle has to go live: the fourth does.
+static bool is_overtaken(void *owner) {
+    const Place *place = owner;
+    Reload *reload = place->reload;
+    if (atomic_load(&reload->stops)) return true;
+    if (!atomic_exchange(&reload->changed, false) || reload->overtaken >= OVERTAKEN_MOST)
+        return false;
+    Bundle now = {0};
+    char fault[BUNDLE_FAULT_SIZE], name[BUNDLE_NAME_SIZE] = "";
+    if (bundle_read(reload->config->folders.items[place->folder], &now, fault) == 0)
+        bundle_name(now.sources, now.count, name);
+    bundle_free(&now);
+    return strcmp(name, reload->look.folders[place->folder].name) != 0;
+}
+
 // Replays runs in flight on the new bundle. With --reload refuse, one that would not go on is a
 // fault of the folder; it begins with a place in a file, where that is known.
 static void check_runs(Reload *reload, size_t i) {
@@ -90,8 +118,8 @@ static void check_runs(Reload *reload, size_t i) {
     const char *mode = reload->config->reload;
     if (strcmp(mode, "off") == 0 || strcmp(folder->name, reload->live[i]) == 0) return;
     preflight_run(&folder->preflight, reload->config, folder->name, &reload->bundles[i],
-                  &folder->bundle);
-    if (strcmp(mode, "refuse") != 0) return;
+                  &folder->bundle, is_overtaken, &(Place){reload, i});
+    if (folder->preflight.stopped || strcmp(mode, "refuse") != 0) return;
     const Preflight *found = &folder->preflight;
     if (found->fault)
         folder->faults =
@@ -109,13 +137,16 @@ static void load(Reload *reload, size_t i, Vm **vm) {
         folder->faults = xstrdup("Lua cannot start");
     } else if (!(folder->faults = half_saved_fault(*vm, &reload->bundles[i], &folder->bundle))) {
         check_runs(reload, i);
-        if (!folder->faults && deployment_add(&reload->look.deployment, i, *vm, &folder->bundle,
-                                              reload->look.batch, &findings) != STATUS_DONE)
+        if (!folder->faults && !folder->preflight.stopped &&
+            deployment_add(&reload->look.deployment, i, *vm, &folder->bundle, reload->look.batch,
+                           &findings) != STATUS_DONE)
             folder->faults = xstrdup(findings.faults);
-        if (!folder->faults && reload->config->command == COMMAND_DEV)
+        if (!folder->faults && !folder->preflight.stopped && reload->config->command == COMMAND_DEV)
             workflow_ids_refresh(reload->config->folders.items[i], findings.workflows);
     }
-    folder->found = folder->faults ? FOUND_REFUSED : FOUND_NEW;
+    folder->found = folder->preflight.stopped ? FOUND_CHANGED
+                    : folder->faults          ? FOUND_REFUSED
+                                              : FOUND_NEW;
     findings_free(&findings);
 }
 
@@ -215,6 +246,11 @@ static void tell_refused(const Reload *reload, size_t i) {
     const FolderLook *folder = &reload->look.folders[i];
     refusal_log(reload->config->folders.items[i], &folder->bundle, folder->faults);
     tell_serving(reload, i);
+}
+
+static void tell_overtaken(const Reload *reload, size_t i) {
+    log_info("%s: bundle %.*s is left out: its files changed again before it was live",
+             reload->config->folders.items[i], BUNDLE_SHOWN, reload->look.folders[i].name);
 }
 
 static void tell_unchanged(const Reload *reload, size_t i) {
@@ -345,14 +381,22 @@ static void on_looked(uv_async_t *async) {
         return;
     }
     watch(reload);
+    bool overtaken = false;
     for (size_t i = 0; i < reload->count; i++) {
         const FolderLook *folder = &look->folders[i];
         if (strcmp(reload->seen[i], folder->name) != 0) folder_watch_settle(reload->changes);
+        if (folder->found == FOUND_CHANGED) {
+            overtaken = true;
+            tell_overtaken(reload, i);
+            continue;
+        }
         memcpy(reload->seen[i], folder->name, sizeof folder->name);
         if (folder->found != FOUND_SAME) reload->unannounced[i] = false;
         if (folder->found == FOUND_REFUSED) refuse(reload, i);
         if (folder->found == FOUND_LIVE) keep(reload, i);
     }
+    reload->overtaken = overtaken ? reload->overtaken + 1 : 0;
+    reload->asked = reload->asked || (overtaken && look->asked);
     if (!look->deployment.waiting) {
         end_look(reload);
         return;
@@ -377,6 +421,7 @@ static void begin(Reload *reload) {
                           .folders = xcalloc(reload->count, sizeof(FolderLook))};
     if (reload->asked) tell_reloading(reload);
     reload->due = reload->asked = false;
+    atomic_store(&reload->changed, false);
     uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = STACK_BYTES};
     int code = uv_thread_create_ex(&reload->thread, &options, run_thread, reload);
     if (code == 0) return;
@@ -387,6 +432,7 @@ static void begin(Reload *reload) {
 static void on_changed(void *owner) {
     Reload *reload = owner;
     reload->due = true;
+    atomic_store(&reload->changed, true);
     begin(reload);
 }
 
@@ -407,6 +453,7 @@ void reload_start(Reload *reload) {
 
 void reload_stop(Reload *reload) {
     reload->serves = false;
+    atomic_store(&reload->stops, true);
     uv_timer_stop(&reload->again);
 }
 

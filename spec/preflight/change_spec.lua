@@ -66,6 +66,21 @@ describe("the preflight of a change", function()
 
   local function look(now) return change.look({ now_ms = function() return 0 end }, "b2", files "a", now, 1, 1) end
 
+  it("leaves the other journals out once it is stopped", function()
+    local asked, replayed = 0, 0
+    local guard = engine.host.guard
+    function engine.host.guard(...)
+      replayed = replayed + 1
+      return guard(...)
+    end
+    change.look({ now_ms = function() return 0 end }, "b2", files "a", files("b"), 1, 1, function()
+      asked = asked + 1
+      return replayed >= 2 -- the first one loads the files
+    end)
+    assert.equal(2, replayed)
+    assert.is_true(asked > 2)
+  end)
+
   it("says nothing where no file changed", function()
     assert.same({ faults = 0 }, look(files "a"))
     assert.is_nil(looked_at)

@@ -141,6 +141,20 @@ describe("files that change while runs are in flight", function()
     save("order.lua", order("approve", "while data.big do end"))
     says "3 runs would continue, 3 would fail at order.lua:12\n"
   end)
+
+  it("are looked at no longer once they change again, but for other files of the folder", function()
+    start_host("--max-cpu", "1s")
+    start(60)
+    local function clients() return select(2, store:call("CLIENT", "LIST"):gsub("\n", "")) end
+    local quiet = clients()
+    save("order.lua", order("approve", "while true do end")) -- each replay takes all the time that it may
+    support.wait_until("the journals to be read", function() return clients() > quiet end)
+    save("notes.txt", "no source")
+    save("order.lua", order("approve", "-- mended"))
+    says "flows: bundle %x+ is left out: its files changed again before it was live\n"
+    says "flows: bundle %x+ live: 60 runs would continue\n"
+    assert.is_nil(host.process:stderr():find "would fail")
+  end)
 end)
 
 describe("weir check --against", function()

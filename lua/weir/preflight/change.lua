@@ -21,14 +21,15 @@ local LONGEST_MS, SAY_EVERY_MS = 30000, 2000
 ---@param now table<string, string>
 ---@param memory_bytes integer that a run may take
 ---@param cpu_ms integer that a run may take
+---@param is_stopped fun(): boolean whether the files have changed again; what is found then counts no longer
 ---@return weir.ChangeFound
-function change.look(blocking, name, before, now, memory_bytes, cpu_ms)
+function change.look(blocking, name, before, now, memory_bytes, cpu_ms, is_stopped)
   transport.use(blocking)
   local said_at = transport.now_ms()
   local host = engine.host
   local options = {
     ms = LONGEST_MS, cpu_ms = math.min(cpu_ms, LONGEST_MS), memory_bytes = memory_bytes, limits = engine.limits,
-    host = host,
+    host = host, is_stopped = is_stopped,
     on_progress = function(looked, chosen)
       if transport.now_ms() - said_at < SAY_EVERY_MS then return end
       said_at = transport.now_ms()

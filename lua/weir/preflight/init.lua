@@ -24,6 +24,7 @@ local BATCH = 50 -- journals in one call
 ---@field memory_bytes integer that one replay may take
 ---@field limits weir.Limits of runs
 ---@field host weir.native.host
+---@field is_stopped (fun(): boolean)? asked between journals: the rest is not looked at
 ---@field on_progress (fun(looked: integer, chosen: integer))? told after each batch
 
 ---@class weir.PreflightFault a run that would not go on
@@ -195,7 +196,10 @@ local WAITS = { waiting = true, retrying = true }
 ---@return weir.Preflight
 function preflight.look(bundle, workflows, options)
   local began = transport.now_ms()
-  local function is_over() return options.ms ~= nil and transport.now_ms() - began > options.ms end
+  local function is_over()
+    return options.ms ~= nil and transport.now_ms() - began > options.ms
+      or options.is_stopped ~= nil and options.is_stopped()
+  end
   workflows = workflows or bundles.ids(bundle)
   local found, partial = find(bundle.name, workflows, is_over)
   local chosen = preflight.sample(found, MOST)

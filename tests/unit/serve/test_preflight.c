@@ -13,6 +13,11 @@ static Source source(const char *path, const char *text) {
     return (Source){(char *)path, (char *)text, strlen(text)};
 }
 
+static bool never(void *owner) {
+    (void)owner;
+    return false;
+}
+
 static Preflight found_on(const char *was, const char *is) {
     Source before = source("a.lua", was), now = source("a.lua", is);
     Bundle old = {.sources = &before, .count = 1}, new = {.sources = &now, .count = 1};
@@ -20,7 +25,7 @@ static Preflight found_on(const char *was, const char *is) {
         .prefix = "weir", .memory_bytes = 1 << 24, .cpu_ms = 1000, .redis_found = true};
     assert_int_equal(address_parse(&config.redis, "unix:///nowhere/redis.sock"), 0);
     Preflight found;
-    preflight_run(&found, &config, "1b7e", &old, &new);
+    preflight_run(&found, &config, "1b7e", &old, &new, never, NULL);
     address_free(&config.redis);
     return found;
 }
