@@ -223,8 +223,8 @@ describe("a workflow that is removed", function()
     assert(os.remove(folder .. "/one/flows/ship.lua"))
     says(one, "ship.lua removed\n")
     local reply = one:weir("retry", "s")
-    assert.same({ 0, 'run s begins again: nothing is reset; nothing is kept; it waits: no host has workflow "ship" any more; save its '
-      .. "file again in the folder of a host, or end the run with weir cancel s\n" },
+    assert.same({ 0, 'run s begins again: nothing is reset; nothing is kept; it waits: no host has workflow "ship" any '
+      .. "more; save its file again in the folder of a host, or end the run with weir cancel s\n" },
       { reply.status, reply.stderr .. reply.stdout })
     assert.equal('s: no host has its workflow "ship" any more; save its file again in the folder of a host, or end the '
       .. "run with weir cancel s\n", one:weir("why", "s").stdout)
