@@ -4,6 +4,7 @@
 #include "cli/client.h"
 
 #include "cli/command_io.h"
+#include "cli/screen.h"
 #include "client/calls.h"
 #include "client/client_error.h"
 #include "client/interrupts.h"
@@ -39,6 +40,7 @@ static int open_module(lua_State *L) {
     add(L, subscription_functions, &client->subscription);
     add(L, command_io_functions, &client->io);
     luaL_setfuncs(L, interrupts_functions, 0);
+    luaL_setfuncs(L, screen_functions, 0);
     lua_pushliteral(L, WEIR_VERSION);
     lua_setfield(L, -2, "version");
     return 1;
@@ -73,6 +75,7 @@ int client_run(const Config *config) {
     lua_pushcfunction(L, run_command);
     lua_pushlightuserdata(L, &client);
     bool raised = lua_pcall(L, 1, 1, -3) != LUA_OK;
+    screen_close(); // before an error is printed
     int status = raised ? client_error_report(L) : (int)lua_tointeger(L, -1);
 
     vm_close(vm);

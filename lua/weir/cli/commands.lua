@@ -60,6 +60,8 @@ local rows = {
   { name = "doctor", arguments = "", summary = "look for what is inconsistent in this Redis", example = "weir doctor" },
   { name = "stats", arguments = "", summary = "runs by state, rates, queues, hosts and Redis",
     example = "weir stats --watch" },
+  { name = "top", arguments = "", summary = "live screen of runs, queues and hosts; ? shows its keys",
+    example = "weir top --every 1s" },
   { name = "config", arguments = "", summary = "the settings of weir serve here, and where each comes from",
     example = "weir config --config weir.lua" },
   { name = "bundles", arguments = "", summary = "the code that is in use, and by what", example = "weir bundles" },
@@ -67,7 +69,7 @@ local rows = {
   { name = "help", arguments = "[COMMAND]", most = 1, summary = "how a command is used" },
 
   { name = "signal" }, { name = "resolve" }, { name = "reject" }, { name = "logs" },
-  { name = "top" }, { name = "bench" },
+  { name = "bench" },
 }
 
 local commands = { rows = rows }

@@ -30,7 +30,8 @@ local HOSTS = { "run", "dev", "serve" }
 local REPLAYS = { HOSTS, "check", "move" } -- commands that run workflow code
 local ACTS = { "cancel", "retry", "delete", "move" }
 local SELECT = { "list", ACTS }
-local CLIENTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats", "bundles" }
+local PRINTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats", "bundles" }
+local CLIENTS = { PRINTS, "top" }
 
 local JSON_OF_RUN = "print the run as JSON"
 local JSON_OF_ACTS = 'print JSON: a line {"run","answer",...} for each RUN; for a SELECTOR\n'
@@ -74,8 +75,10 @@ local rows = {
     help = "show the run again and again until it has ended",
     help_of = { stats = "print them again and again, until Ctrl-C",
                 test = "keep running: repeat the specs that a saved file concerns" } },
-  { name = "every", kind = "duration", argument = "D", default = "2s", once = true, commands = { "stats" },
-    help = "with --watch: the time between two readings" },
+  { name = "every", kind = "duration", argument = "D", default = "2s", once = true,
+    commands = { "stats", "top" },
+    help = "the time between two readings",
+    help_of = { stats = "with --watch: the time between two readings" } },
   { name = "brief", kind = "switch", once = true, commands = { "test" },
     help = "print one line, and the specs that failed" },
   { name = "test", kind = "switch", once = true, commands = { "dev" },
@@ -179,7 +182,7 @@ local rows = {
   { name = "prefix", kind = "text", argument = "NAME", default = "weir",
     commands = { CLIENTS, HOSTS, "check" },
     help = "of all keys in Redis" },
-  { name = "json", kind = "switch", commands = { CLIENTS, "run", "check", "test", "version", "config" },
+  { name = "json", kind = "switch", commands = { PRINTS, "run", "check", "test", "version", "config" },
     help = "print JSON",
     help_of = {
       run = JSON_OF_RUN, wait = JSON_OF_RUN, start = JSON_OF_RUN .. "; with --each the counts",

@@ -168,6 +168,11 @@ function commands.stats(options)
   return DONE
 end
 
+function commands.top(options)
+  require("weir.cli.top").main(options)
+  return DONE
+end
+
 function commands.config(options)
   require("weir.cli.config").print(options)
   return DONE

@@ -103,12 +103,13 @@ local function draw_operations(style, all, run, whole)
   return lines
 end
 
----@param id string
+---A run as lines.
+---@param all weir.Subtree as it was read
+---@param style weir.Style
 ---@param whole boolean? leaves nothing out
----@return string text
-function show.text(id, whole)
-  local style = output.style()
-  local all, run = read(id, whole)
+---@return string[] lines
+function show.lines(all, style, whole)
+  local id, run = all.root, all.runs[all.root]
   local workflow = terminal.paint(style, "dim", terminal.plain(run.workflow))
   local lines = { terminal.paint(style, "bold", terminal.plain(id)) .. "  " .. workflow, "" }
   for _, fact in ipairs(facts(style, run, all.now)) do
@@ -124,7 +125,14 @@ function show.text(id, whole)
     local drawn = draw_operations(style, all, run, whole)
     table.move(drawn, 1, #drawn, #lines + 1, lines)
   end
-  return table.concat(lines, "\n")
+  return lines
+end
+
+---@param id string
+---@param whole boolean? leaves nothing out
+---@return string text
+function show.text(id, whole)
+  return table.concat(show.lines((read(id, whole)), output.style(), whole), "\n")
 end
 
 ---@param id string

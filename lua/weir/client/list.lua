@@ -32,6 +32,23 @@ function list.runs(selection, most, on_page)
   return runs, now
 end
 
+---The first selected runs among those that the search meets first.
+---@param selection weir.Selection
+---@param most integer
+---@param looked_at integer after so many runs the search ends
+---@return weir.RunStatus[] runs
+---@return integer? seen the runs looked at, when the search ended before it had found enough or seen all
+function list.newest(selection, most, looked_at)
+  local runs, ended_at = {}, nil
+  selector.walk(selection, function(page, seen)
+    table.move(page, 1, math.min(#page, most - #runs), #runs + 1, runs)
+    if #runs >= most then return true end
+    ended_at = seen >= looked_at and seen or nil
+    return ended_at ~= nil
+  end)
+  return runs, ended_at
+end
+
 ---A message without its numbers, which differ from run to run.
 ---@param message string
 ---@return string

@@ -115,6 +115,21 @@ function client.height() end
 ---@param text string? ends with a line break
 function client.show(text) end
 
+---Takes the whole terminal: its other screen, without cursor and echo; keys come as they are typed. However the process
+---ends, the terminal is restored.
+function client.open_screen() end
+
+---Restores the terminal.
+function client.close_screen() end
+
+---Stops the process as Ctrl-Z does, with the terminal restored. Returns when it goes on, with an empty screen.
+function client.suspend() end
+
+---Waits for keys.
+---@param timeout_ms integer
+---@return string|false|nil bytes as typed; nil: the time is over, or the terminal has another size; false: it is gone
+function client.keys(timeout_ms) end
+
 ---Milliseconds on a clock that never goes back.
 ---@return integer
 function client.now_ms() end

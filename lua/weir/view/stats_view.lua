@@ -130,15 +130,16 @@ end
 
 ---The rows of a table of the workflows that have unfinished or failed runs, under their heads.
 ---@param values table
+---@param all boolean? also of those that have others
 ---@return string[][]
-function stats_view.workflow_rows(values)
+function stats_view.workflow_rows(values, all)
   local rows = { { "WORKFLOW", "RUNNING", "READY", "WAITING", "RETRYING", "SCHEDULED", "FAILED" } }
   for _, one in ipairs(values.by_workflow) do
     local row = { plain(one.workflow) }
     for at, state in ipairs { "running", "ready", "waiting", "retrying", "scheduled", "failed" } do
       row[at + 1] = one[state] > 0 and number(one[state]) or "-"
     end
-    if one.unfinished > 0 or one.failed > 0 then rows[#rows + 1] = row end
+    if all or one.unfinished > 0 or one.failed > 0 then rows[#rows + 1] = row end
   end
   return rows
 end

@@ -77,6 +77,20 @@ function terminal.clip(text, columns)
   return text
 end
 
+---Cuts text that may be in colours to so many columns.
+---@param text string
+---@param columns integer
+---@return string
+function terminal.clip_painted(text, columns)
+  local parts, left = {}, columns
+  for plain, colour in text:gmatch "([^\27]*)(\27?%[?[%d;]*m?)" do
+    local shown = terminal.clip(plain, left)
+    parts[#parts + 1], parts[#parts + 2] = shown, colour
+    left = shown == plain and left - terminal.width(plain) or 0
+  end
+  return table.concat(parts)
+end
+
 ---Fills plain text up to so many columns with blanks, behind it or before it.
 ---@param text string
 ---@param columns integer
@@ -143,11 +157,11 @@ function terminal.size(bytes)
   return (unit == 1 and "%d %s" or "%.1f %s"):format(unit == 1 and bytes or amount, units[unit])
 end
 
-local CODES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
+local CODES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36", reverse = "7" }
 
 ---Text in a colour, where there are colours.
 ---@param style weir.Style
----@param colour string? "bold" "dim" "red" "green" "yellow" "cyan"
+---@param colour string? "bold" "dim" "red" "green" "yellow" "cyan" "reverse"
 ---@param text string
 ---@return string
 function terminal.paint(style, colour, text)
