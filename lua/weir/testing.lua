@@ -381,7 +381,7 @@ function Runner:retry(id, options)
   check_names("runner:retry", options, RETRY_OPTIONS)
   options = options or {}
   if options.from and options.scratch then
-    usage_error("runner:retry: from and scratch exclude each other: scratch resets all operations")
+    usage_error("runner:retry: from and scratch cannot be combined: scratch resets all operations")
   end
   local sentence, fault = self.memory:plan_retry(id, options)
   if not sentence then usage_error(fault) end

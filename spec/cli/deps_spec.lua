@@ -134,7 +134,7 @@ in all: depends on 2 nodes, required by 1
       assert.same({ 66, 'weir: graph "etl" has no node "repord"; did you mean etl/report?\n' }, { status, err })
     end)
 
-    it("show draws it, --dot prints it, and the two forms exclude each other", function()
+    it("show draws it, --dot prints it, and the two forms cannot be combined", function()
       graph(FAILED)
       local _, out = run("show", "etl")
       assert.truthy(out:find("\n✓ extract 2.00s ━━ ✗ transform 1.00s ── · load ── · report\n", 1, true), out)

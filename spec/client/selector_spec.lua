@@ -106,9 +106,9 @@ describe("a selector", function()
     end)
 
     it("ids and filters together", function()
-      assert.truthy(refused({ "a", state = "failed" }):find("ids and --state exclude each other", 1, true))
+      assert.truthy(refused({ "a", state = "failed" }):find("ids and --state cannot be combined", 1, true))
       assert.truthy(refused({ "a", limit = 3 }):find("--limit", 1, true))
-      assert.truthy(refused({ "-", "a" }):find("no other beside it", 1, true))
+      assert.truthy(refused({ "-", "a" }):find("leave out the other ids", 1, true))
     end)
 
     local function read_from(text)

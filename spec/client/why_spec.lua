@@ -38,11 +38,11 @@ describe("weir why", function()
       glance("state", "scheduled", "wake", "105000")
       says "starts in 5.00s"
       glance("state", "ready", "ahead", 0)
-      says 'queue "default" as the next; a worker takes it'
+      says 'queue "default" as the next; the next free worker takes it'
       glance("state", "ready", "ahead", 3)
       says "behind 3 other runs"
       answers.turns = { "turns", "1.2", "node", "r1", "97000" }
-      says "has room %(worker 2 of node has been in r1 for 3.00s%)\n$"
+      says "takes it %(worker 2 of node has been in r1 for 3.00s%)\n$"
       answers.turns = { "turns" }
       glance("state", "ready", "queue", "?work")
       says 'for a host that knows workflow "work"'
@@ -86,7 +86,7 @@ describe("weir why", function()
       says "attempt 2 failed %(boom%) and the next begins in 1.50s"
       glance("state", "running", "owner", "1.2")
       answers.inspect = fields { state = "running" }
-      says "the host that ran it is gone"
+      says "the host that ran it is dead"
     end)
 
     it("tells of a Redis that is full, which holds up all but what has ended", function()
@@ -130,9 +130,9 @@ describe("weir why", function()
       local journal = { state = "waiting", cancel = "1", ["1"] = "\tcancelled\t98000\t0\tby hand",
                         ["o:nap"] = '\t98000\tsleep\t0\t1\ta.lua:3\t\t{"duration_ms":4000}' }
       answers.inspect = function() return fields(journal) end
-      says "^a: it is to end %(cancelled%), as soon as its children have: it has slept for 2.00s"
+      says "^a: it is to end %(cancelled%), when its children have ended: it has slept for 2.00s"
       journal["o:tidy"] = '\t99000\tsleep\t1\t1\ta.lua:5\t\t{"duration_ms":3000}'
-      says('^a: it is to end %(cancelled%) and cleans up %(weir cancel a %-%-now leaves that out%): '
+      says('^a: it is to end %(cancelled%) and cleans up %(weir cancel a %-%-now ends it without%): '
         .. 'it has slept for 1.00s %("tidy" at a.lua:5%) and goes on in 2.00s\n$')
     end)
 
@@ -143,7 +143,7 @@ describe("weir why", function()
       side.printed = {}
       _, out = run("why", { json = true })
       assert.equal(json.null, json.decode(out).run)
-      assert.equal("nothing is to be done: start a run with weir start WORKFLOW", json.decode(out).why)
+      assert.equal("there is no run to execute: start one with weir start WORKFLOW", json.decode(out).why)
     end)
 
     it("tells of runs that wait for each other", function()
@@ -155,18 +155,18 @@ describe("weir why", function()
       says "for its child a %(w%) at f.lua:9: these runs wait for each other %(a deadlock%); weir cancel a\n$"
     end)
 
-    it("tells why nothing moves at all", function()
+    it("tells why no run moves", function()
       local function everything()
         side.printed = {}
         return (select(2, run("why")))
       end
-      assert.equal("nothing is to be done: start a run with weir start WORKFLOW\n", everything())
+      assert.equal("there is no run to execute: start one with weir start WORKFLOW\n", everything())
       answers.due = { "due", "160000" }
       assert.truthy(everything():find("the next run wakes in 1m", 1, true))
       answers.queues = { "queues", "default", 2, "x", "0", "?typo", 1, "y", "0" }
       assert.truthy(everything():find('1 run is waiting for a host that knows workflow "typo"', 1, true))
       answers.hosts = { "hosts" }
-      assert.equal("nothing moves as no host is alive, with 3 runs ready; start one: weir serve DIR\n", everything())
+      assert.equal("no run moves: no host is alive, with 3 runs ready; start one: weir serve DIR\n", everything())
       answers.queues = { "queues" }
       answers.hosts = { "hosts", "1", "one", "101000", "2", 0, "*", "", "", '[["flows","9f2c","a.lua:1: x"]]', "", "" }
       assert.truthy(everything():find("; host one still serves bundle 9f2c: a.lua:1: x\n", 1, true))

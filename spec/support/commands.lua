@@ -4,7 +4,7 @@ local clients = require "spec.support.clients"
 
 local commands = { unload = clients.unload }
 
-commands.FULL = "nothing moves, as Redis is full: it uses 3.5 MiB, and its maxmemory is 2.0 MiB; redis-cli config set "
+commands.FULL = "no run moves, as Redis is full: it uses 3.5 MiB, and its maxmemory is 2.0 MiB; redis-cli config set "
   .. "maxmemory BYTES, or weir delete runs that have ended (runs older than their retain go by themselves)"
 
 ---@class weir.spec.Side

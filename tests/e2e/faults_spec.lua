@@ -259,7 +259,7 @@ describe("when Redis", function()
     says(host, "OOM")
     open_gate()
     for _, words in ipairs { { "doctor" }, { "why" }, { "why", "r" } } do
-      assert.matches("nothing moves, as Redis is full", host:weir(table.unpack(words)).stdout, 1, true)
+      assert.matches("no run moves, as Redis is full", host:weir(table.unpack(words)).stdout, 1, true)
     end
     local refused = host:weir("start", "gated")
     assert.equal(69, refused.status)

@@ -298,11 +298,11 @@ describe("many runs", function()
       local before = record_of "w1"
       local reply = weir("cancel", "--workflow", "waits")
       assert.equal(64, reply.status)
-      assert.truthy(reply.stderr:find "add %-%-yes, or %-%-dry%-run")
+      assert.truthy(reply.stderr:find "add %-%-yes to act, or %-%-dry%-run")
       for _, words in ipairs { { "cancel" }, { "cancel", "--limit", "3", "--yes" } } do
         reply = weir(table.unpack(words))
         assert.equal(64, reply.status)
-        assert.truthy(reply.stderr:find "^weir: say which: weir cancel RUN%.%.%.")
+        assert.truthy(reply.stderr:find "^weir: name runs %(weir cancel RUN%.%.%.%)")
       end
       assert.equal(64, weir("cancel", "w1", "--state", "failed").status)
       assert.equal(64, weir("cancel", "w1", "--rate", "fast").status)

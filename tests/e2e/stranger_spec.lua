@@ -93,7 +93,7 @@ describe("a file that cannot be right", function()
     workflows("flows", HEAD .. "return weir.workflow { id = \n")
     answers(78, "weir: w.lua:3: unexpected symbol near <eof>", "weir run x --dir flows")
     workflows("flows", "return 1")
-    answers(66, 'weir: no workflow "x": the files in flows return none; name another folder with --dir DIR',
+    answers(66, 'weir: no workflow "x": no file in flows defines a workflow; name another folder with --dir DIR',
       "weir run x --dir flows")
     answers(66, "weir: flows/w.lua returns no workflow; end it with return weir.workflow{…}", "weir run flows/w.lua")
     answers(66, "weir: there is no file flows/none.lua", "weir run flows/none.lua")
@@ -206,7 +206,7 @@ describe("a newcomer at the command line", function()
 
   it("mistypes", function()
     answers(66, 'weir: no workflow "gret"; did you mean "greet"?', "weir start gret")
-    answers(66, 'weir: no workflow "xyz"; there are greet, later (--any starts it all the same)', "weir start xyz")
+    answers(66, 'weir: no workflow "xyz"; there are greet, later (--any starts it anyway)', "weir start xyz")
     answers(64, "weir: there is no flag --dtaa, did you mean --data?", "weir start greet --dtaa '{}'")
     answers(64, "weir: there is no command strat, did you mean start?; see weir help", "weir strat greet")
     answers(64, "weir: --state cannot be fialed; did you mean failed?", "weir list --state fialed")

@@ -1,6 +1,5 @@
--- `weir cancel`, `weir retry`, `weir delete`, `weir move`: an act on runs that were named, or on all that a SELECTOR
--- selects. Here are the question, the pace, the progress and the summary; weir.client.bulk finds the runs and
--- acts on them.
+-- `weir cancel`, `weir retry`, `weir delete`, `weir move` act on named runs, or on all runs of a SELECTOR. This module
+-- asks for confirmation and shows progress and a summary; weir.client.bulk finds the runs and acts on them.
 --
 -- With --json stdout has a line for each named run, or one object for all runs of a SELECTOR or of stdin.
 
@@ -55,11 +54,12 @@ end
 
 local function check(verb, options, selected)
   if not selected.narrowed then
-    fault.raise("invalid", "say which: weir %s RUN..., a SELECTOR such as --state failed, or - for ids on stdin", verb)
+    fault.raise("invalid", "name runs (weir %s RUN...), select them (--state failed), or send their ids to stdin (-)",
+      verb)
   end
   if selected.ids or options.yes or options.dry_run then return end
   if not native.is_terminal(0) or not native.is_terminal(2) then
-    fault.raise("invalid", "%s with a SELECTOR asks first, and there is no terminal to ask on: add --yes, "
+    fault.raise("invalid", "%s with a SELECTOR asks before it acts, and there is no terminal: add --yes to act, "
       .. "or --dry-run to see the runs", verb)
   end
 end
@@ -146,7 +146,7 @@ local function is_failure(selected, word)
   return not (selected.piped and HARMLESS[word] and word ~= "missing")
 end
 
--- Writes where the progress line is.
+-- Removes the progress line, then writes.
 local function tell(self, write, ...)
   self.line:clear()
   write(...)
@@ -167,7 +167,7 @@ local function note(self, id, answer)
   end
 end
 
--- Says how far the command came, however it ended.
+-- Prints how many runs were handled, also after an interruption or an error.
 local function conclude(self, complete)
   self.line:clear()
   if self.summarized and self.options.json then output.print(summary_json(self)) end

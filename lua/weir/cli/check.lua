@@ -36,7 +36,7 @@ local function load(folder, options)
            faults = faults or {}, notes = notes }
 end
 
--- A workflow of two folders: whichever is announced last would serve it.
+-- Two folders define the same workflow: the one that is announced last would serve it.
 local function add_duplicates(folders)
   local first = {}
   for _, checked in ipairs(folders) do
@@ -52,7 +52,7 @@ local function add_duplicates(folders)
   end
 end
 
--- The mistakes in files that load.
+-- Mistakes in files that do load.
 local function warnings_of(folders, registry)
   local known, warnings = {}, {}
   for id in pairs(registry or {}) do known[id] = true end

@@ -1,8 +1,8 @@
--- From the words of the command line to a command and its options. Flags win over variables (WEIR_LUA_PATH), those over
--- the config file (lua_path), those over the defaults.
+-- Turns the words of the command line into a command and its options. A flag overrides its variable (WEIR_LUA_PATH), a
+-- variable the config file (lua_path), the config file the default.
 --
 -- C calls this once, before any thread starts (host/config/config.c), in a Lua state that has only the libraries of Lua
--- and the modules of weir. So nothing here may require a native module.
+-- and the modules of weir. So this module and those that it requires must not require a native module.
 
 local commands = require "weir.cli.commands"
 local config_file = require "weir.cli.config_file"
@@ -27,7 +27,7 @@ local function fail(status, format, ...) error({ status = status, message = form
 
 local function refuse_config(format, ...) fail(CONFIG, format, ...) end
 
--- `form` with the name that was most likely meant; empty when none is near.
+-- Puts the nearest name into a sentence. Returns an empty text if no name is near.
 local function meant(form, name, list)
   local found = suggest.find(name, list)
   return found and form:format(found) or ""
@@ -60,7 +60,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Words
 
--- Reads the flag at words[at]. The index of its last word: its value may be the next one.
+-- Reads the flag at words[at]. Returns the index of its last word, as the value may be the next word.
 local function read_flag(given, words, at)
   local name, value = words[at]:match "^%-%-([^=]*)", words[at]:match "=(.*)$"
   local flag = name and flags.find(name)
@@ -77,14 +77,14 @@ local function read_flag(given, words, at)
   return at
 end
 
--- --help and --version are other spellings of the commands. The line, or nil for another word.
+-- --help and --version are other spellings of the commands. Returns nil for another word.
 local function as_command(word, command)
   if word == "--version" then return { command = "version", arguments = {}, given = {} } end
   if word ~= "--help" and word ~= "-h" then return nil end
   return { command = "help", arguments = { command }, given = {} }
 end
 
--- `weir test` passes on to busted each flag that is none of its own.
+-- `weir test` passes each flag that weir does not know to busted.
 local function is_passed_on(command, word)
   if command ~= "test" then return false end
   local flag = flags.find(word:match "^%-%-([^=]*)" or "")
@@ -112,11 +112,11 @@ local function read_words(words)
     end
     at = at + 1
   end
-  if not line.command then fail(USAGE, "say what to do: weir COMMAND; see weir help") end
+  if not line.command then fail(USAGE, "name a command: weir COMMAND; see weir help") end
   return line
 end
 
--- In the order of their rows, so that the same words have the same fault each time.
+-- Checks flags in the order of their rows, so that the same words always raise the same fault.
 local function check_flags(line, command)
   for _, flag in ipairs(flags.rows) do
     if line.given[flag] and not flag.commands[command.name] then
@@ -129,7 +129,7 @@ end
 local function check_arguments(line, command)
   local count, most = #line.arguments, command.most or 0
   if count < (command.least or 0) then
-    fail(USAGE, "%s needs more: weir %s %s", command.name, command.name, command.arguments)
+    fail(USAGE, "%s needs more arguments: weir %s %s", command.name, command.name, command.arguments)
   elseif count > most then
     fail(USAGE, "%s does not take %s; %s", command.name, line.arguments[most + 1],
       command.advice or "see weir help " .. command.name)
@@ -153,7 +153,7 @@ local function read_given(flag, texts, world)
   return list
 end
 
--- Only the text that wins is read. Returns the value, the text, and for people where it comes from.
+-- Reads only the text that overrides the others. Returns the value, the text, and a name of its origin for people.
 local function value_of(flag, given, settings, path, world)
   if given[flag] then
     return read_given(flag, given[flag], world), table.concat(given[flag], ","), "--" .. flag.name
@@ -171,7 +171,7 @@ local function value_of(flag, given, settings, path, world)
   return values.none(flag), nil, "default"
 end
 
--- The path of the config file, which may stand in a variable, but not in the file.
+-- The path of the config file, from the flag or its variable. The file itself cannot name it.
 local function config_path(given, world)
   local texts = given[flags.find "config"]
   local path = texts and texts[#texts] or world.variable "WEIR_CONFIG"
@@ -200,7 +200,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Folders of workflows
 
--- --dir, or the folder of the file to run: of "orders/pay.lua" "orders".
+-- --dir, or the folder of the file to run: "orders" for "orders/pay.lua".
 local function folder_of_run(options)
   local file = options[1]
   if not file:find ".%.lua$" then return options.dir or "workflows" end
@@ -238,7 +238,7 @@ local function read(words, world)
   return { command = command.name, options = options, uses_redis = uses_redis }
 end
 
--- A fault is a table {status, message}; any other value is raised on.
+-- A fault is a table {status, message}. Any other value is an error of weir and is raised again.
 local function attempt(body, ...)
   local ok, result = pcall(body, ...)
   if ok then return result end

@@ -1,4 +1,4 @@
--- `weir config`: the settings that `weir serve` would have here, and where each comes from.
+-- `weir config` prints the settings that `weir serve` would have here, and the origin of each.
 
 local flags = require "weir.cli.flags"
 local json = require "weir.json"

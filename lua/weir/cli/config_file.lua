@@ -1,4 +1,4 @@
--- The file of --config: Lua that returns a table of settings. It is data: it has no functions to call.
+-- Reads the file of --config: Lua that returns a table of settings. The file is data and can call no function.
 
 local flags = require "weir.cli.flags"
 
@@ -13,13 +13,13 @@ local function run(chunk)
   return ok, result
 end
 
--- Lua shows the text beside a fault, which may be half of a password.
+-- Cuts the source text from a message of Lua, as it may contain a password.
 local function without_excerpt(message)
   local at = message:find(" near ", 1, true)
   return at and message:sub(1, at - 1) or message
 end
 
--- A setting as the command line has it; nil for a value that no flag can have.
+-- A setting in the form of the command line. Returns nil for a value that no flag can have.
 local function text_of(value)
   if type(value) ~= "table" then
     local kind = type(value)

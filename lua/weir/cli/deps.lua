@@ -1,4 +1,5 @@
--- `weir deps`: the nodes on which a node of a graph depends, and those that depend on it; of a graph, all its nodes.
+-- `weir deps` prints the nodes on which a node of a graph depends, and those that depend on it. For a graph it prints
+-- all nodes.
 
 local dependencies = require "weir.client.dependencies"
 local graph_view = require "weir.view.graph_view"
@@ -26,7 +27,7 @@ end
 local STATE, RUN, TOOK = 2, 3, 4
 local LEAST = 8 -- columns: a shorter message says nothing
 
--- The message takes the rest of the line.
+-- The message fills the rest of the line.
 local function message_of(node, left)
   if not node.failed or left < LEAST then return "" end
   return "  " .. terminal.clip(terminal.plain(node.failed), left - 2)

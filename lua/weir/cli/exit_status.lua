@@ -1,4 +1,4 @@
--- The exit status of each fault, those of <sysexits.h> where one fits.
+-- Maps each fault to an exit status: one of <sysexits.h> where one fits.
 
 local exit_status = { DONE = 0, FAILED = 1, INTERNAL = 70 }
 
@@ -11,10 +11,10 @@ exit_status.BY_FAULT = {
   interrupted = 130,
 }
 
--- Codes that errors of runs have too: they stand before the sentence.
+-- Errors of runs have these codes too, so the code is printed before the sentence.
 local NAMED = { invalid_data = true, payload_too_large = true, duplicate_id = true }
 
----Whether this was raised on purpose, by a client function, a command or C: all else is a fault of weir itself.
+---Whether a client function, a command or C raised this on purpose. Anything else is an error in weir itself.
 ---@param raised any
 ---@return boolean
 function exit_status.is_fault(raised)
@@ -29,7 +29,7 @@ function exit_status.of(raised)
   return exit_status.BY_FAULT[raised.fault] or math.tointeger(raised.status) or exit_status.INTERNAL
 end
 
----The sentence of a fault, with the option that it speaks of as the command line spells it.
+---The sentence of a fault. An option is spelled as on the command line.
 ---@param raised weir.ClientFault
 ---@return string
 function exit_status.sentence(raised)

@@ -9,11 +9,11 @@
 ---@field default string? as a user would write it
 ---@field least integer? of a number
 ---@field most integer? likewise
----@field once boolean? says something of one call alone: no variable and no key in the config file has it
+---@field once boolean? it concerns one call only: no variable and no key of the config file sets it
 ---@field commands table<string, true> that take it; none: weir does not have it yet
 ---@field later table<string, true> that do not have it yet
 ---@field help string
----@field help_of table<string, string>? what it means to these commands, instead
+---@field help_of table<string, string>? other help texts, by command
 
 ---@alias weir.FlagKind
 ---| "switch" boolean

@@ -1,4 +1,4 @@
--- `weir help`: how weir, or one of its commands, is used, and some topics.
+-- `weir help` explains weir, one of its commands, or a topic.
 
 local commands = require "weir.cli.commands"
 local flags = require "weir.cli.flags"
@@ -43,7 +43,7 @@ local function line_of(flag, command)
   return ("  %-34s %s%s\n"):format(form, text:gsub("\n", "\n" .. INDENT), default)
 end
 
----How a command is used.
+---The help of a command.
 ---@param command weir.Command
 ---@return string text
 function help.of_command(command)
@@ -64,7 +64,7 @@ function help.of_command(command)
   return table.concat(parts)
 end
 
----How weir is used.
+---The help of weir: all commands.
 ---@return string text
 function help.of_weir()
   local parts = { "usage: weir COMMAND [ARGUMENTS] [FLAGS]\n\n" }
@@ -77,7 +77,7 @@ function help.of_weir()
   return table.concat(parts)
 end
 
----The text of a topic that is no command.
+---The help of a topic that is no command.
 ---@param name string
 ---@return string? text nil: there is no such topic
 function help.of_topic(name) return TOPICS[name] end

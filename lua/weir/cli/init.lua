@@ -44,7 +44,7 @@ local function await(id, options, tells)
     terminal.span(options.timeout_ms), id)
 end
 
--- The workflow that `weir run FILE` means: the only one of the file, or the one that has the file's name.
+-- The workflow of `weir run FILE`: the only one of the file, or the one with the name of the file.
 local function workflow_of_file(path, folder)
   local name = path:match("([^/]+)$")
   local files = native.bundle(folder)
@@ -82,7 +82,7 @@ end
 
 function commands.start(options)
   if not options[1] and not options.graph then
-    fault.raise("invalid", "say what to start: weir start WORKFLOW; see weir help start")
+    fault.raise("invalid", "name a workflow: weir start WORKFLOW; see weir help start")
   end
   if options.id_from and not options.each then
     fault.option("id-from", "names the field of each line that is its id: it needs --each FILE")
@@ -195,7 +195,7 @@ function commands.help(options)
   return DONE
 end
 
--- Only a fault of weir itself has a traceback.
+-- Only an error in weir itself is printed with a traceback.
 local function explain(raised)
   if exit_status.is_fault(raised) then return raised end
   return { status = exit_status.of(raised), message = debug.traceback(tostring(raised), 2) }

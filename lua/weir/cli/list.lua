@@ -21,8 +21,8 @@ local LISTED = 50 -- lines, without a --limit
 local WHOLE = 40 -- columns: longer ids are cut where other columns need the room
 local SHORTEST = 8 -- columns: a shorter message says nothing
 
--- Cuts the messages, in the last column, to the rest of the line, and to `least` columns where ids take it all: an id
--- that is cut can no longer be copied.
+-- Cuts the messages in the last column to the rest of the line. Long ids leave them `least` columns and are not cut, so
+-- that users can copy them.
 local function clip_messages(rows, room, ids, least)
   local widths, used = {}, 0
   for _, row in ipairs(rows) do
@@ -34,7 +34,7 @@ local function clip_messages(rows, room, ids, least)
   for _, row in ipairs(rows) do row[#row] = left < SHORTEST and "" or terminal.clip(row[#row], left) end
 end
 
--- Prints rows below their heads, as wide as the terminal; without a terminal nothing is cut.
+-- Prints rows below their heads, as wide as the terminal. Without a terminal it cuts nothing.
 local function print_rows(rows, ids, least, spare, paint)
   local style = output.style()
   local room = native.is_terminal(1) and style.columns - 1 or math.maxinteger
@@ -64,8 +64,8 @@ end
 local STATE, RUN, SINCE, TOOK = 1, 2, 4, 5
 local COLOURS = { completed = "green", failed = "red", cancelled = "yellow", retrying = "yellow" }
 
--- Failed runs come in the order in which they ended, all others in that of their creation: the table shows the instant
--- by which it is sorted.
+-- Failed runs come in the order in which they ended, all others in the order in which they were created. The table
+-- shows the instant by which it is sorted.
 local function print_table(selected, runs, now)
   if #runs == 0 then return end
   local sorted_by = selected.state == "failed" and "finished_at" or "created_at"
@@ -90,7 +90,7 @@ local function print_json(runs)
   end
 end
 
--- A misspelt name is told to programs as well.
+-- Programs (--json) are warned of a misspelt name as well.
 local function say_none(selected)
   local misspelt = selector.misspelt(selected)
   if misspelt then return output.warn("%s", misspelt) end

@@ -43,7 +43,7 @@ function output.print(text)
   native.write(STDOUT, text .. "\n")
 end
 
----A remark on a command that prints nothing, for people at a terminal; a program sees the empty output.
+---Writes a remark for people at a terminal, about a command that prints nothing. A program sees the empty output.
 ---@param text string
 function output.remark(text)
   if native.is_terminal(STDERR) then output.say(terminal.paint(output.style_of_messages(), "dim", text)) end
@@ -57,10 +57,10 @@ function output.say(text) native.write(STDERR, text .. "\n") end
 ---@param ... any
 function output.warn(format, ...) output.say("weir: warning: " .. terminal.plain(format:format(...))) end
 
----Warns of workflow folders that hold other files than `weir dev` runs.
+---Warns of workflow folders whose present files `weir dev` does not run, because they do not load.
 function output.warn_of_changes()
   for _, folder in ipairs(native.changed_folders()) do
-    output.warn("weir dev does not run the files in %s as they are now; weir why says why", folder)
+    output.warn("weir dev does not run the present files in %s; weir why says why", folder)
   end
 end
 
@@ -72,7 +72,7 @@ function output.complain(format, ...) output.say("weir: " .. terminal.plain(form
 -- ------------------------------------------------------------------------------------------------
 -- Failures
 
--- A `child_failed` names the workflow of the child, every other failure that of its run.
+-- A `child_failed` names the workflow of the child. Every other failure names the workflow of its run.
 local function origin_of(failure)
   local named = failure.workflow and (" (%s)"):format(failure.workflow) or ""
   local of_child = failure.code == "child_failed"
@@ -84,7 +84,7 @@ local function origin_of(failure)
   return table.concat(words, " of ")
 end
 
----A failure beyond its message: where it happened, its details and traceback, and the same of its causes.
+---Explains a failure: its place, details and traceback, and those of its causes. The message itself is left out.
 ---@param failure table?
 ---@return string[] lines
 function output.explained(failure)

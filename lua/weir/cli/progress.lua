@@ -1,5 +1,5 @@
--- One line at the foot of the terminal that shows how far a long command is. Without a terminal there is none, nor for
--- a command that ends soon.
+-- Shows the progress of a long command in the last line of the terminal. A command that ends soon, or has no terminal,
+-- shows none.
 
 local native = require "weir.native.client"
 local output = require "weir.cli.output"

@@ -14,7 +14,7 @@ function selection.id_line(id)
   return id:find "^{" and json.encode { run = id } or id
 end
 
--- Ids, one a line, or runs as JSON, as `list --json` and the acts print them. An id may begin and end with blanks, so
+-- Reads ids, one a line, or runs as JSON in the form of `weir list --json`. An id may begin and end with blanks, so
 -- only the end of the line is cut off.
 local function read_ids(text)
   local ids = {}
@@ -36,12 +36,12 @@ local function read_named(options)
   local filters = selector.names(options)
   if options.limit then filters[#filters + 1] = "limit" end
   if #filters > 0 then
-    fault.raise("invalid", "ids and --%s exclude each other: name runs, or say by filters which", filters[1])
+    fault.raise("invalid", "ids and --%s cannot be combined: name runs, or select them by filters", filters[1])
   end
   local piped = false
   for _, id in ipairs(options) do piped = piped or id == "-" end
   if piped and #options > 1 then
-    fault.raise("invalid", "- stands for all ids, on stdin; no other beside it")
+    fault.raise("invalid", "- reads all ids from stdin: leave out the other ids")
   end
   local ids = piped and read_ids(native.read("-")) or table.move(options, 1, #options, 1, {})
   local selected = selector.by_ids(ids)

@@ -77,7 +77,7 @@ local function read(id, whole)
   return all, all.runs[id] or redis.raise_not_found(id)
 end
 
--- The tree with at most ROWS lines, and a note if it leaves something out.
+-- The tree with at most ROWS lines, and a note if lines are left out.
 local function shortened(root, all)
   local gathered = tree.gather(root)
   local pruned = tree.prune(gathered, ROWS)
@@ -207,15 +207,16 @@ function show.main(options)
   local id = options[1]
   if options[2] then
     if options.dot or options.watch then
-      fault.raise("invalid", "an operation has no --%s", options.dot and "dot" or "watch")
+      fault.raise("invalid", "--%s shows a whole run: leave out the operation", options.dot and "dot" or "watch")
     end
     show_operation(options)
     return 0
   end
   if options.json and options.dot then
-    fault.raise("invalid", "--json and --dot exclude each other")
+    fault.raise("invalid", "--json and --dot cannot be combined")
   elseif options.watch and (options.json or options.dot) then
-    fault.raise("invalid", "--watch draws on a terminal; leave out %s", options.json and "--json" or "--dot")
+    fault.raise("invalid", "--watch draws on a terminal and cannot be combined with %s",
+      options.json and "--json" or "--dot")
   end
   if options.watch then
     watch(id)

@@ -11,7 +11,7 @@ local terminal = require "weir.view.terminal"
 
 local start_command = {}
 
--- Some editors put the mark of UTF-8 before a text; it is no part of JSON.
+-- Some editors write the byte order mark of UTF-8 before a text. It is no part of JSON.
 local function decode(text, origin, hint)
   text = strings.trim((text:gsub("^\xEF\xBB\xBF", "")))
   if text == "" then fault.raise("invalid", "%s is empty; it must be JSON, at least {}", origin) end
@@ -39,7 +39,7 @@ end
 
 local function tell(started)
   if started.outcome == "shared" then
-    output.say(("weir: %s was started with that key before; no other was started"):format(terminal.plain(started.id)))
+    output.say(("weir: %s has that dedupe key already; no other run was started"):format(terminal.plain(started.id)))
   end
   for _, warning in ipairs(started.warnings) do output.warn("%s", warning) end
   return started.id
@@ -62,7 +62,7 @@ end
 function start_command.graph(options)
   for _, other in ipairs { "data", "each" } do
     if options[other] then
-      fault.option(other, "and --graph exclude each other: the file is all there is to start")
+      fault.option(other, "cannot be combined with --graph: the file has the whole graph")
     end
   end
   if options[1] then

@@ -1,6 +1,6 @@
--- `weir wait`, and the waits of other commands. On a terminal the tree or the graph of the run is drawn again and again
--- in place, with a bar below it; elsewhere lines tell of changes. A run of many operations is only counted: it has a
--- bar and no tree.
+-- `weir wait`, and the waits of other commands. On a terminal it draws the tree or the graph of the run in place, with
+-- a progress bar below it. Elsewhere it prints a line for each change. For a run of many operations it reads only
+-- counts, and shows the bar without a tree.
 
 local bar = require "weir.view.bar"
 local graph_text = require "weir.view.graph_text"
@@ -20,11 +20,11 @@ local wait_command = {}
 
 local GRACE_MS = 120 -- for a run that ends sooner nothing is drawn
 local FRAME_MS, LINES_MS = 100, 250
-local RELATION = 10 -- reading may take a tenth of the time
+local RELATION = 10 -- a tenth of the time at most is spent on reading
 local WATCHED, REMEMBERED = 120, 1000 -- runs that are read, during the wait and at its end
 local MANY = 1000 -- operations; a larger run is counted, not read
 local FINAL_ROWS = 200
-local LINES = 20 -- told at once
+local LINES = 20 -- printed at once
 local COUNTED_MS = 1000 -- between lines of a large run
 
 ---@class weir.Watch
@@ -32,11 +32,11 @@ local COUNTED_MS = 1000 -- between lines of a large run
 ---@field subtree weir.Subtree
 ---@field count weir.ProgressCount
 ---@field how "tree"|"lines"|nil how the run is shown; nil: not at all
----@field told table<string, string> the last state that a line told, by path
+---@field told table<string, string> the last state that a line printed, by path
 ---@field shown boolean something stands at the foot of the terminal
 ---@field read_at integer when Redis was asked last, ms
 ---@field read_again_at integer
----@field tell_at integer when the next line about a large run is due
+---@field tell_at integer when the next line about a large run is to be printed
 
 -- ------------------------------------------------------------------------------------------------
 -- A tree that is drawn in place
@@ -95,7 +95,7 @@ local function draw_live(self, changed)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Lines that tell of changes
+-- A line for each change
 
 -- The rows that are new or whose state has changed: those of the run, and those of all runs below it.
 local function changes(self, root)
@@ -141,8 +141,8 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The wait
 
--- Reads the run, unless that would cost too much, and shows it. Returns whether the run has ended, and when to look
--- again.
+-- Reads the run, or only its counts if reading would take too long, and shows it. Returns whether the run has ended,
+-- and when to look again.
 local function look(self)
   local began, changed = native.now_ms(), false
   if began >= self.read_again_at then
@@ -166,7 +166,7 @@ local function await(self, timeout_ms)
   })
 end
 
--- The whole run as it ended.
+-- Shows the whole run after its end.
 local function final_lines(self, style, most)
   if is_large(self) then return { bar.draw(style, self.count:counts(), self.count.now - self.count.begins_at) } end
   local all = subtree.new(self.id, REMEMBERED)
@@ -197,7 +197,7 @@ end
 
 ---@class weir.WaitCommandOptions
 ---@field timeout_ms integer?
----@field tells boolean? without a terminal, lines tell of changes; the tree is shown at the end in any case
+---@field tells boolean? prints a line for each change where there is no terminal; the end shows the tree in any case
 
 ---Waits until a run has ended.
 ---@param id string
@@ -215,7 +215,7 @@ function wait_command.until_ended(id, options)
   return (redis.run(id))
 end
 
----Shows a run until it has ended, and then removes what it showed.
+---Shows a run until it has ended, and then clears the drawing.
 ---@param id string
 function wait_command.watch(id)
   local self = new(id, "tree")

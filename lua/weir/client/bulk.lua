@@ -1,5 +1,5 @@
--- One act (cancel, retry, delete) on many runs: finds those that it is for, and carries it out in batches, at a pace.
--- Every act may be repeated: an interrupted one goes on with the runs that are left.
+-- Cancels, retries, deletes or moves many runs: finds the runs and acts on them in batches, at a chosen rate. Every act
+-- may be repeated: after an interruption the same act goes on with the runs that are left.
 
 local cancel = require "weir.client.cancel"
 local delete = require "weir.client.delete"
@@ -24,7 +24,7 @@ local BATCH = 50 -- runs in one call
 
 ---@class weir.Act
 ---@field done string the answer of a run on which the act was done
----@field fits fun(state: string, options: table): boolean whether the act is for runs in that state
+---@field fits fun(state: string, options: table): boolean whether the act applies to runs in that state
 ---@field whole boolean? it includes detached descendants
 ---@field single boolean? it includes no descendants at all
 ---@field batch integer runs in one call
@@ -49,7 +49,7 @@ bulk.ACTS = {
   },
 }
 
----Leaves out the runs that the act on another one includes.
+---Leaves out each run that is included in the act on another one.
 ---@param verb string
 ---@param ids string[]
 ---@return string[]
@@ -58,7 +58,7 @@ function bulk.separate(verb, ids)
   return act.single and ids or selector.topmost(ids, act.whole)
 end
 
----Finds the runs that an act is for.
+---Finds the selected runs to which an act applies.
 ---@param verb "cancel"|"retry"|"delete"|"move"
 ---@param options table of the act
 ---@param selection weir.Selection by filters
@@ -82,7 +82,7 @@ function bulk.find(verb, options, selection, on_page)
   return bulk.separate(verb, ids), passed
 end
 
----Of ids that were named, those of runs that the act is for.
+---Picks from named runs those to which an act applies.
 ---@param verb "cancel"|"retry"|"delete"|"move"
 ---@param options table
 ---@param ids string[]
@@ -108,7 +108,7 @@ function bulk.run(verb, options, ids, interval_ms, on_answers)
   local size = interval_ms and 1 or act.batch
   while from <= #ids do
     local now = transport.now_ms()
-    due = math.max(due, now) -- time lost is not made up for
+    due = math.max(due, now) -- after a slow call the next ones keep their rate
     if transport.pause(math.ceil(due - now)) then return true end
     due = due + (interval_ms or 0)
     local batch = table.move(ids, from, math.min(from + size - 1, #ids), 1, {})

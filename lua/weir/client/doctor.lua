@@ -11,7 +11,7 @@ local doctor = {}
 local AUDITED = 200 -- keys that the script looks at in one call
 local LATE_MS = 5000 -- after this time other hosts should have taken over the runs of a dead host
 
--- Settings that Redis does not tell are not judged.
+-- A setting that Redis does not reveal is not judged.
 local function check_settings(add)
   if redis.setting "appendonly" == "no" then
     add("Redis keeps nothing over a restart: appendonly is no; redis-cli config set appendonly yes")

@@ -2,7 +2,7 @@
 
 local hosts = {}
 
-local LATE_MS = 3000 -- after its lease: a heartbeat may be late on a busy machine
+local LATE_MS = 3000 -- a host counts as alive for so long after its lease: a busy machine sends heartbeats late
 
 ---Whether a host is alive, as far as Redis can tell.
 ---@param host weir.HostEntry
@@ -70,7 +70,7 @@ end
 
 local SHOWN = 16 -- of the name of a bundle
 
----The newest files that living hosts do not load.
+---The folders of living hosts whose present files do not load.
 ---@param list weir.HostEntry[]
 ---@param now integer
 ---@param bundle? string only where this one still serves

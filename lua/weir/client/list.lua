@@ -6,7 +6,7 @@ local selector = require "weir.client.selector"
 
 local list = {}
 
----The innermost cause of an error says most.
+---Finds the innermost cause of an error, which says most about it.
 ---@param text string? JSON
 ---@return table
 function list.root_cause(text)

@@ -10,7 +10,7 @@ local transport = require "weir.client.transport"
 
 local redis = {}
 
----The table that a field of a record holds as JSON; an empty one where it holds anything else.
+---Decodes a field of a record that holds a table as JSON. Anything else gives an empty table.
 ---@param text string?
 ---@return table
 function redis.table_of(text)

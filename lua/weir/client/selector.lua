@@ -1,10 +1,10 @@
--- SELECTOR: which runs a request is about, by filters or by ids, and the walk that finds them. The newest roots come
--- first, each followed by its descendants, parents before their children; runs that start during the walk change
--- nothing. Reads a page at a time and never writes.
+-- Selects runs by filters or by ids (SELECTOR), and walks over the selected runs. The newest roots come first, each
+-- followed by its descendants, parents before their children. Runs that start during the walk are not visited. The walk
+-- reads a page at a time and never writes.
 --
--- `since` and `until` compare the instant at which a run was created, also a child. Roots stand in that order, so the
--- walk passes over newer ones. Below roots older than `since` only runs that had not ended by then can have children
--- created since.
+-- `since` and `until` compare the instant at which a run, or a child, was created. Redis keeps the roots in that order,
+-- so the walk skips newer roots. Below a root that is older than `since`, only runs that had not ended by then can have
+-- children created since.
 
 local duration = require "weir.base.duration"
 local fault = require "weir.client.fault"
@@ -99,7 +99,7 @@ end
 ---@param text string a span ago, a date with or without a time of day (Z: UTC, else the local time), or ms since 1970
 ---@param now integer ms
 ---@return integer? ms
----@return string? message why the text is no instant, to be read on after the option
+---@return string? message why the text is no instant: the rest of a sentence that begins with the option
 function selector.instant(text, now)
   local ms = text:find("^%d+$") and math.tointeger(tonumber(text))
   if ms and ms >= EARLIEST then return ms end
@@ -119,7 +119,7 @@ local function read_instant(option, text)
   return ms or fault.option(option, "%s", message)
 end
 
--- Failed runs stand in the order in which they ended, all others in that of their roots.
+-- Failed runs are listed in the order in which they ended, all others in the order of their roots.
 local function read_after(id, state)
   if not id then return nil end
   local root = run_id.root(id)
@@ -214,7 +214,7 @@ local function has_tags(run, tags)
   return true
 end
 
----Says that no run can be selected, as no host has ever announced the workflow; nil when one may be.
+---Says that no run can be selected because no host has ever announced the workflow; nil if a run may be selected.
 ---@param selection weir.Selection
 ---@return string?
 function selector.misspelt(selection)
@@ -226,7 +226,7 @@ function selector.misspelt(selection)
     suggestion and ('; did you mean "%s"?'):format(suggestion) or "")
 end
 
----Whether a run fits the filters but `since` and `until`.
+---Whether a run passes all filters except `since` and `until`.
 ---@param selection weir.Selection
 ---@param run weir.RunStatus
 ---@return boolean

@@ -50,7 +50,7 @@ local function unknown_workflow(workflow, registry, folder)
   local details = { workflow = workflow }
   local function raise(format, ...) fault.raise_with("unknown_workflow", details, format, ...) end
   if #names == 0 and folder then
-    raise('no workflow "%s": the files in %s return none; name another folder with --dir DIR', workflow, folder)
+    raise('no workflow "%s": no file in %s defines a workflow; name another folder with --dir DIR', workflow, folder)
   elseif #names == 0 then
     raise('no workflow "%s": no host has announced any; start one with weir serve DIR', workflow)
   end
@@ -58,7 +58,7 @@ local function unknown_workflow(workflow, registry, folder)
   if details.nearest then raise('no workflow "%s"; did you mean "%s"?', workflow, details.nearest) end
   local more = #names > 8 and (" and %d more"):format(#names - 8) or ""
   raise('no workflow "%s"; there are %s%s%s', workflow, table.concat(names, ", ", 1, math.min(#names, 8)), more,
-    folder and "" or " (--any starts it all the same)")
+    folder and "" or " (--any starts it anyway)")
 end
 
 -- Compiles the schema of a workflow to a function that raises `invalid_data`.
@@ -80,13 +80,13 @@ end
 ---@field dedupe string?
 ---@field within_ms integer? how long a dedupe key counts
 ---@field any boolean? start a workflow that no host has announced
----@field folder string? nothing but this folder is served, as by `weir run`
+---@field folder string? the only folder that is served, as by `weir run`
 
----A checked request to start a run, or many alike.
+---A checked request to start a run, or many runs with the same options.
 ---@class weir.StartRequest
 ---@field workflow string
 ---@field registry table<string, weir.RegisteredWorkflow>
----@field queue string? as it was asked for
+---@field queue string? nil: the workflow's own
 ---@field any "1"|""
 ---@field folder string?
 ---@field check_data fun(value: any) raises `invalid_data`
@@ -104,7 +104,7 @@ local function check_dedupe(options)
   if options.dedupe then check_option("dedupe", identifier.key_fault(options.dedupe)) end
 end
 
----Checks all of a request but ids and data.
+---Checks a request, except for ids and data.
 ---@param workflow string
 ---@param options weir.StartOptions
 ---@return weir.StartRequest
@@ -139,7 +139,7 @@ function Request:set(name, value)
   if value ~= nil then list[#list + 1], list[#list + 2] = name, value end
 end
 
----No host has announced the workflow, or none knows it any more.
+---Raises that no host has announced the workflow, or that no host knows it any more.
 function Request:raise_unknown() unknown_workflow(self.workflow, redis.registry(), self.folder) end
 
 -- ------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ local function bundle_warning(workflow, entry, list, now)
     .. "(bundle %s), which Redis keeps"):format(workflow, entry.bundle:sub(1, 16))
 end
 
----The reasons for which the runs may have to wait, and other surprises.
+---Warns of each reason for which the runs may wait, and of other facts that users do not expect.
 ---@return string[] sentences
 function Request:warnings()
   local entry = self.registry[self.workflow]
@@ -220,7 +220,7 @@ end
 
 ---@class weir.Started
 ---@field id string of the run
----@field outcome "started"|"exists"|"shared" exists: the same request started it; shared: a run with its dedupe key
+---@field outcome "started"|"exists"|"shared" exists: the same request started it before; shared: it has the dedupe key
 ---@field warnings string[]
 
 ---Starts a run, or finds the one that the same request started before or that has its dedupe key.

@@ -1,7 +1,7 @@
--- Starts a run for each line of JSON. Lines stream through: in memory are a few calls, and a number for each line whose
--- id is made of its text. A call is made while the replies of earlier ones are under way.
+-- Starts a run for each line of JSON. It reads the lines as a stream and keeps only a few calls in memory, and a number
+-- for each line whose id is made from its text. It sends a call before the replies of earlier calls have come.
 --
--- Ids follow from the lines, so the same lines sent again start nothing twice.
+-- Each id is made from its line, so that the same lines can be sent again: no run is started twice.
 
 local fault = require "weir.client.fault"
 local identifier = require "weir.base.identifier"
@@ -14,7 +14,7 @@ local transport = require "weir.client.transport"
 local start_each = {}
 
 local LINES, BYTES = 250, 256 * 1024 -- in a call, so that none keeps Redis from others for long
-local UNDER_WAY = 2 -- calls: Redis works at one and has the next
+local UNDER_WAY = 2 -- calls: Redis executes one while the next waits there
 local COMPARED = 50 -- runs whose text differs that are compared in one call
 
 ---@class weir.StartEach
@@ -41,7 +41,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Lines
 
--- Some editors put the mark of UTF-8 before a text; it is no part of JSON.
+-- Some editors write the byte order mark of UTF-8 before a text. It is no part of JSON.
 local function unmarked(text) return (text:gsub("^\xEF\xBB\xBF", "")) end
 
 ---Splits text that comes in pieces into lines.
@@ -99,11 +99,11 @@ local function id_from_field(field, prefix)
   return function(_, number, value)
     local name = type(value) == "table" and value ~= json.null and not json.is_array(value) and value[field]
     if not name or name == json.null then
-      refuse(number, 'it has no field "%s" to make an id of (--id-from)', field)
+      refuse(number, 'it has no field "%s", which --id-from names', field)
     end
     if math.type(name) == "integer" then name = tostring(name) end
     if type(name) ~= "string" then
-      refuse(number, 'field "%s" must be text or an integer to make an id of (--id-from)', field)
+      refuse(number, 'field "%s", which --id-from names, must be text or an integer', field)
     end
     local id = prefix .. name
     local problem = identifier.fault(id)
@@ -161,7 +161,7 @@ local function receive(self)
   end
 end
 
--- Counts the answer for a line whose text differs from that of the run: as JSON both may be the same.
+-- Counts the answer for a line whose text differs from the data of the run; both may be the same JSON.
 local function count_answer(self, line, reply)
   if reply[1] == "deleting" then reply = redis.start(self.request:group(line.id, line.text)) end
   if reply[1] == "started" then -- the run was deleted in between

@@ -1,5 +1,5 @@
--- Starts a graph that another program made, as JSON. The graph and the workflows of its nodes are checked before Redis
--- writes anything; the data of the run is the text as it was given, byte for byte.
+-- Starts a graph that another program wrote as JSON. It checks the graph and the workflows of its nodes before Redis
+-- writes anything. The text becomes the data of the run, byte for byte.
 
 local fault = require "weir.client.fault"
 local graph_plan = require "weir.define.graph_plan"
@@ -9,7 +9,7 @@ local suggest = require "weir.base.suggest"
 
 local start_graph = {}
 
-local LONGEST_ID = 64 -- bytes of an id that is made of a graph's name
+local LONGEST_ID = 64 -- bytes of an id that is made from the name of a graph
 local LISTED = 10 -- unknown workflows in a message
 
 local function compile(origin, data)
@@ -33,12 +33,12 @@ local function check_workflows(origin, plan, registry)
   end
   if #problems == 0 then return end
   local more = #problems > LISTED and ("; and %d more"):format(#problems - LISTED) or ""
-  fault.raise("unknown_workflow", "%s: %s%s (--any starts it all the same)", origin,
+  fault.raise("unknown_workflow", "%s: %s%s (--any starts it anyway)", origin,
     table.concat(problems, "; ", 1, math.min(#problems, LISTED)), more)
 end
 
--- Makes an id of a graph's name, so that the same graph sent again is the same run. Characters that no id may hold
--- become "-".
+-- Makes an id from the name of a graph, so that sending the graph again finds the same run. Characters that an id must
+-- not contain become "-".
 local function id_of(name)
   if not name or name == "" then return start.make_id("graph") end
   local id = name:gsub("[%s%c/~]+", "-"):gsub("\xC2[\x80-\x9F]", "-")

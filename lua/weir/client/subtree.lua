@@ -1,6 +1,5 @@
--- A run and its descendants, kept up to date: a run that has ended is read once, the others are read again when Redis
--- has changed. Reads at most a given number of runs, those that have not ended first. Below a graph it reads the nodes
--- and nothing deeper.
+-- Keeps a run and its descendants up to date. It reads a run that has ended once, and the others again when Redis has
+-- changed. It reads at most a given number of runs, first those that have not ended; below a graph only the nodes.
 
 local record = require "weir.record.record"
 local redis = require "weir.client.redis"
@@ -42,7 +41,7 @@ local function children_of(runs)
   return table.move(ended, 1, #ended, #open + 1, open)
 end
 
--- Reads the runs of one level that may have changed; returns those that are known then.
+-- Reads the runs of one level that may have changed. Returns all runs of the level that were read so far.
 local function read_level(self, ids)
   local changeable, runs = {}, {}
   for _, id in ipairs(ids) do

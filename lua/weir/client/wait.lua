@@ -1,5 +1,5 @@
--- Waits until a run has ended. Redis publishes the end of each run; the wait also looks from time to time. A caller
--- that wants to look at the run meanwhile is called at intervals.
+-- Waits until a run has ended. Redis publishes the end of a run that is watched; the wait also reads the state from
+-- time to time. It calls a function of its caller at intervals, which may read the run meanwhile.
 
 local redis = require "weir.client.redis"
 local transport = require "weir.client.transport"
@@ -16,7 +16,7 @@ end
 
 ---@class weir.WaitOptions
 ---@field timeout_ms integer?
----@field look (fun(): boolean, integer)? called when no message came for an interval: whether the run is seen to have
+---@field look (fun(): boolean, integer)? called when no message came for an interval; returns whether the run has
 ---ended, and the next interval in ms
 ---@field look_ms integer? the first interval
 

@@ -1,5 +1,5 @@
--- Says in one sentence why a run, or everything, does not move: what it waits for, since when, and what would end the
--- wait.
+-- Explains in one sentence why a run does not move, or why no run does: for what it waits, since when, and how the wait
+-- can end.
 
 local dependencies = require "weir.client.dependencies"
 local graph_view = require "weir.view.graph_view"
@@ -15,7 +15,7 @@ local terminal = require "weir.view.terminal"
 local why = {}
 
 local MOST_GROUPS = 3 -- that one sentence counts
-local DEEPEST = 64 -- children of children that one sentence follows
+local DEEPEST = 64 -- levels of children that one sentence follows
 
 local function span(at, now) return terminal.span(now - at) end
 local function until_text(at, now) return at > now and "in " .. terminal.span(at - now) or "any moment" end
@@ -23,7 +23,7 @@ local function until_text(at, now) return at > now and "in " .. terminal.span(at
 -- ------------------------------------------------------------------------------------------------
 -- A run that no worker has begun
 
--- Newer code of a workflow that a host does not load; of a workflow that is nowhere, all code that is not loaded.
+-- The newer files of a workflow that a host does not load. For a workflow that no host has announced, all such files.
 local function newer_code(workflow)
   local list, now = redis.hosts()
   local refusals = hosts.refusals(list, now)
@@ -56,7 +56,7 @@ local function of_queue(run, now)
   if turn then
     busy = (" (worker %d of %s has been in %s for %s)"):format(turn.thread, turn.node, turn.run, span(turn.since, now))
   end
-  return ('it has stood for %s in queue "%s" %s; a worker takes it as soon as one has room%s'):format(
+  return ('it has waited %s in queue "%s" %s; the next free worker takes it%s'):format(
     waited, run.queue, ahead == 0 and "as the next" or "behind " .. terminal.count(ahead, "other run"), busy)
 end
 
@@ -95,8 +95,8 @@ end
 
 local sentence_of
 
--- `path`: the runs from the one that was asked about down to this one. Runs that share a dedupe key may wait for each
--- other.
+-- `path` lists the runs from the explained one down to this one. It shows deadlocks: runs that share a dedupe key may
+-- wait for each other.
 local function of_child(operation, now, path)
   local timeout_ms = arguments_of(operation).timeout_ms
   local limit = timeout_ms and (" (times out %s)"):format(until_text(operation.started_at + timeout_ms, now)) or ""
@@ -104,7 +104,6 @@ local function of_child(operation, now, path)
     operation.workflow, operation.line, limit, sentence_of(operation.run, path))
 end
 
--- By kind of operation.
 local SENTENCES = { invoke = of_child, sleep = of_sleep, step = of_step }
 
 local function of_operation(operation, now, path)
@@ -143,13 +142,13 @@ local function of_waiting(run, now, path)
   end
   local ending = ""
   if run.cleans then
-    ending = ("it is to end (%s) and cleans up (weir cancel %s --now leaves that out): "):format(run.cancel.state,
+    ending = ("it is to end (%s) and cleans up (weir cancel %s --now ends it without): "):format(run.cancel.state,
       run.id)
   elseif run.cancel then
-    ending = ("it is to end (%s), as soon as its children have: "):format(run.cancel.state)
+    ending = ("it is to end (%s), when its children have ended: "):format(run.cancel.state)
   end
   if #open == 0 then
-    return ending .. "it waits for children that it has timed out on, or that it has not awaited, to end"
+    return ending .. "it waits until its children have ended: those that timed out, and those that it did not await"
   end
   if run.graph then return ending .. of_graph(run, now, open[1], path) end
   ending = ending .. of_branches(run)
@@ -167,7 +166,7 @@ end
 
 local function of_running(status, run, now)
   if not status.expires or status.expires <= now then
-    return "the host that ran it is gone; another takes it over within 2s, if there is one"
+    return "the host that ran it is dead; another host takes it over within 2s, if one is alive"
   end
   for _, operation in ipairs(run.operations) do
     if operation.state == "running" and kinds[operation.kind].runs_on_worker then return of_step(operation, now) end
@@ -176,7 +175,8 @@ local function of_running(status, run, now)
   for _, operation in ipairs(run.operations) do
     last = math.max(last, operation.started_at or 0, operation.finished_at or 0)
   end
-  return ("worker %s runs its Lua, and has recorded nothing for %s"):format(worker_name(status.owner), span(last, now))
+  return ("worker %s executes its Lua and has recorded nothing for %s"):format(worker_name(status.owner),
+    span(last, now))
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -185,9 +185,11 @@ end
 local function of_pending(node, view, run)
   local obstacle, blocker = graph_view.obstacle(view, node)
   if record.ENDED[run.state] and not blocker then
-    return ("it was not started before graph %s ended: that is %s"):format(run.id, run.state)
+    return ("graph %s ended before it was started, and is %s"):format(run.id, run.state)
   end
-  if not obstacle then return ("it is not started yet: graph %s starts it as soon as it has room"):format(run.id) end
+  if not obstacle then
+    return ("it is not started yet: graph %s starts it when its concurrency allows"):format(run.id)
+  end
   if not blocker then
     return ("it is not started: it depends on %s, which is %s (weir why %s)"):format(obstacle.run, obstacle.state,
       obstacle.run)
@@ -235,7 +237,7 @@ function sentence_of(id, path)
   if state == "ready" and not status.started_at then return of_queue(status, now) end
   if state == "ready" then
     if not status.owner then return of_queue(status, now) end
-    return ("an outcome has come; worker %s goes on with it as soon as it has room"):format(
+    return ("an outcome has come; worker %s continues it when it is free"):format(
       worker_name(status.owner))
   end
   local run = redis.run(id)
@@ -246,7 +248,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- Everything
 
--- Runs that no living host can take: of unknown workflows, or in a queue that no host serves.
+-- Says that no living host can take the runs of a queue: their workflow is unknown, or no host serves the queue.
 local function stuck_sentence(queue, list, now)
   local workflow = queue.queue:match("^%?(.+)$")
   if workflow then
@@ -274,26 +276,26 @@ local function of_everything(list, now)
   end
   local ready, stuck = count_ready(list, now)
   if alive == 0 then
-    return ("nothing moves as no host is alive%s; start one: weir serve DIR"):format(
+    return ("no run moves: no host is alive%s; start one: weir serve DIR"):format(
       ready > 0 and (", with %s ready"):format(terminal.count(ready, "run")) or "")
   end
   if stuck then return stuck end
   if ready > 0 then
-    return ("things move: %s ready, and %s on it"):format(
+    return ("runs move: %s ready, and %s alive"):format(
       terminal.count(ready, "run"), terminal.count(alive, "host") .. (alive == 1 and " is" or " are"))
   end
   local due = redis.due()
   if due then
-    return ("nothing is ready; the next run wakes %s (weir list shows them)"):format(until_text(due, now))
+    return ("no run is ready; the next run wakes %s (weir list shows them)"):format(until_text(due, now))
   end
   if owned > 0 then
-    return ("nothing is ready; %s held by workers, running or waiting for each other (weir list shows them)"):format(
+    return ("no run is ready; %s held by workers, running or waiting (weir list shows them)"):format(
       terminal.count(owned, "run") .. (owned == 1 and " is" or " are"))
   end
-  return "nothing is to be done: start a run with weir start WORKFLOW"
+  return "there is no run to execute: start one with weir start WORKFLOW"
 end
 
----Why nothing moves, or that runs move; and the files that hosts do not load.
+---Why no run moves, or that runs move; and the files that hosts do not load.
 ---@return string
 function why.of_everything()
   local full = outage.sentence()

@@ -1,4 +1,5 @@
--- The preflight of a host: of a folder that has changed, before its new bundle goes live.
+-- The preflight of a host: replays runs in flight on the new bundle of a folder that has changed, before the bundle
+-- goes live. C calls `look` on a thread of its own (host/serve/preflight.c).
 
 local changed = require "weir.preflight.changed"
 local engine = require "weir.engine.run"
@@ -38,7 +39,7 @@ function change.look(blocking, name, before, now, memory_bytes, cpu_ms, is_stopp
   }
   if not next(changed.files(before, now)) or not preflight.has_runs() then return { faults = 0 } end
   local loaded = preflight.load(options, name, now)
-  if not loaded then return { faults = 0 } end -- so its host will find, too
+  if not loaded then return { faults = 0 } end -- the host finds the same when it loads the bundle, and refuses it
   local result = preflight.look(loaded, changed.workflows(loaded, before, now), options)
   local first = result.faults[1]
   return { text = preflight.sentence(result), faults = #result.faults, line = first and first.line,

@@ -1,10 +1,10 @@
--- Which workflows a change of files may touch: those whose file changed, or one that it requires, directly or not. Read
--- from the text, so that a `require` within a function counts as well; a file that requires by a name that is computed
--- may require any file. Globals that one file sets and another reads are not followed.
+-- Finds the workflows that a change of files may affect: those whose file has changed, or a file that it requires,
+-- directly or not. It reads the text of the files, so a `require` inside a function counts as well. A file that
+-- computes the name in a `require` may require any file. Globals that one file sets and another reads are not followed.
 
 local changed = {}
 
--- The modules that a file names, and whether it may require others.
+-- The modules that a file requires by name, and whether it may require others.
 local function required_by(source)
   local names, any = {}, false
   for rest in source:gmatch "%f[%w_]require%f[^%w_]%s*%(?%s*([^\n]*)" do
@@ -14,7 +14,7 @@ local function required_by(source)
   return names, any
 end
 
--- The paths that a module may stand at, in either folder: also those that are only there before or after.
+-- The paths at which a module may be, in the folder before the change or after it.
 local function paths_of(name)
   local base = name:gsub("%.", "/")
   return base .. ".lua", base .. "/init.lua"
@@ -52,7 +52,7 @@ function changed.files(before, now)
   return touched
 end
 
----The workflows whose code, or that of a file which they require, is another one.
+---The workflows whose code, or the code of a file that they require, has changed.
 ---@param loaded weir.Bundle of `now`
 ---@param before table<string, string>
 ---@param now table<string, string>

@@ -1,8 +1,8 @@
 -- Preflight: whether runs in flight would go on with other code. Their journals are replayed on it up to where they
 -- end; nothing is executed and nothing is written. User code runs under the limits of a run.
 --
--- All journals are read where time allows. Beyond MOST runs, or when the time is over, it is a sample: of each workflow
--- and state as many, the newest and the oldest first, then runs in between.
+-- A preflight replays all journals if it has the time. Beyond MOST runs, or when the time is over, it replays a sample:
+-- the same number for each workflow and state, the newest and the oldest first, then runs in between.
 
 local bundles = require "weir.code.bundle"
 local check = require "weir.engine.check"
@@ -15,7 +15,7 @@ local transport = require "weir.client.transport"
 local preflight = {}
 
 local MOST = 20000 -- journals
-local MOST_SEEN = 200000 -- runs of which one is chosen
+local MOST_SEEN = 200000 -- runs from which these are chosen
 local BATCH = 50 -- journals in one call
 
 ---@class weir.PreflightOptions
@@ -36,7 +36,7 @@ local BATCH = 50 -- journals in one call
 
 ---@class weir.Preflight
 ---@field looked integer runs whose journal was replayed
----@field found integer runs that there are
+---@field found integer runs in flight
 ---@field partial boolean not all runs were found, or looked at
 ---@field continue integer
 ---@field faults weir.PreflightFault[]
@@ -54,7 +54,7 @@ local function from_both_ends(list)
   return order
 end
 
----Chooses runs: all, or of each workflow and state as many.
+---Chooses runs: all, or the same number for each workflow and state.
 ---@param runs weir.RunInFlight[]
 ---@param most integer
 ---@return weir.RunInFlight[]
@@ -108,7 +108,7 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The replay
 
----A record as `redis.records` brought it.
+---Turns a record of `redis.records` into a table.
 ---@param list string[] field, value, field, value …
 ---@return table<string, string>
 function preflight.fields_of(list)
@@ -161,7 +161,8 @@ function preflight.bundles(options)
   end
 end
 
--- A failure that the code of today leads to as well is none of the change's: the run undoes, or is about to try again.
+-- The change does not cause a failure to which the run's present code leads as well: the run compensates, or is about
+-- to begin another attempt.
 local function is_new(options, found, own, loaded, id, list, now)
   local before = found.code ~= "replay_mismatch" and own and loaded(own)
   return not before or rehearse(options, before, id, preflight.fields_of(list), now).code ~= found.code
@@ -175,7 +176,7 @@ local function look_at(options, bundle, id, list, fields, now, loaded)
   return { run = id, workflow = workflow, code = found.code, message = found.message, line = found.line }
 end
 
----Replays one run, as `redis.records` brought it.
+---Replays one run, whose record comes from `redis.records`.
 ---@param options weir.PreflightOptions
 ---@param bundle weir.Bundle
 ---@param id string
@@ -189,7 +190,7 @@ end
 
 local WAITS = { waiting = true, retrying = true }
 
----Replays runs on a bundle: those of some workflows that an attempt on another bundle has begun.
+---Replays runs of some workflows that began their attempt on another bundle.
 ---@param bundle weir.Bundle
 ---@param workflows string[]? nil: of all that the bundle has
 ---@param options weir.PreflightOptions
@@ -230,7 +231,7 @@ function preflight.look(bundle, workflows, options)
   return result
 end
 
----Two results as one.
+---Adds two results.
 ---@param a weir.Preflight
 ---@param b weir.Preflight
 ---@return weir.Preflight

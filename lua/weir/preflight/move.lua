@@ -1,5 +1,5 @@
--- Gives waiting runs the newest code of their workflow, within the attempt that they are in. Each journal is replayed
--- on that code first: a run that would not go on with it keeps the one that it has.
+-- Gives waiting runs the newest code of their workflow without another attempt. It first replays the journal on that
+-- code: a run that would not go on keeps the code that it has.
 
 local bulk = require "weir.client.bulk"
 local preflight = require "weir.preflight"
@@ -31,7 +31,7 @@ local function there(id) return { answer = "there", message = ("run %s is on the
 
 local MOVABLE = { waiting = true, ready = true }
 
--- Whether a run can be moved: the group that does it and its bundle, or the answer.
+-- Checks whether a run can be moved. Returns the group that moves it and its new bundle, or else the answer.
 local function plan(options, loaded, registry, id, list, now)
   if not list then return nil, FAULTS.missing(id) end
   local fields = preflight.fields_of(list)
@@ -56,7 +56,7 @@ local function plan(options, loaded, registry, id, list, now)
   return { "move", id, fields.turn or "0", entry.bundle }
 end
 
--- Tries all runs that have no answer. A run that goes on meanwhile gets none.
+-- Tries all runs that have no answer yet. A run that goes on meanwhile stays without an answer.
 local function try(options, loaded, ids, answers)
   local pending, at = {}, {}
   for i, id in ipairs(ids) do

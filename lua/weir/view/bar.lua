@@ -1,4 +1,4 @@
--- A bar that shows how many of a number of things have ended, and how. Pure.
+-- Draws a progress bar: how many nodes, children or operations have ended, and in which state. Pure.
 
 local terminal = require "weir.view.terminal"
 
@@ -31,7 +31,7 @@ function bar.text(counts)
   return table.concat(words, ", ")
 end
 
--- The share of n in columns, at least one if n is not 0.
+-- The columns of a share of n, at least one if n is not 0.
 local function columns_of(n, total, width)
   return n > 0 and math.max(1, n * width // total) or 0
 end

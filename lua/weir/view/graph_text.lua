@@ -46,7 +46,7 @@ local function each(stages)
   return entries
 end
 
--- At most so many entries; the last one counts the stages that have none.
+-- Keeps at most so many entries; the last one counts the stages that were left out.
 local function fit(stages, rows)
   if #stages <= rows then return each(stages) end
   local entries = fold(stages)
@@ -103,7 +103,7 @@ end
 
 local function hidden_text(hidden) return "… " .. tree.counted(hidden) end
 
--- The nodes on at most so many lines; the last line counts those that do not fit.
+-- Puts the nodes on at most so many lines; the last line counts those that do not fit.
 local function fill(style, nodes, lines, columns, now)
   local filled, line, width, shown, hidden = {}, {}, 0, 0, graph_view.counts(nodes)
   for _, node in ipairs(by_urgency(nodes)) do
@@ -185,7 +185,7 @@ function graph_text.critical(style, view)
   return terminal.paint(style, "dim", CRITICAL) .. terminal.paint(style, "bold", path) .. "  " .. span
 end
 
--- The first few lines, and the number of the others.
+-- Keeps the first few lines and adds the number of the others.
 local function shorten(lines, noun)
   local more = #lines - LISTED
   if more <= 0 then return lines end
@@ -234,8 +234,8 @@ local function draw_nodes(view, options)
   return diagram.draw(view, options) or graph_text.stages(view, options)
 end
 
----At most so many rows, for a text that is drawn again and again in place: the nodes, the critical path, and as many
----errors as there is room for.
+---Draws at most so many rows, for a text that is redrawn in place: the nodes, the critical path, and as many errors as
+---fit.
 ---@param view weir.GraphView
 ---@param options weir.DiagramOptions
 ---@return string[] lines

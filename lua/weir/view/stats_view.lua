@@ -190,7 +190,7 @@ local function add_workflows(add, style, values)
 end
 
 local function add_queues(add, values)
-  if #values.queues == 0 then add("queues", "nothing is ready") end
+  if #values.queues == 0 then add("queues", "no run is ready") end
   for i, queue in ipairs(values.queues) do add(i == 1 and "queues" or "", queue_text(queue, values.at)) end
   if values.unknown > 0 then add("unknown", count(values.unknown, "run") .. " of workflows no host knows") end
 end

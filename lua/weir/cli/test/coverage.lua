@@ -45,7 +45,7 @@ function coverage.begin()
   return self
 end
 
--- As a bundle compiles it: without the mark of UTF-8 and the #! line.
+-- A bundle compiles the source without its byte order mark and its #! line, and so does this.
 local function plain(source)
   return (source:gsub("^\xEF\xBB\xBF", ""):gsub("^#", "--#"))
 end

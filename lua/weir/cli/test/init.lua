@@ -8,7 +8,7 @@ local test = {}
 
 local DONE, FAILED, USAGE, NO_INPUT, UNAVAILABLE = 0, 1, 64, 66, 69
 
--- These come last, so that no file of a project takes the place of a module of busted.
+-- These come last, so that no file of a project replaces a module of busted.
 local PATHS = "workflows/?.lua;workflows/?/init.lua;lua/?.lua;lua/?/init.lua;spec/?.lua"
 
 local function complain(format, ...)
@@ -60,7 +60,7 @@ local function choose_roots(arguments)
   return test.find "."
 end
 
--- Says that there is nothing to run. A pattern of the user is left to busted.
+-- Finds out that there are no specs. With a pattern of the user, busted does.
 ---@return string? problem
 local function fault_of_roots(roots, arguments)
   local path, pattern = require "pl.path", arguments.pattern

@@ -46,7 +46,8 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- In the process that runs the specs
 
--- A file that was read while no spec ran (by a helper, say), or while specs share modules, counts for all specs.
+-- A file that was read while no spec ran (by a helper, for example), or while specs share modules, counts for all
+-- specs.
 local function note(self, path)
   path = relative(path)
   if not path then return end

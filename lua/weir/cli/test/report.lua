@@ -21,7 +21,7 @@ local function divert()
   end
 end
 
--- The place of a failed spec, and its message: busted keeps any value that was raised.
+-- The place and the message of a failed spec. A spec may raise any value, and busted keeps it.
 local function fault_of(failed)
   local trace = failed.element.trace or failed.trace or {}
   local message = failed.message
