@@ -63,7 +63,7 @@ redis      7.0.15, durability everysec, 3.0 MiB of 1.0 GiB, maxmemory-policy all
     }, WIDE), "\n")
     assert.truthy(text:find("rates      not known: no host was alive in the last minute\n", 1, true))
     assert.truthy(text:find("ended      1 failed, 5 completed (estimates, from a sample)\n", 1, true))
-    assert.truthy(text:find("queues     nothing is ready\nunknown    2 runs of workflows no host knows\n", 1, true))
+    assert.truthy(text:find("queues     no run is ready\nunknown    2 runs of workflows no host knows\n", 1, true))
     assert.truthy(text:find("hosts      none\n", 1, true))
     assert.is_nil(text:find "oldest")
   end)

@@ -1,5 +1,6 @@
--- The account of a case: all that its runs and their operations are, as facts "<where> <what>" -> text. It leaves out
--- times, seeds and bundles, and how a node read its dependencies (in its graph's turn it has them at hand).
+-- Describes the outcome of a case as a table: each property of its runs and their operations, under the name "<run or
+-- operation> <property>". It leaves out times, seeds, bundles, and the way in which a node read its dependencies: a
+-- node that runs in its graph's turn needs no call for them.
 
 local json = require "weir.json"
 
@@ -7,7 +8,7 @@ local account = {}
 
 ---@alias Account table<string, string>
 
--- Ids of a case are its own; what names code is not the same twice; weir.testing advises its own readers.
+-- Replaces what differs by design: the case's own ids, positions in the code, and advice that only weir.testing gives.
 local function plainer(case)
   local pattern = case.id:gsub("%p", "%%%0")
   return function(text)
@@ -21,7 +22,7 @@ local function text_of(value)
   return type(value) == "string" and value or json.encode(value)
 end
 
--- As JSON values: how the text is written is not compared.
+-- Compares JSON as values, not as text.
 local function same_json(text) return text and json.encode(json.decode(text)) end
 
 local function add_operation(add, case, operation)
@@ -72,7 +73,7 @@ function account.line(level, text, fields) return ("%s %s %s"):format(level, tex
 
 ---@param side Side
 ---@param case table
----@param answers string[] to what people asked
+---@param answers string[] to the acts of the play
 ---@return Account
 function account.of(side, case, answers)
   local facts, plain = {}, plainer(case)
@@ -94,8 +95,8 @@ function account.of(side, case, answers)
   return facts
 end
 
----Where two differ: a few lines for each fact, or nil.
----@param one string what `a` is
+---Explains where two accounts differ: a few lines for each fact. Returns nil if they are equal.
+---@param one string the name of side `a`
 ---@param a Account
 ---@param other string
 ---@param b Account
@@ -133,7 +134,7 @@ local function not_found(wanted, facts)
   end
 end
 
----Whether it is as it is on purpose where the two differ.
+---Returns nil if the two sides differ only where the case says so.
 ---@param case table
 ---@param here Account in memory
 ---@param there Account on the host
@@ -146,7 +147,7 @@ function account.undecided(case, here, there)
   if not not_found(wanted, there) then return "the two do not differ any more" end
 end
 
----The expectations that were not met.
+---Lists the expectations that an account does not meet.
 ---@param case table
 ---@param facts Account
 ---@return string?

@@ -1,14 +1,14 @@
--- The cases: what stands in cases/, each with the id and the file that it has on both sides. A case is
+-- Loads the cases of cases/, and gives each an id and a source file, which are the same on both sides. A case is
 --
 --   { "a sentence", run = [[ body of run(ctx, data) of workflow `id` ]] | code = [[ a whole file ]],
 --     fields = "retry = { … },"  of that workflow, child = [[ body of run of workflow `id .. "-child"` ]], child_fields
---     play = { { verb, "r", … }, … }  see play.lua; to start r and see it end, unless given,
---     unordered = true  its outcomes come in any order: their numbers are not compared; nor is what `loose` lists,
---     result = …, fails = "code", cancelled = true, expect = { ["r/child"] = { … } }  of what both have to be,
---     differs = { r = { … } }  what is in memory, and on purpose not on a host: see the list in conformance_spec.lua }
+--     play = { { act, "r", … }, … }  see play.lua; default: starts r and waits for its end,
+--     unordered = true  its outcomes come in any order: their numbers are not compared, nor is what `loose` lists,
+--     result = …, fails = "code", cancelled = true, expect = { ["r/child"] = { … } }  what both sides must show,
+--     differs = { r = { … } }  what only memory shows, by design: see the list in conformance_spec.lua }
 --
--- In its code `weir` and `id` are there; its own workflows are called `id` or begin with it. In a play and an account
--- runs stand as r, r/child, r.other for `<id>`, `<id>/child`, `<id>.other`.
+-- Its code can use the variables `weir` and `id`. The ids of its workflows are `id` or begin with it. A play and an
+-- account call the runs r, r/child, r.other; their ids are `<id>`, `<id>/child`, `<id>.other`.
 
 local FOLDER = "tests/conformance/cases/"
 
@@ -17,7 +17,7 @@ local WORKFLOW = "weir.workflow { id = id%s, %s run = function(ctx, data)\n%s\ne
 
 local cases = {}
 
----The file of a case, or of what is deployed in it later.
+---The source file of a case, or of the code that it deploys later.
 ---@param case table
 ---@param code { run: string?, code: string?, fields: string?, child: string?, child_fields: string? }
 ---@return string

@@ -4,12 +4,12 @@ local weir = require "weir"
 local ONCE = { attempts = 1 }
 local SOON = { attempts = 3, delay = "1ms", backoff = "fixed", jitter = false }
 
--- Only computes: hosts run it in its parent's turn.
+-- Only computes, so a host inlines it in its parent's turn.
 local double = weir.workflow { id = "double", run = function(_, data) return data.value * 2 end }
 
 local echo = weir.workflow { id = "echo", run = function(_, data) return data end }
 
--- Logs: it has a turn of its own.
+-- Logs, so it gets a turn of its own.
 local noted = weir.workflow {
   id = "noted",
   run = function(ctx, data)
@@ -18,7 +18,7 @@ local noted = weir.workflow {
   end,
 }
 
--- Takes its time: `ms`.
+-- Sleeps for `ms`.
 local nap = weir.workflow {
   id = "nap",
   run = function(ctx, data)
@@ -35,7 +35,7 @@ local day = weir.workflow {
   end,
 }
 
--- Takes back what it did, with a child and a step, when it is cancelled.
+-- Compensates with a child and a step when it is cancelled.
 local tidy = weir.workflow {
   id = "tidy",
   run = function(ctx)
@@ -45,7 +45,7 @@ local tidy = weir.workflow {
   end,
 }
 
--- Notices its cancel, and cleans up with a child that takes a while.
+-- Catches its cancel, and cleans up with a child that takes a while.
 local cleans = weir.workflow {
   id = "cleans",
   run = function(ctx)
@@ -70,7 +70,7 @@ local failing_nap = weir.workflow {
   end,
 }
 
--- Fails in its first attempt, which is its last until it is retried.
+-- Fails in its first attempt and has no second one, until a person retries it.
 local unlucky = weir.workflow {
   id = "unlucky", retry = ONCE,
   run = function(ctx, data)
@@ -98,7 +98,7 @@ local strict = weir.workflow {
   run = function(_, data) return data.amount end,
 }
 
--- Asks for itself, `left` times.
+-- Invokes itself, `left` times.
 local deeper = weir.workflow {
   id = "deeper", retry = ONCE,
   run = function(ctx, data)

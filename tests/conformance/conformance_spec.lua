@@ -1,11 +1,11 @@
 -- Plays one list of cases in memory and on a host with a real Redis, and compares their whole results. Intended
 -- differences are listed in lua/weir/testing/README.md:
 --
---   a run whose data its schema refuses is started, and fails      an unknown child: how to mock it
---   what is not deterministic fails the spec, not the run          nothing is served by queue
---   no time and no limit: a step's timeout, cpu_limit, memory_limit, and crash_loop but by crashes
+--   memory starts a run whose data the schema refuses, and it fails    for an unknown child, memory advises a mock
+--   non-deterministic code fails the spec, not the run                 memory has no queues
+--   memory has no limits: a step's timeout, cpu_limit, memory_limit, and crash_loop except by crashes
 --
--- The first is played as a case that `differs`; the second is left out of the account; the others cannot be played.
+-- The first is a case that `differs`; an account leaves out the second; no case can show the others.
 
 local account = require "tests.conformance.account"
 local cases = require "tests.conformance.cases"

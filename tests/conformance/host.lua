@@ -1,5 +1,5 @@
--- All cases on one host and one Redis, side by side; those in which it dies, or a step is held, on their own. What
--- people do is done with the binary.
+-- Plays the cases on a host with a real Redis: most of them side by side on one host, and each case that kills its
+-- host, or holds a step, on a host of its own. The acts of people call the binary.
 
 local account = require "tests.conformance.account"
 local facts = require "tests.facts"
@@ -35,7 +35,7 @@ local function flags_of(act)
   return flags
 end
 
--- A process for each case would take most of the time: what cannot be refused is started without one.
+-- A process for each start would take most of the time, so a run that cannot be refused is started without the binary.
 function Side:start(id, workflow, act)
   local flags = flags_of(act)
   if not act.workflow and not flags[1] and not self:state(id) then
@@ -78,8 +78,8 @@ end
 
 function Side:log(id) return self.logs[id] or {} end
 
--- A host logs failures of runs and of their tries itself, which weir.testing does not. These lines say the code of the
--- failure and the workflow; a line of a workflow that only reads alike is compared.
+-- A host logs the failures of runs and of tries, and weir.testing does not. These lines have fields with the code of
+-- the failure and the workflow. A line that a workflow wrote has none, and is compared.
 local function is_of_host(line)
   local text, fields = line.text, line.fields
   if type(fields) ~= "table" or fields == json.null or not (fields.code and fields.workflow) then return false end
@@ -103,7 +103,7 @@ local function logs_of(text)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- Stages: a Redis and a host for many cases, or for one that it dies in or a step is held in
+-- Stages: a Redis and a host, for many cases or for one case that kills the host or holds a step
 
 local function save(cases, source)
   local folder = support.folder()
@@ -133,8 +133,8 @@ local function begin(cases, limits)
   return self
 end
 
--- On a stage of its own the host's files change: what they lack is removed. Elsewhere a second host brings the newer
--- files, once all cases that are to see them are there.
+-- On a stage with one case the files of the host change, so workflows that they lack are removed. On a stage with many
+-- cases a second host brings the newer files, when all these cases have got as far as their `deploy`.
 function Side:deploy(case)
   if self.hold then
     local path = self.folder .. "/" .. case.file
@@ -156,11 +156,11 @@ function Side:crash()
   self.host:start()
 end
 
--- Opened for reading and writing, a pipe blocks no process; as long as it stays open, no step that comes to it waits.
+-- To open a pipe for reading and writing blocks no process. While it is open, no step waits at it.
 function Side:release() self.released = assert(io.open(self.hold, "r+")) end
 
 ---@param accounts table<table, Account|string>
----@return string[] what is not in order at the end
+---@return string[] faults in the dataset after the last case
 function Side:play(cases, accounts)
   local answers, at = {}, 0
   side_by_side(AT_ONCE, function()

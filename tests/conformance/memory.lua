@@ -1,5 +1,5 @@
--- A case in memory: a runner of weir.testing for each, with its own store and clock. What would be raised where a spec
--- stands is an answer here, and acts do not run anything to its end: a play says how far.
+-- Plays each case in memory, with a runner of weir.testing of its own. An error that the runner raises is the answer of
+-- the act. An act runs nothing to its end; the play says how far runs go.
 
 local account = require "tests.conformance.account"
 local play = require "tests.conformance.play"
@@ -35,7 +35,7 @@ function Side:deploy(case)
   assert(self.store:deploy { files = { ["children.lua"] = CHILDREN, [case.file] = case.later } })
 end
 
-function Side.release() end -- here none is held
+function Side.release() end -- in memory a play holds no step
 
 function Side:crash()
   local live = self.store.live_order

@@ -1,11 +1,11 @@
--- Plays a case: its acts, one after the other, on either side. A side starts, cancels, retries, deploys and tells what
--- is there; what it answers to people is part of the account.
+-- Plays the acts of a case, one after the other, on either side. A side starts, cancels, retries and deploys, and shows
+-- the runs. Its answers are part of the account.
 --
 --   start r [workflow, data, and options of a start]      deploy run|code       the newest code from now on
---   ends r                 wait until it has ended        waits r OPERATION     … until it waits for that
---   crash                  the process dies               release               a step that is held goes on: midway.lua
---   held r                 … until its code says so: midway.lua
---   cancel r [now]         retry r [from, scratch]        has r OPERATION STATE, state r STATE  … until that is so
+--   ends r                 waits for its end              waits r OPERATION     waits until it waits for the operation
+--   crash                  kills the process              release               lets a held step go on: midway.lua
+--   held r                 waits until a step is held     cancel r [now]        retry r [from, scratch]
+--   has r OPERATION STATE, state r STATE                  waits for that state
 --
 -- When the play is over, all runs of the case have ended.
 
@@ -18,8 +18,8 @@ local ENDED = require("weir.record.record").ENDED
 ---@field deploy fun(self, case: table)
 ---@field crash fun(self) the process dies, and another one comes
 ---@field release fun(self) the step that is held goes on
----@field says fun(self, id: string, text: string): boolean whether the run has logged that
----@field reach fun(self, what: string, fact: fun(): boolean) let things go on until that is so
+---@field says fun(self, id: string, text: string): boolean whether the run has logged the text
+---@field reach fun(self, what: string, fact: fun(): boolean) lets runs go on until the fact holds
 ---@field run fun(self, id: string): weir.Record?
 ---@field state fun(self, id: string): string?
 ---@field ids fun(self, case: table): string[]
@@ -28,7 +28,7 @@ local play = {}
 
 local REFUSALS = { "duplicate_id", "invalid_data", "no workflow", "which separates run ids" }
 
----The word for a refusal, or its text. Advice is left out, as each side words its own.
+---The word for a refusal, or its text without the advice, which differs between the sides.
 ---@param text string
 ---@return string
 function play.refusal(text)

@@ -23,14 +23,14 @@ return {
     run = [[ return (ctx:invoke { id = "c", workflow = id .. "-child" }) ]],
     child = [[ ctx:step("once", function() end) return (ctx:invoke { id = "d", workflow = "unlucky", data = 6 }) ]],
     result = { 1, 6 } },
-  { "asked differently, a new generation of the child begins", fields = ONE,
+  { "other data begins a new generation of the child", fields = ONE,
     run = [[ return (ctx:invoke { id = "c", workflow = "unlucky", data = ctx.run.attempt }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r" }, { "ends", "r" } },
     fails = "child_failed", expect = { ["r/c~2"] = { state = "failed" }, ["r/c"] = { attempt = 1 } } },
-  { "another workflow under the same id, too", fields = ONE, play = AGAIN,
+  { "another workflow under the same id begins a new generation, too", fields = ONE, play = AGAIN,
     run = [[ return (ctx:invoke { id = "c", workflow = ctx.run.attempt == 1 and "fails" or "noted", data = {} }) ]],
     result = {}, expect = { ["r/c~2"] = { state = "completed" } } },
-  { "a failure that led on is kept", fields = ONE, play = AGAIN,
+  { "a failure that the run handled is kept", fields = ONE, play = AGAIN,
     run = [[
       local settled = ctx:spawn { id = "c", workflow = "unlucky" }:settle()
       local said = ctx:step("led-on", function() return settled.ok end)
@@ -66,13 +66,13 @@ return {
   { "an expiry is reset", fields = 'timeout = "400ms",',
     run = [[ if ctx.run.attempt == 1 then ctx:sleep { id = "long", duration = "1d" } end return "in time" ]],
     play = AGAIN, result = "in time" },
-  { "a step that was undone is done again", fields = ONE, play = AGAIN,
+  { "a step that was compensated is executed again", fields = ONE, play = AGAIN,
     run = [[
       local tries = ctx:step { id = "s", run = function() return ctx.run.attempt end, undo = function() end }
       if ctx.run.attempt == 1 then error "a bug" end
       return tries ]],
     result = 2 },
-  { "clean-up after a cancel is done again",
+  { "clean-up after a cancel is executed again",
     run = [[
       local ok = pcall(ctx.sleep, ctx, { id = "long", duration = ctx.run.attempt == 1 and "1d" or "1ms" })
       return { ok, ctx:step("note", function() return ctx.run.attempt end) } ]],
@@ -82,7 +82,7 @@ return {
   { "attempts count anew", fields = 'retry = { attempts = 2, delay = "1ms" },',
     run = [[ if ctx.run.attempt < 4 then error("attempt " .. ctx.run.attempt, 0) end return ctx.run.attempt ]],
     play = AGAIN, result = 4 },
-  { "a run that ends the same way is told so", fields = ONE, play = AGAIN,
+  { "the answer says when the run will fail again", fields = ONE, play = AGAIN,
     run = [[
       local settled = ctx:spawn { id = "c", workflow = "fails" }:settle()
       ctx:step("led-on", function() end)
@@ -97,7 +97,7 @@ return {
       return out ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", from = "b" }, { "ends", "r" } },
     result = { "a1", "b2", "c2" }, expect = { r = { generation = 2 } } },
-  { "from a child on: a new generation of it",
+  { "--from a child begins a new generation of it",
     run = [[
       local a = ctx:invoke { id = "a", workflow = "noted", data = 1 }
       return { a, (ctx:invoke { id = "b", workflow = "noted", data = 2 }) } ]],
@@ -110,17 +110,17 @@ return {
         (ctx:invoke { id = "d", workflow = "double", data = { value = a } }) } ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", scratch = true }, { "ends", "r" } },
     result = { 2, 2, 4 }, expect = { r = { generation = 2 }, ["r/d~2"] = { state = "completed" } } },
-  { "from scratch twice",
+  { "--scratch twice",
     run = [[ return (ctx:invoke { id = "b", workflow = "noted", data = ctx.run.attempt }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", scratch = true }, { "ends", "r" },
              { "retry", "r", scratch = true }, { "ends", "r" } },
     result = 3, expect = { r = { generation = 3 }, ["r/b~3"] = { state = "completed" } } },
-  { "a child is retried for its parent's sake, up to the root",
+  { "the retry of a child reopens its ancestors up to the root",
     run = [[ return (ctx:invoke { id = "c", workflow = id .. "-child" }) ]],
     child = [[ return (ctx:invoke { id = "d", workflow = "unlucky", data = 7 }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/c/d" }, { "ends", "r" } },
     result = { 1, 7 }, expect = { ["r/c/d"] = { attempt = 2 } } },
-  { "a child from scratch",
+  { "--scratch of a child",
     run = [[ return (ctx:invoke { id = "c", workflow = "unlucky", data = 8 }) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/c", scratch = true }, { "ends", "r" } },
     result = { 2, 8 }, expect = { ["r/c"] = { generation = 2 } } },
@@ -135,15 +135,15 @@ return {
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/c" } }, result = false },
   { "a run that completed has nothing to retry", run = [[ return 1 ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r" } }, result = 1 },
-  { "a run that is there no more", run = [[ return 1 ]],
+  { "a run that does not exist", run = [[ return 1 ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r.other" } }, result = 1 },
   { "a run that has not ended", run = [[ ctx:sleep { id = "long", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "retry", "r" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true },
-  { "from an operation that is not there", run = [[ ctx:step("charge", function() end) ]],
+  { "--from an operation that does not exist", run = [[ ctx:step("charge", function() end) ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", from = "chrage" } },
     expect = { r = { state = "completed" } } },
-  { "what a race passed over stays", fields = ONE, play = AGAIN,
+  { "the loser of a race is kept", fields = ONE, play = AGAIN,
     run = [[
       local _, key = ctx:race({ bad = function(own) own:sleep "400ms" error("late", 0) end,
         good = function(own) own:sleep "1ms" return 1 end }, { losers = "keep" })

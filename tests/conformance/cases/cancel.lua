@@ -1,6 +1,6 @@
--- Cancel: before, while and after a run runs; with children, grace and at once. The reset of
--- a run that was terminated depends on whether its coroutine was there: without it no worker saw what its code did
--- (`redo`).
+-- Cancel before a run begins, while it runs and after its end; with children, with a grace period and with --now. What
+-- a retry resets in a run that was terminated depends on its coroutine: if no worker kept one, no worker knows which
+-- failures the code handled (`redo`).
 
 return {
   { "a run that waits", run = [[ ctx:sleep { id = "long", duration = "1d" } ]],
@@ -11,8 +11,9 @@ return {
     cancelled = true, expect = { r = { operations = "" } } },
   { "a run that has ended", run = [[ return 1 ]],
     play = { { "start", "r" }, { "ends", "r" }, { "cancel", "r" } }, result = 1 },
-  { "no run", run = [[ return 1 ]], play = { { "start", "r" }, { "ends", "r" }, { "cancel", "r.other" } }, result = 1 },
-  { "twice is once", run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" })
+  { "a run that does not exist", run = [[ return 1 ]],
+    play = { { "start", "r" }, { "ends", "r" }, { "cancel", "r.other" } }, result = 1 },
+  { "a second cancel changes nothing", run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" })
       ctx:sleep { id = "clean-up", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "waits", "r", "clean-up" },
              { "cancel", "r" }, { "waits", "r", "clean-up" }, { "cancel", "r", now = true }, { "ends", "r" } },
@@ -54,7 +55,7 @@ return {
       return { raised.code, raised.cause.code, raised:is "cancelled" } ]],
     play = { { "start", "r" }, { "waits", "r/child", "long" }, { "cancel", "r/child" }, { "ends", "r" } },
     result = { "child_failed", "cancelled", true } },
-  { "each branch learns of it",
+  { "it is raised in each branch",
     run = [[
       local seen = {}
       local function wait(own) local _, raised = pcall(own.sleep, own, { id = "long", duration = "1d" })
@@ -63,7 +64,7 @@ return {
       ctx:step("seen", function() return seen end) ]],
     play = { { "start", "r" }, { "waits", "r", "all#1:2:long" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r [seen]"] = { state = "completed" } } },
-  { "what the run returns does not count",
+  { "the result of a cancelled run is dropped",
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) return { "all", "well" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "ends", "r" } }, cancelled = true },
   { "closing values clean up",
@@ -84,21 +85,21 @@ return {
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) ctx:invoke { id = "slow", workflow = "day" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r/slow"] = { state = "cancelled" } } },
-  { "at once: none of its code runs again",
+  { "--now: none of its code runs again",
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) ctx:step("never", function() end) ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r", now = true }, { "ends", "r" } },
     cancelled = true, loose = { "run r redo" }, expect = { r = { operations = "long" } } },
-  { "at once: nor that of its children, and no undo",
+  { "--now: no code of its children and no undo runs",
     run = [[ ctx:invoke { id = "child", workflow = "tidy" } ]],
     play = { { "start", "r" }, { "waits", "r/child/below", "long" }, { "cancel", "r", now = true }, { "ends", "r" } },
     cancelled = true, loose = { "run r redo", "run r/child redo", "run r/child/below redo" },
     expect = { ["r/child"] = { state = "cancelled", operations = "below, reserve" } } },
-  { "at once, when it cleans up already",
+  { "--now while it cleans up",
     run = [[ pcall(ctx.sleep, ctx, { id = "long", duration = "1d" }) ctx:sleep { id = "clean-up", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "waits", "r", "clean-up" },
              { "cancel", "r", now = true }, { "ends", "r" } },
     cancelled = true, loose = { "run r redo" } },
-  { "detached children are let go",
+  { "detached children go on",
     run = [[ ctx:invoke { id = "d", workflow = "nap", data = { ms = 5, value = 1 }, detached = true }
       ctx:sleep { id = "long", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "ends", "r" } },
@@ -112,7 +113,7 @@ return {
     fields = 'retry = { attempts = 2, delay = "1d", max_delay = "1d" },', run = [[ error "again" ]],
     play = { { "start", "r" }, { "state", "r", "retrying" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { r = { attempt = 1 } } },
-  { "while it undoes, it undoes to the end",
+  { "a cancel during compensation does not cut it short",
     fields = "retry = { attempts = 1 },",
     run = [[
       ctx:undo("first", function(own) own:step("taken-back", function() return true end) end)
@@ -131,7 +132,7 @@ return {
     run = [[ ctx:spawn { id = "child", workflow = "day" } return "done" ]],
     play = { { "start", "r" }, { "waits", "r/child", "long" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r/child"] = { state = "cancelled" } } },
-  { "a child that waits for its time is cancelled before it begins",
+  { "a delayed child is cancelled before it begins",
     run = [[ ctx:invoke { id = "child", workflow = "echo", delay = "1d" } ]],
     play = { { "start", "r" }, { "has", "r", "child", "running" }, { "state", "r/child", "scheduled" },
              { "cancel", "r" }, { "ends", "r" } },

@@ -1,4 +1,4 @@
--- Each code of an error: where it is raised, and what it says.
+-- Each error code: the call that raises it, and its message.
 
 return {
   {

@@ -1,4 +1,4 @@
--- Graphs: what begins when, what a failure leaves, what nodes read, and what a retry does again.
+-- Graphs: when nodes begin, what follows from a failure, what nodes read, and what a retry resets.
 
 local CHILD = ', weir.workflow { id = id .. "-child", retry = { attempts = 1 }, run = function(ctx)\n%s\nend }'
 
@@ -24,10 +24,10 @@ return {
       { key = "three", workflow = "noted", depends_on = { "two" }, data = function(_, deps) return deps.two + 1 end },
     ]],
     result = { three = 3 } },
-  { "what nodes get of the graph's data",
+  { "nodes get the graph's input only where `data` passes it on",
     code = graph [[ { key = "n", workflow = "noted", data = function(input) return { input.x } end } ]],
     play = { { "start", "r", data = { x = 5 } }, { "ends", "r" } }, result = { n = { 5 } } },
-  { "nothing depends on a node that failed, independent ones go on",
+  { "nodes behind a failed node do not begin, independent ones go on",
     code = graph [[
       { key = "bad", workflow = "fails" }, { key = "after", workflow = "noted", depends_on = { "bad" } },
       { key = "later", workflow = "noted", depends_on = { "after" } },
@@ -36,7 +36,7 @@ return {
     fails = "child_failed",
     expect = { ["r [after]"] = { state = "pending" }, ["r/free"] = { state = "completed" },
                r = { error = '~node \\"bad\\" failed: not today; 2 not started' } } },
-  { "a node whose data cannot be made has failed, and what does without it goes on",
+  { "a node whose data function raises has failed, and nodes that can do without it go on",
     code = graph [[
       { key = "load", workflow = "noted", data = { 1 } },
       { key = "chart", workflow = "noted", depends_on = { "load" }, optional = true,
@@ -53,13 +53,13 @@ return {
     unordered = true, result = { after = { false, 'data of node "chart"' }, archive = { 2 } },
     expect = { ["r [chart]"] = { state = "failed" }, ["r [large]"] = { error = "~payload_too_large" },
       ["r [two]"] = { error = "~returned 2 values" } } },
-  { "a required one fails the graph, and a retry makes its data anew",
+  { "a required node whose data function raises fails the graph, and a retry calls the function again",
     code = [[ return { weir.graph { id = id, nodes = {
         { key = "n", workflow = "noted", data = function(input) return { input.x + 1 } end },
         { key = "free", workflow = "nap", data = { ms = 5 } } } } } ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r" }, { "ends", "r" } },
     fails = "child_failed", expect = { ["r/free"] = { state = "completed" }, ["r [n]"] = { state = "failed" } } },
-  { "a node that only optional ones follow is a last one, whatever they come to",
+  { "a node that only optional nodes follow counts as a last one, however they end",
     code = graph [[
       { key = "load", workflow = "noted", data = 1 }, { key = "report", workflow = "noted", data = 2 },
       { key = "notify", workflow = "fails", depends_on = { "load", "report" }, optional = true },
@@ -67,13 +67,13 @@ return {
       { key = "last", workflow = "noted", depends_on = { "report", "tell" }, data = 4 },
     ]],
     unordered = true, result = { last = 4 } },
-  { "also when nothing else follows",
+  { "the same, when no other node follows",
     code = graph [[
       { key = "load", workflow = "noted", data = 1 },
       { key = "notify", workflow = "noted", depends_on = { "load" }, optional = true, data = 2 },
     ]],
     unordered = true, result = { load = 1, notify = 2 } },
-  { "of what has not begun a node learns that",
+  { "a node sees which dependencies have not begun",
     code = graph([[
       { key = "bad", workflow = "fails", optional = true },
       { key = "never", workflow = "noted", depends_on = { "bad" } },
@@ -82,10 +82,10 @@ return {
         data = function(_, deps) return deps("never").error.code end },
     ]], [[ return ctx.deps("never").error.code ]]),
     unordered = true, result = { given = "pending", reads = "pending" } },
-  { "two that failed are both named",
+  { "the error names both failed nodes",
     code = graph [[ { key = "x", workflow = "fails" }, { key = "y", workflow = "failing-nap" } ]],
     fails = "child_failed", expect = { r = { error = '~2 of 2 nodes failed: x, y' } } },
-  { "one that is optional may fail",
+  { "an optional node may fail",
     code = graph [[
       { key = "extra", workflow = "fails", optional = true }, { key = "main", workflow = "noted", data = 1 },
       { key = "end", workflow = "noted", data = 2, depends_on = { "extra", "main" }, when = "settled" },
@@ -100,7 +100,7 @@ return {
       local slow = ctx.deps "slow"
       return { slow.ok or false, ctx.deps.quick } ]]),
     result = { first = { false, "q" } } },
-  { "any of none that completed never begins",
+  { "any: a node without a completed dependency never begins",
     code = graph [[
       { key = "x", workflow = "fails", optional = true }, { key = "y", workflow = "failing-nap", optional = true },
       { key = "first", workflow = "noted", depends_on = { "x", "y" }, when = "any" },
@@ -139,7 +139,7 @@ return {
     unordered = true,
     expect = { ["r/late"] = { state = "cancelled" }, ["r/again"] = { state = "failed", attempt = 2 },
                ["r/p"] = { priority = 3, queue = "lane" } } },
-  { "nodes that a function makes of the data",
+  { "a function that makes the nodes from the input",
     code = [[
       return weir.graph { id = id, nodes = function(input)
         local nodes = {}
@@ -150,20 +150,20 @@ return {
         return nodes
       end } ]],
     play = { { "start", "r", data = { count = 5 } }, { "ends", "r" } }, result = { n5 = 10 } },
-  { "nodes that a function makes wrong",
+  { "a function that makes wrong nodes",
     code = [[ return weir.graph { id = id, nodes = function()
         return { { key = "a", workflow = "echo", depends_on = { "b" } },
                  { key = "b", workflow = "echo", depends_on = { "a" } } }
       end } ]],
     fails = "error", expect = { r = { attempt = 1 } } },
-  { "a graph that is given as data",
+  { "a graph as data",
     run = [[ return 1 ]],
     play = { { "start", "r", workflow = "weir.graph", data = { name = "sent", nodes = {
       { key = "a", workflow = "noted", data = 1 },
       { key = "b", workflow = "double", data = { value = 2 }, depends_on = { "a" } },
     } } }, { "ends", "r" } },
     result = { b = 4 } },
-  { "a graph that is given as data, invoked, is refused with all that is wrong",
+  { "an invoke of a graph as data is refused with all its faults",
     run = [[ return ctx:invoke { id = "g", workflow = "weir.graph", data = { nodes = {
         { key = "a", workflow = "echo", depends_on = { "x" } }, { key = "a", workflow = "echo" } } } } ]],
     fails = "child_failed", expect = { ["r/g"] = { error = "~invalid_data" } } },
@@ -172,10 +172,10 @@ return {
         return { { key = "a", workflow = "nobody's" }, { key = "b", workflow = "noted" } }
       end } ]],
     fails = "child_failed", unordered = true, expect = { ["r [a]"] = { state = "failed" } } },
-  { "a node's data that cannot be made",
+  { "a data function that raises",
     code = graph [[ { key = "a", workflow = "noted", data = function() error("no data", 0) end } ]],
     fails = "child_failed" },
-  { "a graph of no nodes", code = [[ return weir.graph { id = id, nodes = function() return {} end } ]],
+  { "a graph without nodes", code = [[ return weir.graph { id = id, nodes = function() return {} end } ]],
     fails = "error" },
   { "a graph within a graph",
     code = [[
@@ -185,7 +185,7 @@ return {
         weir.graph { id = id .. "-child", nodes = {
           { key = "leaf", workflow = "noted", data = function(input) return input.x end } } } } ]],
     result = { out = 1 } },
-  { "a cancel ends what runs, and begins nothing more",
+  { "a cancel ends running nodes and begins no others",
     code = graph [[
       { key = "long", workflow = "day" }, { key = "clean", workflow = "cleans" },
       { key = "after", workflow = "noted", depends_on = { "long" } },
@@ -194,7 +194,7 @@ return {
              { "ends", "r" } },
     cancelled = true, unordered = true,
     expect = { ["r/long"] = { state = "cancelled" }, ["r [after]"] = { state = "pending" } } },
-  { "a retry does again what failed, and all that depends on it",
+  { "a retry resets failed nodes and all that depend on them",
     code = graph [[
       { key = "fine", workflow = "noted", data = 1 },
       { key = "bad", workflow = "unlucky", depends_on = { "fine" }, data = 5 },
@@ -202,16 +202,16 @@ return {
     ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r" }, { "ends", "r" } },
     result = { after = { 1, 5 } }, expect = { ["r/fine"] = { attempt = 1 }, ["r/bad"] = { attempt = 2 } } },
-  { "a node is retried for its graph's sake",
+  { "the retry of a node reopens its graph",
     code = graph [[ { key = "bad", workflow = "unlucky", data = 5 } ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/bad" }, { "ends", "r" } },
     result = { bad = { 1, 5 } } },
-  { "a node that was not begun cannot be retried",
+  { "a node that has not begun cannot be retried",
     code = graph [[
       { key = "bad", workflow = "fails" }, { key = "after", workflow = "noted", depends_on = { "bad" } },
     ]],
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r/after" } }, fails = "child_failed" },
-  { "from a node on: it and all that depend on it",
+  { "--from a node resets it and all nodes that depend on it",
     code = graph [[
       { key = "a", workflow = "noted", data = 1 }, { key = "b", workflow = "noted", data = 2, depends_on = { "a" } },
       { key = "c", workflow = "noted", data = 3, depends_on = { "b" } },
@@ -220,10 +220,10 @@ return {
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", from = "b" }, { "ends", "r" } },
     unordered = true, expect = { ["r/b~2"] = { state = "completed" }, ["r/c~2"] = { state = "completed" },
       r = { state = "completed" } } },
-  { "a graph from scratch", code = graph(DIAMOND), unordered = true,
+  { "--scratch of a graph", code = graph(DIAMOND), unordered = true,
     play = { { "start", "r" }, { "ends", "r" }, { "retry", "r", scratch = true }, { "ends", "r" } },
     result = { d = { 2, 6 } }, expect = { ["r/a~2"] = { state = "completed" } } },
-  { "a settled node that saw a failure is done again with it",
+  { "a settled node that saw a failure is reset with it",
     code = graph([[
       { key = "bad", workflow = "unlucky", data = 5 },
       { key = "report", workflow = id .. "-child", depends_on = { "bad" }, when = "settled" },

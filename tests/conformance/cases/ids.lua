@@ -1,4 +1,4 @@
--- Ids: of operations and runs, in scopes, numbered, odd.
+-- Ids of operations and runs: in scopes, numbered, and unusual ones.
 
 return {
   { "operations without an id are numbered by kind",
@@ -9,7 +9,7 @@ return {
       ctx:invoke { workflow = "noted", data = 1 }
       ctx:step { run = function() end } ]],
     expect = { r = { operations = "invoke#1, invoke#2, sleep#1, sleep#2, step#1" } } },
-  { "they are numbered apart in each branch",
+  { "each branch numbers its own",
     run = [[ ctx:all { a = function(own) own:sleep "1ms" own:sleep "1ms" end, b = function(own) own:sleep "2ms" end }
       ctx:all { function(own) own:sleep "1ms" end } ]],
     unordered = true,
@@ -43,7 +43,7 @@ return {
   { "an id is text", fields = "retry = { attempts = 1 },", run = [[ ctx:step(5, function() end) ]], fails = "error" },
   { "a key of a branch is an id", fields = "retry = { attempts = 1 },",
     run = [[ ctx:all { ["a/b"] = function() end } ]], fails = "error" },
-  { "a branch that loses takes nothing along of one whose key begins with its own",
+  { "the end of a losing branch does not touch a branch whose key begins with its key",
     run = [[
       local box
       local _, key = ctx:race {
@@ -55,14 +55,14 @@ return {
       }
       return { key, (box:await()) } ]],
     result = { "eu:west", "packed" } },
-  { "nor of a branch in it whose name begins so",
+  { "nor a branch within that one",
     run = [[
       return ctx:all {
         ["a"] = function(own) own:race { function(o) o:sleep "1d" end, function(o) o:sleep "1ms" end } end,
         ["a:race#1:1"] = function(own) own:sleep { id = "own", duration = "400ms" } return "unharmed" end,
       }["a:race#1:1"] ]],
     result = "unharmed" },
-  { "a child whose id begins as those of undos is taken over by the next attempt",
+  { "the next attempt takes over a child whose id begins like that of an undo",
     fields = 'retry = { attempts = 2, delay = "1ms" },',
     run = [[
       if ctx.run.attempt > 1 then return "done" end
@@ -75,12 +75,12 @@ return {
       ctx:undo("stock", function(own) own:step("step", function() end) end)
       ctx:step("undo:stock:step", function() end) ]],
     fails = "duplicate_id", expect = { ["r [undo:stock:step]"] = { state = "completed" } } },
-  { "nor can an undo be said when there is such an id", fields = "retry = { attempts = 1 },",
+  { "an undo is refused when there is such an id", fields = "retry = { attempts = 1 },",
     run = [[
       ctx:step("undo:stock:step", function() return "own" end)
       ctx:undo("stock", function() end) ]],
     fails = "duplicate_id", expect = { ["r [undo:stock:step]"] = { result = '"own"' } } },
-  { "ids with colons are no branches: what was dealt with stays so",
+  { "an id with a colon is no branch: handled failures stay handled",
     fields = "retry = { attempts = 1 },",
     run = [[
       local ok = pcall(ctx.step, ctx, { id = "charge:7", retry = { attempts = 1 }, run = function()
@@ -98,7 +98,7 @@ return {
       end end
       return ctx:all { double(1), double(2) } ]],
     unordered = true, result = { 1, 2 }, expect = { ["r/all#1:1:same"] = { state = "completed" } } },
-  { "the same id again, though the first is over, is refused; caught, the run goes on",
+  { "the same id twice is refused, also when the first has ended; the run may catch that",
     run = [[
       ctx:invoke { id = "x", workflow = "echo" }
       local ok, raised = pcall(ctx.invoke, ctx, { id = "x", workflow = "echo" })

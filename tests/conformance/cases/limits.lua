@@ -20,7 +20,7 @@ return {
     run = BIG .. [[ return ctx:invoke { id = "c", workflow = "echo",
       encode = function() return '"' .. big .. '"' end } ]],
     fails = "payload_too_large" },
-  { "just what is allowed", run = [[
+  { "the largest data that is allowed", run = [[
       local most = ("x"):rep(65534)
       return #ctx:invoke { id = "c", workflow = "noted", data = most } + #ctx:step("s", function() return most end) ]],
     loose = { "run r/c log" }, result = 131068 },
@@ -28,7 +28,7 @@ return {
     fails = "error" },
   { "one tag too many", fields = "retry = { attempts = 1 },", run = [[ for i = 1, 101 do ctx:tag("t" .. i, i) end ]],
     fails = "error" },
-  { "a graph within a child counts as deep as it is",
+  { "a graph within a child counts for the depth",
     code = [[
       return { weir.graph { id = id, nodes = { { key = "n", workflow = id .. "-child" } } },
         weir.workflow { id = id .. "-child", retry = { attempts = 1 },

@@ -1,9 +1,9 @@
 -- Events while a step runs: a cancel, or the death of the process.
 
--- On the host a step stays here until it is let go or its process is killed; the next process does not stay.
+-- On the host a step waits here until the play releases it or kills the process. In the next process it does not wait.
 local HOLD = [[ print "held" local path = os.getenv "WEIR_HOLD" if path then io.open(path):close() end ]]
 
--- Code that computes for a while on the host, and then does that.
+-- Code that computes for a while on the host before it runs `what`.
 local function computes(what)
   return ([[
     local ROUNDS = os.getenv "WEIR_HOLD" and 200000000 or 1
@@ -36,21 +36,21 @@ return {
       return { before, ctx:step("s", function(about) ]] .. HOLD .. [[ return about.attempt end) } ]],
     play = { { "start", "r" }, { "has", "r", "before", "completed" }, { "crash" }, { "ends", "r" } },
     result = { "kept", 1 } },
-  { "who waits goes on waiting",
+  { "a run that waits goes on waiting",
     run = [[ pcall(ctx.invoke, ctx, { id = "c", workflow = "cleans" }) ctx:step("after", function() return 1 end) ]],
     play = { { "start", "r" }, { "waits", "r/c", "sleep#1" }, { "crash" }, { "waits", "r/c", "sleep#1" },
              { "cancel", "r" }, { "ends", "r" } },
     cancelled = true,
     expect = { ["r/c/clean-up"] = { state = "completed" }, ["r [after]"] = { state = "completed" } } },
-  { "a cancel while a step runs: what it returned is kept, and nothing begins after it",
+  { "a cancel while a step runs: its result is kept, and no operation begins after it",
     run = [[
       local value = ctx:step("s", function() ]] .. HOLD .. [[ return "done" end)
       ctx:invoke { id = "never", workflow = "noted", data = value } ]],
     play = midway { "cancel", "r" }, cancelled = true, expect = { ["r [s]"] = { state = "completed" } } },
-  { "a cancel while the last step runs: what the run returns does not count",
+  { "a cancel while the last step runs: the result of the run is dropped",
     run = [[ return ctx:step("s", function() ]] .. HOLD .. [[ return "done" end) ]],
     play = midway { "cancel", "r" }, cancelled = true },
-  { "a cancel while code runs that fails: there is no other attempt",
+  { "a cancel while code runs that fails: no other attempt begins",
     fields = 'retry = { attempts = 3, delay = "1ms" },',
     run = [[ ctx:step("s", function() ]] .. HOLD .. [[ end) error("no", 0) ]],
     play = midway { "cancel", "r" }, cancelled = true, expect = { r = { attempt = 1 } } },

@@ -1,4 +1,4 @@
--- Which outcome comes first, and what all, settle and race make of it; branches within branches.
+-- The order of outcomes, and how all, settle and race deal with it; branches within branches.
 
 return {
   { "results stand under their keys",
@@ -29,7 +29,7 @@ return {
       local ok, raised = pcall(ctx.all, ctx, { slow, ctx:spawn { id = "bad", workflow = "fails" } })
       return { ok, raised.operation, (slow:await()) } ]],
     result = { false, "bad", "slow" } },
-  { "settle tells how each ended",
+  { "settle returns how each ended",
     run = [[
       local all = ctx:settle { good = ctx:spawn { id = "g", workflow = "echo", data = 1 },
         bad = ctx:spawn { id = "b", workflow = "fails" }, worse = function() error("own", 0) end }
@@ -52,7 +52,7 @@ return {
     run = [[ return ctx:race { ctx:spawn { id = "b", workflow = "failing-nap" },
       ctx:spawn { id = "d", workflow = "day" } } ]],
     fails = "child_failed", expect = { ["r/d"] = { state = "cancelled" } } },
-  { "of those that were awaited already the first to be delivered wins",
+  { "of futures that were awaited before, the first delivered wins",
     run = [[
       local a = ctx:spawn { id = "a", workflow = "nap", data = { ms = 450, value = "a" } }
       local b = ctx:spawn { id = "b", workflow = "nap", data = { ms = 1, value = "b" } }
@@ -62,7 +62,7 @@ return {
   { "a race of branches that need nothing is won by the first key",
     run = [[ return { ctx:race { z = function() return "z" end, a = function() return "a" end } } ]],
     result = { "a", "a" } },
-  { "a branch that lost gets cancelled for its own end, and may clean up",
+  { "a losing branch gets `cancelled` and may clean up",
     run = [[
       local seen = {}
       ctx:race {
@@ -91,7 +91,7 @@ return {
         answer = function() return slow:await() end }
       return { value, (ctx:step("after", function() return "went on" end)) } ]],
     result = { "late", "went on" }, expect = { ["r/slow"] = { state = "cancelled" } } },
-  { "what a loser waited for can be awaited later",
+  { "an operation for which a loser waited can be awaited later",
     run = [[
       local nap = ctx:spawn { id = "nap", workflow = "nap", data = { ms = 400, value = "n" } }
       local value = ctx:race { clock = function(own) own:sleep "1ms" return "late" end,
@@ -99,7 +99,7 @@ return {
       return { value, (nap:await()) } ]],
     result = { "late", "n" } },
   { "an empty race", fields = "retry = { attempts = 1 },", run = [[ ctx:race {} ]], fails = "error" },
-  { "what a race does not know is told", fields = "retry = { attempts = 1 },",
+  { "an unknown option of race is refused", fields = "retry = { attempts = 1 },",
     run = [[ ctx:race({ function() end }, { losers = "shoot" }) ]], fails = "error" },
   { "all takes futures and functions", fields = "retry = { attempts = 1 },", run = [[ ctx:all { 5 } ]],
     fails = "error" },
@@ -176,7 +176,7 @@ return {
       for i = 1, 30 do sum = sum + ctx:invoke { workflow = i % 3 == 0 and "noted" or "echo", data = i } end
       return sum ]],
     result = 465 },
-  { "more than one turn carries",
+  { "more operations than one turn can send",
     run = [[
       local futures = {}
       for i = 1, 300 do futures[i] = ctx:spawn { id = "c" .. i, workflow = "noted", data = i } end

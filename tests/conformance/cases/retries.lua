@@ -1,12 +1,12 @@
--- Attempts: those of a run, those of a step, what is kept between them, and who says that there is no other.
+-- Attempts of runs and of steps: what is kept between them, and which error ends them.
 
 return {
-  { "a run's own error is retried, as often as it says",
+  { "an error of the run's own code is retried as often as `retry` says",
     fields = 'retry = { attempts = 3, delay = "1ms" },', run = [[ error("attempt " .. ctx.run.attempt, 0) ]],
     fails = "error", expect = { r = { attempt = 3, error = "~attempt 3" } } },
   { "three attempts unless it says otherwise",
     fields = 'retry = { delay = "1ms" },', run = [[ error "no" ]], fails = "error", expect = { r = { attempt = 3 } } },
-  { "what was done stays done",
+  { "outcomes are kept between attempts",
     fields = 'retry = { attempts = 3, delay = "1ms" },',
     run = [[
       local first = ctx:step("first", function() return ctx.run.attempt end)
@@ -14,7 +14,7 @@ return {
       if ctx.run.attempt < 3 then error "not yet" end
       return { first, child, info.attempts, ctx.run.attempt } ]],
     result = { 1, 1, 1, 3 } },
-  { "a failure that was caught stays, too",
+  { "a caught failure is kept, too",
     fields = 'retry = { attempts = 2, delay = "1ms" },',
     run = [[
       local settled = ctx:spawn { id = "child", workflow = "fails" }:settle()
@@ -24,17 +24,17 @@ return {
   { "the failure of an operation is not retried",
     fields = 'retry = { attempts = 3, delay = "1ms" },', run = [[ ctx:invoke { id = "child", workflow = "fails" } ]],
     fails = "child_failed", expect = { r = { attempt = 1 } } },
-  { "an error of its own, though an operation failed, is retried",
+  { "an error of the run's own code after a failed operation is retried",
     fields = 'retry = { attempts = 2, delay = "1ms" },',
     run = [[
       local ok = pcall(ctx.invoke, ctx, { id = "child", workflow = "fails" })
       error("own " .. tostring(ok), 0) ]],
     fails = "error", expect = { r = { attempt = 2 } } },
-  { "an error that says so is not retried",
+  { "a fatal error is not retried",
     fields = 'retry = { attempts = 3, delay = "1ms" },',
     run = [[ error(weir.error { code = "gone", message = "gone for good", retryable = false }) ]],
     fails = "gone", expect = { r = { attempt = 1 } } },
-  { "an error that says when to come back",
+  { "retry_after says when the next attempt begins",
     fields = 'retry = { attempts = 2, delay = "1d", max_delay = "1d" },',
     run = [[
       if ctx.run.attempt == 2 then return "back" end
@@ -108,13 +108,13 @@ return {
       if ctx.run.attempt < 3 then error "again" end
       return tries ]],
     result = 2, expect = { r = { attempt = 3 } } },
-  { "the last attempt's error is what remains of all",
+  { "the run has the error of its last attempt",
     fields = 'retry = { attempts = 2, delay = "1ms" },',
     run = [[ error(weir.error { code = "try_" .. ctx.run.attempt }) ]], fails = "try_2" },
-  { "a child's attempts are told to its parent",
+  { "a parent gets the number of its child's attempts",
     run = [[ return select(2, ctx:invoke { id = "f", workflow = "flaky" }).attempts ]],
     result = 3, expect = { ["r [f]"] = { attempts = 3 } } },
-  { "a time that code sees is the same in the next attempt",
+  { "the next attempt sees the same time",
     fields = 'retry = { attempts = 2, delay = "2ms" },',
     run = [[
       local first = ctx:now()

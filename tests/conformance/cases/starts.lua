@@ -1,11 +1,11 @@
--- Starts by people: the same again, something else, with options.
+-- Starts from outside: the same request again, another request under the same id, options.
 
 local DATA = { start = 1 }
 
 return {
-  { "the same again is the same run", run = [[ return data ]],
+  { "the same request again is the same run", run = [[ return data ]],
     play = { { "start", "r", data = DATA }, { "ends", "r" }, { "start", "r", data = DATA } }, result = DATA },
-  { "the same while it runs is the same run", run = [[ ctx:sleep { id = "long", duration = "1d" } ]],
+  { "the same request while it runs is the same run", run = [[ ctx:sleep { id = "long", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "start", "r" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true },
   { "the same data as JSON values is the same", run = [[ return data ]],

@@ -1,4 +1,4 @@
--- Timeouts of children, steps and runs: what ends, what goes on, and who was first.
+-- Timeouts of children, steps and runs: what ends, what goes on, and which outcome comes first.
 
 local ONE = "retry = { attempts = 1 },"
 
@@ -8,10 +8,10 @@ return {
       local ok, raised = pcall(ctx.invoke, ctx, { id = "late", workflow = "day", timeout = "400ms" })
       return { ok, raised.code, raised.operation, raised:is "timeout" } ]],
     result = { false, "timeout", "late", true }, expect = { ["r/late"] = { state = "cancelled" } } },
-  { "a child that is done in time is not cut off",
+  { "a child that ends in time is not cancelled",
     run = [[ return ctx:invoke { id = "quick", workflow = "nap", data = { ms = 2, value = 1 }, timeout = "1d" } ]],
     result = 1 },
-  { "a child that only computes is done in time",
+  { "a child that only computes ends in time",
     run = [[ return ctx:invoke { id = "quick", workflow = "double", data = { value = 2 }, timeout = "1d" } ]],
     result = 4 },
   { "a child whose invoke timed out with abandon goes on, and no operation gets its outcome",
@@ -28,7 +28,7 @@ return {
     result = false, expect = { ["r/late"] = { state = "cancelled" }, ["r/late/clean-up"] = { state = "completed" } } },
   { "on_timeout is cancel or abandon", fields = ONE,
     run = [[ ctx:invoke { id = "x", workflow = "echo", timeout = "1s", on_timeout = "wait" } ]], fails = "error" },
-  { "the timeout of a child that failed counts no more",
+  { "the timeout of a failed child is dropped",
     run = [[ return ctx:invoke { id = "f", workflow = "fails", timeout = "400ms" } ]], fails = "child_failed" },
   { "the timeout of a child holds across its attempts",
     run = [[ return ctx:invoke { id = "f", workflow = id .. "-child", timeout = "400ms" } ]],
@@ -54,7 +54,7 @@ return {
       ctx:step { id = "s", run = function() return 1 end, undo = function(value) return value end }
       ctx:sleep "1d" ]],
     fails = "expired", expect = { ["r [undo:s:step]"] = { state = "completed" } } },
-  { "what an expired run returns does not count",
+  { "the result of an expired run is dropped",
     fields = 'timeout = "400ms",', run = [[ pcall(ctx.sleep, ctx, "1d") return "fine" ]], fails = "expired" },
   { "an error after the expiry is its cause",
     fields = 'timeout = "400ms",', run = [[ pcall(ctx.sleep, ctx, "1d") error("clean-up failed", 0) ]],

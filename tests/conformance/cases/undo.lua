@@ -1,4 +1,4 @@
--- Undo: what a run that fails takes back, and in which order.
+-- Undo: which steps a failed run compensates, and in which order.
 
 local ONE = "retry = { attempts = 1 },"
 
@@ -30,14 +30,14 @@ return {
       end)
       ctx:invoke { id = "child", workflow = "fails" } ]],
     fails = "child_failed", expect = { ["r/undo:order:refund"] = { state = "completed" } } },
-  { "one that fails keeps no other undo from running", fields = ONE,
+  { "after a failed undo the others run", fields = ONE,
     run = [[
       ctx:undo("first", function(own) own:step("works", function() return 1 end) end)
       ctx:undo("second", function() error("stuck", 0) end)
       error("no", 0) ]],
     fails = "error", expect = { ["r [undo:first:works]"] = { state = "completed" },
       r = { log = '~undo of "second" failed: stuck' } } },
-  { "an undo that was said before a failing call", fields = ONE,
+  { "an undo that was registered before a failing call", fields = ONE,
     run = [[
       ctx:undo("charge", function(own) own:step("refund", function() return "refunded" end) end)
       ctx:step { id = "charge", retry = { attempts = 1 }, run = function() error("declined", 0) end } ]],
@@ -55,7 +55,7 @@ return {
       ctx:sleep { id = "long", duration = "1d" } ]],
     play = { { "start", "r" }, { "waits", "r", "long" }, { "cancel", "r" }, { "ends", "r" } },
     cancelled = true, expect = { ["r [undo:s:step]"] = { state = "completed" } } },
-  { "undos in branches run in the order in which they were said, backwards", fields = ONE,
+  { "undos of all branches run in the reverse of their order", fields = ONE,
     run = [[
       ctx:all {
         a = function(own) own:step { id = "s", run = function() return "a" end, undo = function() end } end,

@@ -6,7 +6,7 @@ return {
     result = 42, expect = { ["r/d"] = { state = "completed", result = "42" } } },
   { "a child that waits",
     run = [[ return ctx:invoke { id = "n", workflow = "nap", data = { ms = 3, value = "v" } } ]], result = "v" },
-  { "a child that is not given data gets an empty object", run = [[ return ctx:invoke { workflow = "echo" } ]],
+  { "a child without data gets an empty object", run = [[ return ctx:invoke { workflow = "echo" } ]],
     expect = { r = { result = "{}" }, ["r [invoke#1]"] = { run = "r/invoke#1" } } },
   { "a child's result comes with its run and its attempts",
     run = [[
@@ -35,7 +35,7 @@ return {
     result = "fine", expect = { ["r/d"] = { state = "failed" } } },
   { "a delayed child starts later",
     run = [[ return ctx:invoke { id = "d", workflow = "echo", data = 1, delay = "5ms" } ]], result = 1 },
-  { "a delay that a timeout is shorter than",
+  { "a delay that is longer than the timeout",
     run = [[ return ctx:invoke { id = "d", workflow = "echo", delay = "1d", timeout = "5ms" } ]], fails = "timeout",
     expect = { ["r/d"] = { state = "cancelled" } } },
   { "a child gets a priority", run = [[ return ctx:invoke { id = "p", workflow = "noted", priority = 7 } ]],
@@ -47,7 +47,7 @@ return {
   { "an invoke's retry replaces the child's own",
     run = [[ return ctx:invoke { id = "f", workflow = "flaky", retry = { attempts = 2, delay = "1ms" } } ]],
     fails = "child_failed", expect = { ["r/f"] = { attempt = 2 } } },
-  { "a misspelt option of retry is told",
+  { "a misspelt option of retry is refused with a suggestion",
     fields = "retry = { attempts = 1 },",
     run = [[ return ctx:invoke { id = "f", workflow = "flaky", retry = { attemps = 2 } } ]],
     fails = "error", expect = { r = { error = "~did you mean" } } },
@@ -68,10 +68,10 @@ return {
     fields = "retry = { attempts = 1 },",
     run = [[ ctx:spawn { id = "long", workflow = "day" } ctx:sleep "400ms" error "no" ]],
     fails = "error", expect = { ["r/long"] = { state = "cancelled" } } },
-  { "a step is run, and what it returns remembered",
+  { "a step runs once, and its result is recorded",
     run = [[ return ctx:step("s", function() return { 1, "two" } end) ]],
     result = { 1, "two" } },
-  { "a step, a child, a branch that wins: what returns nothing, or null, gives nil",
+  { "a step, a child or a winning branch that returns nothing, or null, gives nil",
     run = [[
       local won, key = ctx:race { branch = function() end }
       return { type(ctx:step("s", function() end)), type(ctx:step("null", function() return weir.null end)),
@@ -106,7 +106,7 @@ return {
     run = [[ ctx:step("s", function() return 1, 2 end) ]],
     fails = "error",
     expect = { r = { attempt = 1, error = '~step \\"s\\" returned 2 values' }, ["r [s]"] = { attempts = 1 } } },
-  { "so does a child, and a workflow", fields = 'retry = { attempts = 3, delay = "1ms" },',
+  { "a child or a workflow that returns several values fails, too", fields = 'retry = { attempts = 3, delay = "1ms" },',
     run = [[ return ctx:invoke { id = "c", workflow = id .. "-child" } ]],
     child = [[ return nil, "not found" ]],
     fails = "child_failed", expect = { ["r/c"] = { attempt = 1, error = "~returned 2 values" } } },
@@ -120,7 +120,7 @@ return {
   { "a child that fails and is not awaited leaves a warning",
     run = [[ ctx:spawn { id = "f", workflow = "fails", data = { message = "torn" } } return "well" ]],
     result = "well", expect = { r = { log = "~failed and was not awaited: torn" } } },
-  { "a step is told its attempt and its key",
+  { "a step gets its attempt and its key",
     run = [[ return ctx:step("s", function(about)
         return { about.attempt, about.key == ctx.run.id .. "/s", about.deadline_ms == nil } end) ]],
     result = { 1, true, true } },
@@ -149,7 +149,7 @@ return {
     result = "at once" },
   { "a sleep takes a duration or an instant", fields = "retry = { attempts = 1 },", run = [[ ctx:sleep {} ]],
     fails = "error" },
-  { "a duration that is none is told", fields = "retry = { attempts = 1 },", run = [[ ctx:sleep "3 fortnights" ]],
+  { "a wrong duration is refused", fields = "retry = { attempts = 1 },", run = [[ ctx:sleep "3 fortnights" ]],
     fails = "error" },
   { "chance follows from the run's seed, in each scope apart",
     run = [[
@@ -166,7 +166,7 @@ return {
       ctx:sleep "5ms"
       return { before == now, ctx:now() > before, os.time() == math.floor(ctx:now()) } ]],
     result = { true, true, true } },
-  { "tags are set, replaced and told",
+  { "tags are set, replaced and read",
     run = [[
       ctx:tag("customer", "c1")
       ctx:tag("amount", 5)
@@ -200,7 +200,7 @@ return {
     result = { "r", "r", 1, "r", 0, true, { "r/c", "r-child", "r", "r", 1 } } },
   { "a run that is no node depends on nothing", fields = "retry = { attempts = 1 },", run = [[ return ctx.deps.x ]],
     fails = "error" },
-  { "what is closed is closed, with operations, when the run fails",
+  { "`<close>` runs when the run fails, and may use operations",
     fields = "retry = { attempts = 1 },",
     run = [[
       local thing <close> = setmetatable({}, { __close = function()
