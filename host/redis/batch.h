@@ -33,7 +33,7 @@ struct Batch {
     size_t group_count;
     size_t group_size;
     size_t arguments; // in all groups, verbs and counts included
-    size_t owed;      // arguments that the last group announced and has not got yet
+    size_t owed;      // arguments that the last group still needs
 };
 
 // Digits of an int64_t, its sign and a NUL.
@@ -42,7 +42,7 @@ enum { INTEGER_TEXT = 21 };
 Batch *batch_new(size_t room);
 void batch_free(Batch *batch);
 
-// Frees a batch that is not sent any more: its callbacks run without a reply.
+// Frees a batch that is not sent any more. Its callbacks run without a reply.
 void batch_abandon(Batch *batch);
 
 // Begins a group: exactly `arguments` of the three calls below must follow.
@@ -52,7 +52,7 @@ void batch_bytes(Batch *batch, const char *bytes, size_t size);
 void batch_text(Batch *batch, const char *text);
 void batch_integer(Batch *batch, int64_t integer);
 
-// Bytes of its groups.
+// The bytes of its groups.
 size_t batch_weight(const Batch *batch);
 
 // The same groups without their callbacks.
@@ -61,7 +61,7 @@ Batch *batch_copy(const Batch *batch);
 // Moves the last group into a batch of its own.
 Batch *batch_split(Batch *batch);
 
-// Calls back each group with its reply. `replies` is the list in the answer, or NULL without one.
+// Runs the callback of each group with its reply. `replies` is the list in the answer, or NULL.
 void batch_settle(Batch *batch, const Reply *replies);
 
 // Writes one RESP argument, at most `size` + RESP_FRAME bytes. Returns where it ends.

@@ -7,9 +7,9 @@
 //     +------- pause ---------+--- connection lost, Redis refused ---+
 // clang-format on
 //
-// Every fault is handled in one way: drop the connection, pause, connect, greet, resend. Whether
-// Redis ran a call whose reply was lost is unknown, and every verb may be sent again, so the store
-// need not find out.
+// The store handles every fault in one way: it drops the connection, pauses, connects, greets and
+// resends. It cannot know whether Redis executed a call whose reply was lost, and need not know, as
+// every verb may be sent again.
 #include "redis/store.h"
 
 #include "base/xmalloc.h"
@@ -30,9 +30,10 @@
 enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
-    SILENCE_MS = 10000, // the kernel drops a connection whose peer acknowledges nothing for so long
-    REPLY_MS = 5000,    // the store drops one that owes a reply for so long, unless told otherwise
-    PROBE_MS = 10000,   // from one probe of a listener's connection to the next
+    SILENCE_MS =
+        10000,       // the kernel drops a connection when its peer acknowledges nothing for so long
+    REPLY_MS = 5000, // the store drops a connection when Redis owes a reply for so long, by default
+    PROBE_MS = 10000, // between two probes of a listener's connection
     WHY_SIZE = 256
 };
 
@@ -45,9 +46,9 @@ struct Pending {
     Pending *prev, *next;
     StoreReplied *on_replied;
     void *owner;
-    char worker[WORKER_NAME_SIZE]; // in whose name it is sent; "": in the store's
+    char worker[WORKER_NAME_SIZE]; // the worker in whose name it is sent; "": the store's
     bool sent;                     // on this connection
-    bool refused;                  // Redis refused this call, or one beside it
+    bool refused;                  // Redis refused this call, or a call beside it
 };
 
 struct Store {
@@ -69,8 +70,9 @@ struct Store {
     ScriptCall script;
     int64_t pause_ms;
     int64_t reply_ms;
-    const RedisError *error; // that the owner was told of; NULL: none
-    bool refused_runs; // Redis refused a call that asked for runs, and has answered none since
+    const RedisError *error; // the last that the owner was told; NULL: none
+    bool refused_runs; // Redis refused a call that asked for runs, and has answered no such call
+                       // since
     bool polling;      // hiredis is on the stack and must not be entered again
 };
 
@@ -88,7 +90,7 @@ static bool reached_failpoint(const Store *store, const char *moment) {
 typedef struct {
     uv_poll_t poll;
     Store *store;
-    redisAsyncContext *connection; // NULL once hiredis has let go
+    redisAsyncContext *connection; // NULL when hiredis has freed it
     int wanted;
     int armed;
 } Adapter;
@@ -178,7 +180,7 @@ static void fail(Store *store, const RedisError *error, const char *why);
 
 static void expect_reply(Store *store);
 
-// Lua may have kept this thread for longer than that, while the reply waited in the socket.
+// Lua may have kept this thread for longer than the limit while the reply waited in the socket.
 static bool is_readable(const Store *store) {
     if (!store->connection) return false;
     struct pollfd socket = {.fd = store->connection->c.fd, .events = POLLIN};
@@ -201,7 +203,7 @@ static void expect_reply(Store *store) {
     uv_timer_start(&store->deadline, on_overdue, (uint64_t)store->reply_ms, 0);
 }
 
-// A reply came: the time limit of those that Redis still owes begins anew.
+// After each reply the time limit of the replies that Redis still owes begins again.
 static void reply_came(Store *store, bool owes_more) {
     uv_timer_stop(&store->deadline);
     if (owes_more) expect_reply(store);
@@ -216,7 +218,7 @@ Batch *store_batch(const Store *store) {
     return script_call_batch(&store->script);
 }
 
-// A call that is sent again asks for no runs: Redis may have given some already.
+// A call that is sent again asks for no runs, as Redis may have given some already.
 static void send_call(Store *store, Pending *pending) {
     if (reached_failpoint(store, "call")) {
         fail(store, redis_error_unreachable, "cut by a failpoint before a call");
@@ -284,19 +286,19 @@ static void report(Store *store, const RedisError *now, const char *why) {
         store->events.on_error(store->events.owner, before, now, why);
 }
 
-// Redis serves again: also the same error is news from now on.
+// Redis serves again, so the owner is told also of the same error from now on.
 static void recovered(Store *store) {
     report(store, NULL, "");
     store->pause_ms = FIRST_PAUSE_MS;
 }
 
-// An error means that the script wrote nothing: Redis cannot serve now, or has forgotten the
-// script. The call is sent again then. Any other reply ends the call.
+// An error means that the script wrote nothing: Redis cannot serve now, or does not have the script
+// any more. Then the store sends the call again. Any other reply ends the call.
 static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     Store *store = connection->data;
     const Reply *reply = data;
     Pending *pending = about;
-    if (!store || !reply) return; // the connection died: `fail` has kept the call
+    if (!store || !reply) return; // the connection died, and `fail` has kept the call
     if (reached_failpoint(store, "reply")) {
         fail(store, redis_error_unreachable, "cut by a failpoint before a reply");
         return;
@@ -310,8 +312,8 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
         refuse(store, "unexpected reply to a batch");
         return;
     }
-    // A full Redis refuses calls that ask for runs and may answer others: those do not show that it
-    // serves again.
+    // A full Redis refuses calls that ask for runs and may answer others. The answer to another
+    // call does not show that it serves again.
     bool asked = pending->call.capacity > 0 && !pending->refused;
     if (asked) store->refused_runs = false;
     if (!pending->refused && !store->refused_runs) recovered(store);
@@ -331,13 +333,13 @@ static void drop(Store *store) {
     uv_timer_stop(&store->deadline);
     uv_timer_stop(&store->probe);
     if (!connection) return;
-    connection->data = NULL; // the callbacks that hiredis still makes return at once
+    connection->data = NULL; // makes the callbacks that are left return at once
     redisAsyncFree(connection);
 }
 
 static void on_paused(uv_timer_t *timer);
 
-// The only way into DOWN, except for the beginning and the end.
+// Every fault leads here. Only store_open and store_close reach DOWN in another way.
 static void fail(Store *store, const RedisError *error, const char *why) {
     Pending *pending;
     char line[WHY_SIZE]; // `why` may belong to the connection
@@ -354,7 +356,7 @@ static void fail(Store *store, const RedisError *error, const char *why) {
         store->pause_ms * 2 < LONGEST_PAUSE_MS ? store->pause_ms * 2 : LONGEST_PAUSE_MS;
 }
 
-// Redis answered with an error: the script wrote nothing.
+// Redis answered with an error, so the script wrote nothing.
 static void refuse(Store *store, const char *error) {
     Pending *pending;
     DL_FOREACH(store->pending, pending) {
@@ -395,7 +397,7 @@ static void on_greeted(redisAsyncContext *connection, void *data, void *about) {
     become_ready(store);
 }
 
-// A listener gets one "subscribe" for each channel, then messages.
+// A listener gets one reply "subscribe" for each channel, then messages.
 static void on_heard(redisAsyncContext *connection, void *data, void *about) {
     (void)about;
     Store *store = connection->data;
@@ -407,7 +409,7 @@ static void on_heard(redisAsyncContext *connection, void *data, void *about) {
         const char *channel = reply_text(reply_at(reply, 1));
         store->events.on_message(store->events.owner, keyspace_name(store->config->prefix, channel),
                                  reply_text(reply_at(reply, 2)));
-    } else if (store->state == STORE_READY) { // the answer to a probe
+    } else if (store->state == STORE_READY) { // it answers a probe
         reply_came(store, false);
         probe_later(store);
     } else if (--store->greetings == 0) {
@@ -429,8 +431,8 @@ static void subscribe(Store *store) {
     send_command(store, on_heard, (int)store->channel_count + 1, words, NULL);
 }
 
-// A listener sends nothing, so it would not notice a connection that died without a word. To
-// subscribe again to the first channel changes nothing, and Redis answers it in line with the
+// A listener sends nothing, so it would not notice that its connection is dead. It probes by
+// subscribing again to the first channel: that changes nothing, and Redis answers between the
 // messages.
 static void on_probe(uv_timer_t *timer) {
     Store *store = timer->data;
@@ -477,7 +479,7 @@ static void on_connected(const redisAsyncContext *connection, int status) {
 static void on_disconnected(const redisAsyncContext *connection, int status) {
     Store *store = connection->data;
     if (!store) return;
-    store->connection = NULL; // likewise
+    store->connection = NULL; // hiredis frees it here, too
     if (status == REDIS_OK) {
         fail(store, redis_error_unreachable, "connection closed");
         return;
@@ -500,7 +502,8 @@ static void connect_now(Store *store) {
         redisAsyncFree(connection);
         return;
     }
-    fcntl(connection->c.fd, F_SETFD, FD_CLOEXEC); // programs that a step starts do not get it
+    fcntl(connection->c.fd, F_SETFD,
+          FD_CLOEXEC); // so that programs that a step starts do not inherit it
     if (!address->socket) {
         // Without this the kernel tries for a quarter of an hour to reach a peer that is gone.
         unsigned timeout_ms = SILENCE_MS;
@@ -561,7 +564,7 @@ void store_set_worker(Store *store, const char *worker) {
 static void abandon(Store *store) {
     drop(store);
     Pending *pending, *next, *abandoned = store->pending;
-    store->pending = NULL; // a callback may call again: that call is kept
+    store->pending = NULL; // a callback may add a call, which stays
     DL_FOREACH_SAFE(abandoned, pending, next) {
         end_call(pending, NULL);
     }

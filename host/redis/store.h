@@ -19,19 +19,19 @@ typedef struct Store Store;
 
 // The answer of Redis to a batch; borrowed until the callback returns.
 typedef struct {
-    bool lost;           // the host's lease is gone: the script wrote nothing
+    bool lost;           // the host has no lease, so the script wrote nothing
     int64_t now_ms;      // by the clock of Redis
     int64_t commit;      // the partition's commit number
-    int64_t next_due_ms; // the earliest wake-up of any run, 0: there is none
+    int64_t next_due_ms; // the earliest wake-up of any run, 0: no run waits for a time
     const Reply *groups; // a reply for each group
     const Reply *claims; // the runs given to this worker
 } Answer;
 
-// A batch that the store has; the store frees it after the callback.
+// A batch in the store, which frees it after the callback.
 typedef struct {
     Batch *batch;
     int64_t capacity; // runs that it was to ask for
-    bool resent;      // its first connection died, so it was sent again and asked for no runs
+    bool resent;      // it was sent again after a fault, and then asked for no runs
 } StoreCall;
 
 typedef void StoreReplied(void *owner, const StoreCall *call, const Answer *answer);
@@ -41,10 +41,10 @@ typedef struct {
     // Redis can be reached, for the first time or again; the store has just resent all unanswered
     // batches.
     void (*on_connected)(void *owner);
-    // Another error than `before` (NULL: none) keeps the store from Redis now; NULL: none any more.
-    // `why` is one line. The store goes on trying. Not called for an error that passes at once.
+    // Another error than before keeps the store from Redis now; NULL: the error is over. `why` is
+    // one line. The store goes on trying. Not called for an error that passes at once.
     void (*on_error)(void *owner, const RedisError *before, const RedisError *now, const char *why);
-    // Of a listener: a message came. `channel` is its name without the prefix.
+    // A listener got a message. `channel` is its name without the prefix.
     void (*on_message)(void *owner, const char *channel, const char *text);
 } StoreEvents;
 
@@ -55,11 +55,11 @@ Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events);
 Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events,
                        const char *const *channels, size_t channel_count);
 
-// For how long Redis may owe a reply before the store drops the connection and makes a new one: a
-// connection can die without a word. Call it before the loop runs.
+// Sets for how long Redis may owe a reply before the store drops the connection and makes another:
+// a connection can die unnoticed. Call it before the loop runs.
 void store_set_reply_timeout(Store *store, int64_t reply_ms);
 
-// The name under which batches are sent from now on: "<host>.<worker>".
+// Sets the name under which batches are sent from now on: "<host>.<worker>".
 void store_set_worker(Store *store, const char *worker);
 
 // A batch with room for this store's header.
@@ -74,7 +74,7 @@ void store_call(Store *store, Batch *batch, int64_t capacity, StoreReplied *on_r
 void store_call_for(Store *store, const char *worker, const Batch *batch, StoreReplied *on_replied,
                     void *owner);
 
-// Gives up all unanswered batches (their callbacks get NULL) and makes a new connection.
+// Abandons all unanswered batches, whose callbacks get NULL, and makes a new connection.
 void store_abandon(Store *store);
 
 // Abandons and frees; the loop has to run once more for its handles to close.

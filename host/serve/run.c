@@ -13,15 +13,15 @@
 //               |  ^                                    ^
 //          turn |  | running: more has come             | suspended: it stays warm
 //               v  |                                    |
-//           RUNNING -- effects are in the batch --> CALLING -- done, not owner --> forgotten
+//           RUNNING -- effects are in the batch --> CALLING -- done, not owner --> freed
 //                                                     | conflict: its record is asked for
 //                                                     v
 //                                                  LOADING
 // clang-format on
 //
 // In LOADING and CALLING exactly one group of the run is under way, and only its reply changes the
-// state. In READY, FETCHING and WAITING none is. The main thread may take away a run that waits for
-// its turn (LOADING, FETCHING, READY) and give it back to Redis (turn_watch.h).
+// state. In READY, FETCHING and WAITING no group is. While a run waits for its turn (LOADING,
+// FETCHING, READY), the main thread may take it away and give it back to Redis (turn_watch.h).
 #include "serve/run.h"
 
 #include "base/log.h"
@@ -35,10 +35,10 @@
 #include <uv.h>
 
 typedef enum {
-    RUN_LOADING,  // its record is asked for
-    RUN_FETCHING, // the sources of its bundle are asked for
+    RUN_LOADING,  // the worker has asked for its record
+    RUN_FETCHING, // the worker has asked for the sources of its bundle
     RUN_READY,    // it waits for its turn
-    RUN_RUNNING,  // in Lua
+    RUN_RUNNING,  // it executes Lua
     RUN_CALLING,  // the effects of its turn are on the way to Redis
     RUN_WAITING,  // warm: suspended in Redis, its coroutine is kept here
 } RunState;
@@ -51,20 +51,20 @@ struct Run {
     UT_hash_handle hh;
     Run *prev, *next; // in `waiting`
     Runs *runs;
-    VmRun *lua;           // when LOADING: from the pages that came, NULL: none; NULL when FETCHING
+    VmRun *lua;           // NULL while FETCHING, and while LOADING before the first page
     Fetch *fetch;         // when FETCHING
-    LoadedBundle *bundle; // of `lua`; NULL as well for the bundle without a name
+    LoadedBundle *bundle; // of `lua`; also NULL for the bundle without a name
     char *fault;          // why its bundle could not be loaded
     RunState state;
     int64_t known;         // highest number of the outcomes delivered here
     int64_t crashes;       // processes that crashed while they ran it, in a row
     int64_t recorded_ms;   // when Redis recorded its last turn here
     size_t warm_bytes;     // when WAITING: its part of Runs.warm_bytes
-    bool never_speculates; // a speculation of it was wrong
+    bool never_speculates; // because a speculation of it was wrong
     bool refused;          // Redis refused the effects of its last turn
     bool in_line;          // it is in the turn watch
     bool asked;            // a group under way asks for its record
-    bool disowned;         // forgotten meanwhile: the reply to that group frees it
+    bool disowned;         // the worker dropped it meanwhile: the reply to that group frees it
     Reports reports;       // of its last turn, which Redis has not recorded yet
     char id[];
 };
@@ -109,7 +109,7 @@ static void count_ready(Run *run, size_t change) {
     if (run->place.last) run->runs->suspects += change;
 }
 
-// From here on the main thread may take the run away. The number of its turn is known.
+// From here on the main thread may take the run away, as the number of its turn is known.
 static void enter_line(Run *run) {
     if (run->in_line) return;
     run->in_line = true;
@@ -123,7 +123,7 @@ static void make_ready(Run *run) {
     count_ready(run, 1);
 }
 
-// The run waits for its turn no more.
+// The run no longer waits for its turn.
 static void leave_line(Run *run) {
     if (!run->in_line) return;
     if (run->state == RUN_READY) count_ready(run, (size_t)-1);
@@ -188,7 +188,8 @@ enum {
 static void fetch(Run *run, const char *hash);
 static void load(Run *run, const char *cursor);
 
-// Whether the code of the run is loaded, or cannot be. It stays loaded as long as the run is here.
+// Returns true when the code of the run is loaded, or cannot be loaded. It stays loaded while the
+// worker has the run.
 static bool has_code(Run *run, const char *hash) {
     Runs *runs = run->runs;
     if (run->bundle || !*hash) return true;
@@ -201,8 +202,9 @@ static bool has_code(Run *run, const char *hash) {
     return run->bundle != NULL;
 }
 
-// A page of a run's record came: asks for the next one, or makes the run ready. Outcomes recorded
-// after the first page are delivered to the first turn, also when a later page holds some of them.
+// Takes a page of a run's record, and asks for the next page or makes the run ready. Outcomes that
+// Redis recorded after the first page are delivered to the first turn, although a later page may
+// hold some of them as well.
 static void begin(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     const char *hash = reply_text(reply_at(claim, COLD_BUNDLE));
@@ -235,8 +237,8 @@ static void deliver(Run *run, const Reply *outcomes, size_t skip) {
     vm_deliver(run->runs->vm, run->lua, outcomes, skip);
 }
 
-// The coroutine goes on. False: it is at another turn than Redis, which may have lost turns in a
-// failover. Then the run must be loaded from its journal.
+// Continues the kept coroutine. Returns false when it is at another turn than Redis says, as Redis
+// may have lost turns in a failover. Then the run must be loaded from its journal.
 static bool resume(Run *run, const Reply *claim) {
     Runs *runs = run->runs;
     if (run->place.turn != reply_integer(reply_at(claim, CLAIM_TURN))) return false;
@@ -270,11 +272,11 @@ void runs_claim(Runs *runs, const Reply *claim) {
 void runs_recover(Runs *runs, const char *id) {
     Run *run = find(runs, id);
     if (run && run->state != RUN_WAITING) return;
-    if (run) forget(run); // its outcomes were in the reply that was lost
+    if (run) forget(run); // its outcomes were in the lost reply
     load(add(runs, id), FIRST_PAGE);
 }
 
-// ---- load: the record of a run whose coroutine is not here --------------------------------------
+// ---- load: the record of a run without a coroutine here -----------------------------------------
 
 static void on_loaded(void *about, const Reply *reply) {
     Run *run = about;
@@ -301,8 +303,8 @@ static void load(Run *run, const char *cursor) {
 
 // ---- fetch: the sources of its bundle -----------------------------------------------------------
 
-// Another client of Redis can change sources there. Then they are not those that a host announced
-// under this name. Returns the reason why they are not loaded, to be freed.
+// Another client of Redis can change the sources there. Then they are not those that a host has
+// announced under this name. Returns the reason why they are not loaded; the caller frees it.
 static char *load_sources(Runs *runs, const char *hash, Source *sources, size_t count) {
     char name[BUNDLE_NAME_SIZE], *faults = NULL;
     bundle_name(sources, count, name);
@@ -326,9 +328,9 @@ static char *load_bundle(Runs *runs, const char *hash, const Reply *reply) {
     return fault;
 }
 
-// The records of the runs went with their reply, so they are asked for again. Where the bundle is
-// not loaded, a run that is still here fails; one that went elsewhere may have been the last that
-// kept the sources in Redis.
+// The records of the runs were freed with their reply, so the worker asks for them again. If the
+// bundle cannot be loaded, its runs fail, except those that another worker has taken meanwhile: the
+// last of them may have been the reason why Redis kept the sources.
 static void on_fetched(void *about, const Reply *reply) {
     Fetch *done = about;
     Runs *runs = done->runs;
@@ -374,9 +376,9 @@ static void end_isolation(Run *run) {
 
 enum { AVERAGED_TURNS = 8, LONGEST_SHARE = 4, SHORTEST_TURN_NS = 1000 };
 
-// A turn counts as no more than a few average ones. Else one long turn among many short ones, or
-// one in which the machine gave the core to another process, would make the worker ask for single
-// runs.
+// A turn counts as a few average ones at most. Otherwise one long turn among many short ones, or a
+// turn during which the machine gave the core to another process, would make the worker ask for one
+// run at a time.
 static void count_turn(Runs *runs, int64_t turn_ns) {
     int64_t longest = LONGEST_SHARE * runs->turn_ns;
     if (turn_ns > longest) turn_ns = longest;
@@ -428,7 +430,7 @@ static void on_isolated(void *about, const Reply *reply) {
     }
 }
 
-// Redis records which suspect this process tries: a crash from now on counts for this run.
+// Redis records which suspect this process tries. From now on a crash counts for this run.
 static void isolate(Run *run) {
     Batch *batch = run->runs->batch;
     run->runs->isolated = run;
@@ -445,8 +447,8 @@ bool runs_have_turn(const Runs *runs) {
     return runs->ready > runs->suspects || may_try_suspect(runs);
 }
 
-// Suspects come last. A process that has recorded a turn of another run before it crashes shows
-// that the other run is no suspect.
+// Suspects come last: when the process crashes after it has recorded a turn of another run, that
+// run is no suspect.
 void runs_turn(Runs *runs) {
     bool plain = runs->ready > runs->suspects;
     if (!plain && !(may_try_suspect(runs) && quarantine_enter(&runs->seat))) return;
@@ -510,7 +512,7 @@ static void on_turned(void *about, const Reply *reply) {
         make_ready(run);
     } else if (reply_is(word, "suspended")) {
         suspend(run, reply_integer(value));
-    } else { // done; or another worker has it and goes on from the journal
+    } else { // it has ended, or another worker continues it from the journal
         forget(run);
     }
 }
@@ -527,8 +529,8 @@ static void refuse(Run *run, const char *message) {
     make_ready(run);
 }
 
-// The coroutine speculated on an outcome, and another one was recorded: the run is replayed from
-// its journal.
+// The coroutine speculated on an outcome, and Redis recorded another one first. The run is replayed
+// from its journal.
 static void reload(Run *run) {
     run->never_speculates = true;
     vm_forget(run->runs->vm, run->lua);
@@ -543,8 +545,8 @@ static bool too_warm(const Runs *runs) {
            runs->warm_bytes > (size_t)(runs->config->warm_bytes / runs->config->workers);
 }
 
-// Drops the least recently used coroutines: any worker may claim their runs cold. A coroutine may
-// hold less memory by now than when it was suspended, as garbage was collected.
+// Drops the least recently used coroutines. Any worker may then claim their runs cold. A coroutine
+// may hold less memory than when it was suspended, as Lua has collected garbage since.
 static void evict(Runs *runs) {
     while (runs->waiting && too_warm(runs)) {
         Run *run = runs->waiting;
@@ -567,11 +569,11 @@ static void suspend(Run *run, int64_t wake_ms) {
     evict(runs);
 }
 
-// ---- all of them --------------------------------------------------------------------------------
+// ---- all runs -----------------------------------------------------------------------------------
 
 enum {
     FIRST_TURN_NS = 1000000, // assumed until there are turns
-    DESCRIBED = 40           // runs, at once
+    DESCRIBED = 40           // runs in the log, at once
 };
 
 void runs_open(Runs *runs, const Config *config) {

@@ -1,9 +1,9 @@
-// run: the runs that one worker has, each from its claim until Redis gives it to another worker or
-// has recorded its end.
+// run: the runs of one worker, each from its claim until Redis gives it to another worker or has
+// recorded its end.
 //
-// A run is in `Runs` exactly as long as the worker may send effects for it. The groups of a run are
-// appended to `batch`, which the worker sends; their replies come back here. This file knows the
-// states and turns of runs, but no durable verbs and no sockets. Other threads read a run only
+// A run is in `Runs` exactly as long as the worker may send effects for it. This file appends the
+// groups of a run to `batch`, which the worker sends, and handles their replies. This file knows
+// the states and turns of runs, but no durable verbs and no sockets. Other threads read a run only
 // through turn_watch.h and quarantine.h.
 #ifndef WEIR_RUN_H
 #define WEIR_RUN_H
@@ -21,15 +21,15 @@ typedef struct Fetch Fetch;
 typedef struct {
     const Config *config;
     Vm *vm;
-    Batch *batch;      // the next one to send; never NULL
+    Batch *batch;      // the next batch to send; never NULL
     int64_t now_ms;    // the clock of Redis in the last answer
     int64_t wake_ms;   // earliest wake-up of the runs that this answer suspends, 0: none
     size_t active;     // runs that are not suspended
     size_t warm;       // suspended runs
     size_t warm_bytes; // Lua memory of the suspended runs
     size_t ready;      // runs that wait for their turn
-    size_t suspects;   // of these, those that must be in quarantine
-    int64_t turn_ns;   // how long a turn takes: an average of the last ones
+    size_t suspects;   // ready runs that must be in quarantine for their turn
+    int64_t turn_ns;   // the average length of the last turns
     TurnWatch watch;   // the ready runs, in order
     Seat seat;         // in the quarantine of suspects
     LoadedBundles loaded;
@@ -40,9 +40,9 @@ typedef struct {
     Fetch *fetches;
 } Runs;
 
-// The worker's thread gives it `vm` and `batch`.
+// The worker sets `vm` and `batch` on its thread.
 void runs_open(Runs *runs, const Config *config);
-// Forgets all runs. No group of a run may be under way.
+// Drops all runs. No group of a run may be under way.
 void runs_clear(Runs *runs);
 // Call it after runs_clear, when no other thread reads the runs.
 void runs_close(Runs *runs);
@@ -50,22 +50,22 @@ void runs_close(Runs *runs);
 // Takes a run that Redis gave to this worker: {"cold", …} or {"warm", …}.
 void runs_claim(Runs *runs, const Reply *claim);
 
-// Redis has this run as running here. If the worker has no such run, the reply that gave it was
-// lost, and the worker loads it.
+// Redis says that this worker owns the run. If the worker has no such run, the reply with its claim
+// was lost, and the worker loads it.
 void runs_recover(Runs *runs, const char *id);
 
-// Whether a run may have its turn now.
+// Whether a run may get its turn now.
 bool runs_have_turn(const Runs *runs);
 // Gives the next run its turn.
 void runs_turn(Runs *runs);
 
-// Gives back the runs that wait for a turn, when this worker begins no more turns.
+// Gives back the runs that wait for a turn, as this worker begins no more turns.
 void runs_give_back(Runs *runs);
 
-// Forgets the runs that the main thread has taken away and gives back to Redis.
+// Drops the runs that the main thread has taken away and gives back to Redis.
 void runs_drop_taken(Runs *runs);
 
-// Logs what runs are doing: first those that do not wait, and no more than some dozens.
+// Logs the state of runs, first of those that do not wait, and of some dozens at most.
 void runs_describe(Runs *runs);
 
 #endif

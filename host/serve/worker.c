@@ -1,11 +1,11 @@
 // worker: see worker.h for what it promises.
 //
-// In each iteration of the loop, replies make runs ready; right before the loop would sleep, `pump`
-// gives ready runs their turns and sends their effects as one batch. While two batches are under
-// way the next one gathers effects, for a few milliseconds at most. After that no turn begins
-// before the batch is sent, so that an outcome does not wait for the Lua of other runs. A worker
-// asks for as many runs as fill these batches with their turns. A worker without effects
-// and with room for runs asks once; then Redis knows that it is idle and wakes it.
+// In each iteration of the loop, replies make runs ready. Before the loop sleeps, `pump` gives
+// ready runs their turns and sends their effects as one batch. While two batches are under way, the
+// next batch gathers effects for a few milliseconds. Then the worker begins no turn until that
+// batch is sent, so that no outcome waits for the Lua of other runs. The worker asks for as many
+// runs as fill these batches. A worker that has no effects to send and has room for runs asks once;
+// from then on Redis knows that it is idle, and wakes it.
 #include "serve/worker.h"
 
 #include "base/clock.h"
@@ -18,15 +18,15 @@
 #include <stdio.h>
 
 enum {
-    UNDER_WAY = 2,       // batches
-    CLAIMED = 50,        // runs that one of them may bring
-    FULL_COST = 1000,    // of a batch: Redis runs it for about 3 ms, and nothing else meanwhile
-    GROUP_COST = 8,      // in arguments
-    GATHER_NS = 4000000, // how long a batch gathers before turns wait for it
+    UNDER_WAY = 2,                          // batches that are sent and not answered
+    CLAIMED = 50,                           // runs that the reply to one batch may bring
+    FULL_COST = 1000,                       // of a batch, which keeps Redis busy for about 3 ms
+    GROUP_COST = 8,                         // of a group, as a number of arguments
+    GATHER_NS = 4000000,                    // how long a batch gathers before turns wait for it
     AHEAD_NS = (UNDER_WAY + 1) * GATHER_NS, // how long the turns of claimed runs may take together
     FULL_BYTES = 4 * 1024 * 1024,
-    SWEEP_MS = 1000, // from one look whether the host keeps up with deletions to the next
-    BEHIND_MS = 2,   // so short a pause between two steps means that it does not
+    SWEEP_MS = 1000, // between two checks whether the host keeps up with deletions
+    BEHIND_MS = 2,   // a pause of this length between two steps means that it does not
     STACK_BYTES = 8 * 1024 * 1024
 };
 
@@ -39,34 +39,34 @@ struct Worker {
     uv_loop_t loop;
     uv_async_t message;
     uv_timer_t due;       // the earliest wake-up of a run suspended here
-    uv_prepare_t pump;    // before the loop sleeps
-    uv_idle_t unfinished; // keeps it from sleeping
+    uv_prepare_t pump;    // runs before the loop sleeps
+    uv_idle_t unfinished; // keeps the loop from sleeping
     Store *store;
     Runs runs;
 
     // messages of the main thread
-    _Atomic int64_t given_host;
-    _Atomic int64_t lease_until_ms; // by clock_awake_ms: no turn begins later
+    _Atomic int64_t assigned_host;
+    _Atomic int64_t lease_until_ms; // no turn begins later, by clock_awake_ms
     atomic_bool woken_by_main, stop_asked, describe_asked;
-    atomic_bool held_up; // turns wait for the lease: the worker must hear of its renewal
+    atomic_bool held_up; // turns wait for the lease, so the main thread must tell of its renewal
 
     // for the main thread to read
     _Atomic uint64_t loops;
     _Atomic size_t active, waiting; // runs
     atomic_bool ended;
 
-    int64_t seen;      // the last value of `given_host`
+    int64_t seen;      // the last value of `assigned_host`
     int64_t host;      // 0: no lease
     size_t under_way;  // batches sent and not answered
-    int64_t asked_for; // runs that they may bring
+    int64_t asked_for; // runs that their replies may bring
     bool idle;         // Redis knows that there is room here
-    bool woken;        // there may be runs: ask again
-    bool connected;    // once, at least
-    bool asking;       // which runs it owns; the store repeats the question until it is answered
+    bool woken;        // runs may be ready, so it asks again
+    bool connected;    // it was connected at least once
+    bool asking;       // it asks which runs it owns; the store repeats that until Redis answers
     bool stopping;
     bool behind;            // the host does not keep up with deletions
-    uint64_t sweep_at;      // when to look next, by the loop's clock
-    uint64_t gathers_since; // by uv_hrtime: when the batch got its first group, 0: it has none
+    uint64_t sweep_at;      // when to check that next, by the loop's clock
+    uint64_t gathers_since; // when the batch got its first group, by uv_hrtime; 0: it has none
 };
 
 // ---- room for runs ------------------------------------------------------------------------------
@@ -78,8 +78,8 @@ static int64_t share(const Worker *worker) {
     return all / workers + rest > 0 ? all / workers + rest : 1;
 }
 
-// How many more runs should wait for a turn here: as many as will have it soon. With slow turns
-// that is one; then runs that the batches under way may bring count, too.
+// How many more runs should wait for a turn here: as many as will get it soon. With slow turns that
+// is one run, and the runs that the batches under way may bring count as well.
 static int64_t wanted(const Worker *worker) {
     int64_t ahead = worker->runs.turn_ns > 0 ? AHEAD_NS / worker->runs.turn_ns : CLAIMED;
     int64_t ready = (int64_t)worker->runs.ready;
@@ -87,7 +87,7 @@ static int64_t wanted(const Worker *worker) {
     return (ahead > 1 ? ahead : 1) - ready - worker->asked_for;
 }
 
-// Each batch asks for half of the room, so that the next one can ask, too.
+// How many runs a batch asks for: half of the room, so that the next batch can ask as well.
 static int64_t room(const Worker *worker) {
     if (worker->stopping) return 0;
     int64_t left = share(worker) - (int64_t)worker->runs.active - worker->asked_for;
@@ -109,8 +109,8 @@ static void on_swept(void *about, const Reply *reply) {
     ((Worker *)about)->behind = reply_integer(reply_at(reply, 2)) == BEHIND_MS;
 }
 
-// The host sweeps with its heartbeat. While that does not keep up with the runs that workers end,
-// each batch of a worker does a step, too.
+// The host deletes expired runs with its heartbeat. When workers end runs faster than that, each
+// batch of a worker does a step of the deletion as well.
 static void sweep(Worker *worker, Batch *batch) {
     uint64_t now = uv_now(&worker->loop);
     if (!batch->group_count || (!worker->behind && now < worker->sweep_at)) return;
@@ -132,8 +132,8 @@ static void send_batch(Worker *worker) {
 
 static void on_due(uv_timer_t *timer);
 
-// Only the timer keeps the earliest wake-up, by the loop's clock. The clock of Redis may be put
-// back, and an instant stored before that would stay the earliest.
+// The timer alone keeps the earliest wake-up, by the loop's clock: if a person sets the clock of
+// Redis back, an instant that was stored before would stay the earliest.
 static void set_timer(Worker *worker, int64_t wake_ms) {
     if (!wake_ms || worker->stopping) return;
     int64_t left = wake_ms - worker->runs.now_ms;
@@ -144,7 +144,7 @@ static void set_timer(Worker *worker, int64_t wake_ms) {
 }
 
 static void on_due(uv_timer_t *timer) {
-    Worker *worker = timer->data; // the answer brings the next one
+    Worker *worker = timer->data; // the answer to `promote` has the next wake-up
     batch_group(worker->runs.batch, "promote", 0, NULL, NULL);
 }
 
@@ -165,7 +165,7 @@ static void on_replied(void *owner, const StoreCall *call, const Answer *answer)
     for (size_t i = 0; i < claims; i++) runs_claim(runs, reply_at(answer->claims, i));
 
     if (call->resent)
-        worker->idle = false; // the second time it asked for no runs
+        worker->idle = false; // when it was sent again, it asked for no runs
     else if (call->capacity > 0)
         worker->idle = claims == 0;
     set_timer(worker, runs->wake_ms);
@@ -175,7 +175,7 @@ static void on_replied(void *owner, const StoreCall *call, const Answer *answer)
 
 // ---- turns --------------------------------------------------------------------------------------
 
-// A batch stays below 4 MiB. A single turn that is larger gets a batch of its own.
+// A batch stays below 4 MiB. A larger turn gets a batch of its own.
 static void keep_light(Worker *worker) {
     Runs *runs = &worker->runs;
     if (batch_weight(runs->batch) <= FULL_BYTES || runs->batch->group_count < 2) return;
@@ -191,11 +191,12 @@ static bool full(const Worker *worker) {
     return cost >= FULL_COST || batch_weight(batch) > FULL_BYTES;
 }
 
-// A host that stood still may have lost its lease without knowing: its runs go on elsewhere.
+// A host that was stopped for a while may have lost its lease unnoticed. Then other hosts run its
+// runs.
 static bool has_lease(Worker *worker) {
     if (clock_awake_ms() < atomic_load(&worker->lease_until_ms)) return true;
     atomic_store(&worker->held_up, true);
-    return clock_awake_ms() < atomic_load(&worker->lease_until_ms); // renewed meanwhile
+    return clock_awake_ms() < atomic_load(&worker->lease_until_ms); // it was renewed meanwhile
 }
 
 static bool overdue(Worker *worker) {
@@ -227,7 +228,7 @@ static void give_turns(Worker *worker) {
     runs_drop_taken(runs);
     if (overdue(worker)) send_gathered(worker);
     while (has_turns(worker)) {
-        // The time of the first turn counts, too: after a long turn its outcome is sent at once.
+        // The time of the first turn counts: after a long turn its effects are sent at once.
         if (!runs->batch->group_count) worker->gathers_since = uv_hrtime();
         runs_turn(runs);
         keep_light(worker);
@@ -261,7 +262,7 @@ static void on_prepared(uv_prepare_t *prepare) {
 
 static void ask_held(Worker *worker, const char *cursor);
 
-// {"owned", cursor, run…}: runs that are not here were given in a reply that was lost.
+// {"owned", cursor, run…}. A run that Redis names and this worker lacks was in a lost reply.
 static void on_held(void *about, const Reply *reply) {
     Worker *worker = about;
     worker->asking = false;
@@ -294,8 +295,8 @@ static void on_error(void *owner, const RedisError *before, const RedisError *no
 
 // ---- the lease ----------------------------------------------------------------------------------
 
-// Other workers may have the runs by now. The worker drops all it has and sends nothing more; the
-// host ends.
+// Other workers may own the runs by now. The worker drops all its runs and sends nothing more, and
+// the host ends.
 static void lose(Worker *worker) {
     Runs *runs = &worker->runs;
     int64_t host = worker->host;
@@ -308,7 +309,7 @@ static void lose(Worker *worker) {
     worker->events.on_lost(worker->events.owner, host);
 }
 
-// Called once: a host that loses its lease ends, and gets no other number.
+// Called once: a host that loses its lease ends, and Redis gives it no other number.
 static void set_host(Worker *worker, int64_t host) {
     char name[2 * INTEGER_TEXT];
     assert(!worker->host);
@@ -332,15 +333,15 @@ static void on_line(void *watch, const char *line) {
 
 static void on_message(uv_async_t *async) {
     Worker *worker = async->data;
-    int64_t given = atomic_load(&worker->given_host);
-    if (given != worker->seen) set_host(worker, given);
+    int64_t assigned = atomic_load(&worker->assigned_host);
+    if (assigned != worker->seen) set_host(worker, assigned);
     if (atomic_exchange(&worker->woken_by_main, false)) worker->woken = true;
     if (atomic_exchange(&worker->describe_asked, false)) describe(worker);
     if (atomic_load(&worker->stop_asked)) worker->stopping = true;
 }
 
 void worker_set_host(Worker *worker, int64_t host) {
-    atomic_store(&worker->given_host, host);
+    atomic_store(&worker->assigned_host, host);
     uv_async_send(&worker->message);
 }
 
@@ -354,7 +355,7 @@ void worker_stop(Worker *worker) {
     uv_async_send(&worker->message);
 }
 
-// A worker that is in Lua cannot speak until its turn is over.
+// A worker that executes Lua cannot log before its turn is over.
 void worker_describe(Worker *worker) {
     char *turn = turn_watch_describe(&worker->runs.watch, clock_ms());
     if (turn) log_info("worker %d: %s", worker->number, turn);
@@ -403,7 +404,7 @@ static void run_thread(void *data) {
     Worker *worker = data;
     Runs *runs = &worker->runs;
     runs->vm = vm_open(worker->config);
-    if (!runs->vm) abort(); // it could be opened in the main thread
+    if (!runs->vm) abort(); // the main thread could open one, so memory is used up
     vm_watch(runs->vm, (LimitEvents){&runs->watch, turn_watch_progress, turn_watch_step,
                                      turn_watch_wants_line, on_line});
     worker->store = store_open(
@@ -419,7 +420,7 @@ static void run_thread(void *data) {
     worker->events.on_stopped(worker->events.owner);
 }
 
-// On the thread of another worker, which has left the quarantine.
+// Called on the thread of another worker, when that has left the quarantine.
 static void on_free(void *about) {
     uv_async_send(&((Worker *)about)->message);
 }
