@@ -223,8 +223,8 @@ function plan.summary(planned, newest)
   end
   local culprit = run.error and run.error.operation
   if culprit and not marks[culprit] and operation_of(run, culprit) then
-    text = ('%s; it will fail again, because the run went on after the failure of "%s"; to reset that: weir retry %s --from %s')
-      :format(text, culprit, run.id, culprit)
+    text = ('%s; it will fail again, because the run went on after the failure of "%s"; to reset that: '
+      .. "weir retry %s --from %s"):format(text, culprit, run.id, culprit)
   end
   return { reset = reset, kept = kept, above = above, message = text }
 end
