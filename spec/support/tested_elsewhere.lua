@@ -36,7 +36,8 @@ return {
   },
   ["spec/client/transport_spec.lua"] = {
     "lua/weir/transport/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/fault.lua",
-    "lua/weir/client/start.lua", "lua/weir/client/start_each.lua", "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
+    "lua/weir/client/start.lua", "lua/weir/client/start_each.lua",
+    "lua/weir/client/stats.lua", "lua/weir/client/wait.lua",
   },
   ["spec/cli/top/model_spec.lua"] = { "lua/weir/view/top_view.lua" },
   ["tests/e2e/top_spec.lua"] = { "lua/weir/cli/top/init.lua", "host/cli/screen.c" },

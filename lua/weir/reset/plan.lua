@@ -123,8 +123,8 @@ local function check_parent(parent, child)
       parent.id, parent.id, operation.id)
   end
   if not select_reset.choose(ended(parent), "unhandled")[operation.id] then
-    return past("run %s has handled its failure and gone on; weir retry %s --from %s resets it, and all that came after",
-      parent.id, parent.id, operation.id)
+    return past("run %s has handled its failure; weir retry %s --from %s resets it, and all that came after", parent.id,
+      parent.id, operation.id)
   end
   return operation
 end
@@ -215,7 +215,9 @@ function plan.summary(planned, newest)
   local text = ("run %s begins again: %s; %s"):format(run.id,
     #reset > 0 and "reset " .. named(reset) or "nothing is reset",
     #kept > 0 and "kept " .. named(kept) or "nothing is kept")
-  if #above > 0 then text = ("%s; %s again with it"):format(text, named(above) .. (#above == 1 and " begins" or " begin")) end
+  if #above > 0 then
+    text = ("%s; %s again with it"):format(text, named(above) .. (#above == 1 and " begins" or " begin"))
+  end
   local graphs = on_newer_code(planned, newest)
   if graphs[1] then
     text = ("%s; %s on newer code: nodes that depend on those, or on new nodes, are reset, too"):format(text,
