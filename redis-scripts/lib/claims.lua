@@ -140,15 +140,17 @@ local function claim(run)
   if run.state ~= "ready" then return end
   run.warm = run.owner ~= ""
   if not run.warm then
+    local is_first = run.fresh -- whether no worker had it before
     if not run.bundle then
       local entry = lib.registry.find(runs.get(run, "workflow"))
       runs.set_bundle(run, entry and entry.bundle or "")
+      is_first = run.turn == 0
     end
-    if run.fresh or not runs.get(run, "started_at") then runs.set(run, "started_at", lib.stamp) end
+    if is_first or not runs.get(run, "started_at") then runs.set(run, "started_at", lib.stamp) end
   end
   runs.move(run, "running")
   runs.set_owner(run, worker)
-  lib.plan.delayed[run.id] = false
+  if run.deadline then lib.plan.delayed[run.id] = false end -- a ready run stands there only for its deadline
   push(choice.claimed, run)
   choice.capacity = choice.capacity - 1
 end
@@ -234,7 +236,7 @@ local function claim_queued()
   local next_fresh, passed_over = 1, 0
   local function try(id)
     local before = choice.capacity
-    runs.handle(id, claim)
+    runs.handle(id, claim, "workflow")
     if choice.capacity == before then passed_over = passed_over + 1 end
   end
   while choice.capacity > 0 and passed_over < PASSED_OVER do

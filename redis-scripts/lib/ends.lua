@@ -11,11 +11,14 @@ lib.ends = ends
 -- ---------------------------------------------------------------------------------------------------------------
 -- Promote and resolve
 
+local DELAYED = { scheduled = true, waiting = true, retrying = true } -- states in which `delayed` has every run
+
 --- Make a run ready. claims.lua decides once, behind all groups, where it goes: to the worker that keeps its coroutine,
 --- to the caller, or to its queue.
 function ends.make_ready(record)
+  local was_delayed = DELAYED[record.state]
   runs.move(record, "ready")
-  lib.plan.delayed[record.id] = record.deadline or false
+  if was_delayed or record.deadline then lib.plan.delayed[record.id] = record.deadline or false end
   push(lib.plan.woken, record)
 end
 local make_ready = ends.make_ready
@@ -69,6 +72,7 @@ end
 
 --- End a run: its outcome is stored, recorded in its parent, and published to clients that watch it.
 function ends.finish(record, state, value)
+  if record.state ~= "running" then lib.plan.delayed[record.id] = false end
   runs.move(record, state)
   runs.count_end(record)
   lib.plan.tally[state] = lib.plan.tally[state] + 1
@@ -76,7 +80,6 @@ function ends.finish(record, state, value)
   if state == "completed" and record.attempt > 1 then set(record, "error", nil) end
   set(record, "finished_at", STAMP)
   runs.set_owner(record, "")
-  lib.plan.delayed[record.id] = false
   if state == "failed" then lib.plan.failed[record.id] = NOW end
   if record.watch then lib.publish("ended:" .. record.id, state) end
   if record.keyed_until and state == "completed" then lib.dedupe.keep(record) end

@@ -79,6 +79,7 @@ local function leave(workflow, entry)
     count_served(entry.bundle, -1)
     lib.plan.registry[workflow] = false
     lib.write("HDEL", "registry", workflow)
+    lib.write("HDEL", "unfinished", workflow)
     lib.write("SREM", "removed", workflow)
   elseif not entry.closed then
     entry.closed = true

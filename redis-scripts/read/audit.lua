@@ -38,10 +38,10 @@ local function faults_of(id, into)
   end
   if not runs.ended(run) then
     local workflow, bundle = runs.get(run, "workflow"), run.bundle or ""
-    if not redis.call("HGET", lib.key("unfinished"), workflow) then
+    if lib.needs.count("unfinished", workflow) <= 0 then
       fault("is " .. run.state .. " but " .. workflow .. " has no unfinished runs")
     end
-    if bundle ~= "" and not redis.call("HGET", lib.key("attempts"), bundle) then
+    if bundle ~= "" and lib.needs.count("attempts", bundle) <= 0 then
       fault("is " .. run.state .. " on bundle " .. bundle .. ", which has no attempts")
     end
     if bundle ~= "" and redis.call("EXISTS", lib.key("bundle:" .. bundle)) == 0 then

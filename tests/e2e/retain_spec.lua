@@ -69,7 +69,7 @@ describe("retention", function()
   end
 
   local STAYS = {
-    registry = 1, bundle = 1, bundles = 1, announced = 1, serves = 1,
+    registry = 1, bundle = 1, bundles = 1, announced = 1, serves = 1, attempts = 1, unfinished = 1,
     host = 1, leases = 1, nodes = 1, idle = 1, queues = 1, meta = 1,
   }
 

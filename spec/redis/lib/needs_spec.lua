@@ -68,6 +68,36 @@ describe("the sources of a bundle", function()
     assert.is_false(is_there(old))
   end)
 
+  describe("are counted", function()
+    local function counts(name) return store:call("HGETALL", name) end
+
+    it("from 0 while the registry names them, so that a run that is alone creates and deletes no field", function()
+      a:turn("p", redis.complete())
+      store:start "q"
+      a:claim(1)
+      local newest = store:run("q").bundle
+      assert.same({ newest, "1" }, counts "attempts")
+      assert.same({ "w", "1" }, counts "unfinished")
+      a:turn("q", redis.complete())
+      assert.same({ newest, "0" }, counts "attempts")
+      assert.same({ "w", "0" }, counts "unfinished")
+      assert.is_true(is_there(newest))
+      store:announce({ w = {} }, { ["newer.lua"] = "" })
+      assert.is_false(is_there(newest))
+      assert.same({}, counts "attempts")
+    end)
+
+    it("from 0 again when they were too low", function()
+      a:turn("p", redis.complete())
+      store:start "q"
+      a:claim(1)
+      for _, name in ipairs { "attempts", "unfinished" } do store:call("DEL", name) end
+      a:turn("q", redis.complete())
+      assert.same({}, counts "attempts")
+      assert.same({}, counts "unfinished")
+    end)
+  end)
+
   it("are found by a claim in the batch in which they would have gone", function()
     store:announce({ w = {} }, nil, { announce = true })
     store:start "q"
