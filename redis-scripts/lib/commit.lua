@@ -133,7 +133,9 @@ function commit.write()
 
   for _, write in ipairs(plan.calls) do call(unpack(write)) end
   if next(plan.unfinished) or next(plan.attempts) or next(plan.serves) then lib.needs.write() end
-  lib.tally.write()
+  for name, count in pairs(plan.tally) do
+    if count > 0 then call("HINCRBY", key("meta"), name, count) end
+  end
   lib.claims.update_heads()
 
   -- Behind the writes of a sweep, which may delete a list that it found empty.

@@ -1,5 +1,5 @@
--- tally: counts the runs that started and that ended, so that people see rates. A batch adds up what it changed, so ten
--- ends cost one write. Periodic work notes the counts, a note a second while they change.
+-- tally: counts the runs that started and that ended, so that people see rates. Each batch adds to the counts of `meta`
+-- (commit.lua). Periodic work notes them, a note a second while they change.
 
 local call, key = redis.call, lib.key
 local tally = {}
@@ -7,14 +7,6 @@ lib.tally = tally
 
 local NAMES = { "started", "completed", "failed", "cancelled" }
 local NOTES, EVERY_MS = 90, 1000 -- a note is at most that old when it is used: see `since`
-
---- Add what this batch counted.
-function tally.write()
-  local counted = lib.plan.tally
-  for _, name in ipairs(NAMES) do
-    if counted[name] > 0 then call("HINCRBY", key("meta"), name, counted[name]) end
-  end
-end
 
 local function counts()
   local list = call("HMGET", key("meta"), unpack(NAMES))
