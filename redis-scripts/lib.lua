@@ -107,6 +107,12 @@ function lib.more() return at < last end
 
 function lib.key(name) return PREFIX .. name end
 
+--- Return the value of a field of a run, given its text in r:<run>: a long value is read from v:<run>.
+function lib.resolve_value(run, field, stored)
+  if stored ~= lib.ELSEWHERE then return stored end
+  return call("HGET", lib.key("v:" .. run), field)
+end
+
 -- ---------------------------------------------------------------------------------------------------------------
 -- The plan
 

@@ -28,7 +28,7 @@ local function push_children(stack, id, field, value)
   local kind, operation = match(field, "^([ocx]):(.+)$")
   if not kind then return end
   local child = id .. "/" .. operation
-  if value == lib.ELSEWHERE then value = call("HGET", lib.key("v:" .. id), field) or "" end
+  value = lib.resolve_value(id, field, value) or ""
   if kind == "x" or kind == "o" and find(value, "^%d*\t%d+\tinvoke") then lib.push(stack, { id = child }) end
   for generation = 2, kind ~= "o" and tonumber(match(value, "^%d+")) or 1 do
     lib.push(stack, { id = child .. "~" .. generation })

@@ -6,7 +6,7 @@ lib.runs = runs
 
 local call, unpack, find, match, key, push = redis.call, unpack, string.find, string.match, lib.key, lib.push
 local type = type
-local STAMP, TEXT, ELSEWHERE, COMPACT = lib.stamp, lib.text, lib.ELSEWHERE, lib.COMPACT
+local STAMP, TEXT, COMPACT = lib.stamp, lib.text, lib.COMPACT
 
 -- Reads the rare fields. Most runs have none of them, and then they are not read.
 local function read_rare(record, hash)
@@ -142,8 +142,7 @@ function runs.get(record, field)
   else
     value = call("HGET", key("r:" .. record.id), field)
   end
-  if value == ELSEWHERE then value = call("HGET", key("v:" .. record.id), field) end
-  return value or nil
+  return lib.resolve_value(record.id, field, value) or nil
 end
 local get = runs.get
 
@@ -299,8 +298,7 @@ function runs.outcomes(record, acked, into)
       local outcome = record.changed[TEXT[number]]
       if outcome == nil then
         next_stored = next_stored + 1
-        outcome = stored[next_stored]
-        if outcome == ELSEWHERE then outcome = call("HGET", key("v:" .. record.id), number) end
+        outcome = lib.resolve_value(record.id, number, stored[next_stored])
       end
       if outcome then
         if count > 0 and not lib.may_reply(#outcome) then return into end

@@ -72,22 +72,19 @@ function starts.begin_run(record, workflow, data, seed, options)
   end
 end
 
+-- Plans the write of a long value. Returns the text that r:<run> has for a value.
+local function write_value(id, field, value)
+  if #value <= lib.COMPACT then return value end
+  lib.write("HSET", "v:" .. id, field, value)
+  return lib.ELSEWHERE
+end
+
 --- Create an inlined run, which has ended already. Nothing in it will change, so it is written at once as a list,
 --- without a record.
 function starts.begin_inlined(id, workflow, data, seed, bundle, result, stamp, deps)
   stamp = stamp or lib.stamp
-  if #data > lib.COMPACT then
-    lib.write("HSET", "v:" .. id, "data", data)
-    data = lib.ELSEWHERE
-  end
-  if #result > lib.COMPACT then
-    lib.write("HSET", "v:" .. id, "result", result)
-    result = lib.ELSEWHERE
-  end
-  if deps and #deps > lib.COMPACT then
-    lib.write("HSET", "v:" .. id, "deps", deps)
-    deps = lib.ELSEWHERE
-  end
+  data, result = write_value(id, "data", data), write_value(id, "result", result)
+  deps = deps and write_value(id, "deps", deps)
   lib.plan.records[id] = nil
   local tally = lib.plan.tally
   tally.started, tally.completed = tally.started + 1, tally.completed + 1

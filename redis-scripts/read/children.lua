@@ -24,9 +24,9 @@ function verbs.children()
   local page = redis.call("HSCAN", lib.key("r:" .. id), cursor, "MATCH", "[oc]:*", "COUNT", count)
   local fields, operations = page[2], {}
   for i = 1, #fields, 2 do
-    local operation, entry = string.match(fields[i], "^o:(.*)$"), fields[i + 1]
-    if operation and entry == lib.ELSEWHERE then entry = redis.call("HGET", lib.key("v:" .. id), fields[i]) or "" end
-    if operation and string.find(entry, "^%d*\t%d+\tinvoke\t") then operations[#operations + 1] = operation end
+    local operation = string.match(fields[i], "^o:(.*)$")
+    local entry = operation and lib.resolve_value(id, fields[i], fields[i + 1]) or ""
+    if string.find(entry, "^%d*\t%d+\tinvoke\t") then operations[#operations + 1] = operation end
   end
   local generations = generations_of(id, operations, fields, cursor == "0" and page[1] == "0")
   local reply = { "children", page[1] }

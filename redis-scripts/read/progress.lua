@@ -13,9 +13,7 @@ local PAGE = 1000
 local MOST_BYTES = 1024 * 1024 -- of outcomes that are read only for their states
 
 local function read(id, field)
-  local value = redis.call("HGET", lib.key("r:" .. id), field)
-  if value == lib.ELSEWHERE then value = redis.call("HGET", lib.key("v:" .. id), field) end
-  return value or ""
+  return lib.resolve_value(id, field, redis.call("HGET", lib.key("r:" .. id), field)) or ""
 end
 
 -- Returns the fields of a run that are neither operations nor outcomes, and how many of them it has.
@@ -43,11 +41,8 @@ local function count(id, from, to)
   local counts, bytes = { completed = 0, failed = 0, cancelled = 0, refused = 0 }, 0
   local stored = outcomes_between(id, from, to)
   for i = 1, to - from do
-    local outcome = stored[i]
-    if outcome == lib.ELSEWHERE then
-      outcome = redis.call("HGET", lib.key("v:" .. id), from + i)
-      bytes = bytes + #outcome
-    end
+    local outcome = lib.resolve_value(id, from + i, stored[i])
+    if outcome ~= stored[i] then bytes = bytes + #outcome end
     local state = outcome and string.match(outcome, "^[^\t]+\t(%a+)")
     if state and counts[state] then counts[state] = counts[state] + 1 end
     if bytes >= MOST_BYTES then return counts, from + i end

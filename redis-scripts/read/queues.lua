@@ -6,8 +6,7 @@
 
 -- The instant of the last outcome, which made the run ready.
 local function last_outcome(id, number)
-  local outcome = redis.call("HGET", lib.key("r:" .. id), number)
-  if outcome == lib.ELSEWHERE then outcome = redis.call("HGET", lib.key("v:" .. id), number) end
+  local outcome = lib.resolve_value(id, number, redis.call("HGET", lib.key("r:" .. id), number))
   return string.match(outcome or "", "^[^\t]*\t[^\t]*\t(%d+)")
 end
 

@@ -17,9 +17,7 @@ local function look(id)
     seen[#seen + 1], seen[#seen + 2] = field, value
   end
   for i, field in ipairs(FIELDS) do
-    local value = stored[i]
-    if value == lib.ELSEWHERE then value = redis.call("HGET", lib.key("v:" .. id), field) end
-    add(field, value)
+    add(field, lib.resolve_value(id, field, stored[i]))
   end
 
   local wake = redis.call("ZSCORE", lib.key("delayed"), id)
