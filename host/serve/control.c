@@ -106,13 +106,20 @@ static void on_connected(void *owner) {
     control->events.on_listening(control->events.owner);
 }
 
+// Of a worker: "<thread>", or "<thread> <turn> <run>".
 static void on_message(void *owner, const char *channel, const char *text) {
     Control *control = owner;
-    int64_t number = strtoll(text, NULL, 10);
-    if (strcmp(channel, "due") == 0)
+    char *rest;
+    int64_t number = strtoll(text, &rest, 10);
+    if (strcmp(channel, "due") == 0) {
         control->events.on_due(control->events.owner, number);
-    else if (number > 0)
+    } else if (number > 0 && *rest == ' ') {
+        int64_t turn = strtoll(rest, &rest, 10);
+        if (*rest == ' ')
+            control->events.on_taken(control->events.owner, (int)number, turn, rest + 1);
+    } else if (number > 0) {
         control->events.on_wake(control->events.owner, (int)number);
+    }
 }
 
 void control_listen(Control *control) {

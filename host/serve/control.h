@@ -23,6 +23,8 @@ typedef struct {
     void (*on_listening)(void *owner);
     // There may be runs for this worker.
     void (*on_wake)(void *owner, int worker);
+    // This run was taken from this worker, which kept its coroutine since that turn.
+    void (*on_taken)(void *owner, int worker, int64_t turn, const char *run_id);
     // Before the host serves: an error that only a person can end. It is in the log.
     void (*on_failed)(void *owner, int status);
 } ControlEvents;

@@ -124,6 +124,12 @@ static void on_wake(void *owner, int worker) {
     if (worker > 0 && worker <= host->worker_count) worker_wake(host->workers[worker - 1]);
 }
 
+static void on_taken(void *owner, int worker, int64_t turn, const char *run_id) {
+    Host *host = owner;
+    if (worker > 0 && worker <= host->worker_count)
+        worker_drop(host->workers[worker - 1], turn, run_id);
+}
+
 static void on_stuck(void *owner, int worker, const char *run_id) {
     Host *host = owner;
     log_error("run %s has kept worker %d for more than %g s (--max-stuck): this process ends",
@@ -302,9 +308,9 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     host->events = events;
     open_handles(host);
     outage_open(&host->outage, &config->redis, config->prefix);
-    host->control =
-        control_open(loop, config, &host->outage,
-                     (ControlEvents){host, on_lost, on_due, on_listening, on_wake, on_failed});
+    host->control = control_open(
+        loop, config, &host->outage,
+        (ControlEvents){host, on_lost, on_due, on_listening, on_wake, on_taken, on_failed});
     host->maintenance = maintenance_open(loop, host->control);
     host->membership = membership_open(
         loop, config, host->control, host->maintenance,

@@ -276,6 +276,11 @@ void runs_recover(Runs *runs, const char *id) {
     load(add(runs, id), FIRST_PAGE);
 }
 
+void runs_drop(Runs *runs, const char *id, int64_t turn) {
+    Run *run = find(runs, id);
+    if (run && run->state == RUN_WAITING && run->place.turn == turn) forget(run);
+}
+
 // ---- load: the record of a run without a coroutine here -----------------------------------------
 
 static void on_loaded(void *about, const Reply *reply) {

@@ -54,6 +54,9 @@ void runs_claim(Runs *runs, const Reply *claim);
 // was lost, and the worker loads it.
 void runs_recover(Runs *runs, const char *id);
 
+// Redis took this waiting run away at this turn. If it has come back since, it is at another turn.
+void runs_drop(Runs *runs, const char *id, int64_t turn);
+
 // Whether a run may get its turn now.
 bool runs_have_turn(const Runs *runs);
 // Gives the next run its turn.

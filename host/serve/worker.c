@@ -30,6 +30,13 @@ enum {
     STACK_BYTES = 8 * 1024 * 1024
 };
 
+// A run that was taken from the worker.
+typedef struct Drop {
+    struct Drop *next;
+    int64_t turn;
+    char run_id[];
+} Drop;
+
 struct Worker {
     const Config *config;
     Outage *outage;
@@ -48,6 +55,8 @@ struct Worker {
     _Atomic int64_t assigned_host;
     _Atomic int64_t lease_until_ms; // no turn begins later, by clock_awake_ms
     atomic_bool woken_by_main, stop_asked, describe_asked;
+    uv_mutex_t dropping;
+    Drop *drops;         // under the mutex
     atomic_bool held_up; // turns wait for the lease, so the main thread must tell of its renewal
 
     // for the main thread to read
@@ -331,8 +340,25 @@ static void on_line(void *watch, const char *line) {
     log_info("run %s is at %s", ((TurnWatch *)watch)->id, line);
 }
 
+static Drop *take_drops(Worker *worker) {
+    uv_mutex_lock(&worker->dropping);
+    Drop *drops = worker->drops;
+    worker->drops = NULL;
+    uv_mutex_unlock(&worker->dropping);
+    return drops;
+}
+
+static void carry_out_drops(Worker *worker) {
+    for (Drop *drop = take_drops(worker), *next; drop; drop = next) {
+        next = drop->next;
+        runs_drop(&worker->runs, drop->run_id, drop->turn);
+        free(drop);
+    }
+}
+
 static void on_message(uv_async_t *async) {
     Worker *worker = async->data;
+    carry_out_drops(worker);
     int64_t assigned = atomic_load(&worker->assigned_host);
     if (assigned != worker->seen) set_host(worker, assigned);
     if (atomic_exchange(&worker->woken_by_main, false)) worker->woken = true;
@@ -347,6 +373,18 @@ void worker_set_host(Worker *worker, int64_t host) {
 
 void worker_wake(Worker *worker) {
     atomic_store(&worker->woken_by_main, true);
+    uv_async_send(&worker->message);
+}
+
+void worker_drop(Worker *worker, int64_t turn, const char *run_id) {
+    size_t size = strlen(run_id) + 1;
+    Drop *drop = xmalloc(sizeof *drop + size);
+    drop->turn = turn;
+    memcpy(drop->run_id, run_id, size);
+    uv_mutex_lock(&worker->dropping);
+    drop->next = worker->drops;
+    worker->drops = drop;
+    uv_mutex_unlock(&worker->dropping);
     uv_async_send(&worker->message);
 }
 
@@ -432,6 +470,7 @@ Worker *worker_start(const Config *config, int number, Outage *outage, WorkerEve
     worker->outage = outage;
     worker->events = events;
     runs_open(&worker->runs, config);
+    uv_mutex_init(&worker->dropping);
     worker->runs.seat.on_free = on_free;
     worker->runs.seat.about = worker;
     worker->runs.watch.on_first = events.on_turn;
@@ -458,5 +497,10 @@ void worker_join(Worker *worker) {
     assert(code == 0);
     (void)code;
     runs_close(&worker->runs);
+    for (Drop *drop = take_drops(worker), *next; drop; drop = next) {
+        next = drop->next;
+        free(drop);
+    }
+    uv_mutex_destroy(&worker->dropping);
     free(worker);
 }

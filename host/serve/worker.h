@@ -35,6 +35,9 @@ void worker_set_host(Worker *worker, int64_t host);
 // There may be runs for this worker.
 void worker_wake(Worker *worker);
 
+// This waiting run was taken from the worker at this turn: its coroutine is of no use any more.
+void worker_drop(Worker *worker, int64_t turn, const char *run_id);
+
 // The worker claims no more runs, gives back those that wait for a turn, and ends once Redis has
 // its effects.
 void worker_stop(Worker *worker);

@@ -1,6 +1,6 @@
 -- move: a run that waits goes on with the newest code of its workflow, in the attempt that it is in.
 -- args   run  turn  bundle     turn: at which the client has replayed its journal on that bundle
--- moves  nothing. The worker that holds its coroutine has it no more: whoever claims it loads its journal
+-- moves  nothing. The worker that holds its coroutine is told to drop it: whoever claims the run loads its journal
 -- reply  moved             its next turn runs on that bundle
 --        there             it is on that bundle, or the attempt that it waits for takes the newest
 --        changed           it has come further, or another bundle is the newest by now: look again

@@ -29,8 +29,15 @@ end
 -- Runs of a worker
 
 --- Take a run from the worker that owns it; any worker can go on with it from its journal. A ready run goes to its
---- queue. A running one becomes ready before all others of its priority. A waiting one goes on waiting.
+--- queue. A running one becomes ready before all others of its priority. A waiting one goes on waiting. The worker is
+--- told to drop its coroutine, unless it asked itself, or runs it: then it learns of that when its turn is refused.
 function recovery.release(run)
+  if run.state ~= "running" and run.owner ~= lib.worker then
+    local host, thread = string.match(run.owner, "^(%d+)%.(%d+)$")
+    if host and not lib.plan.stopped_hosts[host] then
+      lib.publish("wake:" .. host, thread .. " " .. run.turn .. " " .. run.id)
+    end
+  end
   if run.state == "ready" then
     runs.unqueue(run)
     push(lib.plan.woken, run)

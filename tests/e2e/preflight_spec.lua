@@ -230,6 +230,19 @@ describe("weir move", function()
     assert.same({ "waiting", old }, { run.state, run.operations[1].bundle })
     assert.not_equal(old, run.bundle)
     assert.equal(old, store:run("r1").bundle)
+    local seen = 1
+    support.wait_until("the workers to have only the coroutines of runs that were not moved", function()
+      local from = seen
+      host.process:signal "USR1"
+      local text = support.wait_until("both workers to say what they have", function()
+        local said = host.process:stderr():sub(from)
+        return select(2, said:gsub("worker %d: %d+ runs active", "")) >= 2 and said
+      end)
+      seen = from + #text
+      local waiting = 0
+      for number in text:gmatch "active, (%d+) waiting" do waiting = waiting + tonumber(number) end
+      return waiting == 3
+    end)
 
     reply = host:weir("move", "--workflow", "order", "--yes", "--json")
     local summary = json.decode(reply.stdout)

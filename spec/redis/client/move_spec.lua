@@ -59,6 +59,12 @@ describe("move", function()
     assert.equal("1", store:call("HGET", "attempts", old))
   end)
 
+  it("has its worker drop the coroutine", function()
+    local heard = store:listen("wake:" .. a.name:match "^%d+")
+    assert.equal("moved", move())
+    assert.same({ a.name:match "%d+$" .. " 1 p" }, heard())
+  end)
+
   it("moves one that is ready and not claimed, and gives it to everybody", function()
     store:pass(100)
     store:say "promote"
