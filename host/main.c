@@ -24,6 +24,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -61,6 +62,14 @@ static void open_log(const Config *config) {
         least_of_runs = least;
     }
     log_open(strcmp(config->log, "json") == 0 ? LOG_JSON : LOG_TEXT, least, least_of_runs);
+}
+
+// Passwords lie in many buffers, of Lua, of hiredis and of the kernel's copy of the environment, so
+// the whole process leaves no core dump. A limit for the size of dumps (RLIMIT_CORE) does not hold
+// where a program takes them, as systemd-coredump; this does, and it also keeps other processes of
+// the user from reading the memory.
+static void keep_passwords(const Config *config) {
+    if (config->redis.password && !config->core_dumps) prctl(PR_SET_DUMPABLE, 0);
 }
 
 static void on_ready(void *owner) {
@@ -179,6 +188,7 @@ typedef int Serve(Process *process, Bundle *bundles);
 // Reads the folders first: their faults are reported without a Redis.
 static int start(Process *process, Serve *serve_bundles) {
     open_log(process->config);
+    if (process->config->warning) log_warn("%s", process->config->warning);
     size_t count = (size_t)process->config->folders.count;
     Bundle *bundles = xcalloc(count, sizeof *bundles);
     int status = read_bundles(process->config, bundles);
@@ -240,6 +250,7 @@ static int test(Config *config) {
 }
 
 static int client(Config *config) {
+    if (config->warning) fprintf(stderr, "weir: warning: %s\n", config->warning);
     return client_run(config);
 }
 
@@ -253,6 +264,7 @@ int main(int argc, char **argv) {
     first_process_leave();
     notify_open();
     int status = config_load(&config, argc, argv, fault);
+    keep_passwords(&config);
     status = status == STATUS_DONE ? commands[config.command](&config) : complain(status, fault);
     log_flush();
     bool written = fflush(stdout) == 0 && !ferror(stdout); // a full disk is no success

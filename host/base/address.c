@@ -53,7 +53,7 @@ static bool parse_login(RedisAddress *address, const char *login, size_t length)
     size_t user = colon ? (size_t)(colon - login) : length;
     if (user) address->user = decode_percent(login, user);
     if (colon) address->password = decode_percent(colon + 1, length - user - 1);
-    return (!user || address->user) && address->password;
+    return (!user || address->user) && (!colon || address->password);
 }
 
 // host, host:port, [::1]:port

@@ -9,8 +9,9 @@ typedef struct {
     const char *url; // for people: never with the password
     const char *socket;
     const char *host;
-    const char *user;     // NULL: the default user
-    const char *password; // NULL: no AUTH
+    const char *user;          // NULL: the default user
+    const char *password;      // NULL: no AUTH
+    const char *password_file; // NULL: none. Read for each connection, as the password may change
     int port;
     int db;
 } RedisAddress;

@@ -2,6 +2,7 @@
 #include "config/config.h"
 
 #include "assets/assets.h"
+#include "base/password_file.h"
 #include "base/xmalloc.h"
 
 #include <lauxlib.h>
@@ -23,6 +24,7 @@ static const struct {
 } fields[] = {
 #define AT(member) offsetof(Config, member)
     {"prefix", FIELD_TEXT, AT(prefix)},
+    {"core_dumps", FIELD_BOOLEAN, AT(core_dumps)},
     {"folders", FIELD_LIST, AT(folders)},
     {"node", FIELD_TEXT, AT(node)},
     {"announce", FIELD_BOOLEAN, AT(announce)},
@@ -170,6 +172,41 @@ static int find_redis(Config *config, bool uses_redis, char *fault) {
     return STATUS_DONE;
 }
 
+static int take_password(Config *config, const char *path, char *fault) {
+    char password[PASSWORD_SIZE], why[PASSWORD_FAULT_SIZE];
+    bool open_to_all;
+    if (config->redis.password) {
+        snprintf(fault, CONFIG_FAULT_SIZE,
+                 "both --redis and --redis-password-file have a password; keep one of them");
+        return EX_CONFIG;
+    }
+    if (!password_file_read(path, password, &open_to_all, why)) {
+        snprintf(fault, CONFIG_FAULT_SIZE, "--redis-password-file: %s", why);
+        return EX_CONFIG;
+    }
+    config->redis.password = xstrdup(password);
+    config->redis.password_file = path;
+    if (open_to_all)
+        config->warning = xformat("every user of this machine may read the password in %s; "
+                                  "chmod o-r %s",
+                                  path, path);
+    return STATUS_DONE;
+}
+
+// Stack: options. The Redis of a `weir dev` has no password, so the file is for another one.
+// Commands without a Redis want none.
+static int find_password(lua_State *L, Config *config, bool wants_file, char *fault) {
+    lua_getfield(L, -1, "redis_password_file");
+    const char *path = lua_tostring(L, -1); // the options keep it
+    lua_pop(L, 1);
+    if (path && wants_file) return take_password(config, path, fault);
+    if (!config->redis.user || config->redis.password) return STATUS_DONE;
+    snprintf(fault, CONFIG_FAULT_SIZE,
+             "the URL of Redis has a user without a password; write user:password@, or name the "
+             "file that holds it: --redis-password-file FILE");
+    return EX_CONFIG;
+}
+
 // Stack: options. Their URL is without the password from here on.
 static int take_redis(lua_State *L, Config *config, bool uses_redis, char *fault) {
     bool is_named = lua_getfield(L, -1, "redis") == LUA_TSTRING;
@@ -177,6 +214,8 @@ static int take_redis(lua_State *L, Config *config, bool uses_redis, char *fault
     lua_pop(L, 1);
     config->redis_found = is_named;
     int status = is_named ? STATUS_DONE : find_redis(config, uses_redis, fault);
+    bool wants_file = is_named || (uses_redis && !config->redis_found);
+    if (status == STATUS_DONE) status = find_password(L, config, wants_file, fault);
     lua_pushstring(L, config->redis.url);
     lua_setfield(L, -2, "redis");
     return status;

@@ -32,6 +32,8 @@ typedef struct {
     struct lua_State *lua; // owns the texts and lists below, and the options that Lua reads
     RedisAddress redis;    // of run and dev: filled in when their private redis-server is up
     bool redis_found;    // a flag, a variable, a file or a .weir folder named it; else the default
+    char *warning;       // about the settings, for people; NULL: none
+    bool core_dumps;     // a crash may leave one, though it holds the password of Redis
     const char *prefix;  // of all keys
     const char *wanted;  // the workflow or the file of `weir run`
     TextList folders;    // workflow folders

@@ -15,11 +15,21 @@ static void add_text(GreetingCommand *command, const char *word) {
     add(command, word, strlen(word));
 }
 
+// A file that cannot be read just now, because it is being replaced, leaves the password that it
+// held when the process started.
+static const char *password_now(GreetingCommand *command, const RedisAddress *address) {
+    char fault[PASSWORD_FAULT_SIZE];
+    bool open_to_all;
+    bool found = address->password_file &&
+                 password_file_read(address->password_file, command->password, &open_to_all, fault);
+    return found ? command->password : address->password;
+}
+
 static void authenticate(GreetingCommand *command, const RedisAddress *address) {
     command->count = 0;
     add_text(command, "AUTH");
     if (address->user) add_text(command, address->user);
-    add_text(command, address->password);
+    add_text(command, password_now(command, address));
 }
 
 static void select_database(GreetingCommand *command, const RedisAddress *address) {

@@ -4,6 +4,7 @@
 #define WEIR_GREETING_H
 
 #include "base/address.h"
+#include "base/password_file.h"
 
 #include <stddef.h>
 
@@ -13,6 +14,7 @@ typedef struct {
     const char *words[3];
     size_t sizes[3];
     char number[12];
+    char password[PASSWORD_SIZE]; // as it stands in its file now
 } GreetingCommand;
 
 enum { GREETING_LOGIN = 2 };

@@ -71,6 +71,67 @@ describe("a password", function()
     assert.is_nil(words:find "sesame")
   end)
 
+  it("in a file is read again for each connection, and shown nowhere", function()
+    local redis = support.redis()
+    redis:call("CONFIG", "SET", "requirepass", "sesame")
+    file("secret", "sesame\n")
+    os.execute(("chmod 600 '%s/secret'"):format(folder))
+    file("w.lua", 'return require "weir".workflow { id = "w", run = function() return 1 end }')
+    local flags = { "--redis-password-file", folder .. "/secret" }
+    local host = support.host({ folder }, { redis = redis, flags = flags })
+    finally(function()
+      host:stop()
+      redis:stop()
+    end)
+    local function start(id)
+      local reply = host:weir("start", "w", "--id", id, "--wait", { env = { WEIR_REDIS_PASSWORD_FILE = flags[2] } })
+      assert.same({ 0, "1\n", "" }, { reply.status, reply.stdout, reply.stderr })
+    end
+    start "a"
+    file("secret.new", "taper")
+    os.execute(("chmod 600 '%s/secret.new' && mv '%s/secret.new' '%s/secret'"):format(folder, folder, folder))
+    redis:call_together({ "AUTH", "sesame" }, { "CONFIG", "SET", "requirepass", "taper" },
+      { "CLIENT", "KILL", "TYPE", "normal" }, { "CLIENT", "KILL", "TYPE", "pubsub" })
+    start "b"
+    local shown = host:weir("config", { env = { WEIR_REDIS_PASSWORD_FILE = flags[2] } }).stdout
+    assert.truthy(shown:find(("redis_password_file  %s/secret"):format(folder), 1, true))
+    local command = support.read(("/proc/%d/cmdline"):format(host.process.pid))
+    for _, text in ipairs { shown, host.process:stderr(), command } do
+      assert.is_nil(text:find "sesame" or text:find "taper")
+    end
+  end)
+
+  it("in a file that every user may read is warned of", function()
+    file("secret", "sesame\n")
+    os.execute(("chmod 644 '%s/secret'"):format(folder))
+    local reply = support.weir("list", "--redis", "redis://127.0.0.1:1", "--redis-password-file", folder .. "/secret")
+    assert.truthy(reply.stderr:find(("weir: warning: every user of this machine may read the password in %s/secret")
+      :format(folder), 1, true))
+  end)
+
+  -- Linux gives files in /proc of a process that leaves no core dump to root.
+  it("is in no core dump, unless the operator wants dumps", function()
+    os.execute(("chmod 755 '%s'; cp '%s/weir' '%s'"):format(folder, support.build, folder))
+    file("w.lua", "return {}")
+    local drop = io.popen("id -u"):read "l" == "0" and { "setpriv", "--reuid", "65534", "--regid", "65534",
+      "--clear-groups" } or {}
+    local function owner(url, ...)
+      local words = table.move(drop, 1, #drop, 1, {})
+      local command = { folder .. "/weir", "serve", folder, "--redis", url, ... }
+      local process = support.process(table.move(command, 1, #command, #words + 1, words))
+      local place = ("/proc/%d/environ"):format(process.pid)
+      support.wait_until("the host to look for its Redis", function()
+        return process:stderr():find "Connection refused"
+      end)
+      local found = io.popen("stat -c %u " .. place):read "l"
+      process:stop()
+      return found == "0" and "root" or "user"
+    end
+    assert.equal("user", owner "redis://127.0.0.1:1")
+    assert.equal("root", owner "redis://:sesame@127.0.0.1:1")
+    assert.equal("user", owner("redis://:sesame@127.0.0.1:1", "--core-dumps"))
+  end)
+
   it("in a word that is wrong is not repeated", function()
     file("weir.conf", 'redis = "redis://:sesame\n')
     for _, words in ipairs {

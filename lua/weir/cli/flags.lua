@@ -177,6 +177,10 @@ local rows = {
     help = "redis://[user:password@]host:port/db or unix:///path\n"
       .. "(default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
     help_of = { serve = "redis://[user:password@]host:port/db or unix:///path\n(default redis://127.0.0.1:6379/0)" } },
+  { name = "redis-password-file", kind = "text", argument = "FILE", commands = { CLIENTS, "serve", "check" },
+    help = "the file that holds the password of Redis; read for each connection" },
+  { name = "core-dumps", kind = "switch", commands = { "serve" },
+    help = "let a crash leave a core dump, though it holds the password of Redis" },
   { name = "against", kind = "url", argument = "URL", once = true, commands = { "check" },
     help = "replay the runs in flight of that Redis on the files" },
   { name = "prefix", kind = "text", argument = "NAME", default = "weir",

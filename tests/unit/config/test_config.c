@@ -171,6 +171,46 @@ static void test_passwords_are_hidden_in_the_list_of_processes(void **state) {
     assert_null(strstr(argv[3], "secret"));
 }
 
+static void write_password(const char *text, mode_t mode) {
+    FILE *file = fopen("secret", "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    chmod("secret", mode);
+}
+
+static void test_a_password_may_stand_in_a_file(void **state) {
+    (void)state;
+    const char *flag = "stats --redis redis://me@h --redis-password-file secret";
+    write_password("sesame\n", 0640);
+    assert_int_equal(load(flag), STATUS_DONE);
+    assert_string_equal(config.redis.user, "me");
+    assert_string_equal(config.redis.password, "sesame");
+    assert_string_equal(config.redis.password_file, "secret");
+    assert_null(config.warning);
+
+    write_password("sesame", 0644);
+    assert_int_equal(load(flag), STATUS_DONE);
+    assert_string_equal(config.warning, "every user of this machine may read the password in "
+                                        "secret; chmod o-r "
+                                        "secret");
+
+    write_password("two\nlines\n", 0600);
+    assert_int_equal(load(flag), EX_CONFIG);
+    assert_string_equal(fault, "--redis-password-file: secret must hold the "
+                               "password and nothing else");
+    remove("secret");
+    assert_int_equal(load(flag), EX_CONFIG);
+    assert_string_equal(fault, "--redis-password-file: cannot read secret: No "
+                               "such file or directory");
+    assert_int_equal(load("stats --redis redis://:a@h --redis-password-file f"), EX_CONFIG);
+    assert_string_equal(fault, "both --redis and --redis-password-file have a password; keep one "
+                               "of them");
+    assert_int_equal(load("stats --redis redis://me@h"), EX_CONFIG);
+    assert_non_null(strstr(fault, "a user without a password"));
+    assert_int_equal(load("check --redis-password-file f"), STATUS_DONE); // it asks no Redis
+}
+
 static void test_redis_urls(void **state) {
     (void)state;
     assert_int_equal(load("stats --redis redis://ada:p%40ss@db.example:7000/3"), STATUS_DONE);
@@ -251,6 +291,7 @@ int main(void) {
         IN_A_FOLDER(test_options_for_lua),
         IN_A_FOLDER(test_errors),
         IN_A_FOLDER(test_passwords_are_hidden_in_the_list_of_processes),
+        IN_A_FOLDER(test_a_password_may_stand_in_a_file),
         IN_A_FOLDER(test_redis_urls),
         IN_A_FOLDER(test_a_dev_folder_above_names_the_redis),
         IN_A_FOLDER(test_a_dev_folder_of_others_is_refused),
