@@ -67,7 +67,7 @@ int client_run(const Config *config) {
     calls_open(&client.calls, config);
     command_io_open(&client.io, &config->redis);
     signal(SIGPIPE, SIG_IGN); // writing to a dead connection returns an error
-    Vm *vm = vm_open(config);
+    Vm *vm = vm_open_for_commands(config);
     if (!vm) return EX_SOFTWARE;
     lua_State *L = vm_lua(vm);
 

@@ -4,6 +4,7 @@
 // has its run object, `inboxes` the outcomes for its next turn.
 #include "lua/vm.h"
 
+#include "assets/assets.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xmalloc.h"
@@ -533,6 +534,20 @@ static void set_limits(lua_State *L, const Config *config) {
     lua_setfield(L, -2, "limits");
 }
 
+// require("weir.engine.run"). Upvalue 1: the configuration.
+static int load_engine(lua_State *L) {
+    const Config *config = lua_touserdata(L, lua_upvalueindex(1));
+    lua_settop(L, 1);
+    lua_pushcfunction(L, asset_searcher);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 2); // name, its code, its path
+    lua_rotate(L, 1, -1);
+    lua_insert(L, -2);
+    lua_call(L, 2, 1);
+    set_limits(L, config);
+    return 1;
+}
+
 static int open_in_lua(lua_State *L) {
     Vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
@@ -545,25 +560,38 @@ static int open_in_lua(lua_State *L) {
         lua_newtable(L);
         *tables[i] = luaL_ref(L, LUA_REGISTRYINDEX);
     }
-    modules_require(L, "weir.code.bundle");
-    modules_require(L, "weir.code.announcement");
-    modules_require(L, "weir.engine.run");
-    set_limits(L, vm->config);
-    lua_pop(L, 3);
+    lua_pushlightuserdata(L, (void *)vm->config);
+    modules_preload(L, "weir.engine.run", load_engine, 1);
     return 0;
 }
 
-Vm *vm_open(const Config *config) {
+static int load_in_advance(lua_State *L) {
+    modules_require(L, "weir.code.bundle");
+    modules_require(L, "weir.code.announcement");
+    modules_require(L, "weir.engine.run");
+    return 0;
+}
+
+static Vm *open_with(const Config *config, lua_CFunction load) {
     Vm *vm = xcalloc(1, sizeof *vm);
     vm->config = config;
     vm->L = limit_open(&vm->limits);
-    if (enter(vm, &vm->limits.own, open_in_lua, vm, 0) == LUA_OK) {
-        vm_refuse_bundle(vm, "", "it has no name"); // for runs that cannot begin otherwise
+    if (enter(vm, &vm->limits.own, open_in_lua, vm, 0) == LUA_OK &&
+        (!load || enter(vm, &vm->limits.own, load, NULL, 0) == LUA_OK))
         return vm;
-    }
     log_error("Lua cannot start: %s", error_text(vm->L));
     vm_close(vm);
     return NULL;
+}
+
+Vm *vm_open(const Config *config) {
+    Vm *vm = open_with(config, load_in_advance);
+    if (vm) vm_refuse_bundle(vm, "", "it has no name"); // for runs that cannot begin otherwise
+    return vm;
+}
+
+Vm *vm_open_for_commands(const Config *config) {
+    return open_with(config, NULL);
 }
 
 void vm_watch(Vm *vm, LimitEvents events) {

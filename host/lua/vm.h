@@ -17,6 +17,8 @@ typedef struct Vm Vm;
 typedef Account VmRun; // a run as the Lua state knows it
 
 Vm *vm_open(const Config *config);
+// The same, where no run executes: modules load when a command needs them.
+Vm *vm_open_for_commands(const Config *config);
 void vm_close(Vm *vm);
 
 // The state itself, for the command line tool, which runs no workflows in it.

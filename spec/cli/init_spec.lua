@@ -18,6 +18,22 @@ describe("the command line", function()
     assert.same({ 0, 'weir 1.2.3\n{"version":"1.2.3"}\n', "" }, { run("version", { json = true }) })
   end)
 
+  it("loads none of the modules that a command does not need", function()
+    local loaded = {}
+    for name in pairs(package.loaded) do
+      if name:find "^weir" then loaded[name], package.loaded[name] = package.loaded[name], nil end
+    end
+    side = commands.new()
+    side.client.version = "1.2.3"
+    side.run "version"
+    local found = {}
+    for _, name in ipairs { "weir.code.bundle", "weir.engine.run", "weir.define.schema", "weir.client.redis" } do
+      found[#found + 1] = package.loaded[name] and name
+    end
+    for name, module in pairs(loaded) do package.loaded[name] = module end
+    assert.same({}, found)
+  end)
+
   it("help prints how weir or a command is used, and topics", function()
     run "help"
     run("help", "start")

@@ -1,20 +1,15 @@
 -- The commands that run no workflows. Most talk to Redis. Each reads its options, calls weir.client and prints; it
 -- returns the exit status. The result of a run goes to stdout byte for byte as it is recorded.
+--
+-- A command loads only the modules that it needs: all of them take longer than most commands.
 
-local bundle = require "weir.code.bundle"
-local command_line = require "weir.cli.command_line"
 local exit_status = require "weir.cli.exit_status"
 local fault = require "weir.client.fault"
-local help = require "weir.cli.help"
 local json = require "weir.json"
 local native = require "weir.native.client"
 local output = require "weir.cli.output"
-local record = require "weir.record.record"
-local redis = require "weir.client.redis"
-local start = require "weir.cli.start"
 local terminal = require "weir.view.terminal"
 local transport = require "weir.client.transport"
-local wait = require "weir.cli.wait"
 
 transport.use(require "weir.transport.blocking")
 
@@ -27,7 +22,7 @@ local DONE, FAILED = exit_status.DONE, exit_status.FAILED
 ---@return integer status
 local function conclude(run, as_json)
   if as_json then
-    output.print(record.json(run))
+    output.print(require("weir.record.record").json(run))
   elseif run.state == "completed" then
     output.print(run.result)
   end
@@ -37,9 +32,9 @@ local function conclude(run, as_json)
 end
 
 local function await(id, options, tells)
-  local run = wait.until_ended(id, { timeout_ms = options.timeout_ms, tells = tells })
+  local run = require("weir.cli.wait").until_ended(id, { timeout_ms = options.timeout_ms, tells = tells })
   if run then return conclude(run, options.json) end
-  local state = redis.status({ id })[id].state
+  local state = require("weir.client.redis").status({ id })[id].state
   return fault.raise("timed_out", "run %s is still %s after %s; weir why %s says what it waits for", id, state,
     terminal.span(options.timeout_ms), id)
 end
@@ -49,7 +44,7 @@ local function workflow_of_file(path, folder)
   local name = path:match("([^/]+)$")
   local files = native.bundle(folder)
   if not files[name] then fault.raise("not_found", "there is no file %s", path) end
-  local loaded, problems = bundle.load_sound("", files)
+  local loaded, problems = require("weir.code.bundle").load_sound("", files)
   if not loaded then error({ status = FAILED, message = problems[1] }, 0) end
   local ids = {}
   for id, definition in pairs(loaded.workflows) do
@@ -72,7 +67,7 @@ local commands = {}
 function commands.run(options)
   local workflow = options[1]
   if workflow:find("%.lua$") then workflow = workflow_of_file(workflow, options.folders[1]) end
-  return await(start.run(workflow, options, options.folders[1]), options, true)
+  return await(require("weir.cli.start").run(workflow, options, options.folders[1]), options, true)
 end
 
 function commands.init(options)
@@ -89,9 +84,10 @@ function commands.start(options)
   end
   output.warn_of_changes()
   if options.each and not options.graph then return require("weir.cli.start_each").run(options[1], options) end
+  local start = require "weir.cli.start"
   local id = options.graph and start.graph(options) or start.run(options[1], options)
   if options.wait then return await(id, options, false) end
-  output.print(options.json and record.json((redis.run(id))) or id)
+  output.print(options.json and require("weir.record.record").json((require("weir.client.redis").run(id))) or id)
   return DONE
 end
 
@@ -158,11 +154,6 @@ function commands.doctor(options)
   return #findings > 0 and FAILED or DONE
 end
 
-function commands.bundles(options)
-  require("weir.cli.bundles").print(options.json)
-  return DONE
-end
-
 function commands.stats(options)
   require("weir.cli.stats").main(options)
   return DONE
@@ -184,10 +175,10 @@ function commands.version(options)
 end
 
 function commands.help(options)
-  local name = options[1]
+  local help, name = require "weir.cli.help", options[1]
   local text = not name and help.of_weir() or name and help.of_topic(name)
   if not text then
-    local command, _, message = command_line.command(name)
+    local command, _, message = require("weir.cli.command_line").command(name)
     if not command then fault.raise("invalid", "%s", message) end
     text = help.of_command(command)
   end

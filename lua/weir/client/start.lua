@@ -6,11 +6,9 @@ local hosts = require "weir.client.hosts"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
 local redis = require "weir.client.redis"
-local schema = require "weir.define.schema"
 local selector = require "weir.client.selector"
 local suggest = require "weir.base.suggest"
 local transport = require "weir.client.transport"
-local violations = require "weir.define.violations"
 
 local start = {}
 
@@ -63,12 +61,12 @@ end
 
 -- Compiles the schema of a workflow to a function that raises `invalid_data`.
 local function data_checker(workflow, entry)
-  local validate = entry and entry.schema and schema.compile(json.decode(entry.schema))
+  local validate = entry and entry.schema and require("weir.define.schema").compile(json.decode(entry.schema))
   return function(value)
     local faults = validate and validate(value)
     if not faults then return end
     fault.raise_with("invalid_data", { workflow = workflow, errors = faults }, "%s",
-      violations.sentence(workflow, faults))
+      require("weir.define.violations").sentence(workflow, faults))
   end
 end
 

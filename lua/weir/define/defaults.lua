@@ -10,4 +10,5 @@ return {
   cancel_grace_ms = 60 * 1000,
   dedupe_within_ms = 60 * 60 * 1000, -- how long a run stands for others with its dedupe key
   cancel_message = "cancelled by weir cancel",
+  graph_workflow = "weir.graph", -- runs graphs given as data; every bundle has it
 }

@@ -5,6 +5,7 @@
 -- Edges are stored in both directions. Node i depends on the nodes in `needs` from `first_need[i]` up to, without,
 -- `first_need[i + 1]`, in the order of its depends_on; `users` and `first_user` hold the opposite direction.
 
+local defaults = require "weir.define.defaults"
 local duration = require "weir.base.duration"
 local identifier = require "weir.base.identifier"
 local json = require "weir.json"
@@ -16,7 +17,7 @@ local violations = require "weir.define.violations"
 
 local graph_plan = {
   ---The workflow that runs graphs given as data; every bundle has it.
-  WORKFLOW = "weir.graph",
+  WORKFLOW = defaults.graph_workflow,
 }
 
 ---@class weir.NodeOptions

@@ -3,7 +3,6 @@
 
 local defaults = require "weir.define.defaults"
 local entry = require "weir.record.entry"
-local graph_plan = require "weir.define.graph_plan"
 local json = require "weir.json"
 local kinds = require "weir.record.kinds"
 local run_id = require "weir.base.run_id"
@@ -176,7 +175,7 @@ end
 ---@return weir.Shape? shape nil: the run is no graph
 function record.shape(fields)
   if fields.graph then return json.decode(fields.graph) end
-  if fields.workflow == graph_plan.WORKFLOW then return shape_of_data(fields.data) end
+  if fields.workflow == defaults.graph_workflow then return shape_of_data(fields.data) end
 end
 
 -- Adds an operation for each node that has not begun.
