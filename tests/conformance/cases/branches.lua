@@ -97,7 +97,7 @@ return {
   { "any takes the first result, and cancels the others",
     run = [[
       local value, key = ctx:any { bad = ctx:spawn { id = "f", workflow = "fails" },
-        good = ctx:spawn { id = "n", workflow = "nap", data = { ms = 400, value = "v" } },
+        good = ctx:spawn { id = "n", workflow = "nap", data = { ms = 2000, value = "v" } },
         slow = ctx:spawn { id = "d", workflow = "day" } }
       return { value, key } ]],
     result = { "v", "good" }, expect = { ["r/d"] = { state = "cancelled" }, ["r/f"] = { state = "failed" } } },
@@ -120,7 +120,7 @@ return {
   { "a future that has its outcome keeps it",
     run = [[
       local fast = ctx:spawn { id = "n", workflow = "nap", data = { ms = 1, value = "v" } }
-      ctx:sleep "400ms"
+      ctx:sleep "2s"
       fast:cancel()
       return fast:await() ]],
     result = "v" },
@@ -198,7 +198,7 @@ return {
   { "branches go on after a crash",
     run = [[
       return ctx:map { id = "m", items = { 1, 2, 3 }, concurrency = 2, run = function(own, item)
-        own:sleep { id = "z", duration = item == 1 and "400ms" or "1ms" }
+        own:sleep { id = "z", duration = item == 1 and "3s" or "1ms" }
         return own:invoke { id = "d", workflow = "double", data = { value = item } }
       end } ]],
     play = { { "start", "r" }, { "waits", "r", "m:1:z" }, { "crash" }, { "ends", "r" } },
