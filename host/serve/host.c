@@ -328,6 +328,11 @@ static void on_reloaded(void *owner) {
     health_reloaded(((Host *)owner)->health);
 }
 
+static void on_loaded(void *owner, const char *name, const Bundle *bundle) {
+    Host *host = owner;
+    for (int i = 0; i < host->worker_count; i++) worker_preload(host->workers[i], name, bundle);
+}
+
 static void on_read(void *owner, char (*seen)[BUNDLE_NAME_SIZE]) {
     Host *host = owner;
     if (host->events.on_read) host->events.on_read(host->events.owner, seen);
@@ -336,7 +341,7 @@ static void on_read(void *owner, char (*seen)[BUNDLE_NAME_SIZE]) {
 // The one run of `weir run` ends before a file is saved.
 static void watch_folders(Host *host, Bundle *bundles) {
     if (host->config->command == COMMAND_RUN) return;
-    ReloadEvents events = {host, on_reloading, on_reloaded, on_read};
+    ReloadEvents events = {host, on_reloading, on_reloaded, on_loaded, on_read};
     host->reload = reload_open(host->loop, host->config, host->control, bundles, events);
 }
 

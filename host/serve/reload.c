@@ -401,6 +401,10 @@ static void on_looked(uv_async_t *async) {
         end_look(reload);
         return;
     }
+    for (size_t i = 0; i < reload->count; i++)
+        if (look->folders[i].found == FOUND_NEW && reload->events.on_loaded)
+            reload->events.on_loaded(reload->events.owner, look->folders[i].name,
+                                     &look->folders[i].bundle);
     Batch *batch = look->batch;
     look->batch = NULL;
     reload->state = RELOAD_ANNOUNCING;

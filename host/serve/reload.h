@@ -18,6 +18,8 @@ typedef struct {
     // has come to the end of that, also when nothing is new. The two come in turn.
     void (*on_reloading)(void *owner);
     void (*on_reloaded)(void *owner);
+    // This bundle is about to be announced.
+    void (*on_loaded)(void *owner, const char *name, const Bundle *bundle);
     // The folders were read again: `bundles` holds what is announced, `seen` the name of what each
     // folder held, also when that was refused.
     void (*on_read)(void *owner, char (*seen)[BUNDLE_NAME_SIZE]);

@@ -281,6 +281,13 @@ void runs_drop(Runs *runs, const char *id, int64_t turn) {
     if (run && run->state == RUN_WAITING && run->place.turn == turn) forget(run);
 }
 
+// A bundle that does not load here is none of any run yet: the first one that needs it says so.
+void runs_preload(Runs *runs, const char *name, const Source *sources, size_t count) {
+    char *faults = NULL;
+    loaded_add(&runs->loaded, runs->vm, name, sources, count, &faults);
+    free(faults);
+}
+
 // ---- load: the record of a run without a coroutine here -----------------------------------------
 
 static void on_loaded(void *about, const Reply *reply) {

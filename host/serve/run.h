@@ -57,6 +57,9 @@ void runs_recover(Runs *runs, const char *id);
 // Redis took this waiting run away at this turn. If it has come back since, it is at another turn.
 void runs_drop(Runs *runs, const char *id, int64_t turn);
 
+// Loads a bundle that new attempts will need soon.
+void runs_preload(Runs *runs, const char *name, const Source *sources, size_t count);
+
 // Whether a run may get its turn now.
 bool runs_have_turn(const Runs *runs);
 // Gives the next run its turn.

@@ -37,6 +37,14 @@ typedef struct Drop {
     char run_id[];
 } Drop;
 
+// A bundle that is about to go live.
+typedef struct Preload {
+    struct Preload *next;
+    char name[BUNDLE_NAME_SIZE];
+    size_t count;
+    Source sources[];
+} Preload;
+
 struct Worker {
     const Config *config;
     Outage *outage;
@@ -55,8 +63,9 @@ struct Worker {
     _Atomic int64_t assigned_host;
     _Atomic int64_t lease_until_ms; // no turn begins later, by clock_awake_ms
     atomic_bool woken_by_main, stop_asked, describe_asked;
-    uv_mutex_t dropping;
+    uv_mutex_t listing;
     Drop *drops;         // under the mutex
+    Preload *preloads;   // likewise, the last one first
     atomic_bool held_up; // turns wait for the lease, so the main thread must tell of its renewal
 
     // for the main thread to read
@@ -341,11 +350,35 @@ static void on_line(void *watch, const char *line) {
 }
 
 static Drop *take_drops(Worker *worker) {
-    uv_mutex_lock(&worker->dropping);
+    uv_mutex_lock(&worker->listing);
     Drop *drops = worker->drops;
     worker->drops = NULL;
-    uv_mutex_unlock(&worker->dropping);
+    uv_mutex_unlock(&worker->listing);
     return drops;
+}
+
+static Preload *take_preloads(Worker *worker) {
+    uv_mutex_lock(&worker->listing);
+    Preload *preloads = worker->preloads;
+    worker->preloads = NULL;
+    uv_mutex_unlock(&worker->listing);
+    return preloads;
+}
+
+static void free_preload(Preload *preload) {
+    for (size_t i = 0; i < preload->count; i++) {
+        free(preload->sources[i].path);
+        free(preload->sources[i].text);
+    }
+    free(preload);
+}
+
+static void carry_out_preloads(Worker *worker) {
+    for (Preload *preload = take_preloads(worker), *next; preload; preload = next) {
+        next = preload->next;
+        runs_preload(&worker->runs, preload->name, preload->sources, preload->count);
+        free_preload(preload);
+    }
 }
 
 static void carry_out_drops(Worker *worker) {
@@ -359,6 +392,7 @@ static void carry_out_drops(Worker *worker) {
 static void on_message(uv_async_t *async) {
     Worker *worker = async->data;
     carry_out_drops(worker);
+    carry_out_preloads(worker);
     int64_t assigned = atomic_load(&worker->assigned_host);
     if (assigned != worker->seen) set_host(worker, assigned);
     if (atomic_exchange(&worker->woken_by_main, false)) worker->woken = true;
@@ -376,15 +410,33 @@ void worker_wake(Worker *worker) {
     uv_async_send(&worker->message);
 }
 
+void worker_preload(Worker *worker, const char *name, const Bundle *bundle) {
+    Preload *preload = xmalloc(sizeof *preload + bundle->count * sizeof *preload->sources);
+    snprintf(preload->name, sizeof preload->name, "%s", name);
+    preload->count = bundle->count;
+    for (size_t i = 0; i < bundle->count; i++) {
+        const Source *source = &bundle->sources[i];
+        char *text = xmalloc(source->size + 1);
+        memcpy(text, source->text, source->size);
+        text[source->size] = '\0';
+        preload->sources[i] = (Source){xstrdup(source->path), text, source->size};
+    }
+    uv_mutex_lock(&worker->listing);
+    preload->next = worker->preloads;
+    worker->preloads = preload;
+    uv_mutex_unlock(&worker->listing);
+    uv_async_send(&worker->message);
+}
+
 void worker_drop(Worker *worker, int64_t turn, const char *run_id) {
     size_t size = strlen(run_id) + 1;
     Drop *drop = xmalloc(sizeof *drop + size);
     drop->turn = turn;
     memcpy(drop->run_id, run_id, size);
-    uv_mutex_lock(&worker->dropping);
+    uv_mutex_lock(&worker->listing);
     drop->next = worker->drops;
     worker->drops = drop;
-    uv_mutex_unlock(&worker->dropping);
+    uv_mutex_unlock(&worker->listing);
     uv_async_send(&worker->message);
 }
 
@@ -470,7 +522,7 @@ Worker *worker_start(const Config *config, int number, Outage *outage, WorkerEve
     worker->outage = outage;
     worker->events = events;
     runs_open(&worker->runs, config);
-    uv_mutex_init(&worker->dropping);
+    uv_mutex_init(&worker->listing);
     worker->runs.seat.on_free = on_free;
     worker->runs.seat.about = worker;
     worker->runs.watch.on_first = events.on_turn;
@@ -501,6 +553,10 @@ void worker_join(Worker *worker) {
         next = drop->next;
         free(drop);
     }
-    uv_mutex_destroy(&worker->dropping);
+    for (Preload *preload = take_preloads(worker), *next; preload; preload = next) {
+        next = preload->next;
+        free_preload(preload);
+    }
+    uv_mutex_destroy(&worker->listing);
     free(worker);
 }

@@ -7,6 +7,7 @@
 #ifndef WEIR_WORKER_H
 #define WEIR_WORKER_H
 
+#include "assets/bundle.h"
 #include "config/config.h"
 #include "redis/redis_error.h"
 #include "serve/turn_watch.h"
@@ -34,6 +35,9 @@ void worker_set_host(Worker *worker, int64_t host);
 
 // There may be runs for this worker.
 void worker_wake(Worker *worker);
+
+// New attempts will need this bundle soon: the worker loads it before they wait for it.
+void worker_preload(Worker *worker, const char *name, const Bundle *bundle);
 
 // This waiting run was taken from the worker at this turn: its coroutine is of no use any more.
 void worker_drop(Worker *worker, int64_t turn, const char *run_id);

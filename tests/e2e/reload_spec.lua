@@ -96,6 +96,23 @@ describe("a file that is saved", function()
     assert.truthy(bundles:find(("\n%s +%%S+ ago +0 +one +order\n$"):format(new)), bundles)
   end)
 
+  it("is loaded by all workers before a run needs it", function()
+    start_host()
+    save("flows/order.lua", flow("order", 'return "new"'))
+    says "live %(was"
+    local seen = 1
+    support.wait_until("both workers to have the bundle", function()
+      host.process:signal "USR1"
+      local text = support.wait_until("both workers to say what they have", function()
+        local said = log():sub(seen)
+        return select(2, said:gsub("batches under way, %d+ bundles", "")) >= 2 and said
+      end)
+      seen = seen + #text
+      return select(2, text:gsub("batches under way, 1 bundles", "")) >= 2
+    end)
+    assert.equal('"new"', result "order")
+  end)
+
   it("is not seen by an attempt that has begun", function()
     save("flows/order.lua", flow("order", UNTIL_OPEN .. 'return "old"'))
     start_host()
