@@ -85,6 +85,7 @@ sanitized: build $(BUILD)/faulty $(units)
 soak: programs ## random specs from a new seed, scheduling under load, then hosts killed at random (WEIR_SOAK=10m)
 	@WEIR_SEED=$${WEIR_SEED:-new} WEIR_TIMES=$${WEIR_TIMES:-10} lua5.4 tests/run.lua $(BUILD) random
 	@WEIR_JOBS=$$((4 * $$(nproc))) lua5.4 tests/run.lua $(BUILD) scheduling
+	@WEIR_FAILOVERS=20 lua5.4 tests/run.lua $(BUILD) failovers
 	@lua5.4 tests/soak.lua $(BUILD)
 
 bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured in the same run (ONLY=name)

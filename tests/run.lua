@@ -76,6 +76,7 @@ local programs = {
   redis = function() return joined(apart "spec/redis/*_spec.lua", apart "spec/redis/*/") end,
   conformance = function() return together "tests/conformance" end,
   e2e = function() return apart "tests/e2e/*_spec.lua" end,
+  failovers = function() return together "tests/e2e/sentinel_spec.lua" end,
   crash = function() return apart "tests/crash/*_spec.lua" end,
   scheduling = function()
     local commands = {}

@@ -60,9 +60,10 @@ end
 ---@generic T
 ---@param what string what is waited for, in words
 ---@param fact fun(): T?
+---@param patience_s number?
 ---@return T
-function support.wait_until(what, fact)
-  local rest, deadline = system.sleep, system.monotime() + PATIENCE_S
+function support.wait_until(what, fact, patience_s)
+  local rest, deadline = system.sleep, system.monotime() + (patience_s or PATIENCE_S)
   repeat
     local found = fact()
     if found then return found end
@@ -177,13 +178,25 @@ function support.redis(settings, movable)
   return self
 end
 
+---One that another command line starts on the unix socket redis.sock in its folder.
+---@param folder string that support.folder made; `stop` removes it
+---@param words string[]
+---@return Redis
+function support.redis_in(folder, words)
+  local self = setmetatable({ folder = folder, socket = folder .. "/redis.sock", words = words }, Redis)
+  self.url = "unix://" .. self.socket
+  self:start()
+  return self
+end
+
 ---Starts it (again, after a stop or kill of its process) on the data it has.
 function Redis:start()
   local words = {
     "redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", self.folder, "--save", "",
     "--appendonly", "yes", "--daemonize", "no",
   }
-  self.process = support.process(table.move(self.settings, 1, #self.settings, #words + 1, words), self.env)
+  words = self.words or table.move(self.settings, 1, #self.settings, #words + 1, words)
+  self.process = support.process(words, self.env)
   support.wait_until("Redis to answer", function()
     assert(not self.process:status(), self.process:stdout())
     return self:call "PING" == "PONG"

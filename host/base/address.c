@@ -1,4 +1,4 @@
-// address: reads redis:// and unix:// URLs.
+// address: reads redis://, redis+sentinel:// and unix:// URLs.
 //
 // A message about a URL never repeats it, as it may hold a password.
 #include "base/address.h"
@@ -15,6 +15,10 @@
 #include <uv.h>
 
 #define LOGIN_FORM "[user:password@]" // as people are shown where it stands
+
+#define SENTINEL_PASSWORD "sentinel_password="
+
+enum { REDIS_PORT = 6379, SENTINEL_PORT = 26379, MOST_DB = 1 << 20 };
 
 static bool parse_number(const char *text, long most, long *number) {
     char *end;
@@ -57,24 +61,30 @@ static bool parse_login(RedisAddress *address, const char *login, size_t length)
 }
 
 // host, host:port, [::1]:port
-static bool parse_host(RedisAddress *address, const char *text, size_t length) {
+static bool parse_host(HostPort *at, const char *text, size_t length) {
     const char *end = text + length;
     bool bracket = length && *text == '[';
     const char *stop = memchr(text, bracket ? ']' : ':', length);
     if (bracket && !stop) return false;
     const char *name_end = stop ? stop : end;
     const char *rest = bracket ? stop + 1 : name_end;
-    address->host = strndup(text + bracket, (size_t)(name_end - text) - bracket);
-    if (!address->host) abort();
-    if (rest == end) return *address->host;
+    at->host = strndup(text + bracket, (size_t)(name_end - text) - bracket);
+    if (!at->host) abort();
+    if (rest == end) return *at->host;
 
     char *port = strndup(rest + 1, (size_t)(end - rest) - 1);
     if (!port) abort();
     long number = 0;
     bool valid = *rest == ':' && parse_number(port, 65535, &number) && number > 0;
     free(port);
-    address->port = (int)number;
-    return valid && *address->host;
+    at->port = (int)number;
+    return valid && *at->host;
+}
+
+// To be freed.
+static char *write_host(const HostPort *at) {
+    bool numeric = strchr(at->host, ':'); // an IPv6 address
+    return xformat(numeric ? "[%s]:%d" : "%s:%d", at->host, at->port);
 }
 
 static bool parse_tcp(RedisAddress *address, const char *text) {
@@ -83,20 +93,111 @@ static bool parse_tcp(RedisAddress *address, const char *text) {
     const char *at = memrchr(text, '@', length);
     if (at && !parse_login(address, text, (size_t)(at - text))) return false;
     const char *host = at ? at + 1 : text;
-    if (!parse_host(address, host, (size_t)(path - host))) return false;
+    HostPort redis = {.port = REDIS_PORT};
+    bool valid = parse_host(&redis, host, (size_t)(path - host));
+    address->host = redis.host;
+    address->port = redis.port;
+    if (!valid) return false;
 
     long db = 0;
-    if (*path && path[1] && !parse_number(path + 1, 1 << 20, &db)) return false;
+    if (*path && path[1] && !parse_number(path + 1, MOST_DB, &db)) return false;
     address->db = (int)db;
 
-    bool numeric = strchr(address->host, ':'); // an IPv6 address
-    address->url = xformat(numeric ? "redis://[%s]:%d/%d" : "redis://%s:%d/%d", address->host,
-                           address->port, address->db);
+    char *where = write_host(&redis);
+    address->url = xformat("redis://%s/%d", where, address->db);
+    free(where);
     return true;
 }
 
+// ---- Sentinel -----------------------------------------------------------------------------------
+
+// h1:port,h2:port,…
+static bool parse_sentinels(RedisAddress *address, const char *text, const char *end) {
+    for (const char *next; text <= end; text = next + 1) {
+        next = memchr(text, ',', (size_t)(end - text));
+        if (!next) next = end;
+        size_t size = (size_t)(address->sentinel_count + 1) * sizeof *address->sentinels;
+        address->sentinels = xrealloc(address->sentinels, size);
+        HostPort *sentinel = &address->sentinels[address->sentinel_count++];
+        *sentinel = (HostPort){.port = SENTINEL_PORT};
+        if (!parse_host(sentinel, text, (size_t)(next - text))) return false;
+    }
+    return true;
+}
+
+static bool begins_with(const char *text, const char *word) {
+    return strncmp(text, word, strlen(word)) == 0;
+}
+
+static bool parse_option(RedisAddress *address, const char *text, size_t length) {
+    const char *equals = memchr(text, '=', length);
+    char *value = equals ? decode_percent(equals + 1, (size_t)(text + length - equals) - 1) : NULL;
+    const char **field = begins_with(text, "sentinel_user=")    ? &address->sentinel_user
+                         : begins_with(text, SENTINEL_PASSWORD) ? &address->sentinel_password
+                                                                : NULL;
+    long db = 0;
+    bool is_db = value && begins_with(text, "db=") && parse_number(value, MOST_DB, &db);
+    if (is_db) address->db = (int)db;
+    bool is_new = value && *value && field && !*field;
+    if (is_new) *field = value;
+    if (!is_new) free(value);
+    return is_db || is_new;
+}
+
+// ?db=2&sentinel_user=…
+static bool parse_options(RedisAddress *address, const char *text) {
+    for (size_t length; *text; text += length + (text[length] == '&')) {
+        length = strcspn(text, "&");
+        if (!parse_option(address, text, length)) return false;
+    }
+    return true;
+}
+
+static char *write_sentinels(const RedisAddress *address) {
+    char *list = xstrdup("");
+    for (int i = 0; i < address->sentinel_count; i++) {
+        char *where = write_host(&address->sentinels[i]);
+        char *longer = xformat("%s%s%s", list, i ? "," : "", where);
+        free(where);
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
+// [user:password@]h1:port,h2:port/name?option=value
+static const char *parse_sentinel(RedisAddress *address, const char *text) {
+    static const char form[] =
+        "not the URL of a Redis under Sentinel; write redis+sentinel://" LOGIN_FORM
+        "host:port,host:port/NAME, where NAME is the name of "
+        "the primary (sentinel monitor NAME)";
+    size_t length = strcspn(text, "/");
+    const char *path = text + length;
+    const char *at = memrchr(text, '@', length);
+    address->port = 0;
+    if (at && !parse_login(address, text, (size_t)(at - text))) return form;
+    if (!parse_sentinels(address, at ? at + 1 : text, path)) return form;
+
+    const char *name = *path ? path + 1 : path;
+    size_t name_length = strcspn(name, "?");
+    if (!name_length || memchr(name, '/', name_length)) return form;
+    address->primary = decode_percent(name, name_length);
+    if (!address->primary) return form;
+    const char *options = name + name_length;
+    if (*options && !parse_options(address, options + 1))
+        return "behind the \"?\" of the URL of a Redis under Sentinel stand db, sentinel_user and "
+               "sentinel_password, as in ?db=2&sentinel_user=weir";
+
+    char *list = write_sentinels(address);
+    char *db = address->db ? xformat("?db=%d", address->db) : xstrdup("");
+    address->url = xformat("redis+sentinel://%s/%.*s%s", list, (int)name_length, name, db);
+    free(db);
+    free(list);
+    return NULL;
+}
+
 const char *address_parse(RedisAddress *address, const char *url) {
-    *address = (RedisAddress){.port = 6379};
+    *address = (RedisAddress){.port = REDIS_PORT};
     if (strncmp(url, "unix://", 7) == 0) {
         address->url = xstrdup(url);
         address->socket = address->url + 7;
@@ -105,12 +206,21 @@ const char *address_parse(RedisAddress *address, const char *url) {
     if (strncmp(url, "rediss://", 9) == 0)
         return "rediss:// is not there, this hiredis has no TLS: put stunnel in front of that "
                "Redis";
+    if (strncmp(url, "redis+sentinel://", 17) == 0) return parse_sentinel(address, url + 17);
     if (strncmp(url, "redis://", 8) == 0 && parse_tcp(address, url + 8)) return NULL;
     return "not a Redis URL; write redis://" LOGIN_FORM "host:port/db or unix:///path";
 }
 
 void address_free(RedisAddress *address) {
-    const char *const texts[] = {address->url, address->host, address->user, address->password};
+    const char *const texts[] = {address->url,
+                                 address->host,
+                                 address->user,
+                                 address->password,
+                                 address->primary,
+                                 address->sentinel_user,
+                                 address->sentinel_password};
+    for (int i = 0; i < address->sentinel_count; i++) free((char *)address->sentinels[i].host);
+    free(address->sentinels);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)texts[i]);
     *address = (RedisAddress){0}; // the socket was a part of the URL
 }
@@ -121,6 +231,10 @@ void address_hide_logins(char *text) {
         if (strncmp(at, LOGIN_FORM, strlen(LOGIN_FORM)) == 0) continue;
         const char *login_end = memrchr(at, '@', strcspn(at, " \t\r\n\"'"));
         while (login_end && at < login_end) *at++ = '*';
+    }
+    for (char *at = text; (at = strstr(at, SENTINEL_PASSWORD));) {
+        at += strlen(SENTINEL_PASSWORD);
+        for (size_t left = strcspn(at, "& \t\r\n\"'"); left; left--) *at++ = '*';
     }
 }
 

@@ -4,9 +4,15 @@
 
 #include "base/private_folder.h"
 
-// `socket` is the path of a unix socket, or NULL: then host and port say where.
 typedef struct {
-    const char *url; // for people: never with the password
+    const char *host;
+    int port;
+} HostPort;
+
+// `socket` is the path of a unix socket, or NULL: then host and port say where. Of a Redis under
+// Sentinel neither is set: the Sentinels tell where the primary of that name is.
+typedef struct {
+    const char *url; // for people: never with a password
     const char *socket;
     const char *host;
     const char *user;          // NULL: the default user
@@ -14,6 +20,11 @@ typedef struct {
     const char *password_file; // NULL: none. Read for each connection, as the password may change
     int port;
     int db;
+    const char *primary; // its name; NULL: not under Sentinel
+    HostPort *sentinels;
+    int sentinel_count;
+    const char *sentinel_user;     // NULL: the default user
+    const char *sentinel_password; // NULL: no AUTH
 } RedisAddress;
 
 // Reads a URL. Returns NULL, or a constant sentence that says why it cannot be read. The caller
@@ -21,7 +32,7 @@ typedef struct {
 const char *address_parse(RedisAddress *address, const char *url);
 void address_free(RedisAddress *address);
 
-// Replaces the login of every URL in a text with stars.
+// Replaces the login of every URL in a text, and the passwords of Sentinels, with stars.
 void address_hide_logins(char *text);
 
 // Opens the .weir folder of a `weir dev`, in the working folder or above. Returns a descriptor,

@@ -1,13 +1,16 @@
 // calls: see calls.h.
 //
 // The next call is sent while Redis runs the one before. Replies come in the order of the calls.
-// When the connection dies, all calls without a reply are sent again, in that order.
+// When the connection dies, all calls without a reply are sent again, in that order. So they are
+// when no replica has confirmed a call in time: behind each goes a WAIT where that is asked for.
 #include "client/calls.h"
 
 #include "base/clock.h"
 #include "base/xmalloc.h"
 #include "client/interrupts.h"
 #include "redis/greeting.h"
+
+enum { CONFIRM_MS = 500 }; // what a WAIT waits for a replica
 
 static Calls *calls_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
@@ -79,6 +82,7 @@ static void put_on_wire(Calls *calls, Batch *batch) {
     if (context->err) return;
     const char *command = script_call_write(&calls->script, batch, "", 0, &size);
     redisAppendFormattedCommand(context, command, size);
+    if (calls->waits) redisAppendCommand(context, "WAIT 1 %d", CONFIRM_MS);
     while (!done && redisBufferWrite(context, &done) == REDIS_OK) {
     }
 }
@@ -110,16 +114,48 @@ static int send_call(lua_State *L) {
 
 // ---- receive ------------------------------------------------------------------------------------
 
-// Reads the next reply. False: the connection is gone. Raises when it is interrupted.
-static bool take_reply(lua_State *L, Calls *calls, bool interruptible) {
-    Connection *connection = &calls->connection;
+// Puts the next reply in the connection, which has none. False: the connection is gone. Raises when
+// it is interrupted.
+static bool read_reply(lua_State *L, Connection *connection, bool interruptible) {
     redisContext *context = connection->context;
-    connection_drop_reply(connection);
     if (context->err || redisGetReplyFromReader(context, (void **)&connection->reply) != REDIS_OK)
         return false;
     if (connection->reply) return true;
     if (interruptible) interrupts_wait_readable(L, context->fd, CONNECTION_PATIENCE_MS);
     return redisGetReply(context, (void **)&connection->reply) == REDIS_OK;
+}
+
+static redisReply *error_reply(const char *text) {
+    redisReply *reply = xcalloc(1, sizeof *reply);
+    reply->type = REDIS_REPLY_ERROR;
+    reply->str = xstrdup(text);
+    reply->len = strlen(text);
+    return reply;
+}
+
+// Reads the reply to a call; without a replica that confirms it in time that is an error.
+static bool take_reply(lua_State *L, Calls *calls, bool interruptible) {
+    Connection *connection = &calls->connection;
+    connection_drop_reply(connection);
+    if (!read_reply(L, connection, interruptible)) return false;
+    if (!calls->waits) return true;
+    redisReply *reply = connection->reply;
+    connection->reply = NULL;
+    bool alive = read_reply(L, connection, false);
+    bool refused = alive && reply_is_error(connection->reply, "");
+    bool confirmed = alive && reply_integer(connection->reply) > 0;
+    if (refused && reply->type != REDIS_REPLY_ERROR) { // WAIT says why
+        freeReplyObject(reply);
+        return true;
+    }
+    connection_drop_reply(connection);
+    if (confirmed || reply->type == REDIS_REPLY_ERROR) {
+        connection->reply = reply;
+        return true;
+    }
+    freeReplyObject(reply);
+    if (alive) connection->reply = error_reply(REDIS_ERROR_UNCONFIRMED);
+    return alive;
 }
 
 // Sends all calls under way again. After a refusal the replies to the calls behind the refused one
@@ -194,6 +230,7 @@ const luaL_Reg calls_functions[] = {
 
 void calls_open(Calls *calls, const Config *config) {
     *calls = (Calls){.connection.config = config};
+    calls->waits = config_waits_for_replica(config);
     script_call_open(&calls->script, config);
 }
 

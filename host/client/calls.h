@@ -16,6 +16,7 @@ enum { CALLS_UNDER_WAY = 4 };
 typedef struct {
     Connection connection;
     ScriptCall script;
+    bool waits;                   // a reply counts when a replica has the changes, too
     Batch *written;               // being filled, so that it is freed when Lua raises
     Batch *sent[CALLS_UNDER_WAY]; // without a reply yet, oldest first
     int under_way;

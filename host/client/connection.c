@@ -57,6 +57,16 @@ void connection_check_reply(lua_State *L, const Connection *connection) {
     }
 }
 
+static int sentinel_failed(lua_State *L, const Connection *connection) {
+    const Config *config = connection->config;
+    char text[REDIS_ERROR_TEXT];
+    int status = connection->error->kind == REDIS_ERROR_NAME    ? EX_CONFIG
+                 : connection->error->kind == REDIS_ERROR_LOGIN ? EX_NOPERM
+                                                                : EX_UNAVAILABLE;
+    redis_error_text(connection->error, connection->why, &config->redis, config->prefix, text);
+    return client_error_raise(L, status, "Redis at %s: %s", config->redis.url, text);
+}
+
 static int unreachable(lua_State *L, const Connection *connection, const char *why) {
     const char *url = connection->config->redis.url;
     const char *starter = strstr(url, "/.weir/") ? "weir dev" : "it"; // the folder of weir dev
@@ -79,7 +89,13 @@ static int unreachable(lua_State *L, const Connection *connection, const char *w
 
 int connection_raise(lua_State *L, const Connection *connection) {
     if (connection->reply) return refused(L, connection, EX_UNAVAILABLE, "cannot serve just now");
-    return unreachable(L, connection, connection->context->errstr);
+    if (connection->error) return sentinel_failed(L, connection);
+    if (!connection->config->redis.primary)
+        return unreachable(L, connection, connection->context->errstr);
+    char why[SENTINEL_WHY_SIZE];
+    snprintf(why, sizeof why, "the primary, %s:%d: %s", connection->host, connection->port,
+             connection->context->errstr);
+    return unreachable(L, connection, why);
 }
 
 static void check_login(lua_State *L, const Connection *connection) {
@@ -113,31 +129,99 @@ static bool log_in(lua_State *L, Connection *connection) {
     return ping_ok(L, connection);
 }
 
-static bool connect_once(lua_State *L, Connection *connection) {
+// ---- Sentinel -----------------------------------------------------------------------------------
+
+static void ask_sentinel(Connection *connection, int index) {
     const RedisAddress *address = &connection->config->redis;
-    struct timeval timeout = {.tv_sec = CONNECTION_PATIENCE_MS / 1000};
+    const HostPort *sentinel = &address->sentinels[index];
+    struct timeval limit = {.tv_usec = SENTINEL_REPLY_MS * 1000};
+    GreetingCommand commands[2];
+    int count = sentinel_question(address, commands);
+    redisContext *context = redisConnectWithTimeout(sentinel->host, sentinel->port, limit);
+    if (!context) abort();
+    fcntl(context->fd, F_SETFD, FD_CLOEXEC);
+    if (!context->err) redisSetTimeout(context, limit);
+    redisReply *reply = NULL;
+    for (int i = 0; i < count && !context->err; i++) {
+        if (reply) freeReplyObject(reply);
+        reply = redisCommandArgv(context, commands[i].count, commands[i].words, commands[i].sizes);
+    }
+    char why[SENTINEL_WHY_SIZE];
+    const RedisError *error = sentinel_read(address, index, reply, context->errstr,
+                                            connection->host, &connection->port, why);
+    const RedisError *worse = error ? sentinel_worse(connection->error, error) : NULL;
+    if (worse && worse != connection->error) memcpy(connection->why, why, sizeof why);
+    connection->error = worse;
+    if (reply) freeReplyObject(reply);
+    redisFree(context);
+}
+
+// Whether a Sentinel named the primary.
+static bool find_primary(Connection *connection) {
+    connection->error = NULL;
+    for (int i = 0; i < connection->config->redis.sentinel_count; i++) {
+        ask_sentinel(connection, i);
+        if (!connection->error) return true;
+    }
+    return false;
+}
+
+// False: Sentinel will name another soon. Redis may refuse a user the question: that is raised.
+static bool is_primary(lua_State *L, Connection *connection) {
+    GreetingCommand role;
+    sentinel_ask_role(&role);
+    if (!log_in_step(L, connection, &role)) return false;
+    if (sentinel_is_primary(connection->reply)) return true;
+    connection_drop_reply(connection);
+    connection->error = redis_error_no_primary;
+    snprintf(connection->why, sizeof connection->why, "%s:%d is a replica", connection->host,
+             connection->port);
+    return false;
+}
+
+// ---- connecting ---------------------------------------------------------------------------------
+
+static redisContext *begin_connection(const Connection *connection, struct timeval timeout) {
+    const RedisAddress *address = &connection->config->redis;
+    if (address->primary)
+        return redisConnectWithTimeout(connection->host, connection->port, timeout);
+    if (address->socket) return redisConnectUnixWithTimeout(address->socket, timeout);
+    return redisConnectWithTimeout(address->host, address->port, timeout);
+}
+
+static bool connect_once(lua_State *L, Connection *connection) {
+    bool under_sentinel = connection->config->redis.primary;
+    int limit_ms = under_sentinel ? CONNECTION_DOUBT_MS : CONNECTION_PATIENCE_MS;
+    struct timeval timeout = {.tv_sec = limit_ms / 1000};
     connection_close(connection);
-    redisContext *context = address->socket
-                                ? redisConnectUnixWithTimeout(address->socket, timeout)
-                                : redisConnectWithTimeout(address->host, address->port, timeout);
+    if (under_sentinel && !find_primary(connection)) return false;
+    redisContext *context = begin_connection(connection, timeout);
     if (!context) abort();
     connection->context = context;
     if (context->err) return false;
     fcntl(context->fd, F_SETFD, FD_CLOEXEC); // not for programs that a step starts
     redisSetTimeout(context, timeout);
-    return log_in(L, connection);
+    return log_in(L, connection) && (!under_sentinel || is_primary(L, connection));
 }
 
-// A connection that once worked is tried again for a while: Redis may be restarting. So is one that
-// Redis refuses for now.
+// Redis may be restarting, where a connection has worked. Redis itself may refuse it for now. And
+// where Sentinel has named a primary that does not answer, it may be about to name another.
+static bool may_pass(const Connection *connection) {
+    if (connection->reply) return true;
+    const RedisError *error = connection->error;
+    if (error && error->kind != REDIS_ERROR_UNREACHABLE)
+        return error->kind == REDIS_ERROR_BACKPRESSURE;
+    return connection->worked || (connection->config->redis.primary && !error);
+}
+
 void connection_ensure(lua_State *L, Connection *connection) {
-    bool worked = connection->context;
-    if (worked && !connection->context->err) return;
+    if (connection->context && !connection->context->err) return;
     int64_t end = clock_ms() + CONNECTION_PATIENCE_MS;
     while (!connect_once(L, connection)) {
-        if ((!worked && !connection->reply) || clock_ms() >= end) connection_raise(L, connection);
+        if (!may_pass(connection) || clock_ms() >= end) connection_raise(L, connection);
         interrupts_wait_readable(L, -1, CONNECTION_PAUSE_MS);
     }
+    connection->worked = true;
 }
 
 void connection_push_reply(lua_State *L, const redisReply *reply) {

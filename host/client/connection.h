@@ -1,6 +1,7 @@
 // connection: one blocking connection to Redis for Lua, which raises errors as client_error.
 //
-// It connects when it is first used, and again after it has died. It owns the last reply. The owner
+// It connects when it is first used, and again after it has died. Under Sentinel it asks each time
+// where the primary is. It owns the last reply. The owner
 // of the Connection closes it; only the thread of the Lua state uses it. Nothing leaks when a
 // function raises.
 #ifndef WEIR_CONNECTION_H
@@ -8,6 +9,7 @@
 
 #include "config/config.h"
 #include "redis/reply.h"
+#include "redis/sentinel.h"
 
 #include <hiredis/hiredis.h>
 #include <lua.h>
@@ -16,10 +18,19 @@
 // For how long a command waits for Redis to come back, and the pause between two tries.
 enum { CONNECTION_PATIENCE_MS = 5000, CONNECTION_PAUSE_MS = 20 };
 
+// For how long a Redis under Sentinel may owe a reply, until Sentinel is asked for the primary
+// again.
+enum { CONNECTION_DOUBT_MS = 1000 };
+
 typedef struct {
     const Config *config;
-    redisContext *context; // NULL: not connected yet
-    redisReply *reply;     // read last, NULL: none
+    redisContext *context;         // NULL: not connected yet
+    redisReply *reply;             // read last, NULL: none
+    bool worked;                   // it was connected once
+    char host[SENTINEL_HOST_SIZE]; // of the primary that Sentinel named
+    int port;
+    const RedisError *error; // that keeps Sentinel from naming one; NULL: none
+    char why[SENTINEL_WHY_SIZE];
 } Connection;
 
 // Connects and logs in, unless that is done. Raises when Redis cannot be reached.

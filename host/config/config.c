@@ -287,6 +287,10 @@ int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_S
     return take_line(L, config, fault);
 }
 
+bool config_waits_for_replica(const Config *config) {
+    return config->durability && strcmp(config->durability, "replicated") == 0;
+}
+
 // ---- options for Lua ----------------------------------------------------------------------------
 
 // Pushes a copy of the value on top of `from`: a text, a number, a boolean, or a table of these.

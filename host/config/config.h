@@ -46,7 +46,7 @@ typedef struct {
     int64_t warm_bytes;  // Lua memory that these hold, in the whole host
     TextList queues;     // {"*"}: every queue
     const char *reload;  // of runs that would not go on: warn, refuse or off
-    const char *durability; // always, everysec or none
+    const char *durability; // always, everysec, none or replicated
     int64_t drain_ms;       // for running Lua after SIGTERM
     int64_t poll_ms;        // between two looks at workflow files; 0: Linux reports changes
     const char *lua_path;
@@ -70,6 +70,9 @@ enum { CONFIG_FAULT_SIZE = 1024 };
 // exit with and one sentence in `fault`. Hides passwords in `argv`. The texts live until `lua` is
 // closed: for ever, but in tests. Call it before the first thread starts.
 int config_load(Config *config, int argc, char **argv, char fault[CONFIG_FAULT_SIZE]);
+
+// Whether a change counts as acknowledged only when a replica has it (--durability replicated).
+bool config_waits_for_replica(const Config *config);
 
 // Pushes the options of the command for its Lua code: see lua/weir/cli/command_line.lua.
 void config_push(struct lua_State *L, const Config *config);

@@ -3,6 +3,7 @@
 
 #include "redis/script.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,14 @@ static void add(GreetingCommand *command, const char *word, size_t size) {
 
 static void add_text(GreetingCommand *command, const char *word) {
     add(command, word, strlen(word));
+}
+
+void greeting_words(GreetingCommand *command, int count, ...) {
+    va_list words;
+    va_start(words, count);
+    command->count = 0;
+    while (count-- > 0) add_text(command, va_arg(words, const char *));
+    va_end(words);
 }
 
 // A file that cannot be read just now, because it is being replaced, leaves the password that it

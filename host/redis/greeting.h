@@ -23,6 +23,9 @@ enum { GREETING_LOGIN = 2 };
 // is what RedisError calls it.
 int greeting_log_in(const RedisAddress *address, GreetingCommand commands[GREETING_LOGIN]);
 
+// A command of `count` words, which live as long as the command.
+void greeting_words(GreetingCommand *command, int count, ...);
+
 // SCRIPT LOAD, which Redis answers with the script's name: see script_call_loaded.
 void greeting_load_script(GreetingCommand *command);
 

@@ -14,14 +14,20 @@ static const char PRIMARY[] = "give --redis its primary";
 // the commands in the sources.
 static const char RIGHTS[] =
     "+config|get +del +evalsha +exists +hdel +hget +hgetall +hincrby +hkeys +hlen +hmget +hscan "
-    "+hset +info +llen +lrange +ltrim +ping +publish +rename +rpop +rpush +sadd +scan +scard "
+    "+hset +info +llen +lrange +ltrim +ping +publish +rename +role +rpop +rpush +sadd +scan +scard "
     "+script|load +select +sismember +smembers +srandmember +srem +sscan +subscribe +time +unlink "
+    "+wait "
     "+zadd +zcard +zcount +zmscore +zrange +zrangebyscore +zrank +zrem +zremrangebyrank "
     "+zrevrange +zrevrank +zscore";
 
 // The first row whose text begins a message is its error; so the row that fits any message is last.
 static const RedisError table[] = {
     {REDIS_ERROR_UNREACHABLE, "\n", NULL},
+    {REDIS_ERROR_UNREACHABLE, "\n", "start the Sentinels, or give --redis others"},
+    {REDIS_ERROR_LOGIN, "\n",
+     "give --redis their login: ?sentinel_user=USER and sentinel_password behind the name"},
+    {REDIS_ERROR_NAME, "\n", "give --redis the name that sentinel.conf monitors"},
+    {REDIS_ERROR_BACKPRESSURE, "\n", "wait until Sentinel has made another Redis the primary"},
     {REDIS_ERROR_STARTING, "LOADING", "it has just been started"},
     {REDIS_ERROR_LOGIN, "NOAUTH", LOG_IN},
     {REDIS_ERROR_LOGIN, "WRONGPASS", LOG_IN},
@@ -41,6 +47,11 @@ static const RedisError table[] = {
     {REDIS_ERROR_BACKPRESSURE, "READONLY", PRIMARY},
     {REDIS_ERROR_BACKPRESSURE, "NOREPLICAS",
      "start its replicas, or lower its min-replicas-to-write"},
+    {REDIS_ERROR_BACKPRESSURE, "NOREPLICA ",
+     "nothing is acknowledged until one does (--durability replicated): start one, or see INFO "
+     "replication"},
+    {REDIS_ERROR_BACKPRESSURE, "UNBLOCKED", PRIMARY}, // WAIT, of a primary that becomes a replica
+    {REDIS_ERROR_BACKPRESSURE, "ERR WAIT", PRIMARY},  // of a replica
     {REDIS_ERROR_BACKPRESSURE, "BUSY ",
      "another client's script keeps it busy: SCRIPT KILL ends that"},
     {REDIS_ERROR_BACKPRESSURE, "MASTERDOWN", PRIMARY},
@@ -59,9 +70,13 @@ static const RedisError table[] = {
      "weir needs Redis 7.0 to 8 or Valkey 8, and its keys as it left them: see weir doctor"},
 };
 
-_Static_assert(sizeof table / sizeof *table <= 32, "each has a bit in Outage.logged");
+_Static_assert(sizeof table / sizeof *table <= 64, "each has a bit in Outage.logged");
 
 const RedisError *const redis_error_unreachable = &table[0];
+const RedisError *const redis_error_no_sentinel = &table[1];
+const RedisError *const redis_error_sentinel_login = &table[2];
+const RedisError *const redis_error_no_such_primary = &table[3];
+const RedisError *const redis_error_no_primary = &table[4];
 
 const RedisError *redis_error_of(const char *words) {
     const RedisError *error = table;
@@ -85,6 +100,8 @@ void redis_error_text(const RedisError *error, const char *why, const RedisAddre
     if (error->kind == REDIS_ERROR_PERMISSION)
         snprintf(text, REDIS_ERROR_TEXT, "%.*s; grant it: ACL SETUSER %s ~%s:* &%s:* %s", length,
                  why, redis->user ? redis->user : "default", prefix, prefix, RIGHTS);
+    else if (error->advice == PRIMARY && redis->primary)
+        snprintf(text, REDIS_ERROR_TEXT, "%.*s; %s", length, why, redis_error_no_primary->advice);
     else if (error->advice)
         snprintf(text, REDIS_ERROR_TEXT, "%.*s; %s", length, why, error->advice);
     else
@@ -103,10 +120,10 @@ void outage_close(Outage *outage) {
 }
 
 // A missing right has several messages, which are logged as one error.
-static uint32_t bit_of(const RedisError *error) {
+static uint64_t bit_of(const RedisError *error) {
     while (error->kind == REDIS_ERROR_PERMISSION && error[-1].kind == REDIS_ERROR_PERMISSION)
         error--;
-    return UINT32_C(1) << (error - table);
+    return UINT64_C(1) << (error - table);
 }
 
 // A Redis that was away reads its data when it comes back: that is no news.

@@ -16,6 +16,7 @@ typedef enum {
     REDIS_ERROR_UNREACHABLE,
     REDIS_ERROR_STARTING,     // Redis reads its data
     REDIS_ERROR_LOGIN,        // it refuses the user or the password
+    REDIS_ERROR_NAME,         // Sentinel does not know the name
     REDIS_ERROR_PERMISSION,   // its user lacks a right
     REDIS_ERROR_BACKPRESSURE, // Redis cannot serve now
     REDIS_ERROR_OTHER         // a script raised an error, which is a fault of weir or of the data
@@ -29,6 +30,15 @@ typedef struct {
 
 // A connection that cannot be made, or died.
 extern const RedisError *const redis_error_unreachable;
+
+// Of a Redis under Sentinel.
+extern const RedisError *const redis_error_no_sentinel;     // none answers
+extern const RedisError *const redis_error_sentinel_login;  // it refuses the user or the password
+extern const RedisError *const redis_error_no_such_primary; // it does not know the name
+extern const RedisError *const redis_error_no_primary;      // the one that it names is a replica
+
+// What weir calls a change that no replica has confirmed, as if Redis had said it.
+#define REDIS_ERROR_UNCONFIRMED "NOREPLICA no replica has confirmed the changes"
 
 // Finds the error of a message of Redis.
 const RedisError *redis_error_of(const char *error);
@@ -50,7 +60,7 @@ typedef struct {
     int64_t raising_since;       // by clock_ms
     bool lasting;                // a connection met it again after OUTAGE_LASTS_MS
     char text[REDIS_ERROR_TEXT]; // of the last error
-    uint32_t logged;             // since no connection had an error: bits, by place in the table
+    uint64_t logged;             // since no connection had an error: bits, by place in the table
 } Outage;
 
 // For how long scripts may raise errors before the host ends.

@@ -9,17 +9,23 @@
 //
 // The store handles every fault in one way: it drops the connection, pauses, connects, greets and
 // resends. It cannot know whether Redis executed a call whose reply was lost, and need not know, as
-// every verb may be sent again.
+// every verb may be sent again. Under Sentinel the store connects to the primary that primary.h
+// tells, asks for its ROLE in the greeting, and leaves it at once when there is another.
+//
+// A store that waits for a replica sends WAIT behind each call and holds the answer back until a
+// replica has confirmed the call. WAIT counts all that this connection wrote before it. So when a
+// replica confirms, all answers that are held are given; and when it does not in time, one more
+// WAIT is sent. The calls are not repeated for that.
 #include "redis/store.h"
 
 #include "base/xmalloc.h"
+#include "redis/adapter.h"
 #include "redis/greeting.h"
 #include "redis/keyspace.h"
 #include "redis/script_call.h"
+#include "redis/sentinel.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -30,11 +36,11 @@
 enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
-    SILENCE_MS =
-        10000,       // the kernel drops a connection when its peer acknowledges nothing for so long
+    SILENCE_MS = 10000, // the kernel drops a connection when its peer acknowledges nothing so long
     REPLY_MS = 5000, // the store drops a connection when Redis owes a reply for so long, by default
     PROBE_MS = 10000, // between two probes of a listener's connection
-    WHY_SIZE = 256
+    CONFIRM_MS = 500, // what one WAIT waits for a replica; less than any time limit of a reply
+    WHY_SIZE = 1024
 };
 
 typedef enum { STORE_DOWN, STORE_GREETING, STORE_READY } StoreState;
@@ -49,6 +55,7 @@ struct Pending {
     char worker[WORKER_NAME_SIZE]; // the worker in whose name it is sent; "": the store's
     bool sent;                     // on this connection
     bool refused;                  // Redis refused this call, or a call beside it
+    Reply *held;                   // until a replica has confirmed the call; NULL: none
 };
 
 struct Store {
@@ -56,10 +63,15 @@ struct Store {
     uv_timer_t pause;
     uv_timer_t deadline; // of the next reply, while Redis owes one
     uv_timer_t probe;    // of a listener
-    size_t open_timers;
+    uv_async_t moved;    // the primary is another one
+    size_t open_handles;
     const Config *config;
     StoreEvents events;
-    char **channels; // of a listener; NULL: this store sends batches
+    Primary *primary;     // NULL: --redis names the Redis itself
+    PrimaryPlace place;   // where the store connects, or did last
+    bool waits;           // for a replica, behind each call
+    size_t confirmations; // WAITs that Redis has not answered
+    char **channels;      // of a listener; NULL: this store sends batches
     size_t channel_count;
 
     StoreState state;
@@ -73,102 +85,12 @@ struct Store {
     const RedisError *error; // the last that the owner was told; NULL: none
     bool refused_runs; // Redis refused a call that asked for runs, and has answered no such call
                        // since
-    bool polling;      // hiredis is on the stack and must not be entered again
 };
 
 bool (*store_failpoint)(const char *moment, const char *worker);
 
 static bool reached_failpoint(const Store *store, const char *moment) {
     return store_failpoint && store_failpoint(moment, store->worker);
-}
-
-// ---- hiredis on libuv ---------------------------------------------------------------------------
-// The adapter that comes with hiredis does not notice a refused connection, and makes two system
-// calls for every write. This one only notes which events hiredis wants, and starts the poll when
-// hiredis has returned.
-
-typedef struct {
-    uv_poll_t poll;
-    Store *store;
-    redisAsyncContext *connection; // NULL when hiredis has freed it
-    int wanted;
-    int armed;
-} Adapter;
-
-static void want_read(void *adapter) {
-    ((Adapter *)adapter)->wanted |= UV_READABLE;
-}
-static void want_write(void *adapter) {
-    ((Adapter *)adapter)->wanted |= UV_WRITABLE;
-}
-static void drop_read(void *adapter) {
-    ((Adapter *)adapter)->wanted &= ~UV_READABLE;
-}
-static void drop_write(void *adapter) {
-    ((Adapter *)adapter)->wanted &= ~UV_WRITABLE;
-}
-
-static void release(void *data);
-static void on_released(uv_handle_t *handle) {
-    free(handle->data);
-}
-static void release(void *data) {
-    Adapter *adapter = data;
-    adapter->connection = NULL;
-    uv_close((uv_handle_t *)&adapter->poll, on_released);
-}
-
-static void on_polled(uv_poll_t *poll, int status, int events);
-
-static void arm(Adapter *adapter) {
-    if (adapter->wanted == adapter->armed) return;
-    adapter->armed = adapter->wanted;
-    if (adapter->wanted)
-        uv_poll_start(&adapter->poll, adapter->wanted, on_polled);
-    else
-        uv_poll_stop(&adapter->poll);
-}
-
-static void on_polled(uv_poll_t *poll, int status, int events) {
-    Adapter *adapter = poll->data;
-    Store *store = adapter->store;
-    if (status < 0) { // libuv has stopped the poll; hiredis asks the socket what is wrong
-        adapter->armed = 0;
-        events = UV_READABLE | UV_WRITABLE;
-    }
-    store->polling = true;
-    if (adapter->connection && events & UV_READABLE) redisAsyncHandleRead(adapter->connection);
-    if (adapter->connection && events & UV_WRITABLE) redisAsyncHandleWrite(adapter->connection);
-    store->polling = false;
-    if (adapter->connection) arm(adapter);
-}
-
-static int attach(Store *store, redisAsyncContext *connection) {
-    Adapter *adapter = xcalloc(1, sizeof *adapter);
-    int code = uv_poll_init(store->loop, &adapter->poll, connection->c.fd);
-    if (code < 0) {
-        free(adapter);
-        return code;
-    }
-    adapter->poll.data = adapter;
-    adapter->store = store;
-    adapter->connection = connection;
-    connection->data = store;
-    connection->ev.data = adapter;
-    connection->ev.addRead = want_read;
-    connection->ev.delRead = drop_read;
-    connection->ev.addWrite = want_write;
-    connection->ev.delWrite = drop_write;
-    connection->ev.cleanup = release;
-    return 0;
-}
-
-// Writes the commands now; the poll would write them after another iteration of the loop.
-static void flush(Store *store) {
-    if (store->polling) return;
-    Adapter *adapter = store->connection->ev.data;
-    redisAsyncHandleWrite(adapter->connection);
-    if (adapter->connection) arm(adapter);
 }
 
 // ---- the time limit of a reply ------------------------------------------------------------------
@@ -218,6 +140,13 @@ Batch *store_batch(const Store *store) {
     return script_call_batch(&store->script);
 }
 
+static void on_confirmed(redisAsyncContext *connection, void *data, void *about);
+
+static void ask_for_confirmation(Store *store) {
+    store->confirmations++;
+    redisAsyncCommand(store->connection, on_confirmed, NULL, "WAIT 1 %d", CONFIRM_MS);
+}
+
 // A call that is sent again asks for no runs, as Redis may have given some already.
 static void send_call(Store *store, Pending *pending) {
     if (reached_failpoint(store, "call")) {
@@ -231,8 +160,9 @@ static void send_call(Store *store, Pending *pending) {
                                             call->resent ? 0 : call->capacity, &size);
     pending->sent = true;
     redisAsyncFormattedCommand(store->connection, on_replied, pending, command, size);
+    if (store->waits) ask_for_confirmation(store);
     expect_reply(store);
-    flush(store);
+    adapter_flush(store->connection);
     if (reached_failpoint(store, "sent"))
         fail(store, redis_error_unreachable, "cut by a failpoint after a call");
 }
@@ -292,11 +222,41 @@ static void recovered(Store *store) {
     store->pause_ms = FIRST_PAUSE_MS;
 }
 
+// hiredis frees what it has of the reply when the callback returns: an empty shell.
+static Reply *take_over(Reply *reply) {
+    Reply *taken = xmemdup(reply, sizeof *reply);
+    reply->type = REDIS_REPLY_NIL;
+    return taken;
+}
+
+static void let_go(Pending *pending) {
+    if (pending->held) freeReplyObject(pending->held);
+    pending->held = NULL;
+}
+
+// Redis has answered the call, and a replica has confirmed it where that is asked for. Returns
+// whether the connection is still there.
+static bool finish_call(Store *store, Pending *pending, const Answer *answer) {
+    // A full Redis refuses calls that ask for runs and may answer others. The answer to another
+    // call does not show that it serves again.
+    bool asked = pending->call.capacity > 0 && !pending->refused;
+    if (asked) store->refused_runs = false;
+    if (!pending->refused && !store->refused_runs) recovered(store);
+    DL_DELETE(store->pending, pending);
+    reply_came(store, store->pending != NULL);
+    Reply *held = pending->held;
+    end_call(pending, answer);
+    if (held) freeReplyObject(held);
+    if (!reached_failpoint(store, "handled")) return store->state == STORE_READY;
+    fail(store, redis_error_unreachable, "cut by a failpoint after a reply");
+    return false;
+}
+
 // An error means that the script wrote nothing: Redis cannot serve now, or does not have the script
 // any more. Then the store sends the call again. Any other reply ends the call.
 static void on_replied(redisAsyncContext *connection, void *data, void *about) {
     Store *store = connection->data;
-    const Reply *reply = data;
+    Reply *reply = data;
     Pending *pending = about;
     if (!store || !reply) return; // the connection died, and `fail` has kept the call
     if (reached_failpoint(store, "reply")) {
@@ -312,16 +272,38 @@ static void on_replied(redisAsyncContext *connection, void *data, void *about) {
         refuse(store, "unexpected reply to a batch");
         return;
     }
-    // A full Redis refuses calls that ask for runs and may answer others. The answer to another
-    // call does not show that it serves again.
-    bool asked = pending->call.capacity > 0 && !pending->refused;
-    if (asked) store->refused_runs = false;
-    if (!pending->refused && !store->refused_runs) recovered(store);
-    DL_DELETE(store->pending, pending);
+    if (store->waits) {
+        pending->held = take_over(reply);
+        reply_came(store, true);
+    } else {
+        finish_call(store, pending, &answer);
+    }
+}
+
+// The reply to a WAIT: how many replicas have what was written before it.
+static void on_confirmed(redisAsyncContext *connection, void *data, void *about) {
+    (void)about;
+    Store *store = connection->data;
+    const Reply *reply = data;
+    if (!store || !reply) return;
+    if (reply_is_error(reply, "")) {
+        refuse(store, reply_text(reply));
+        return;
+    }
+    store->confirmations--;
     reply_came(store, store->pending != NULL);
-    end_call(pending, &answer);
-    if (reached_failpoint(store, "handled"))
-        fail(store, redis_error_unreachable, "cut by a failpoint after a reply");
+    bool confirmed = reply_integer(reply) > 0;
+    Answer answer;
+    for (Pending *first; confirmed && (first = store->pending) && first->held;) {
+        read_answer(first->held, &answer);
+        if (!finish_call(store, first, &answer)) return;
+    }
+    if (confirmed || !store->pending) return;
+    report(store, redis_error_of(REDIS_ERROR_UNCONFIRMED), REDIS_ERROR_UNCONFIRMED);
+    if (store->confirmations) return; // the next reply tells
+    ask_for_confirmation(store);
+    expect_reply(store);
+    adapter_flush(store->connection);
 }
 
 // ---- connect, greet, resend ---------------------------------------------------------------------
@@ -340,15 +322,27 @@ static void drop(Store *store) {
 static void on_paused(uv_timer_t *timer);
 
 // Every fault leads here. Only store_open and store_close reach DOWN in another way.
-static void fail(Store *store, const RedisError *error, const char *why) {
+static void disconnect(Store *store) {
     Pending *pending;
-    char line[WHY_SIZE]; // `why` may belong to the connection
-    snprintf(line, sizeof line, "%.*s", (int)strcspn(why, "\r\n"), why);
     drop(store);
+    store->confirmations = 0;
     DL_FOREACH(store->pending, pending) {
         pending->call.resent = pending->call.resent || pending->sent;
         pending->sent = false;
+        let_go(pending);
     }
+}
+
+static void fail(Store *store, const RedisError *error, const char *why) {
+    char line[WHY_SIZE]; // `why` may belong to the connection
+    size_t length = strcspn(why, "\r\n");
+    if (store->primary && error == redis_error_unreachable)
+        snprintf(line, sizeof line, "%s:%d: %.*s", store->place.host, store->place.port,
+                 (int)length, why);
+    else
+        snprintf(line, sizeof line, "%.*s", (int)length, why);
+    disconnect(store);
+    if (store->primary) primary_doubt(store->primary, store->place.version);
     uv_timer_start(&store->pause, on_paused, (uint64_t)store->pause_ms, 0);
     bool over_soon = strncmp(line, "NOSCRIPT", 8) == 0 || store->pause_ms == FIRST_PAUSE_MS;
     if (!over_soon) report(store, error, line);
@@ -439,7 +433,7 @@ static void on_probe(uv_timer_t *timer) {
     const char *words[] = {"SUBSCRIBE", store->channels[0]};
     send_command(store, on_heard, 2, words, NULL);
     expect_reply(store);
-    flush(store);
+    adapter_flush(store->connection);
 }
 
 static void probe_later(Store *store) {
@@ -451,12 +445,36 @@ static void greet_with(Store *store, const GreetingCommand *command) {
     send_command(store, on_greeted, command->count, command->words, command->sizes);
 }
 
+static void on_role(redisAsyncContext *connection, void *data, void *about) {
+    (void)about;
+    Store *store = connection->data;
+    const Reply *reply = data;
+    char why[WHY_SIZE];
+    if (!store || !reply) return;
+    if (reply_is_error(reply, "")) {
+        refuse(store, reply_text(reply));
+    } else if (sentinel_is_primary(reply)) {
+        store->greetings--;
+    } else {
+        snprintf(why, sizeof why, "%s:%d is a replica", store->place.host, store->place.port);
+        fail(store, redis_error_no_primary, why);
+    }
+}
+
+static void ask_for_role(Store *store) {
+    GreetingCommand role;
+    sentinel_ask_role(&role);
+    store->greetings++;
+    send_command(store, on_role, role.count, role.words, role.sizes);
+}
+
 static void greet(Store *store) {
     GreetingCommand login[GREETING_LOGIN], load;
     int count = greeting_log_in(&store->config->redis, login);
     store->state = STORE_GREETING;
     store->greetings = 0;
     for (int i = 0; i < count; i++) greet_with(store, &login[i]);
+    if (store->primary) ask_for_role(store);
     if (store->channels) {
         subscribe(store);
     } else {
@@ -490,21 +508,33 @@ static void on_disconnected(const redisAsyncContext *connection, int status) {
          connection->errstr);
 }
 
-static void connect_now(Store *store) {
+static redisAsyncContext *begin_connection(Store *store) {
     const RedisAddress *address = &store->config->redis;
-    redisAsyncContext *connection = address->socket
-                                        ? redisAsyncConnectUnix(address->socket)
-                                        : redisAsyncConnect(address->host, address->port);
+    if (store->primary) return redisAsyncConnect(store->place.host, store->place.port);
+    if (address->socket) return redisAsyncConnectUnix(address->socket);
+    return redisAsyncConnect(address->host, address->port);
+}
+
+// Whether it is known where to connect.
+static bool find_primary(Store *store) {
+    if (!store->primary) return true;
+    primary_look(store->primary, &store->place);
+    if (store->place.error) fail(store, store->place.error, store->place.why);
+    return store->place.version && !store->place.error; // without an answer `moved` comes
+}
+
+static void connect_now(Store *store) {
+    if (!find_primary(store)) return;
+    redisAsyncContext *connection = begin_connection(store);
     if (!connection) abort();
-    if (connection->err || attach(store, connection) < 0) {
+    if (connection->err || adapter_attach(store->loop, connection) < 0) {
         fail(store, redis_error_unreachable,
              connection->err ? connection->errstr : "libuv cannot poll its socket");
         redisAsyncFree(connection);
         return;
     }
-    fcntl(connection->c.fd, F_SETFD,
-          FD_CLOEXEC); // so that programs that a step starts do not inherit it
-    if (!address->socket) {
+    connection->data = store;
+    if (!store->config->redis.socket) {
         // Without this the kernel tries for a quarter of an hour to reach a peer that is gone.
         unsigned timeout_ms = SILENCE_MS;
         redisEnableKeepAlive(&connection->c);
@@ -514,7 +544,22 @@ static void connect_now(Store *store) {
     expect_reply(store);
     redisAsyncSetConnectCallback(connection, on_connected);
     redisAsyncSetDisconnectCallback(connection, on_disconnected);
-    arm(connection->ev.data);
+    adapter_arm(connection);
+}
+
+static void connect_soon(Store *store) {
+    uv_timer_start(&store->pause, on_paused, 0, 0);
+}
+
+// Sentinel has made another Redis the primary. The old one may still answer, or say nothing.
+static void on_moved(uv_async_t *async) {
+    Store *store = async->data;
+    PrimaryPlace place;
+    primary_look(store->primary, &place);
+    if (place.version == store->place.version) return;
+    disconnect(store);
+    store->pause_ms = FIRST_PAUSE_MS;
+    connect_soon(store);
 }
 
 static void on_paused(uv_timer_t *timer) {
@@ -532,13 +577,26 @@ Store *store_open(uv_loop_t *loop, const Config *config, StoreEvents events) {
     store->pause_ms = FIRST_PAUSE_MS;
     store->reply_ms = REPLY_MS;
     uv_timer_t *timers[] = {&store->pause, &store->deadline, &store->probe};
-    store->open_timers = sizeof timers / sizeof *timers;
-    for (size_t i = 0; i < store->open_timers; i++) {
+    store->open_handles = sizeof timers / sizeof *timers;
+    for (size_t i = 0; i < store->open_handles; i++) {
         uv_timer_init(loop, timers[i]);
         timers[i]->data = store;
     }
-    uv_timer_start(&store->pause, on_paused, 0, 0);
+    connect_soon(store);
     return store;
+}
+
+void store_follow(Store *store, Primary *primary) {
+    if (!primary) return;
+    store->primary = primary;
+    uv_async_init(store->loop, &store->moved, on_moved);
+    store->moved.data = store;
+    store->open_handles++;
+    primary_follow(primary, &store->moved);
+}
+
+void store_wait_for_replica(Store *store) {
+    store->waits = true;
 }
 
 Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events,
@@ -564,20 +622,22 @@ void store_set_worker(Store *store, const char *worker) {
 static void abandon(Store *store) {
     drop(store);
     Pending *pending, *next, *abandoned = store->pending;
+    store->confirmations = 0;
     store->pending = NULL; // a callback may add a call, which stays
     DL_FOREACH_SAFE(abandoned, pending, next) {
+        let_go(pending);
         end_call(pending, NULL);
     }
 }
 
 void store_abandon(Store *store) {
     abandon(store);
-    uv_timer_start(&store->pause, on_paused, 0, 0);
+    connect_soon(store);
 }
 
 static void on_closed(uv_handle_t *handle) {
     Store *store = handle->data;
-    if (--store->open_timers > 0) return;
+    if (--store->open_handles > 0) return;
     for (size_t i = 0; i < store->channel_count; i++) free(store->channels[i]);
     free(store->channels);
     script_call_close(&store->script);
@@ -590,4 +650,7 @@ void store_close(Store *store) {
     uv_close((uv_handle_t *)&store->pause, on_closed);
     uv_close((uv_handle_t *)&store->deadline, on_closed);
     uv_close((uv_handle_t *)&store->probe, on_closed);
+    if (!store->primary) return;
+    primary_unfollow(store->primary, &store->moved);
+    uv_close((uv_handle_t *)&store->moved, on_closed);
 }

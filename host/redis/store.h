@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "redis/batch.h"
+#include "redis/primary.h"
 #include "redis/redis_error.h"
 #include "redis/reply.h"
 
@@ -58,6 +59,14 @@ Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events
 // Sets for how long Redis may owe a reply before the store drops the connection and makes another:
 // a connection can die unnoticed. Call it before the loop runs.
 void store_set_reply_timeout(Store *store, int64_t reply_ms);
+
+// Connects to the primary of a Redis under Sentinel, wherever that is; NULL: to the Redis that the
+// config names. Call it before the loop runs. The primary outlives the store.
+void store_follow(Store *store, Primary *primary);
+
+// From now on a batch counts as answered when a replica has its changes, too. Until then the batch
+// waits. Call it before the loop runs.
+void store_wait_for_replica(Store *store);
 
 // Sets the name under which batches are sent from now on: "<host>.<worker>".
 void store_set_worker(Store *store, const char *worker);

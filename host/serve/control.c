@@ -15,6 +15,7 @@ enum { REPLY_MS = 500 }; // time limit of a reply: a heartbeat sent again must s
 struct Control {
     uv_loop_t *loop;
     const Config *config;
+    Primary *primary; // NULL: not under Sentinel
     Outage *outage;
     ControlEvents events;
     Store *store;
@@ -39,6 +40,7 @@ static bool keeps_from_starting(const Control *control, const RedisError *error)
 
 static int status_of(const RedisError *error) {
     if (error->kind == REDIS_ERROR_UNREACHABLE) return EX_UNAVAILABLE;
+    if (error->kind == REDIS_ERROR_NAME) return EX_CONFIG;
     return error->kind == REDIS_ERROR_OTHER ? EX_SOFTWARE : EX_NOPERM;
 }
 
@@ -131,6 +133,7 @@ void control_listen(Control *control) {
                           .on_error = on_error,
                           .on_message = on_message};
     control->listener = store_subscribe(control->loop, control->config, events, channels, 2);
+    store_follow(control->listener, control->primary);
 }
 
 // ---- the rest -----------------------------------------------------------------------------------
@@ -147,14 +150,17 @@ int64_t control_silence_ms(const Control *control) {
     return (int64_t)uv_now(control->loop) - control->answered_ms;
 }
 
-Control *control_open(uv_loop_t *loop, const Config *config, Outage *outage, ControlEvents events) {
+Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, Outage *outage,
+                      ControlEvents events) {
     Control *control = xcalloc(1, sizeof *control);
     control->loop = loop;
     control->config = config;
+    control->primary = primary;
     control->outage = outage;
     control->events = events;
     control->store =
         store_open(loop, config, (StoreEvents){.owner = control, .on_error = on_error});
+    store_follow(control->store, primary);
     store_set_reply_timeout(control->store, REPLY_MS);
     return control;
 }

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "redis/batch.h"
+#include "redis/primary.h"
 #include "redis/redis_error.h"
 
 #include <uv.h>
@@ -29,7 +30,9 @@ typedef struct {
     void (*on_failed)(void *owner, int status);
 } ControlEvents;
 
-Control *control_open(uv_loop_t *loop, const Config *config, Outage *outage, ControlEvents events);
+// `primary` is that of a Redis under Sentinel, or NULL.
+Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, Outage *outage,
+                      ControlEvents events);
 void control_close(Control *control);
 
 Batch *control_batch(const Control *control);

@@ -49,6 +49,7 @@ struct Host {
     HostState state;
     int status; // to exit with, as far as it is known
     Outage outage;
+    Primary *primary; // NULL: not under Sentinel
     Control *control;
     Maintenance *maintenance;
     Membership *membership;
@@ -107,7 +108,7 @@ static void start_workers(Host *host) {
     int count = (int)host->config->workers;
     host->workers = xcalloc((size_t)count, sizeof(Worker *));
     for (int i = 0; i < count; i++) {
-        host->workers[i] = worker_start(host->config, i + 1, &host->outage, events);
+        host->workers[i] = worker_start(host->config, i + 1, host->primary, &host->outage, events);
         long_turns_add(host->long_turns, i + 1, worker_watch(host->workers[i]));
         health_add(host->health, host->workers[i]);
         worker_set_host(host->workers[i], control_host(host->control));
@@ -308,8 +309,9 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     host->events = events;
     open_handles(host);
     outage_open(&host->outage, &config->redis, config->prefix);
+    if (config->redis.primary) host->primary = primary_open(loop, &config->redis);
     host->control = control_open(
-        loop, config, &host->outage,
+        loop, config, host->primary, &host->outage,
         (ControlEvents){host, on_lost, on_due, on_listening, on_wake, on_taken, on_failed});
     host->maintenance = maintenance_open(loop, host->control);
     host->membership = membership_open(
@@ -380,6 +382,7 @@ void host_close(Host *host) {
     uv_close((uv_handle_t *)&host->tick, on_closed);
     uv_close((uv_handle_t *)&host->drain, on_closed);
     uv_close((uv_handle_t *)&host->listen, on_closed);
+    if (host->primary) primary_stop(host->primary);
     // A worker that has not ended is in Lua, or waits for Redis, and may still send a message. The
     // host is not freed then; the process is about to end.
     if (atomic_load(&host->stopped_workers) < host->worker_count) {
@@ -388,5 +391,6 @@ void host_close(Host *host) {
     }
     for (int i = 0; i < host->worker_count; i++) worker_join(host->workers[i]);
     free(host->workers);
+    if (host->primary) primary_close(host->primary);
     uv_close((uv_handle_t *)&host->message, on_closed);
 }

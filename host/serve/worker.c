@@ -47,6 +47,7 @@ typedef struct Preload {
 
 struct Worker {
     const Config *config;
+    Primary *primary; // NULL: not under Sentinel
     Outage *outage;
     WorkerEvents events;
     int number;
@@ -500,6 +501,8 @@ static void run_thread(void *data) {
     worker->store = store_open(
         &worker->loop, worker->config,
         (StoreEvents){.owner = worker, .on_connected = on_connected, .on_error = on_error});
+    store_follow(worker->store, worker->primary);
+    if (config_waits_for_replica(worker->config)) store_wait_for_replica(worker->store);
     runs->batch = store_batch(worker->store);
     uv_prepare_start(&worker->pump, on_prepared);
 
@@ -515,10 +518,12 @@ static void on_free(void *about) {
     uv_async_send(&((Worker *)about)->message);
 }
 
-Worker *worker_start(const Config *config, int number, Outage *outage, WorkerEvents events) {
+Worker *worker_start(const Config *config, int number, Primary *primary, Outage *outage,
+                     WorkerEvents events) {
     Worker *worker = xcalloc(1, sizeof *worker);
     worker->config = config;
     worker->number = number;
+    worker->primary = primary;
     worker->outage = outage;
     worker->events = events;
     runs_open(&worker->runs, config);

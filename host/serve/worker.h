@@ -9,6 +9,7 @@
 
 #include "assets/bundle.h"
 #include "config/config.h"
+#include "redis/primary.h"
 #include "redis/redis_error.h"
 #include "serve/turn_watch.h"
 
@@ -28,7 +29,8 @@ typedef struct {
 } WorkerEvents;
 
 // `number` counts from 1; in Redis it is "<host>.<number>".
-Worker *worker_start(const Config *config, int number, Outage *outage, WorkerEvents events);
+Worker *worker_start(const Config *config, int number, Primary *primary, Outage *outage,
+                     WorkerEvents events);
 
 // The host has a lease, under this number. Call it once.
 void worker_set_host(Worker *worker, int64_t host);

@@ -234,6 +234,9 @@ describe("a command", function()
     assert.equal("weir: Redis at URL cannot serve just now: READONLY You can't write against a read only replica; "
       .. "give --redis its primary\n", line)
     assert.equal(keys, store:call "DBSIZE")
+    local doctor = support.weir("doctor", { env = { WEIR_REDIS = redis.url } })
+    assert.equal(1, doctor.status)
+    assert.matches("this Redis is a replica of 127.0.0.1:1: what weir shows here may be old", doctor.stdout, 1, true)
   end)
 
   -- One of the binary that begins while Redis is busy, lasts longer than that, and had `verb` refused.

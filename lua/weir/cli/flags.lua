@@ -37,6 +37,9 @@ local JSON_OF_RUN = "print the run as JSON"
 local JSON_OF_ACTS = 'print JSON: a line {"run","answer",...} for each RUN; for a SELECTOR\n'
   .. 'or - one object with the counts and the faults; for --dry-run a line\n{"run","would"} for each id'
 
+local URLS = "redis://[user:password@]host:port/db, unix:///path, or\n"
+  .. "redis+sentinel://[user:password@]host:port,host:port/NAME?db=N\n"
+
 local rows = {
   -- one call
   { name = "data", kind = "text", argument = "JSON|@FILE|-", once = true, commands = { "run", "start" },
@@ -174,9 +177,8 @@ local rows = {
 
   -- settings of both
   { name = "redis", kind = "url", argument = "URL", commands = { CLIENTS, "serve" },
-    help = "redis://[user:password@]host:port/db or unix:///path\n"
-      .. "(default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
-    help_of = { serve = "redis://[user:password@]host:port/db or unix:///path\n(default redis://127.0.0.1:6379/0)" } },
+    help = URLS .. "(default the .weir/ here or above, else redis://127.0.0.1:6379/0)",
+    help_of = { serve = URLS .. "(default redis://127.0.0.1:6379/0)" } },
   { name = "redis-password-file", kind = "text", argument = "FILE", commands = { CLIENTS, "serve", "check" },
     help = "the file that holds the password of Redis; read for each connection" },
   { name = "core-dumps", kind = "switch", commands = { "serve" },

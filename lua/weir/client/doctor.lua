@@ -11,6 +11,15 @@ local doctor = {}
 local AUDITED = 200 -- keys that the script looks at in one call
 local LATE_MS = 5000 -- after this time other hosts should have taken over the runs of a dead host
 
+-- A replica lags, and takes no changes.
+local function check_role(add)
+  local replication = redis.info "replication"
+  if replication.role == "slave" then
+    add(("this Redis is a replica of %s:%s: what weir shows here may be old, and nothing can be changed; give --redis "
+      .. "the primary"):format(replication.master_host or "?", replication.master_port or "?"))
+  end
+end
+
 -- A setting that Redis does not reveal is not judged.
 local function check_settings(add)
   if redis.setting "appendonly" == "no" then
@@ -73,6 +82,7 @@ end
 function doctor.check()
   local findings = {}
   local function add(finding) findings[#findings + 1] = finding end
+  check_role(add)
   check_settings(add)
   check_rights(add)
   local full = outage.sentence()

@@ -282,6 +282,50 @@ static void test_a_dev_folder_of_others_is_refused(void **state) {
     assert_int_equal(load("stats"), EX_CONFIG); // a link is not followed
 }
 
+static void test_urls_of_a_redis_under_sentinel(void **state) {
+    (void)state;
+    const RedisAddress *redis = &config.redis;
+    assert_int_equal(load("serve --redis redis+sentinel://u:p%40ss@s1,s2:7001,[::1]:7002/my%2Fname"
+                          "?db=3&sentinel_user=su&sentinel_password=s%26ret"),
+                     STATUS_DONE);
+    assert_string_equal(redis->url, "redis+sentinel://s1:26379,s2:7001,[::1]:7002/my%2Fname?db=3");
+    assert_string_equal(redis->primary, "my/name");
+    assert_string_equal(redis->user, "u");
+    assert_string_equal(redis->password, "p@ss");
+    assert_string_equal(redis->sentinel_user, "su");
+    assert_string_equal(redis->sentinel_password, "s&ret");
+    assert_int_equal(redis->sentinel_count, 3);
+    assert_string_equal(redis->sentinels[2].host, "::1");
+    assert_int_equal(redis->sentinels[2].port, 7002);
+    assert_int_equal(redis->db, 3);
+    assert_null(redis->host);
+    assert_null(strstr(argv[3], "s%26ret"));
+    assert_null(strstr(argv[3], "p%40ss"));
+    assert_non_null(strstr(argv[3], "?db=3&sentinel_user=su&sentinel_password=*******"));
+
+    assert_int_equal(load("list --redis redis+sentinel://s1/name"), STATUS_DONE);
+    assert_string_equal(redis->url, "redis+sentinel://s1:26379/name");
+    assert_int_equal(load("list --redis redis://h:7"), STATUS_DONE);
+    assert_null(redis->primary);
+    static const char *const bad[] = {"s1",     "s1/",           "s1,/name", "/name",  "s1/a/b",
+                                      "s1:x/n", "s1,s2:70000/n", "s1/n%0g",  "s1/%zz", "[::1/name",
+                                      ""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "list --redis redis+sentinel://%s", bad[i]);
+        assert_int_equal(load(line), EX_USAGE);
+        assert_non_null(strstr(fault, "write redis+sentinel://[user:password@]host:port,"));
+    }
+    static const char *const bad_options[] = {
+        "?db=x", "?x=1", "?sentinel_password",
+        "?sentinel_user=", "?sentinel_user=a&sentinel_user=b"};
+    for (size_t i = 0; i < sizeof bad_options / sizeof *bad_options; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "list --redis redis+sentinel://s/n%s", bad_options[i]);
+        assert_int_equal(load(line), EX_USAGE);
+    }
+}
+
 int main(void) {
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
     const struct CMUnitTest tests[] = {
@@ -293,6 +337,7 @@ int main(void) {
         IN_A_FOLDER(test_passwords_are_hidden_in_the_list_of_processes),
         IN_A_FOLDER(test_a_password_may_stand_in_a_file),
         IN_A_FOLDER(test_redis_urls),
+        IN_A_FOLDER(test_urls_of_a_redis_under_sentinel),
         IN_A_FOLDER(test_a_dev_folder_above_names_the_redis),
         IN_A_FOLDER(test_a_dev_folder_of_others_is_refused),
     };
