@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <hiredis/hiredis.h>
+#include <unistd.h>
 
 static PrivateRedis *server;
 static Config config = {.prefix = "unit"};
@@ -244,6 +245,71 @@ static void test_a_listener_hears_its_channels_also_after_a_cut(void **state) {
     store_close(listener);
 }
 
+// ---- a replica ----------------------------------------------------------------------------------
+
+static redisContext *open_command(const RedisAddress *address) {
+    redisContext *redis = redisConnectUnix(address->socket);
+    assert_int_equal(redis->err, 0);
+    return redis;
+}
+
+// Redis finds a port that is free.
+static int open_port(redisContext *redis) {
+    for (int port = 20000 + getpid() % 10000;; port++) {
+        redisReply *reply = redisCommand(redis, "CONFIG SET port %d", port);
+        bool open = reply->type != REDIS_REPLY_ERROR;
+        freeReplyObject(reply);
+        if (open) return port;
+    }
+}
+
+static void replicate(redisContext *redis, const char *host, const char *port) {
+    freeReplyObject(redisCommand(redis, "CONFIG SET repl-diskless-sync-delay 0"));
+    freeReplyObject(redisCommand(redis, "REPLICAOF %s %s", host, port));
+}
+
+static void call_a_change(void) {
+    Batch *batch = store_batch(store);
+    batch_group(batch, "cancel", 1, NULL, NULL);
+    batch_text(batch, "nothing");
+    store_call(store, batch, 0, on_answered, NULL);
+}
+
+static void test_a_batch_waits_until_a_replica_has_it(void **state) {
+    (void)state;
+    PrivateRedis *other;
+    RedisAddress address = {0};
+    char fault[PRIVATE_REDIS_FAULT_SIZE], port[16];
+    assert_int_equal(private_redis_start(&other, NULL, "none", &address, fault), 0);
+    redisContext *primary = open_command(&config.redis), *replica = open_command(&address);
+    freeReplyObject(redisCommand(primary, "CONFIG SET repl-diskless-sync-delay 0"));
+    snprintf(port, sizeof port, "%d", open_port(primary));
+
+    store_wait_for_replica(store);
+    for (int i = 0; i < 3; i++) call_a_change();
+    run_until(&losses, 1);
+    assert_int_equal(last_trouble, REDIS_ERROR_BACKPRESSURE);
+    assert_int_equal(answers, 0);
+    store_abandon(store);
+    assert_int_equal(abandoned, 3);
+
+    for (int i = 0; i < 3; i++) call_a_change();
+    replicate(replica, "127.0.0.1", port);
+    run_until(&answers, 3);
+    store_failpoint = cut_once; // the answers that are held are given up, and the calls sent again
+    wanted_moment = "reply";
+    for (int i = 0; i < 100; i++) call_a_change();
+    run_until(&answers, 103);
+    assert_null(wanted_moment);
+
+    replicate(replica, "NO", "ONE");
+    freeReplyObject(redisCommand(primary, "CONFIG SET port 0"));
+    redisFree(primary);
+    redisFree(replica);
+    private_redis_stop(other);
+    address_free(&address);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
     const struct CMUnitTest tests[] = {
@@ -258,6 +324,7 @@ int main(void) {
         TEST(test_a_database_that_is_not_there_is_told_as_a_refused_login),
         TEST(test_what_redis_says_at_the_door_is_told_with_what_to_do),
         TEST(test_a_listener_hears_its_channels_also_after_a_cut),
+        TEST(test_a_batch_waits_until_a_replica_has_it),
     };
     return cmocka_run_group_tests_name("store", tests, start_redis, stop_redis);
 }
