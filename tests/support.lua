@@ -9,8 +9,15 @@ local system = require "system"
 
 local support = {}
 
+---The folder of the repository, from which the tests run.
+---@type string
+support.here = assert(io.popen "pwd"):read "l"
+
 ---Where the binaries under test are.
 support.build = os.getenv "WEIR_BUILD" or "build"
+
+---The same as an absolute path, for commands that run in another folder.
+support.build_path = support.build:find "^/" and support.build or support.here .. "/" .. support.build
 
 local PATIENCE_S = 20
 
@@ -54,6 +61,15 @@ end
 function support.remove(folder)
   assert(folder:find "^/tmp/weir%-test%-", folder)
   os.execute("rm -rf " .. quote(folder))
+end
+
+---The source of a file that defines one workflow, which has one attempt.
+---@param id string
+---@param body string of run(ctx, data)
+---@return string
+function support.workflow(id, body)
+  return ('local weir = require "weir"\nreturn weir.workflow {\n  id = "%s",\n  retry = { attempts = 1 },\n'
+    .. "  run = function(ctx, data)\n    %s\n  end,\n}\n"):format(id, body)
 end
 
 ---Looks until `fact` returns something true, and returns that. Raises when it never does.
@@ -136,6 +152,21 @@ function Process:paused_during(act)
   end)
   act()
   self:signal "CONT"
+end
+
+---Waits until it has written a pattern to stderr so many times.
+---@param pattern string
+---@param times integer? 1, unless given
+---@return string ... captures of the first match
+function Process:says(pattern, times)
+  local text, count
+  local ok, fault = pcall(support.wait_until, "the process to say: " .. pattern, function()
+    text = self:stderr()
+    count = select(2, text:gsub(pattern, ""))
+    return count >= (times or 1)
+  end)
+  if not ok then error(fault .. "; it said:\n" .. text, 2) end
+  return text:match(pattern)
 end
 
 ---Waits for its end.

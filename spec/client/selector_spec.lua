@@ -253,7 +253,7 @@ describe("a selector", function()
                        finished_at = tostring(NOW), error = '{"message":"' .. ("declined "):rep(20) .. '"}' }
       runs = { [LONG] = failed, short = failed }
       answers.list = function() return { "list", tostring(NOW), LONG, tostring(NOW), "short" } end
-      require("weir.cli.list").print { state = state or "failed" }
+      require("weir.cli.list").main { state = state or "failed" }
       local list = {}
       for line in text:gsub("\27%[%d*m", ""):gmatch "[^\n]+" do list[#list + 1] = line end
       return list

@@ -5,12 +5,9 @@ local facts = require "tests.facts"
 local json = require "weir.json"
 local support = require "tests.support"
 
-local redis, store, folder, gate, hosts
+local flow = support.workflow
 
-local function flow(id, body)
-  return ('local weir = require "weir"\nreturn weir.workflow {\n  id = "%s",\n  retry = { attempts = 1 },\n'
-    .. "  run = function(ctx, data)\n    %s\n  end,\n}\n"):format(id, body)
-end
+local redis, store, folder, gate, hosts
 
 -- A file of one machine. Another takes its place at once, as a watching host may look at any time.
 local function save(path, text)
@@ -29,17 +26,7 @@ local function start_host(machine, more)
   return host
 end
 
--- Waits until a host has said this, a pattern, so often. Its captures.
-local function says(host, pattern, times)
-  local found
-  support.wait_until("a host to say: " .. pattern, function()
-    local text = host.process:stderr()
-    local _, count = text:gsub(pattern, "")
-    found = { text:match(pattern) }
-    return count >= (times or 1)
-  end)
-  return table.unpack(found)
-end
+local function says(host, pattern, times) return host.process:says(pattern, times) end
 
 local count = 0
 

@@ -35,9 +35,7 @@ local function save(path, text)
   assert(os.rename(folder .. "/new", folder .. "/flows/" .. path))
 end
 
-local function says(pattern)
-  return support.wait_until("the host to say: " .. pattern, function() return host.process:stderr():match(pattern) end)
-end
+local function says(pattern) return host.process:says(pattern) end
 
 local function start_host(...)
   host = support.host({ folder .. "/flows" }, { redis = redis, flags = { "--node", "one", "--workers", "2", ... } })

@@ -5,12 +5,9 @@ local facts = require "tests.facts"
 local json = require "weir.json"
 local support = require "tests.support"
 
-local redis, store, host, folder, gate
+local flow = support.workflow
 
-local function flow(id, body)
-  return ('local weir = require "weir"\nreturn weir.workflow {\n  id = "%s",\n  retry = { attempts = 1 },\n'
-    .. "  run = function(ctx, data)\n    %s\n  end,\n}\n"):format(id, body)
-end
+local redis, store, host, folder, gate
 
 local function write(path, text) support.write(folder .. "/" .. path, text) end
 
@@ -36,19 +33,7 @@ end
 
 local function log() return host.process:stderr() end
 
--- Waits until the host has said this, a pattern, so often. Its captures.
-local function says(pattern, times)
-  local found, text
-  local function said()
-    text = log()
-    local _, count = text:gsub(pattern, "")
-    found = { text:match(pattern) }
-    return count >= (times or 1)
-  end
-  local ok, fault = pcall(support.wait_until, "the host to say: " .. pattern, said)
-  if not ok then error(fault .. "; it said:\n" .. text, 2) end
-  return table.unpack(found)
-end
+local function says(pattern, times) return host.process:says(pattern, times) end
 
 local function start_host(more, env, under)
   local flags = { "--node", "one", "--workers", "2", table.unpack(more or {}) }

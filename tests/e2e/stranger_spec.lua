@@ -5,13 +5,7 @@ local support = require "tests.support"
 
 local folder
 
-local function pwd()
-  local listing <close> = assert(io.popen "pwd")
-  return listing:read "l"
-end
-
-local here = pwd()
-local build = support.build:find "^/" and support.build or here .. "/" .. support.build
+local build = support.build_path
 
 -- A command line in the folder: its status, and stdout and stderr together.
 local function sh(line)

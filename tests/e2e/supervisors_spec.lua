@@ -8,14 +8,9 @@ local stage, redis, store, supervisor, log
 
 local function has(program) return os.execute(("command -v %s >/dev/null"):format(program)) end
 
-local function pwd()
-  local output <close> = assert(io.popen "pwd")
-  return output:read "l"
-end
-
 -- The host ends with its supervisor, also when that is killed. Words of the command line.
 local function host_command(folders)
-  local binary = support.build:find "^/" and support.build or pwd() .. "/" .. support.build
+  local binary = support.build_path
   return ("setpriv --pdeathsig KILL %s/weir serve %s --redis %s --node one --workers 1"):format(binary, folders,
     redis.url)
 end
@@ -117,7 +112,7 @@ for name, kind in pairs(kinds) do
 
     it("is started again when it died, reloads, drains, and starts again", function()
       if missing() then return end
-      kind.start(pwd() .. "/" .. stage.folders[1])
+      kind.start(support.here .. "/" .. stage.folders[1])
       says "ready: node one"
       store:start("waits", "gated", stage:data())
       store:becomes("waits", "waiting")

@@ -9,13 +9,7 @@ local support = require "tests.support"
 
 local manual = {}
 
-local function pwd()
-  local listing <close> = assert(io.popen "pwd")
-  return listing:read "l"
-end
-
-local here = pwd()
-local build = support.build:find "^/" and support.build or here .. "/" .. support.build
+local here, build = support.here, support.build_path
 
 ---@class Block
 ---@field language string

@@ -25,10 +25,10 @@ local function print_json(list)
   end
 end
 
----@param as_json boolean?
-function command.print(as_json)
+---@param options { json: boolean? }
+function command.main(options)
   local list, now = bundles.list()
-  if as_json then return print_json(list) end
+  if options.json then return print_json(list) end
   if not list[1] then return output.remark "no code is in use: no host has announced any" end
   local rows = { { "BUNDLE", "NEWEST", "UNFINISHED", "HOSTS", "WORKFLOWS" } }
   for _, found in ipairs(list) do

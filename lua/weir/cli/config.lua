@@ -18,7 +18,7 @@ local function value_of(setting, options)
 end
 
 ---@param options table `settings` among them
-function config.print(options)
+function config.main(options)
   if options.json then
     local all = {}
     for _, setting in ipairs(options.settings) do

@@ -95,13 +95,9 @@ commands["wait"] = function(options)
   return await(options[1], options, false)
 end
 
-function commands.show(options)
-  return require("weir.cli.show").main(options)
-end
-
-function commands.list(options)
-  require("weir.cli.list").print(options)
-  return DONE
+-- Commands with a module of their own: its `main` returns the exit status, or nothing when all is done.
+for _, name in ipairs { "bundles", "check", "config", "deps", "list", "show", "stats", "top" } do
+  commands[name] = function(options) return require("weir.cli." .. name).main(options) or DONE end
 end
 
 for _, verb in ipairs { "cancel", "retry", "delete" } do
@@ -117,10 +113,6 @@ function commands.move(options)
   return status
 end
 
-function commands.deps(options)
-  return require("weir.cli.deps").main(options)
-end
-
 function commands.why(options)
   local why, id = require "weir.client.why", options[1]
   local sentence = id and why.of_run(id) or why.of_everything()
@@ -129,15 +121,6 @@ function commands.why(options)
   else
     output.print(terminal.plain(id and id .. ": " .. sentence or sentence))
   end
-  return DONE
-end
-
-function commands.check(options)
-  return require("weir.cli.check").main(options)
-end
-
-function commands.bundles(options)
-  require("weir.cli.bundles").print(options.json)
   return DONE
 end
 
@@ -152,21 +135,6 @@ function commands.doctor(options)
     output.print(table.concat(findings, "\n"))
   end
   return #findings > 0 and FAILED or DONE
-end
-
-function commands.stats(options)
-  require("weir.cli.stats").main(options)
-  return DONE
-end
-
-function commands.top(options)
-  require("weir.cli.top").main(options)
-  return DONE
-end
-
-function commands.config(options)
-  require("weir.cli.config").print(options)
-  return DONE
 end
 
 function commands.version(options)

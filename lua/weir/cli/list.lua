@@ -138,7 +138,7 @@ end
 
 ---Prints the selected runs, or the errors with which they failed.
 ---@param options table
-function list_command.print(options)
+function list_command.main(options)
   local selected = selection.read(options)
   if options.group then return print_groups(selected, options.json) end
   print_runs(selected, options.json)

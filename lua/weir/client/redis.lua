@@ -74,6 +74,15 @@ local function take_page(reading, reply)
   return false
 end
 
+---Turns the list of a record or a status into a table.
+---@param list string[] field, value, field, value …
+---@return table<string, string>
+function redis.fields_of(list)
+  local fields = {}
+  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
+  return fields
+end
+
 ---The records of runs, as Redis has them.
 ---@param ids string[]
 ---@return table<string, string[]> lists of those that exist: field, value, field, value …
@@ -167,8 +176,7 @@ function redis.raise_not_found(id) fault.raise_with("not_found", { run = id }, "
 ---@return weir.RunStatus?
 local function read_status(id, list)
   if #list == 0 then return nil end
-  local fields = {}
-  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
+  local fields = redis.fields_of(list)
   return {
     id = id, state = fields.state or "unknown", workflow = fields.workflow or "",
     attempt = instant(fields.attempt) or 1,

@@ -108,15 +108,6 @@ end
 -- ------------------------------------------------------------------------------------------------
 -- The replay
 
----Turns a record of `redis.records` into a table.
----@param list string[] field, value, field, value …
----@return table<string, string>
-function preflight.fields_of(list)
-  local fields = {}
-  for i = 1, #list, 2 do fields[list[i]] = list[i + 1] end
-  return fields
-end
-
 -- Replays a journal under limits, and changes `fields`.
 local function rehearse(options, bundle, id, fields, now)
   local ok, value, message = options.host.guard(options.memory_bytes, options.cpu_ms, check.rehearse, bundle, id,
@@ -165,7 +156,7 @@ end
 -- to begin another attempt.
 local function is_new(options, found, own, loaded, id, list, now)
   local before = found.code ~= "replay_mismatch" and own and loaded(own)
-  return not before or rehearse(options, before, id, preflight.fields_of(list), now).code ~= found.code
+  return not before or rehearse(options, before, id, redis.fields_of(list), now).code ~= found.code
 end
 
 -- Replays one run, whose record is `list`, and `fields`, which is changed.
@@ -185,7 +176,7 @@ end
 ---@param loaded fun(name: string): weir.Bundle? of preflight.bundles
 ---@return weir.PreflightFault? fault
 function preflight.run(options, bundle, id, list, now, loaded)
-  return look_at(options, bundle, id, list, preflight.fields_of(list), now, loaded)
+  return look_at(options, bundle, id, list, redis.fields_of(list), now, loaded)
 end
 
 local WAITS = { waiting = true, retrying = true }
@@ -216,7 +207,7 @@ function preflight.look(bundle, workflows, options)
     local lists, now = redis.records(ids)
     for _, id in ipairs(ids) do
       local list = lists[id]
-      local fields = preflight.fields_of(list or {})
+      local fields = redis.fields_of(list or {})
       if not WAITS[fields.state] then
         result.found = result.found - 1 -- it went on meanwhile
       elseif not is_over() then

@@ -34,7 +34,7 @@ local MOVABLE = { waiting = true, ready = true }
 -- Checks whether a run can be moved. Returns the group that moves it and its new bundle, or else the answer.
 local function plan(options, loaded, registry, id, list, now)
   if not list then return nil, FAULTS.missing(id) end
-  local fields = preflight.fields_of(list)
+  local fields = redis.fields_of(list)
   if record.ENDED[fields.state] then return nil, FAULTS.ended(id, fields.state) end
   local entry = registry[fields.workflow]
   if not entry then
