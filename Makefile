@@ -88,8 +88,9 @@ soak: programs ## random specs from a new seed, scheduling under load, then host
 	@WEIR_FAILOVERS=20 lua5.4 tests/run.lua $(BUILD) failovers
 	@lua5.4 tests/soak.lua $(BUILD)
 
-bench: build $(BUILD)/bench ## throughput and latency beside the floor, measured in the same run (ONLY=name)
-	@$(if $(filter testing,$(ONLY)),,$(BUILD)/bench $(BUILD)/weir $(ONLY))
+bench: build $(BUILD)/bench $(natives) ## throughput and latency beside the floor, measured in the same run (ONLY=name)
+	@$(if $(filter testing takeover,$(ONLY)),,$(BUILD)/bench $(BUILD)/weir $(ONLY))
+	@$(if $(filter-out takeover,$(ONLY)),,lua5.4 tests/bench/takeover.lua $(BUILD))
 	@$(if $(filter-out testing,$(ONLY)),,lua5.4 tests/bench/testing.lua)
 
 lint: ## luacheck, clang-format, and the warnings of clang beside those of gcc

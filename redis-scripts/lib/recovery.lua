@@ -141,30 +141,71 @@ function recovery.lease_end(host, expires, lease_ms)
   return longest
 end
 
---- Release the runs of a host, a bounded number a call. Returns whether none is left, and how many were released.
---- `crashed`: the host died, which counts as a crash of the runs that may be to blame.
+local PAGE = 3000 -- runs of a worker that are looked at in a call
+
+-- The runs of a dead worker that could move are released first, because it may own thousands that wait: those in
+-- `ready:@<worker>`, then those that are not in the delayed set, which are ready or running. They are looked for page
+-- by page; `released:<thread>` in the hash of the host has the next one, or nothing when there is none.
+local function take_movable(host, thread, take)
+  local worker, field = host .. "." .. thread, "released:" .. thread
+  for _, id in ipairs(call("ZRANGE", lib.key("ready:@" .. worker), 0, lib.sweep_budget())) do take(id) end
+  local cursor = call("HGET", lib.key("host:" .. host), field) or "0"
+  if cursor == "" or lib.sweep_budget() == 0 then return cursor == "" end
+  local page = call("SSCAN", lib.key("owned:" .. worker), cursor, "COUNT", PAGE)
+  local ids = page[2]
+  for from = 1, #ids, lib.CHUNK do
+    local to = math.min(from + lib.CHUNK - 1, #ids)
+    for i, instant in ipairs(call("ZMSCORE", lib.key("delayed"), unpack(ids, from, to))) do
+      if not instant and not take(ids[from + i - 1]) then return false end -- the next call looks at this page again
+    end
+  end
+  local is_last = page[1] == "0"
+  lib.write("HSET", "host:" .. host, field, is_last and "" or page[1])
+  return is_last
+end
+
+--- Release the runs of a host, a bounded number a call, those first that could move. Returns whether none is left, and
+--- how many were released. `crashed`: the host died, which counts as a crash of the runs that may be to blame.
 function recovery.reclaim_host(host, crashed, max_crashes)
   lib.plan.stopped_hosts[host] = true
   local about, reclaimed = call("HMGET", lib.key("host:" .. host), "threads", "queues"), 0
   local threads, queues = tonumber(about[1] or 0), about[2]
   local blamed = crashed and find_blamed(host, threads) or {}
+
+  -- Releases a run. Returns false when this call may handle no more.
+  local seen = {}
+  local function take(worker, id)
+    if seen[id] then return true end
+    if lib.sweep_budget() == 0 then return false end
+    seen[id] = true
+    lib.use_sweep_budget(1)
+    reclaimed = reclaimed + 1
+    runs.handle(id, function(run)
+      if not run or run.owner ~= worker then
+        lib.write("SREM", "owned:" .. worker, id)
+        return lib.write("ZREM", "ready:@" .. worker, id)
+      end
+      if crashed and run.state == "running" and is_to_blame(run, blamed[worker], max_crashes) then
+        count_crash(run, max_crashes)
+      end
+      recovery.release(run)
+    end)
+    return true
+  end
+
+  local only_waiting = true
   for thread = 1, threads do
     local worker = host .. "." .. thread
     lib.wakeups.remove(worker, queues)
-    if lib.sweep_budget() > reclaimed then
-      for _, id in ipairs(call("SRANDMEMBER", lib.key("owned:" .. worker), lib.sweep_budget() - reclaimed)) do
-        runs.handle(id, function(run)
-          if not run or run.owner ~= worker then return lib.write("SREM", "owned:" .. worker, id) end
-          if crashed and run.state == "running" and is_to_blame(run, blamed[worker], max_crashes) then
-            count_crash(run, max_crashes)
-          end
-          recovery.release(run)
-        end)
-        reclaimed = reclaimed + 1
-      end
+    only_waiting = take_movable(host, thread, function(id) return take(worker, id) end) and only_waiting
+  end
+  if not only_waiting then return false, reclaimed end
+  for thread = 1, threads do
+    local worker = host .. "." .. thread
+    if lib.sweep_budget() > 0 then
+      for _, id in ipairs(call("SRANDMEMBER", lib.key("owned:" .. worker), lib.sweep_budget())) do take(worker, id) end
     end
   end
-  lib.use_sweep_budget(reclaimed)
   if reclaimed > 0 or lib.sweep_budget() == 0 then return false, reclaimed end
   remove_host(host)
   return true, 0

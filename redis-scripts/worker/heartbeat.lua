@@ -2,9 +2,9 @@
 -- because a message may have been lost. The first heartbeat of an interval also does the rounds, the periodic work of
 -- all hosts, so that this costs as much with 100 hosts as with one: it releases the runs of dead hosts and runs that
 -- wait for a busy worker while another one is idle; it moves runs of unknown workflows to their queues when these are
--- announced; it wakes idle workers of other hosts; it deletes expired keys of `dedupe`; it takes removed workflows out of
--- the registry; and it notes how many runs started and ended. When runs of dead hosts are left, the rounds are not over:
--- the next heartbeat of any host goes on.
+-- announced; it wakes idle workers of other hosts; it deletes expired keys of `dedupe`; it takes removed workflows out
+-- of the registry; and it notes how many runs started and ended. When runs of dead hosts are left, the rounds are not
+-- over: the next heartbeat of any host goes on.
 -- args   host  lease_ms  max_crashes
 -- moves  running -> ready, for the runs of dead hosts
 -- reply  heartbeat reclaimed more("1"|"0") thread…     reclaimed: runs of dead hosts
@@ -58,8 +58,8 @@ local function look_at_hosts(host, lease_ms, max_crashes, gap)
       lib.push(living, { host = other, threads = tonumber(about[1] or 0) })
       for queue in string.gmatch(about[2] or "*", "[^,]+") do queues[queue] = true end
     elseif not more then
-      local _, count = lib.recovery.reclaim_host(other, true, max_crashes)
-      reclaimed, more = count, count > 0
+      local done, count = lib.recovery.reclaim_host(other, true, max_crashes)
+      reclaimed, more = count, not done
     end
   end
   release_stale(living, queues)

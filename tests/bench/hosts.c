@@ -1,5 +1,5 @@
-// hosts: the cost of many hosts for Redis, as their heartbeats are. The hosts are simulated: their
-// calls are sent, and no process is behind them.
+// hosts: a host without runs; and the cost of many hosts for Redis, which is that of their
+// heartbeats. Those hosts are simulated: their calls are sent, and no process is behind them.
 #include "measure.h"
 #include "rig.h"
 
@@ -94,4 +94,37 @@ void measure_heartbeat(void) {
         "%.0f us of Redis, %.0f us with one host", each, median(one, TURNS));
     row("  100 hosts of 4 idle workers, % of a core", NO_TARGET, each * MOST / BEAT_MS / 10, 0,
         "%.1f %% of Redis' core", each * MOST / BEAT_MS / 10);
+}
+
+// ---- idle: a host without runs ------------------------------------------------------------------
+
+enum { IDLE_MS = 6000, QUIET_MS = 1000, STARTS = 9 };
+
+static void measure_idle_host(const char *workers, double most_mib) {
+    const char *const flags[] = {"--workers", workers, NULL};
+    char what[80];
+    double ready[STARTS];
+    Rig *rig = rig_open("everysec");
+    for (int i = 0; i < STARTS; i++) {
+        if (i > 0) rig_stop_host(rig);
+        double begin = now_s();
+        rig_serve(rig, flags);
+        ready[i] = 1000 * (now_s() - begin);
+    }
+    rest_ms(QUIET_MS);
+    double begin = now_s(), cpu = cpu_s(rig->host_pid);
+    rest_ms(IDLE_MS);
+    double share = 100 * (cpu_s(rig->host_pid) - cpu) / (now_s() - begin);
+    double mib = (double)resident_bytes(rig->host_pid) / (1 << 20);
+    rig_close(rig);
+    snprintf(what, sizeof what, "idle host, --workers %s, until ready, ms", workers);
+    double ms = median(ready, STARTS);
+    row(what, AT_MOST, ms, 100, "%.0f ms, the least of %d %.0f ms", ms, STARTS, ready[0]);
+    row("  CPU, % of a core", AT_MOST, share, 0.5, "%.3f %%", share);
+    row("  resident, MiB", AT_MOST, mib, most_mib, "%.1f MiB", mib);
+}
+
+void measure_idle(void) {
+    measure_idle_host("1", 20);
+    measure_idle_host("4", 30);
 }

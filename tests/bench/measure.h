@@ -19,6 +19,7 @@ void measure_reload(void);
 
 // In hosts.c.
 void measure_heartbeat(void);
+void measure_idle(void);
 
 // The middle of `count` values, which it sorts; a share of them is below the quantile.
 double median(double *values, size_t count);

@@ -277,6 +277,42 @@ describe("heartbeat", function()
     end)
   end)
 
+  it("takes back first the runs of a dead host that could move, however many others wait", function()
+    for i = 1, 5000 do
+      local id = "waits" .. i
+      store:call("HSET", "r:" .. id, "state", "waiting", "owner", c.name, "workflow", "w")
+      store:call("SADD", "owned:" .. c.name, id)
+      store:call("ZADD", "delayed", store.now + 1000000, id)
+    end
+    for i = 1, 20 do store:start("moves" .. i) end
+    c:claim(20)
+    store:start "wakes"
+    c:claim(1)
+    c:turn("wakes", { "suspend", "", 10 })
+    store:pass(10)
+    store:say "promote"
+    store:call("ZADD", "leases", store.now, other)
+    local taken = 0
+    repeat
+      local answer = store:heartbeat(store.host)
+      taken = taken + answer[2]
+    until answer[2] == 100 -- these wait
+    assert.equal("", store:run("wakes").owner)
+    for i = 1, 20 do assert.equal("ready", store:state("moves" .. i)) end
+    assert.is_true(taken <= 121 + 100)
+    repeat until store:heartbeat(store.host)[3] == "0"
+    assert.is_false(expires(other))
+    assert.equal(0, store:call("EXISTS", "owned:" .. c.name))
+  end)
+
+  it("forgets what is promoted for a dead worker and not owned by it", function()
+    store:call("ZADD", "ready:@" .. c.name, 1, "gone")
+    store:call("ZADD", "leases", store.now, other)
+    repeat until store:heartbeat(store.host)[3] == "0"
+    assert.is_false(expires(other))
+    assert.equal(0, store:call("EXISTS", "ready:@" .. c.name))
+  end)
+
   it("takes back a bounded number of runs a call", function()
     for i = 1, 450 do store:start("r" .. i) end
     c:claim(300)
