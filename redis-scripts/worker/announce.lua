@@ -13,12 +13,14 @@
 -- workflows that the bundle served which this folder held until now: a revert. So neither a host that restarts with old
 -- files nor one whose files are copied late puts the others back. It serves what nothing else serves, too.
 --
--- A bundle that becomes the newest succeeds the one before in its folder, and any that loses most of its workflows to
--- it, as that was another host's copy of the folder. What those serve and it lacks was removed.
+-- A bundle that becomes the newest succeeds the one before in its folder, also when the host of that name was off
+-- meanwhile, and any that loses most of its workflows to it, as that was another host's copy of the folder. Those that
+-- they serve and it lacks were removed.
 --
 -- Sent again, the call finds itself done: the bundle was seen and serves what it then got, or lost since.
 
 local SEEN = 10000 -- names that are remembered; each takes about 165 bytes
+local FOLDERS = 1000 -- of hosts, likewise
 
 local registry = lib.registry
 
@@ -44,7 +46,8 @@ local function read()
   return folder, how, bundle, sources, workflows
 end
 
--- The bundle that this folder of the host held until now; what it holds is kept.
+-- The bundle that this folder of the host held until now; what it holds is kept. Second, the name of the folder, by
+-- which it is known again when the host has restarted.
 local function hold(folder, bundle, workflows)
   local host = string.match(lib.worker, "^(%d+)%.")
   if not host then return nil end
@@ -53,7 +56,19 @@ local function hold(folder, bundle, workflows)
   local ids = {}
   for i, workflow in ipairs(workflows) do ids[i] = workflow.id end
   registry.hold(host, folder, bundle, ids)
-  return about[2]
+  return about[2], about[1] .. "\t" .. folder
+end
+
+-- The bundle that the folder of this name held before its host was off; nil where that is forgotten.
+local function held_before(name)
+  local version = name and redis.call("ZSCORE", lib.key("folders"), name)
+  return version and redis.call("ZRANGEBYSCORE", lib.key("bundles"), version, version, "LIMIT", 0, 1)[1]
+end
+
+-- A folder is forgotten when many others hold newer bundles.
+local function remember(name, version)
+  lib.write("ZADD", "folders", version, name)
+  lib.write("ZREMRANGEBYRANK", "folders", 0, -FOLDERS - 1)
 end
 
 -- Which workflows the bundle serves from now on. Says whether it becomes the newest for any, and whether others are
@@ -124,7 +139,8 @@ end
 
 function verbs.announce()
   local folder, how, bundle, sources, workflows = read()
-  local previous = hold(folder, bundle, workflows)
+  local previous, name = hold(folder, bundle, workflows)
+  local succeeded = previous or held_before(name)
   local seen = redis.call("ZSCORE", lib.key("bundles"), bundle)
   local gains, is_older = decide(bundle, previous, not seen, how == "announce", workflows)
   local version = seen
@@ -144,7 +160,8 @@ function verbs.announce()
       lib.push(reply, workflow.before.bundle)
     end
   end
-  if gains then mark_removed(bundle, previous, workflows) end
+  if gains then mark_removed(bundle, succeeded, workflows) end
+  if name then remember(name, version) end
   if serves or lib.needs.count("attempts", bundle) > 0 then write_sources(bundle, sources) end
   if serves and gains then lib.write("HSET", "announced", bundle, lib.stamp) end
   lib.plan.looks_for_removed = true

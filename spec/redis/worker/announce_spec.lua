@@ -483,6 +483,53 @@ describe("announce", function()
       assert.equal("u:b v:b", registered())
     end)
 
+    it("takes it where a host restarts with newer files, also when most workflows were removed meanwhile", function()
+      local one = host_of "one"
+      one.hold("a", { "u", "v", "w" })
+      one.leave()
+      one = host_of "one"
+      one.hold("b", { "u" })
+      assert.equal("u:b", registered())
+      assert.equal("b", stored())
+      assert.same({}, store:faults())
+    end)
+
+    it("does not take it where another host has such files while the one is off", function()
+      local one, two = host_of "one", host_of "two"
+      one.hold("a", { "u", "v", "w" })
+      one.leave()
+      two.hold("b", { "u" })
+      assert.equal("u:b v:a w:a", registered())
+      one = host_of "one"
+      one.hold("c", { "u", "w" })
+      assert.equal("u:c w:c", registered())
+      assert.same({}, store:faults())
+    end)
+
+    it("takes it once the host is back with its older files and these are changed", function()
+      local one, two = host_of "one", host_of "two"
+      one.hold("a", { "v", "w", "x" })
+      one.leave()
+      one = host_of "one"
+      two.hold("z", { "other" })
+      one.hold("a", { "v", "w", "x" })
+      one.leave()
+      one = host_of "one"
+      one.hold("b", { "v" })
+      assert.equal("other:z v:b", registered())
+      assert.same({}, store:faults())
+    end)
+
+    it("remembers a bounded number of folders", function()
+      for i = 1, 1010 do
+        local host = host_of("node-" .. i)
+        host.hold("a", { "v" })
+        host.leave()
+      end
+      assert.equal(1000, store:call("ZCARD", "folders"))
+      assert.same({}, store:faults())
+    end)
+
     it("does not take it when it is another folder's", function()
       local one, two = host_of "one", host_of "two"
       one.hold("a", { "v" })
