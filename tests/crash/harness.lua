@@ -14,13 +14,15 @@ local support = require "tests.support"
 local harness = {}
 
 local AT_ONCE = 2
-local STRIDE = os.getenv "WEIR_CRASH" == "all" and 1 or 3
+local ALL = os.getenv "WEIR_CRASH" == "all"
+local STRIDE = 3 -- from one n to the next, unless all are taken
 local MOST_DEATHS = 100
 
 ---@class Case
 ---@field name string also its prefix in Redis
 ---@field notes string file to which steps append a line each
 ---@field facts Facts
+---@field flows string the folder that the host serves
 
 ---@class Act
 ---@field begin fun(case: Case)
@@ -30,13 +32,19 @@ local MOST_DEATHS = 100
 ---@class Harness
 ---@field play Act[]
 ---@field roots string[] runs whose trees are compared
+---@field stride integer
+---@field files table<string, string>? name -> text of the workflow files that each case begins with, in a folder of its
+---own; nil: tests/fixtures/crash
 local Harness = {}
 Harness.__index = Harness
 
 ---@param roots string[]
 ---@param play Act[]
-function harness.new(roots, play)
-  return setmetatable({ roots = roots, play = play, cases = {}, folder = support.folder(),
+---@param options { files: table<string, string>?, stride: integer? }?
+function harness.new(roots, play, options)
+  options = options or {}
+  return setmetatable({ roots = roots, play = play, cases = {}, folder = support.folder(), files = options.files,
+                        stride = ALL and 1 or options.stride or STRIDE,
                         redis = support.redis { "--appendfsync", "no" } }, Harness)
 end
 
@@ -54,8 +62,21 @@ function Harness:clear()
   self.cases = {}
 end
 
+---A workflow file of a case gets this text at once, as an editor saves it.
+---@param case Case
+function harness.save(case, name, text)
+  support.write(("%s.new"):format(case.flows), text) -- beside the folder: the host watches that
+  assert(os.rename(("%s.new"):format(case.flows), ("%s/%s"):format(case.flows, name)))
+end
+
 local function new_case(self, name)
-  local case = { name = name, notes = ("%s/%s"):format(self.folder, name), facts = facts.of(self.redis, name) }
+  local case = { name = name, notes = ("%s/%s"):format(self.folder, name), facts = facts.of(self.redis, name),
+                 flows = "tests/fixtures/crash" }
+  if self.files then
+    case.flows = case.notes .. ".flows"
+    assert(os.execute(("mkdir '%s'"):format(case.flows)))
+    for file, text in pairs(self.files) do harness.save(case, file, text) end
+  end
   support.write(case.notes, "")
   self.cases[#self.cases + 1] = case
   return case
@@ -63,7 +84,7 @@ end
 
 local function start_host(self, case, fault)
   local words = {
-    support.build .. "/faulty", "serve", "tests/fixtures/crash", "--redis", self.redis.url,
+    support.build .. "/faulty", "serve", case.flows, "--redis", self.redis.url,
     "--prefix", case.name, "--node", "node", "--workers", "1",
   }
   return support.process(words, { WEIR_FAULT = fault })
@@ -190,16 +211,16 @@ end
 ---@param check fun(times: table<string, integer>, undisturbed: table<string, integer>)
 ---@param least integer
 function Harness:everywhere(kind, check, least)
-  local n, over, faults = 1 - STRIDE, false, 0
+  local n, over, faults = 1 - self.stride, false, 0
   side_by_side(AT_ONCE, function()
     if over then return nil end
-    n = n + STRIDE
+    n = n + self.stride
     local fault = ("%s:%d"):format(kind, n)
     return function()
       if story(self, fault, check) then faults = faults + 1 else over = true end
     end
   end)
-  assert.is_true(faults > least / STRIDE, ("only %d faults came"):format(faults))
+  assert.is_true(faults > least / self.stride, ("only %d faults came"):format(faults))
 end
 
 ---A fault at every so many calls.
