@@ -3,14 +3,9 @@
 --        `count` runs are picked at random, each once
 -- reply  census looked_at (state workflow count run created_at)…     run: the oldest of them
 
-local function members(set, from, count)
-  if string.sub(set, 1, 6) == "owned:" then return redis.call("SRANDMEMBER", lib.key(set), count) end
-  return redis.call("ZRANGE", lib.key(set), from, from + count - 1)
-end
-
 function verbs.census()
   local set, from, count = lib.next_args(3)
-  local ids, groups, order = members(set, tonumber(from), tonumber(count)), {}, {}
+  local ids, groups, order = lib.members.page(set, tonumber(from), tonumber(count)), {}, {}
   for _, id in ipairs(ids) do
     local v = redis.call("HMGET", lib.key("r:" .. id), "state", "workflow", "created_at")
     local state, workflow, created_at = v[1], v[2] or "", tonumber(v[3])

@@ -73,6 +73,20 @@ describe("a census", function()
     assert.is_true(#asked <= 21)
   end)
 
+  it("asks for few runs in each call", function()
+    local many, calls = {}, 0
+    for i = 1, 5000 do many[i] = { "waiting", "a" } end
+    add("delayed", many)
+    add("owned:1.1", many)
+    local found = take(20000)
+    assert.equal(5000, found.states.waiting)
+    assert.is_true(found.sampled)
+    for _, page in ipairs(asked) do
+      calls = math.max(calls, tonumber(page:match "%+(%d+)$"))
+    end
+    assert.equal(2000, calls)
+  end)
+
   it("looks at few runs of each of many sets", function()
     for i = 1, 100 do
       local runs = {}

@@ -32,7 +32,7 @@ return {
     "lua/weir/cli/stats.lua", "lua/weir/client/hosts.lua", "lua/weir/client/outage.lua",
   },
   ["spec/client/selector_spec.lua"] = {
-    "lua/weir/cli/bulk.lua", "lua/weir/cli/progress.lua", "lua/weir/cli/selection.lua", "lua/weir/client/list.lua",
+    "lua/weir/cli/bulk.lua", "lua/weir/cli/progress.lua", "lua/weir/cli/selection.lua",
   },
   ["spec/client/transport_spec.lua"] = {
     "lua/weir/transport/blocking.lua", "lua/weir/client/bulk.lua", "lua/weir/client/fault.lua",
@@ -65,6 +65,7 @@ return {
   ["spec/redis/client/retry_spec.lua"] = {
     "redis-scripts/lib/reopen.lua", "redis-scripts/effects/reset_done.lua", "redis-scripts/effects/reset.lua",
   },
+  ["spec/redis/read/census_spec.lua"] = { "redis-scripts/lib/members.lua", "redis-scripts/read/members.lua" },
   ["spec/redis/lib/tally_spec.lua"] = { "redis-scripts/read/rates.lua" },
   ["spec/redis/lib/dedupe_spec.lua"] = { "redis-scripts/lib/detached.lua", "redis-scripts/effects/detach.lua" },
   ["spec/redis/worker/announce_spec.lua"] = { "redis-scripts/lib/registry.lua" },

@@ -7,6 +7,7 @@ local census = {}
 
 local PAGE, SPREAD = 500, 50 -- runs of a page, in a set that is read whole and in one that is not
 local PAGES = 25 -- in one call
+local OWNED = 2000 -- runs of a page of a set without an order, which is its only one
 
 ---@class weir.Census
 ---@field states table<string, integer> runs by state; completed and cancelled ones only of roots
@@ -32,7 +33,7 @@ local function kind_of(set) return set.name:match "^%l+" end
 local function pages_of(set, most)
   local pages = {}
   if kind_of(set) == "owned" then -- has no order: they are picked at random
-    return { { set = set.name, from = 0, count = math.min(set.size, most) } }
+    return { { set = set.name, from = 0, count = math.min(set.size, most, OWNED) } }
   elseif set.size <= most then
     for from = 0, set.size - 1, PAGE do pages[#pages + 1] = { set = set.name, from = from, count = PAGE } end
     return pages
@@ -57,9 +58,21 @@ local function plan(sets, budget, pages)
   end
 end
 
+-- The next pages for one call, from `at` on: few enough runs that Redis serves others soon.
+local function next_pages(pages, at)
+  local some, runs = {}, 0
+  repeat
+    some[#some + 1] = pages[at]
+    runs, at = runs + pages[at].count, at + 1
+  until not pages[at] or #some == PAGES or runs + pages[at].count > OWNED
+  return some, at
+end
+
 local function read_pages(pages)
-  for from = 1, #pages, PAGES do
-    local some = table.move(pages, from, math.min(from + PAGES - 1, #pages), 1, {})
+  local at = 1
+  while pages[at] do
+    local some
+    some, at = next_pages(pages, at)
     for i, counted in ipairs((redis.census(some))) do
       local page, set = some[i], some[i].of
       page.groups = counted.groups

@@ -6,6 +6,8 @@ local selector = require "weir.client.selector"
 
 local list = {}
 
+local PAGE = 500 -- members of a set in one call
+
 ---Finds the innermost cause of an error, which says most about it.
 ---@param text string? JSON
 ---@return table
@@ -48,6 +50,55 @@ function list.newest(selection, most, looked_at)
   end)
   return runs, ended_at
 end
+
+-- The sets that hold the runs of a state.
+local HELD = {
+  scheduled = { delayed = true }, waiting = { delayed = true }, retrying = { delayed = true },
+  ready = { ready = true, owned = true }, running = { owned = true },
+}
+
+-- The ids in these sets, about as many as asked for: of each set a share.
+local function members_of(sets, most)
+  local all, ids = 0, {}
+  for _, set in ipairs(sets) do all = all + set.size end
+  for _, set in ipairs(sets) do
+    local count = all <= most and set.size or math.max(1, set.size * most // all)
+    local step = set.name:find "^owned:" and count or PAGE -- members without an order come in one page
+    for from = 0, count - 1, step do
+      local page = redis.members(set.name, from, math.min(step, count - from))
+      table.move(page, 1, #page, #ids + 1, ids)
+    end
+  end
+  return ids, all
+end
+
+---The selected runs of one state that is no end, also old ones: they stand in sets of their own.
+---@param selection weir.Selection its `state` is no end
+---@param most integer
+---@param looked_at integer so many runs of these sets are looked at
+---@return weir.RunStatus[] runs newest first
+---@return integer? left how many runs were not looked at
+function list.unfinished(selection, most, looked_at)
+  local sets, runs = {}, {}
+  for _, set in ipairs(redis.sets()) do
+    if HELD[selection.state][set.name:match "^%l+"] then sets[#sets + 1] = set end
+  end
+  local ids, all = members_of(sets, looked_at)
+  for _, run in pairs((redis.status(ids))) do
+    if selector.fits(selection, run) then runs[#runs + 1] = run end
+  end
+  table.sort(runs, function(a, b)
+    if a.created_at ~= b.created_at then return a.created_at > b.created_at end
+    return a.id < b.id
+  end)
+  for i = #runs, most + 1, -1 do runs[i] = nil end
+  return runs, all > #ids and all - #ids or nil
+end
+
+---Whether the runs of a state can be read by `list.unfinished`.
+---@param state string?
+---@return boolean
+function list.is_unfinished(state) return state ~= nil and HELD[state] ~= nil end
 
 ---A message without its numbers, which differ from run to run.
 ---@param message string

@@ -457,6 +457,16 @@ function redis.sets()
   return sets
 end
 
+---The ids of a page of such a set.
+---@param set string
+---@param from integer how many come before; of `owned:` sets it says nothing
+---@param count integer
+---@return string[]
+function redis.members(set, from, count)
+  local reply = redis.call({ "members", set, from, count })[1]
+  return table.move(reply, 2, #reply, 1, {})
+end
+
 ---@class weir.CensusPage
 ---@field looked_at integer runs
 ---@field groups { state: string, workflow: string, count: integer, run: string, created_at: integer }[] run: the oldest

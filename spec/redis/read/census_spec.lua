@@ -29,6 +29,16 @@ describe("census", function()
     assert.same({ "census", 5, "running", "w", 5 }, { table.unpack(census("owned:" .. store.a.name, 0, 100), 1, 5) })
   end)
 
+  it("has pages of ids beside it", function()
+    for i = 1, 4 do store:start("p" .. i) end
+    store.a:claim(1)
+    assert.same({ "members", "p3", "p4" }, store:unchanged(function()
+      return store:say("members", "ready:default", 1, 10)
+    end))
+    assert.same({ "members", "p1" }, store:say("members", "owned:" .. store.a.name, 0, 10))
+    assert.same({ "members" }, store:say("members", "delayed", 0, 10))
+  end)
+
   it("passes over a run that is gone", function()
     store:start "p"
     store:start "q"

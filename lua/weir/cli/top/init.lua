@@ -44,9 +44,15 @@ local function read_runs(state)
   local selected = selector.read {
     state = filter.state, workflow = filter.workflow, queue = filter.queue, match = filter.text,
   }
-  local runs, seen = list.newest(selected, LISTED, LOOKED_AT)
-  if #runs == LISTED then return runs, ("the first %d"):format(LISTED) end
-  return runs, seen and ("among %s"):format(terminal.count(seen, "newest run")) or nil
+  local runs, seen, left
+  if list.is_unfinished(filter.state) then
+    runs, left = list.unfinished(selected, LISTED, LOOKED_AT)
+  else
+    runs, seen = list.newest(selected, LISTED, LOOKED_AT)
+  end
+  if #runs == LISTED then return runs, ("the newest %d"):format(LISTED) end
+  return runs, seen and ("among %s"):format(terminal.count(seen, "newest run"))
+    or left and ("%s not looked at"):format(terminal.count(left, "run")) or nil
 end
 
 local function read_opened(self, style)
