@@ -99,6 +99,9 @@ local function new_maker(roll)
                tolerate = roll(2) == 1 and roll(3) - 1 or nil, waits = roll(4) == 1 }
     end
     if roll(6) == 1 then return { "progress" } end
+    if roll(4) == 1 then
+      return { "poll", maker.id(), calls = roll(4), pause = roll(4) / 1000, timeout = roll(3) == 1 and 0.006 or nil }
+    end
     if roll(6) == 1 then return { "raise", always = roll(3) == 1 } end
     return { "draw" }
   end
@@ -287,6 +290,11 @@ function statements.map(ctx, statement, state)
     end }, statement)
 end
 
+function statements.poll(ctx, statement)
+  return ctx:poll { id = statement[2], every = statement.pause, timeout = statement.timeout,
+    run = function(state, about) return about.attempt >= statement.calls, (state or 0) + chance(10) end }
+end
+
 function statements.progress(ctx, _, state)
   ctx:progress(state.count)
   ctx:status("at " .. state.count)
@@ -305,7 +313,7 @@ function execute(ctx, body, state)
     local ok, value = pcall(statements[name], ctx, statement, state)
     state.count = state.count + 1 -- shared by all branches: it shows in which order they run
     note(name, shown(ok, value), state.count, ctx:now())
-    if not ok and not (statement[2] and (name == "invoke" or name == "step")) then error(value, 0) end
+    if not ok and not (statement[2] and (name == "invoke" or name == "step" or name == "poll")) then error(value, 0) end
   end
 end
 

@@ -81,6 +81,15 @@ local ctx = {}
 ---@field key string RUN/OPERATION: the same for each try, for services that take an idempotency key
 ---@field deadline_ms integer? when this try times out, ms since 1970
 
+---@class weir.PollOptions
+---@field id? string numbered ("poll#1") unless given
+---@field run fun(state: any, about: weir.StepAbout): boolean, weir.Payload returns whether the condition holds, and the
+---state for the next call; ordinary Lua
+---@field every? weir.Duration|fun(attempt: integer, state: any): weir.Duration the pause after a call; 1s unless given
+---@field timeout? weir.Duration from the first call on
+---@field initial? weir.Payload the state of the first call
+---@field retry? weir.RetryFields of a call that fails; that of the workflow unless given
+
 ---@class weir.SleepOptions
 ---@field id? string numbered ("sleep#1") unless given
 ---@field duration? weir.Duration
@@ -171,6 +180,11 @@ function ctx:scope(id, fn) end
 ---@return any result
 ---@overload fun(self: weir.Context, options: weir.StepOptions): any
 function ctx:step(id, body) end
+
+---Calls `run` as a step, again and again, until it returns true first. Only the last state is remembered.
+---@param options weir.PollOptions
+---@return any state that it returned then
+function ctx:poll(options) end
 
 ---If this run later fails for good or is cancelled, `fn` runs: newest first, when all else of the run has ended.
 ---It is workflow code, and calls verbs through the context that it gets.

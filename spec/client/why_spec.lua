@@ -114,6 +114,16 @@ describe("weir why", function()
         .. 'it has slept for 1.00s %("sleep#1" at pay.lua:3%) and goes on in 3.00s\n$')
     end)
 
+    it("tells how often a poll was asked", function()
+      glance("state", "waiting")
+      local arguments = '{"calls":12,"failures":0,"pause_ms":5000,"until_ms":160000}'
+      answers.inspect = function() return fields { state = "waiting",
+                                                   ["o:p"] = "\t98000\tpoll\t0\t1\ta.lua:3\t\t" .. arguments } end
+      says('^a: poll "p" %(a.lua:3%) was asked 12 times, and is asked again in 3.00s %(times out in 1m%)\n$')
+      arguments = '{"calls":1,"failures":2,"pause_ms":500}'
+      says('poll "p" %(a.lua:3%) was asked once and failed after that, and is asked again any moment\n$')
+    end)
+
     it("counts the branches that it waits for", function()
       glance("state", "waiting")
       answers.inspect = fields { state = "waiting", progress = json.encode { groups = {

@@ -6,6 +6,7 @@ describe("the kinds of operations", function()
     assert.equal("sleep", kinds.sleep.describe "")
     assert.equal(3, kinds.step.tries '{"failures":3}')
     assert.is_nil(kinds.step.tries "{}")
+    assert.equal(3, kinds.poll.tries '{"calls":3,"failures":1}')
     assert.is_nil(kinds.sleep.tries '{"failures":3}')
   end)
 

@@ -84,6 +84,7 @@ local function is_of_host(line)
   local text, fields = line.text, line.fields
   if type(fields) ~= "table" or fields == json.null or not (fields.code and fields.workflow) then return false end
   return text:find "^failed: " or text:find "^attempt %d+ failed, the next" or text:find "^try %d+ of step"
+    or text:find "^call %d+ of poll"
 end
 
 -- The lines that runs logged, by their ids.

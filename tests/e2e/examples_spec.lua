@@ -573,6 +573,11 @@ describe("the examples", function()
       assert.equal("there is no one to tell", fails("release", '{"version":"1.4","silent":true}').message)
     end)
 
+    it("ask until it is done", function()
+      local run = completes("export", '{"ready_after":3,"every":"10ms"}', { asked = 3, file = "export-7.csv" })
+      assert.equal(3, each("attempts", run).job)
+    end)
+
     it("tell how far they are", function()
       local run = completes("import", '{"rows":["a","b","c"]}', { "A", "B", "C" })
       assert.same({ done = 3, total = 3, status = "done" }, run.progress)

@@ -237,6 +237,8 @@ describe("the manual of the author", function()
     same_names(listed(message_of(function(ctx) ctx:invoke { zzzzzzzz = 1 } end), "it has"), invoke, "ctx:invoke")
     local step = table_under(text, "**`ctx:step{ … }`**", "| option | default | meaning |")
     same_names(listed(message_of(function(ctx) ctx:step { zzzzzzzz = 1 } end), "it has"), step, "ctx:step")
+    local poll = table_under(text, "**`ctx:poll{ … }`**", "| option | default | meaning |")
+    same_names(listed(message_of(function(ctx) ctx:poll { run = print, zzzzzzzz = 1 } end), "it has"), poll, "ctx:poll")
     local groups, both = table_under(text, "**`ctx:parallel{ … }`", "| option | default | meaning |"), {}
     for _, message in ipairs {
       message_of(function(ctx) ctx:parallel { branches = {}, zzzzzzzz = 1 } end),

@@ -104,7 +104,19 @@ local function of_child(operation, now, path)
     operation.workflow, operation.line, limit, sentence_of(operation.run, path))
 end
 
-local SENTENCES = { invoke = of_child, sleep = of_sleep, step = of_step }
+local function of_poll(operation, now)
+  local last_call = arguments_of(operation)
+  if not last_call.calls then
+    return ('poll "%s" (%s) has run for %s'):format(operation.id, operation.line, span(operation.started_at, now))
+  end
+  local times = last_call.calls == 1 and "once" or terminal.number(last_call.calls) .. " times"
+  local failed = last_call.failures > 0 and " and failed after that" or ""
+  local limit = last_call.until_ms and (" (times out %s)"):format(until_text(last_call.until_ms, now)) or ""
+  return ('poll "%s" (%s) was asked %s%s, and is asked again %s%s'):format(operation.id, operation.line, times, failed,
+    until_text(operation.started_at + last_call.pause_ms, now), limit)
+end
+
+local SENTENCES = { invoke = of_child, poll = of_poll, sleep = of_sleep, step = of_step }
 
 local function of_operation(operation, now, path)
   local sentence = SENTENCES[operation.kind]
@@ -169,7 +181,9 @@ local function of_running(status, run, now)
     return "the host that ran it is dead; another host takes it over within 2s, if one is alive"
   end
   for _, operation in ipairs(run.operations) do
-    if operation.state == "running" and kinds[operation.kind].runs_on_worker then return of_step(operation, now) end
+    if operation.state == "running" and kinds[operation.kind].runs_on_worker then
+      return SENTENCES[operation.kind](operation, now)
+    end
   end
   local last = run.started_at or run.created_at
   for _, operation in ipairs(run.operations) do

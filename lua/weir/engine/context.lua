@@ -12,6 +12,7 @@ local json = require "weir.json"
 local suggest = require "weir.base.suggest"
 local option_checks = require "weir.base.options"
 local parallel = require "weir.engine.parallel"
+local poll = require "weir.engine.poll"
 local progress = require "weir.engine.progress"
 local returned = require "weir.engine.returned"
 local run_id = require "weir.base.run_id"
@@ -29,10 +30,10 @@ local id_of, milliseconds, place_of, state_of = call.id_of, call.milliseconds, c
 
 local verbs = {
   all = futures.all, any = futures.any, invoke = invoke.verb, map = parallel.map, parallel = parallel.verb,
-  progress = progress.verb, race = futures.race, settle = futures.settle, spawn = invoke.spawn,
+  poll = poll.verb, progress = progress.verb, race = futures.race, settle = futures.settle, spawn = invoke.spawn,
   status = progress.status, step = step.verb, undo = undo.verb,
 }
-local LATER = { promise = true, receive = true, poll = true, restart = true }
+local LATER = { promise = true, receive = true, restart = true }
 
 local VERBS
 local function verb_names()

@@ -42,8 +42,11 @@ local function result_of(operation, ok, value, ...)
   return ok, value
 end
 
--- Records the outcome of a step. If its begin is not recorded, Redis dates it back by the time that its Lua took.
-local function resolve(run, operation, state, attempts, value, took_ms)
+---Records the outcome of a step. If its begin is not recorded, Redis dates it back by the time that its Lua took.
+---@param state "completed"|"failed"
+---@param value string JSON
+---@param took_ms integer
+function step.resolve(run, operation, state, attempts, value, took_ms)
   local effects, entry = run.effects, nil
   if not operation.recorded then entry = run.journal:entry(operation) end
   local timed = entry and took_ms >= 1
@@ -55,16 +58,21 @@ local function resolve(run, operation, state, attempts, value, took_ms)
   if timed then effects:separate() end
 end
 
--- Runs one try. Returns whether the step has ended; if not, the pause before the next try.
-local function try_step(run, operation, options, failures)
-  local journal, host = run.journal, run.host
-  local attempt = failures + 1
+---Runs the author's code once: a try of a step, or a call of a poll.
+---@param operation weir.Operation
+---@param attempt integer from 1
+---@param code fun(about: weir.StepAbout): any
+---@return boolean ok
+---@return any value the result or the failure
+---@return integer took_ms
+function step.perform(run, operation, attempt, code)
+  local host = run.host
   local about = { attempt = attempt, key = run_id.child(run.id, operation.id) }
   if operation.timeout_ms then about.deadline_ms = run.clock_ms + operation.timeout_ms end
   local co = coroutines.begin_step()
   run.step = operation
   if operation.timeout_ms then host.limit(operation.timeout_ms) end
-  local body = host.mocked_step and host.mocked_step(run, operation) or options.run
+  local body = host.mocked_step and host.mocked_step(run, operation) or code
   if host.step then host.step(operation.id, operation.line) end
   local began_ms = host.elapsed_ms()
   local ok, value = result_of(operation, xpcall(body, function(raised)
@@ -83,6 +91,13 @@ local function try_step(run, operation, options, failures)
       message = ('step "%s" timed out after %s'):format(operation.id, duration.text(operation.timeout_ms)),
     }
   end
+  return ok, value, took_ms
+end
+
+-- Runs one try. Returns whether the step has ended; if not, the pause before the next try.
+local function try_step(run, operation, options, failures)
+  local journal, attempt = run.journal, failures + 1
+  local ok, value, took_ms = step.perform(run, operation, attempt, options.run)
   local text
   if ok then
     local fault
@@ -90,7 +105,7 @@ local function try_step(run, operation, options, failures)
     if fault then ok, value = false, fault end
   end
   if ok then
-    resolve(run, operation, "completed", attempt, text, took_ms)
+    step.resolve(run, operation, "completed", attempt, text, took_ms)
     return true
   end
   local pause = step.pause(run, options.policy, "step:" .. operation.id, attempt, value)
@@ -102,12 +117,14 @@ local function try_step(run, operation, options, failures)
     operation.recorded, operation.started_at = true, nil
     return false, pause
   end
-  resolve(run, operation, "failed", attempt, failure.encode(value), took_ms)
+  step.resolve(run, operation, "failed", attempt, failure.encode(value), took_ms)
   return true
 end
 
--- A step that failed waits here until its next try.
-local function back_off(run, operation, pause_ms)
+---The current branch waits so long until the next try of its step, or the next call of its poll.
+---@param operation weir.Operation
+---@param pause_ms integer
+function step.back_off(run, operation, pause_ms)
   local wait = run.branches:begin_pause(operation)
   run.journal:arm(operation, pause_ms, function() run.branches:wake(wait) end)
   run.branches:pause()
@@ -154,7 +171,7 @@ function step.verb(ctx, id, body)
     elseif not new and operation.arguments ~= "" then
       local before = json.decode(operation.arguments)
       failures = before.failures
-      back_off(run, operation, before.pause_ms)
+      step.back_off(run, operation, before.pause_ms)
     end
     local over, pause
     repeat
@@ -162,7 +179,7 @@ function step.verb(ctx, id, body)
       over, pause = try_step(run, operation, options, failures)
       if not over then
         failures = failures + 1
-        back_off(run, operation, pause)
+        step.back_off(run, operation, pause)
       end
     until over
   end

@@ -11,7 +11,8 @@ local json = require "weir.json"
 ---@field runs_on_worker boolean whether the worker runs the author's Lua as long as the operation runs
 ---@field describe fun(subject: string): string for messages
 ---@field label fun(workflow: string?, arguments: string?): string for trees of runs
----@field tries fun(arguments: string): integer? how many tries of one that goes on have failed
+---@field tries fun(arguments: string): integer? how many tries of one that goes on have ended
+---@field tried string? form of a note about these tries: "tried %s"
 ---@field failure fun(id: string, workflow: string?, state: string, cause: table): table what the workflow sees of it
 
 local kinds = {}
@@ -47,7 +48,12 @@ kind("deps", {})
 
 kind("step", {
   is_recorded_first = false, runs_on_worker = true,
-  tries = function(arguments) return json.decode(arguments).failures end,
+  tries = function(arguments) return json.decode(arguments).failures end, tried = "tried %s, backing off",
+})
+
+kind("poll", {
+  is_recorded_first = false, runs_on_worker = true,
+  tries = function(arguments) return json.decode(arguments).calls end, tried = "asked %s",
 })
 
 kind("invoke", {

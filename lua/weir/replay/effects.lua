@@ -41,7 +41,9 @@ effects.HEADER = { "speculate", "number", "at", "count" }
 local LAYOUT, HEADER = effects.LAYOUT, effects.HEADER
 
 -- Arguments that are payloads, or may be as long as one.
-local PAYLOADS = { graph = { "shape" }, invoke = { "data", "deps", "result" }, resolve = { "value" } }
+local PAYLOADS = {
+  graph = { "shape" }, invoke = { "data", "deps", "result" }, record = { "entry" }, resolve = { "value" },
+}
 
 local OFFSETS = {} -- effect -> argument -> its distance from the name in the list
 for name, layout in pairs(LAYOUT) do

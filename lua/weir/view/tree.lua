@@ -64,7 +64,7 @@ local function note_of(operation, child)
     return operation.attempts > 1 and operation.attempts .. " attempts" or nil
   end
   if operation.arguments and kinds[operation.kind].tries(operation.arguments) then
-    return ("tried %s, backing off"):format(operation.attempts == 1 and "once" or operation.attempts .. " times")
+    return kinds[operation.kind].tried:format(operation.attempts == 1 and "once" or operation.attempts .. " times")
   end
   local timeout = arguments_of(operation).timeout_ms
   return timeout and "timeout " .. duration.text(timeout) or nil
