@@ -10,9 +10,13 @@
 local call, key = redis.call, lib.key
 local worker, now = lib.worker, lib.now()
 
--- A host that lost its lease may not write: its runs may be elsewhere by now.
+-- The number of the last batch that changed something.
+local function last_commit() return tonumber(call("HGET", key("meta"), "commit") or 0) end
+
+-- A host that lost its lease may not write: its runs may be elsewhere by now. The number tells it whether Redis has lost
+-- all else, too.
 local lease = worker == "" or call("ZSCORE", key("leases"), string.match(worker, "^%d+"))
-if not lease or lease == "0" then return { "lease_lost", now, 0, {}, {}, "" } end
+if not lease or lease == "0" then return { "lease_lost", now, last_commit(), {}, {}, "" } end
 
 -- Whether this batch may change something.
 local function has_writes()
@@ -50,14 +54,14 @@ end
 
 local replies, claimed = make_plan()
 local given = {} -- the caller's new runs
-local commit -- the number of the last batch that changed something
+local commit
 if claimed then
   commit = begin_writing()
   lib.claims.write()
   lib.commit.write()
   for i, run in ipairs(claimed) do given[i] = claim_of(run) end
 else
-  commit = tonumber(call("HGET", key("meta"), "commit") or 0)
+  commit = last_commit()
 end
 
 local due = ""
