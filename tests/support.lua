@@ -191,6 +191,7 @@ end
 
 ---@class Redis
 ---@field url string
+---@field durability string? that hosts have to ask for, so that they take it
 ---@field process Process
 local Redis = {}
 Redis.__index = Redis
@@ -205,6 +206,9 @@ function support.redis(settings, movable)
   self.env = movable and { LD_PRELOAD = "./build/native/clock.so", TEST_CLOCK = folder .. "/clock" } or nil
   self.url = "unix://" .. self.socket
   self.settings = settings or {}
+  for _, value in ipairs(self.settings) do
+    if value == "no" then self.durability = "none" end -- of appendonly or appendfsync
+  end
   self:start()
   return self
 end
@@ -375,7 +379,9 @@ function Host:start()
   table.move({ program, "serve", "--redis", self.redis.url }, 1, 4, #words + 1, words)
   table.move(self.options.flags or {}, 1, #(self.options.flags or {}), #words + 1, words)
   table.move(self.folders, 1, #self.folders, #words + 1, words)
-  self.process = support.process(words, self.options.env)
+  local env = { WEIR_DURABILITY = self.redis.durability }
+  for name, value in pairs(self.options.env or {}) do env[name] = value end
+  self.process = support.process(words, env)
   support.wait_until("the host to be ready", function()
     assert(not self.process:status(), self.process:stderr())
     return self.process:stderr():find "ready"

@@ -9,6 +9,7 @@
 #include "base/xmalloc.h"
 #include "client/interrupts.h"
 #include "redis/greeting.h"
+#include "redis/redis_facts.h"
 
 enum { CONFIRM_MS = 500 }; // what a WAIT waits for a replica
 
@@ -26,10 +27,42 @@ static bool load_script(Calls *calls) {
     return true;
 }
 
+// Tells which Redis this is, before anything is written to it: an epoch of the dataset may begin
+// here, see redis-scripts/worker/epoch.lua. An error is left to the command itself, which will get
+// it, too. False: the connection is gone.
+static bool begin_epoch(Calls *calls) {
+    GreetingCommand facts[GREETING_FACTS];
+    RedisFacts there = {0};
+    Connection *connection = &calls->connection;
+    greeting_ask_facts(facts);
+    if (!connection_ask(connection, facts[0].count, facts[0].words, facts[0].sizes)) return false;
+    redis_facts_read_info(&there, connection->reply);
+
+    size_t size;
+    Batch *batch = script_call_batch(&calls->script);
+    batch_group(batch, "epoch", 4, NULL, NULL);
+    batch_text(batch, there.run_id);
+    batch_text(batch, "0"); // a command creates no dataset
+    batch_integer(batch, 0);
+    batch_text(batch, "");
+    const char *command = script_call_write(&calls->script, batch, "", 0, &size);
+    redisAppendFormattedCommand(connection->context, command, size);
+    batch_free(batch);
+    connection_drop_reply(connection);
+    return redisGetReply(connection->context, (void **)&connection->reply) == REDIS_OK;
+}
+
+static void ensure_connection(lua_State *L, Calls *calls) {
+    const Connection *connection = &calls->connection;
+    bool alive = connection->context && !connection->context->err;
+    connection_ensure(L, &calls->connection);
+    if (!alive) *calls->script.sha = '\0'; // this may be another Redis
+}
+
 // Connects and loads the script where that is needed. False: not possible now.
 static bool make_ready(lua_State *L, Calls *calls) {
-    connection_ensure(L, &calls->connection);
-    return *calls->script.sha || load_script(calls);
+    ensure_connection(L, calls);
+    return *calls->script.sha || (load_script(calls) && begin_epoch(calls));
 }
 
 // ---- batches ------------------------------------------------------------------------------------
@@ -212,7 +245,7 @@ static int ask_redis(lua_State *L) {
     size_t *sizes = lua_newuserdatauv(L, (size_t)count * sizeof *sizes, 0);
     for (int i = 0; i < count; i++) words[i] = luaL_checklstring(L, i + 1, &sizes[i]);
     start_afresh(calls);
-    connection_ensure(L, &calls->connection);
+    ensure_connection(L, calls);
     if (!connection_ask(&calls->connection, count, words, sizes))
         return connection_raise(L, &calls->connection);
     if (calls->connection.reply->type == REDIS_REPLY_ERROR)

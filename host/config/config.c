@@ -36,6 +36,8 @@ static const struct {
     {"queues", FIELD_LIST, AT(queues)},
     {"reload", FIELD_TEXT, AT(reload)},
     {"durability", FIELD_TEXT, AT(durability)},
+    {"state_dir", FIELD_TEXT, AT(state_dir)},
+    {"accept_loss", FIELD_TEXT, AT(accept_loss)},
     {"drain_ms", FIELD_INTEGER, AT(drain_ms)},
     {"poll_ms", FIELD_INTEGER, AT(poll_ms)},
     {"lua_path", FIELD_TEXT, AT(lua_path)},
@@ -221,12 +223,32 @@ static int take_redis(lua_State *L, Config *config, bool uses_redis, char *fault
     return status;
 }
 
+// The folder that systemd makes for a unit with StateDirectory; the first one, of several.
+static const char *default_state_dir(lua_State *L) {
+    const char *folders = getenv("STATE_DIRECTORY");
+    if (!folders || !*folders) return NULL;
+    const char *folder = lua_pushlstring(L, folders, strcspn(folders, ":"));
+    lua_setfield(L, LUA_REGISTRYINDEX, "weir.state_dir"); // owns the text
+    return folder;
+}
+
 static void complete(lua_State *L, Config *config) {
     if (!config->prefix) config->prefix = "weir"; // keys are built for all commands
     if (!config->workers) config->workers = uv_available_parallelism();
     // on a Redis of its own a host has one name: restarted, it takes back its runs at once
     bool own_redis = config->command == COMMAND_RUN || config->command == COMMAND_DEV;
+    if (!config->state_dir && config->command == COMMAND_SERVE)
+        config->state_dir = default_state_dir(L);
     if (!config->node) config->node = own_redis ? config->name : default_node(L);
+}
+
+static int check_durability(const Config *config, char *fault) {
+    bool own_redis = config->command == COMMAND_RUN || config->command == COMMAND_DEV;
+    if (!own_redis || strcmp(config->durability, "replicated") != 0) return STATUS_DONE;
+    snprintf(fault, CONFIG_FAULT_SIZE,
+             "the Redis that weir %s starts has no replica: --durability always, everysec or none",
+             config->name);
+    return EX_USAGE;
 }
 
 // Stack: the command line as Lua read it, which stays.
@@ -246,7 +268,8 @@ static int take_line(lua_State *L, Config *config, char *fault) {
         lua_pop(L, 1);
     }
     complete(L, config);
-    int status = take_redis(L, config, uses_redis, fault);
+    int status = check_durability(config, fault);
+    if (status == STATUS_DONE) status = take_redis(L, config, uses_redis, fault);
     lua_pop(L, 1);
     return status;
 }

@@ -46,9 +46,11 @@ typedef struct {
     int64_t warm_bytes;  // Lua memory that these hold, in the whole host
     TextList queues;     // {"*"}: every queue
     const char *reload;  // of runs that would not go on: warn, refuse or off
-    const char *durability; // always, everysec, none or replicated
-    int64_t drain_ms;       // for running Lua after SIGTERM
-    int64_t poll_ms;        // between two looks at workflow files; 0: Linux reports changes
+    const char *durability;  // always, everysec, none or replicated
+    const char *state_dir;   // that keeps the history of the dataset; NULL: none
+    const char *accept_loss; // the dataset of which changes may be lost at this start
+    int64_t drain_ms;        // for running Lua after SIGTERM
+    int64_t poll_ms;         // between two looks at workflow files; 0: Linux reports changes
     const char *lua_path;
     const char *lua_cpath;
     int64_t payload_bytes;

@@ -69,6 +69,8 @@ out ".SH STATES"
 verbatim(help.of_topic "states")
 out ".SH DURATIONS"
 verbatim(help.of_topic "durations")
+out '.SH "EXIT STATUS"'
+verbatim(help.of_topic "statuses")
 out [[
 .SH ENVIRONMENT
 A setting is a flag that has a variable, too: \-\-lua\-path is WEIR_LUA_PATH.

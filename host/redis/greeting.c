@@ -55,6 +55,16 @@ int greeting_log_in(const RedisAddress *address, GreetingCommand commands[GREETI
     return count;
 }
 
+void greeting_ask_facts(GreetingCommand commands[GREETING_FACTS]) {
+    GreetingCommand *info = &commands[0], *settings = &commands[1];
+    info->count = settings->count = 0;
+    add_text(info, "INFO");
+    add_text(settings, "CONFIG");
+    add_text(settings, "GET");
+    add_text(settings, "appendfsync");
+    add_text(settings, "min-replicas-to-write");
+}
+
 void greeting_load_script(GreetingCommand *command) {
     size_t size;
     const char *text = script_text(&size);

@@ -11,8 +11,8 @@
 // Points into itself: do not copy it.
 typedef struct {
     int count;
-    const char *words[3];
-    size_t sizes[3];
+    const char *words[4];
+    size_t sizes[4];
     char number[12];
     char password[PASSWORD_SIZE]; // as it stands in its file now
 } GreetingCommand;
@@ -25,6 +25,11 @@ int greeting_log_in(const RedisAddress *address, GreetingCommand commands[GREETI
 
 // A command of `count` words, which live as long as the command.
 void greeting_words(GreetingCommand *command, int count, ...);
+
+enum { GREETING_FACTS = 2 };
+
+// INFO and CONFIG GET, for redis_facts.h. The user of Redis may lack the rights.
+void greeting_ask_facts(GreetingCommand commands[GREETING_FACTS]);
 
 // SCRIPT LOAD, which Redis answers with the script's name: see script_call_loaded.
 void greeting_load_script(GreetingCommand *command);

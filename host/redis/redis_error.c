@@ -66,6 +66,9 @@ static const RedisError table[] = {
      "the Redis Cluster is moving weir's keys to another node: wait until that is done"},
     {REDIS_ERROR_BACKPRESSURE, "CLUSTERDOWN",
      "a node of the Redis Cluster is away, or slots have no node: see CLUSTER INFO"},
+    {REDIS_ERROR_BACKPRESSURE, "no replica is connected", NULL}, // these are of trust.c
+    {REDIS_ERROR_BACKPRESSURE, "a former primary", NULL},
+    {REDIS_ERROR_BACKPRESSURE, "not safe", NULL},
     {REDIS_ERROR_OTHER, "",
      "weir needs Redis 7.0 to 8 or Valkey 8, and its keys as it left them: see weir doctor"},
 };

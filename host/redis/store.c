@@ -1,7 +1,7 @@
 // store: see store.h for what it promises.
 //
 // clang-format off
-//           connected              script loaded, or channels subscribed
+//           connected              script loaded and dataset judged, or channels subscribed
 //   DOWN ---------------> GREETING ------------------------------> READY
 //     ^                       |                                      |
 //     +------- pause ---------+--- connection lost, Redis refused ---+
@@ -80,6 +80,14 @@ struct Store {
     Pending *pending;              // oldest first
     char worker[WORKER_NAME_SIZE];
     ScriptCall script;
+    Trust *trust;     // NULL: any Redis will do
+    TrustView view;   // of the dataset there
+    RedisFacts facts; // of the Redis there
+    bool judged;      // once, at least
+    int64_t losses;   // that the owner was told of
+    int64_t commit;   // that this connection saw last
+    void (*on_safe)(void *owner);
+    void *on_safe_owner;
     int64_t pause_ms;
     int64_t reply_ms;
     const RedisError *error; // the last that the owner was told; NULL: none
@@ -222,6 +230,19 @@ static void recovered(Store *store) {
     store->pause_ms = FIRST_PAUSE_MS;
 }
 
+// Whether the answer comes from the Redis that was judged, with the data that it had.
+static bool is_genuine(Store *store, const Answer *answer) {
+    if (!store->trust) return true;
+    if (answer->commit < store->commit) {
+        fail(store, redis_error_unreachable, "it has older data than before");
+        return false;
+    }
+    store->commit = answer->commit;
+    if (trust_saw(store->trust, &store->view, answer->commit, answer->now_ms)) return true;
+    fail(store, redis_error_unreachable, "another Redis serves the dataset");
+    return false;
+}
+
 // hiredis frees what it has of the reply when the callback returns: an empty shell.
 static Reply *take_over(Reply *reply) {
     Reply *taken = xmemdup(reply, sizeof *reply);
@@ -237,6 +258,7 @@ static void let_go(Pending *pending) {
 // Redis has answered the call, and a replica has confirmed it where that is asked for. Returns
 // whether the connection is still there.
 static bool finish_call(Store *store, Pending *pending, const Answer *answer) {
+    if (!is_genuine(store, answer)) return false;
     // A full Redis refuses calls that ask for runs and may answer others. The answer to another
     // call does not show that it serves again.
     bool asked = pending->call.capacity > 0 && !pending->refused;
@@ -376,6 +398,76 @@ static void become_ready(Store *store) {
     if (store->events.on_connected) store->events.on_connected(store->events.owner);
 }
 
+static void judge_dataset(Store *store);
+
+// Acts on a verdict. True: the greeting goes on.
+static bool obey(Store *store, TrustVerdict verdict, const char *why) {
+    if (verdict == TRUSTED) return true;
+    if (verdict == TRUST_ASK_AGAIN)
+        judge_dataset(store);
+    else if (verdict == TRUST_WAIT)
+        fail(store, redis_error_of(why), why);
+    else
+        drop(store); // for good: the host ends
+    return false;
+}
+
+// Whether Redis has lost changes that the owner may have seen: then it abandons this connection.
+static bool tell_loss(Store *store) {
+    bool news = store->judged && store->losses != store->view.losses && store->events.on_loss;
+    store->losses = store->view.losses;
+    store->judged = true;
+    if (news) store->events.on_loss(store->events.owner);
+    return news;
+}
+
+// The reply to the group `epoch`.
+static void on_judged(redisAsyncContext *connection, void *data, void *about) {
+    (void)about;
+    char why[TRUST_WHY_SIZE];
+    Store *store = connection->data;
+    const Reply *reply = data;
+    Answer answer;
+    if (!store || !reply) return;
+    bool answered = !reply_is_error(reply, "") && read_answer(reply, &answer);
+    const Reply *epoch = answered ? reply_at(answer.groups, 0) : NULL;
+    if (!reply_is(reply_at(epoch, 0), "epoch")) {
+        refuse(store, epoch ? reply_text(reply_at(epoch, 1)) : reply_text(reply));
+        return;
+    }
+    if (!obey(store, trust_judge(store->trust, &store->view, epoch, why), why)) return;
+    if (!tell_loss(store)) become_ready(store);
+}
+
+// In the name of a client: the host may have no lease here.
+static void judge_dataset(Store *store) {
+    Batch *batch = store_batch(store);
+    size_t size;
+    trust_ask(store->trust, &store->facts, &store->view, batch);
+    const char *command = script_call_write(&store->script, batch, "", 0, &size);
+    redisAsyncFormattedCommand(store->connection, on_judged, NULL, command, size);
+    batch_free(batch);
+    expect_reply(store);
+    adapter_flush(store->connection);
+}
+
+static void on_info(redisAsyncContext *connection, void *data, void *about) {
+    (void)about;
+    Store *store = connection->data;
+    if (!store || !data) return;
+    store->facts = (RedisFacts){0};
+    redis_facts_read_info(&store->facts, data);
+}
+
+static void on_settings(redisAsyncContext *connection, void *data, void *about) {
+    (void)about;
+    Store *store = connection->data;
+    if (!store || !data) return;
+    redis_facts_read_settings(&store->facts, data);
+    if (store->state == STORE_READY && trust_settings(store->trust, &store->facts))
+        store->on_safe(store->on_safe_owner);
+}
+
 // A reply to AUTH, SELECT or SCRIPT LOAD, which is sent last.
 static void on_greeted(redisAsyncContext *connection, void *data, void *about) {
     (void)about;
@@ -388,7 +480,13 @@ static void on_greeted(redisAsyncContext *connection, void *data, void *about) {
     }
     if (--store->greetings > 0) return;
     script_call_loaded(&store->script, reply);
-    become_ready(store);
+    if (!store->trust) {
+        become_ready(store);
+        return;
+    }
+    char why[TRUST_WHY_SIZE];
+    store->commit = 0;
+    if (obey(store, trust_check(store->trust, &store->facts, why), why)) judge_dataset(store);
 }
 
 // A listener gets one reply "subscribe" for each channel, then messages.
@@ -468,6 +566,21 @@ static void ask_for_role(Store *store) {
     send_command(store, on_role, role.count, role.words, role.sizes);
 }
 
+static void ask_facts(Store *store) {
+    GreetingCommand facts[GREETING_FACTS];
+    greeting_ask_facts(facts);
+    send_command(store, on_info, facts[0].count, facts[0].words, facts[0].sizes);
+    send_command(store, on_settings, facts[1].count, facts[1].words, facts[1].sizes);
+}
+
+void store_read_settings(Store *store, void (*on_safe)(void *owner), void *owner) {
+    if (store->state != STORE_READY || !store->trust) return;
+    store->on_safe = on_safe;
+    store->on_safe_owner = owner;
+    ask_facts(store);
+    adapter_flush(store->connection);
+}
+
 static void greet(Store *store) {
     GreetingCommand login[GREETING_LOGIN], load;
     int count = greeting_log_in(&store->config->redis, login);
@@ -478,6 +591,7 @@ static void greet(Store *store) {
     if (store->channels) {
         subscribe(store);
     } else {
+        if (store->trust) ask_facts(store);
         greeting_load_script(&load);
         greet_with(store, &load);
     }
@@ -607,6 +721,10 @@ Store *store_subscribe(uv_loop_t *loop, const Config *config, StoreEvents events
     for (size_t i = 0; i < channel_count; i++)
         store->channels[i] = keyspace_join(config->prefix, channels[i]);
     return store;
+}
+
+void store_trust(Store *store, Trust *trust) {
+    store->trust = trust;
 }
 
 void store_set_reply_timeout(Store *store, int64_t reply_ms) {

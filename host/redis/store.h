@@ -13,6 +13,7 @@
 #include "redis/primary.h"
 #include "redis/redis_error.h"
 #include "redis/reply.h"
+#include "redis/trust.h"
 
 #include <uv.h>
 
@@ -42,6 +43,9 @@ typedef struct {
     // Redis can be reached, for the first time or again; the store has just resent all unanswered
     // batches.
     void (*on_connected)(void *owner);
+    // Redis has lost changes since the last connection, so what the owner knows may be wrong. It
+    // calls store_abandon. NULL: the owner knows nothing.
+    void (*on_loss)(void *owner);
     // Another error than before keeps the store from Redis now; NULL: the error is over. `why` is
     // one line. The store goes on trying. Not called for an error that passes at once.
     void (*on_error)(void *owner, const RedisError *before, const RedisError *now, const char *why);
@@ -67,6 +71,13 @@ void store_follow(Store *store, Primary *primary);
 // From now on a batch counts as answered when a replica has its changes, too. Until then the batch
 // waits. Call it before the loop runs.
 void store_wait_for_replica(Store *store);
+
+// Judges each Redis that it connects to before it sends a batch. Call it before the loop runs.
+void store_trust(Store *store, Trust *trust);
+
+// Reads the settings of Redis again, unless there is no connection now. Returns at once;
+// trust_settings gets them, and `on_safe` is called when they have become safe.
+void store_read_settings(Store *store, void (*on_safe)(void *owner), void *owner);
 
 // Sets the name under which batches are sent from now on: "<host>.<worker>".
 void store_set_worker(Store *store, const char *worker);

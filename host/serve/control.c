@@ -150,8 +150,12 @@ int64_t control_silence_ms(const Control *control) {
     return (int64_t)uv_now(control->loop) - control->answered_ms;
 }
 
-Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, Outage *outage,
-                      ControlEvents events) {
+void control_read_settings(Control *control, void (*on_safe)(void *owner), void *owner) {
+    store_read_settings(control->store, on_safe, owner);
+}
+
+Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, Trust *trust,
+                      Outage *outage, ControlEvents events) {
     Control *control = xcalloc(1, sizeof *control);
     control->loop = loop;
     control->config = config;
@@ -161,6 +165,7 @@ Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, O
     control->store =
         store_open(loop, config, (StoreEvents){.owner = control, .on_error = on_error});
     store_follow(control->store, primary);
+    store_trust(control->store, trust);
     store_set_reply_timeout(control->store, REPLY_MS);
     return control;
 }

@@ -9,6 +9,7 @@
 #include "redis/batch.h"
 #include "redis/primary.h"
 #include "redis/redis_error.h"
+#include "redis/trust.h"
 
 #include <uv.h>
 
@@ -31,8 +32,8 @@ typedef struct {
 } ControlEvents;
 
 // `primary` is that of a Redis under Sentinel, or NULL.
-Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, Outage *outage,
-                      ControlEvents events);
+Control *control_open(uv_loop_t *loop, const Config *config, Primary *primary, Trust *trust,
+                      Outage *outage, ControlEvents events);
 void control_close(Control *control);
 
 Batch *control_batch(const Control *control);
@@ -47,6 +48,9 @@ int64_t control_host(const Control *control);
 
 // Subscribes to the wake-ups of this host. Once.
 void control_listen(Control *control);
+
+// Reads the settings of Redis again: see store_read_settings.
+void control_read_settings(Control *control, void (*on_safe)(void *owner), void *owner);
 
 // The host serves: from here on it waits for a Redis that has an error, whatever it is.
 void control_serve(Control *control);

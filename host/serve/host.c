@@ -50,6 +50,8 @@ struct Host {
     int status; // to exit with, as far as it is known
     Outage outage;
     Primary *primary; // NULL: not under Sentinel
+    Trust *trust;
+    Safety *safety;
     Control *control;
     Maintenance *maintenance;
     Membership *membership;
@@ -68,6 +70,7 @@ struct Host {
 
     // messages of other threads
     atomic_bool stop_asked, turn_begun;
+    atomic_int refused;         // the status of a Redis that cannot be trusted; 0: it can
     _Atomic int64_t lost;       // the host number whose lease a worker was told is gone
     atomic_int stopped_workers; // threads that have ended
 };
@@ -81,6 +84,12 @@ static void finish(Host *host, int status) {
 
 static void on_failed(void *owner, int status) {
     finish(owner, status);
+}
+
+static void on_refused(void *owner, int status) {
+    Host *host = owner;
+    atomic_store(&host->refused, status);
+    uv_async_send(&host->message);
 }
 
 // ---- workers ------------------------------------------------------------------------------------
@@ -108,7 +117,8 @@ static void start_workers(Host *host) {
     int count = (int)host->config->workers;
     host->workers = xcalloc((size_t)count, sizeof(Worker *));
     for (int i = 0; i < count; i++) {
-        host->workers[i] = worker_start(host->config, i + 1, host->primary, &host->outage, events);
+        host->workers[i] =
+            worker_start(host->config, i + 1, host->primary, host->trust, &host->outage, events);
         long_turns_add(host->long_turns, i + 1, worker_watch(host->workers[i]));
         health_add(host->health, host->workers[i]);
         worker_set_host(host->workers[i], control_host(host->control));
@@ -118,6 +128,11 @@ static void start_workers(Host *host) {
 
 static void wake_all(Host *host) {
     for (int i = 0; i < host->worker_count; i++) worker_wake(host->workers[i]);
+}
+
+// Workers took no runs meanwhile.
+static void on_safe(void *owner) {
+    wake_all(owner);
 }
 
 static void on_wake(void *owner, int worker) {
@@ -193,11 +208,14 @@ static void on_tick(uv_timer_t *timer) {
     Host *host = timer->data;
     reports_tick(clock_ms());
     health_tick(host->health);
+    safety_tick(host->safety);
     if (outage_lasts(&host->outage)) give_up(host);
 }
 
 static void serve(Host *host) {
     host->state = HOST_SERVING;
+    trust_serve(host->trust);
+    trust_save(host->trust); // before anything is acknowledged
     log_info("host %lld: node %s, %lld workers", (long long)control_host(host->control),
              host->config->node, (long long)host->config->workers);
     control_serve(host->control);
@@ -270,6 +288,11 @@ static void stop(Host *host) {
 static void on_message(uv_async_t *async) {
     Host *host = async->data;
     if (host->state == HOST_OVER) return;
+    int refused = atomic_load(&host->refused);
+    if (refused) {
+        finish(host, refused);
+        return;
+    }
     int64_t lost = atomic_exchange(&host->lost, 0);
     if (lost) membership_lost(host->membership, lost);
     if (atomic_exchange(&host->turn_begun, false)) long_turns_look(host->long_turns);
@@ -310,8 +333,11 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
     open_handles(host);
     outage_open(&host->outage, &config->redis, config->prefix);
     if (config->redis.primary) host->primary = primary_open(loop, &config->redis);
+    char fault[TRUST_FAULT_SIZE];
+    host->trust = trust_open(config, on_refused, host, fault);
+    if (!host->trust) log_error("%s", fault);
     host->control = control_open(
-        loop, config, host->primary, &host->outage,
+        loop, config, host->primary, host->trust, &host->outage,
         (ControlEvents){host, on_lost, on_due, on_listening, on_wake, on_taken, on_failed});
     host->maintenance = maintenance_open(loop, host->control);
     host->membership = membership_open(
@@ -319,6 +345,7 @@ Host *host_open(uv_loop_t *loop, const Config *config, HostEvents events) {
         (MembershipEvents){host, on_registered, on_renewed, on_wake, on_failed, on_deregistered});
     host->long_turns = long_turns_open(loop, host->control, config->stuck_ms, on_stuck, host);
     host->health = health_open(loop, config, &host->outage);
+    host->safety = safety_open(loop, host->trust, host->control, on_safe, host);
     return host;
 }
 
@@ -348,9 +375,9 @@ static void watch_folders(Host *host, Bundle *bundles) {
 }
 
 int host_run(Host *host, Bundle *bundles, size_t bundle_count) {
+    if (!host->trust) return EX_CONFIG;
     watch_folders(host, bundles);
     host->announcement = control_batch(host->control);
-    safety_check(host->config, host->announcement);
     const Config *config = host->config;
     host->deployment = (Deployment){.config = config,
                                     .goes_back = config->announce || config->command == COMMAND_DEV,
@@ -372,6 +399,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void host_close(Host *host) {
     host->state = HOST_OVER;
+    safety_close(host->safety);
     control_close(host->control);
     membership_close(host->membership);
     maintenance_close(host->maintenance);
@@ -392,5 +420,7 @@ void host_close(Host *host) {
     for (int i = 0; i < host->worker_count; i++) worker_join(host->workers[i]);
     free(host->workers);
     if (host->primary) primary_close(host->primary);
+    trust_close(host->trust);
+    host->trust = NULL;
     uv_close((uv_handle_t *)&host->message, on_closed);
 }

@@ -1,26 +1,61 @@
 // safety: see safety.h.
 #include "serve/safety.h"
 
-#include "base/log.h"
+#include "base/xmalloc.h"
 
-#include <string.h>
+#include <stdbool.h>
 
-// {"safety", aof, policy}; an error where the user of Redis may not ask
-static void on_safety(void *about, const Reply *reply) {
-    const char *url = ((const Config *)about)->redis.url;
-    if (!reply_is(reply_at(reply, 0), "safety")) return;
-    const char *policy = reply_text(reply_at(reply, 2));
-    if (reply_is(reply_at(reply, 1), "0"))
-        log_warn("redis at %s has no append-only file: what was acknowledged is lost when it is "
-                 "restarted; redis-cli config set appendonly yes, and the same in redis.conf",
-                 url);
-    if (*policy && strcmp(policy, "noeviction") != 0)
-        log_warn("redis at %s may throw runs away when its memory is full: maxmemory-policy is %s; "
-                 "redis-cli config set maxmemory-policy noeviction, and the same in redis.conf",
-                 url, policy);
+enum { LOOK_TICKS = 6, SAVE_TICKS = 2 };
+
+struct Safety {
+    uv_loop_t *loop;
+    Trust *trust;
+    Control *control;
+    void (*on_safe)(void *owner);
+    void *owner;
+    uv_work_t save;
+    int ticks;
+    bool saving, closed;
+};
+
+static void on_save(uv_work_t *work) {
+    trust_save(((Safety *)work->data)->trust);
 }
 
-void safety_check(const Config *config, Batch *batch) {
-    if (config->command != COMMAND_SERVE) return;
-    batch_group(batch, "safety", 0, on_safety, (void *)config);
+static void on_saved(uv_work_t *work, int status) {
+    (void)status;
+    Safety *safety = work->data;
+    safety->saving = false;
+    if (safety->closed) free(safety);
+}
+
+// On another thread: the disk may take longer than the lease lasts.
+static void save(Safety *safety) {
+    if (safety->saving) return;
+    safety->saving = uv_queue_work(safety->loop, &safety->save, on_save, on_saved) == 0;
+}
+
+void safety_tick(Safety *safety) {
+    safety->ticks++;
+    if (safety->ticks % SAVE_TICKS == 0) save(safety);
+    if (safety->ticks % LOOK_TICKS == 0)
+        control_read_settings(safety->control, safety->on_safe, safety->owner);
+}
+
+Safety *safety_open(uv_loop_t *loop, Trust *trust, Control *control, void (*on_safe)(void *owner),
+                    void *owner) {
+    Safety *safety = xcalloc(1, sizeof *safety);
+    safety->loop = loop;
+    safety->trust = trust;
+    safety->control = control;
+    safety->on_safe = on_safe;
+    safety->owner = owner;
+    safety->save.data = safety;
+    return safety;
+}
+
+void safety_close(Safety *safety) {
+    trust_save(safety->trust);
+    safety->closed = true;
+    if (!safety->saving) free(safety);
 }

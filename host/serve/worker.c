@@ -48,6 +48,7 @@ typedef struct Preload {
 struct Worker {
     const Config *config;
     Primary *primary; // NULL: not under Sentinel
+    Trust *trust;
     Outage *outage;
     WorkerEvents events;
     int number;
@@ -108,7 +109,7 @@ static int64_t wanted(const Worker *worker) {
 
 // How many runs a batch asks for: half of the room, so that the next batch can ask as well.
 static int64_t room(const Worker *worker) {
-    if (worker->stopping) return 0;
+    if (worker->stopping || trust_is_unsafe(worker->trust)) return 0;
     int64_t left = share(worker) - (int64_t)worker->runs.active - worker->asked_for;
     int64_t half = left > 0 ? (left + 1) / 2 : 0, want = wanted(worker);
     if (want > half) want = half;
@@ -314,18 +315,28 @@ static void on_error(void *owner, const RedisError *before, const RedisError *no
 
 // ---- the lease ----------------------------------------------------------------------------------
 
-// Other workers may own the runs by now. The worker drops all its runs and sends nothing more, and
-// the host ends.
-static void lose(Worker *worker) {
+static void drop_all(Worker *worker) {
     Runs *runs = &worker->runs;
-    int64_t host = worker->host;
-    worker->host = 0;
     store_abandon(worker->store);
     batch_abandon(runs->batch);
     runs->batch = store_batch(worker->store);
     runs_clear(runs);
     uv_timer_stop(&worker->due);
+}
+
+// Other workers may own the runs by now. The worker drops all its runs and sends nothing more, and
+// the host ends.
+static void lose(Worker *worker) {
+    int64_t host = worker->host;
+    worker->host = 0;
+    drop_all(worker);
     worker->events.on_lost(worker->events.owner, host);
+}
+
+// Coroutines may be ahead of their journals. Redis names the runs that it takes for this worker's,
+// and they are replayed.
+static void on_loss(void *owner) {
+    drop_all(owner);
 }
 
 // Called once: a host that loses its lease ends, and Redis gives it no other number.
@@ -498,9 +509,12 @@ static void run_thread(void *data) {
     if (!runs->vm) abort(); // the main thread could open one, so memory is used up
     vm_watch(runs->vm, (LimitEvents){&runs->watch, turn_watch_progress, turn_watch_step,
                                      turn_watch_wants_line, on_line});
-    worker->store = store_open(
-        &worker->loop, worker->config,
-        (StoreEvents){.owner = worker, .on_connected = on_connected, .on_error = on_error});
+    worker->store = store_open(&worker->loop, worker->config,
+                               (StoreEvents){.owner = worker,
+                                             .on_connected = on_connected,
+                                             .on_loss = on_loss,
+                                             .on_error = on_error});
+    store_trust(worker->store, worker->trust);
     store_follow(worker->store, worker->primary);
     if (config_waits_for_replica(worker->config)) store_wait_for_replica(worker->store);
     runs->batch = store_batch(worker->store);
@@ -518,12 +532,13 @@ static void on_free(void *about) {
     uv_async_send(&((Worker *)about)->message);
 }
 
-Worker *worker_start(const Config *config, int number, Primary *primary, Outage *outage,
-                     WorkerEvents events) {
+Worker *worker_start(const Config *config, int number, Primary *primary, Trust *trust,
+                     Outage *outage, WorkerEvents events) {
     Worker *worker = xcalloc(1, sizeof *worker);
     worker->config = config;
     worker->number = number;
     worker->primary = primary;
+    worker->trust = trust;
     worker->outage = outage;
     worker->events = events;
     runs_open(&worker->runs, config);

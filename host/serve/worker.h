@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "redis/primary.h"
 #include "redis/redis_error.h"
+#include "redis/trust.h"
 #include "serve/turn_watch.h"
 
 #include <stdint.h>
@@ -29,8 +30,8 @@ typedef struct {
 } WorkerEvents;
 
 // `number` counts from 1; in Redis it is "<host>.<number>".
-Worker *worker_start(const Config *config, int number, Primary *primary, Outage *outage,
-                     WorkerEvents events);
+Worker *worker_start(const Config *config, int number, Primary *primary, Trust *trust,
+                     Outage *outage, WorkerEvents events);
 
 // The host has a lease, under this number. Call it once.
 void worker_set_host(Worker *worker, int64_t host);

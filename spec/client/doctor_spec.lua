@@ -44,6 +44,20 @@ describe("weir doctor", function()
       assert.matches("ACL SETUSER weir +zcount", select(2, run "doctor"), 1, true)
     end)
 
+    it("looks at what INFO tells where the settings are not told, and at the engine", function()
+      local info = "aof_enabled:0\r\nmaxmemory_policy:allkeys-lfu\r\ndragonfly_version:df-v1.30.0\r\n"
+      client.ask = function(word) return word == "INFO" and info or nil end
+      local _, out = run "doctor"
+      for _, text in ipairs { "appendonly is no", "maxmemory-policy is allkeys-lfu", "this is Dragonfly" } do
+        assert.truthy(out:find(text, 1, true), out)
+      end
+    end)
+
+    it("takes a policy that evicts no key without a TTL for safe", function()
+      client.ask = function(word) return word == "INFO" and "maxmemory_policy:volatile-lru\r\n" or nil end
+      assert.same({ 0, "", "" }, { run "doctor" })
+    end)
+
     it("says that Redis is full, and does not take its hosts for dead", function()
       full()
       answers.hosts = { "hosts", "1", "node", "90000", "2", "3", "*", "", "", "", "", "" }

@@ -269,8 +269,9 @@ static bool says_ready(char *last, int size) {
 }
 
 void rig_serve(Rig *rig, const char *const *flags) {
-    const char *words[32] = {weir, "serve", WORKFLOWS, "--redis", address.url};
-    for (size_t i = 5; *flags && i < 31; i++) words[i] = *flags++;
+    const char *words[32] = {weir,        "serve",        WORKFLOWS, "--redis",
+                             address.url, "--durability", "none"};
+    for (size_t i = 7; *flags && i < 31; i++) words[i] = *flags++;
     int log = open(log_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     pid_t parent = getpid();
     rig->host_pid = fork();

@@ -303,19 +303,6 @@ describe("a Redis", function()
   end)
   after_each(function() support.remove(folder) end)
 
-  it("that forgets is told of at each start", function()
-    local redis = support.redis { "--appendonly", "no", "--maxmemory-policy", "allkeys-lru" }
-    local host = support.host({ folder }, { redis = redis })
-    finally(function()
-      host:stop()
-      redis:stop()
-    end)
-    local stderr = host.process:stderr()
-    assert.matches("warn  redis at " .. redis.url .. " has no append-only file: what was acknowledged is lost when it "
-      .. "is restarted; redis-cli config set appendonly yes, and the same in redis.conf\n", stderr, 1, true)
-    assert.matches("may throw runs away when its memory is full: maxmemory-policy is allkeys-lru; ", stderr, 1, true)
-  end)
-
   it("that keeps everything is no news", function()
     local host = support.host { folder }
     local _, stderr = host:stop()

@@ -193,8 +193,9 @@ describe("the manual of the commands", function()
     local numbers = {
       EX_USAGE = "64", EX_DATAERR = "65", EX_NOINPUT = "66", EX_UNAVAILABLE = "69", EX_SOFTWARE = "70",
       EX_OSERR = "71", EX_IOERR = "74", EX_TEMPFAIL = "75", EX_NOPERM = "77", EX_CONFIG = "78",
+      STATUS_UNSAFE = "80", STATUS_LOST_WRITES = "81",
     }
-    local sources <close> = assert(io.popen "grep -rhowE 'EX_[A-Z]+' host --include='*.c'")
+    local sources <close> = assert(io.popen "grep -rhowE 'EX_[A-Z]+|STATUS_(UNSAFE|LOST_WRITES)' host --include='*.c'")
     for name in sources:lines() do used[assert(numbers[name], name)] = true end
     for _, status in pairs(require("weir.cli.exit_status").BY_FAULT) do used[tostring(status)] = true end
     same_names(used, manual.names_in(manual.rows_below(COMMANDS.text:gsub("\n| (%d+) |", "\n| `%1` |"),

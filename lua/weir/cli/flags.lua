@@ -33,6 +33,8 @@ local SELECT = { "list", ACTS }
 local PRINTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stats", "bundles" }
 local CLIENTS = { PRINTS, "top" }
 
+local OWN_REDIS = "when Redis writes to disk, as its appendfsync:\nalways, everysec or none"
+
 local JSON_OF_RUN = "print the run as JSON"
 local JSON_OF_ACTS = 'print JSON: a line {"run","answer",...} for each RUN; for a SELECTOR\n'
   .. 'or - one object with the counts and the faults; for --dry-run a line\n{"run","would"} for each id'
@@ -145,9 +147,16 @@ local rows = {
     help = "Lua memory of waiting runs, over all workers" },
   { name = "queues", kind = "list", argument = "A,B", default = "*", commands = { HOSTS },
     help = "the queues that this host serves; * is all" },
-  { name = "durability", kind = "choice", argument = "always|everysec|none", default = "everysec",
-    commands = { "run", "dev" }, later = { "serve" },
-    help = "when Redis writes to disk, as its appendfsync" },
+  { name = "durability", kind = "choice", argument = "always|everysec|none|replicated", default = "everysec",
+    commands = { HOSTS },
+    help = "how well Redis must keep what it acknowledges: its appendfsync, none\n"
+      .. "without an append-only file, or replicated, with a replica",
+    help_of = { run = OWN_REDIS, dev = OWN_REDIS } },
+  { name = "state-dir", kind = "text", argument = "DIR", commands = { "serve" },
+    help = "the folder that keeps what this host knows of the dataset, so that a\n"
+      .. "Redis that lost data is noticed after a restart (default $STATE_DIRECTORY)" },
+  { name = "accept-loss", kind = "text", argument = "DATASET", once = true, commands = { "serve" },
+    help = "go on with a Redis that has lost changes of that dataset" },
   { name = "drain", kind = "duration", argument = "D", default = "30s", commands = { HOSTS },
     help = "time that running Lua has after SIGTERM to reach its next yield" },
   { name = "poll", kind = "duration", argument = "D", commands = { "serve", "dev" },
@@ -205,7 +214,6 @@ local rows = {
     help = "a Lua table of these settings" },
 
   { name = "listen", later = { "serve" } }, { name = "token-file", later = { "serve" } },
-  { name = "state-dir", later = { "serve" } }, { name = "accept-loss", later = { "serve" } },
 }
 
 -- Adds the names of a list, and of the lists in it, to a set.

@@ -34,6 +34,25 @@ A duration is a number with a unit, or several: 250ms, 30s, 5m, 2h, 1d, 1h30m. I
 alone is seconds. --since and --until take one as that long ago, or an instant: 2026-11-21,
 "2026-11-21 12:00" (the clock here), 2026-11-21T12:00:00Z.
 ]],
+  statuses = [[
+weir exits with one of these statuses:
+
+   0  done
+   1  the run failed or was cancelled; faults were found; the run is in no state for the command
+  64  wrong usage, or bad input
+  66  no such run, workflow or file
+  69  Redis cannot be reached, or cannot serve
+  70  a fault of weir itself
+  74  the output could not be written
+  75  waiting took too long; or the lease of this host was taken, and a restart mends that
+  77  Redis refused the login, or a right is missing
+  78  bad configuration or workflow folder, or another host with this --node is alive
+  80  the settings of Redis may lose or evict runs: change the one that the log names
+  81  Redis has lost changes that it had acknowledged: restore them, or --accept-loss
+ 130  interrupted
+
+A supervisor should not restart a host after 64, 78, 80 and 81.
+]],
 }
 
 local function line_of(flag, command)
@@ -73,7 +92,7 @@ function help.of_weir()
       parts[#parts + 1] = ("  %-8s %-15s %s\n"):format(command.name, command.arguments, command.summary)
     end
   end
-  parts[#parts + 1] = "\nweir help COMMAND shows its flags and an example; weir help states, durations.\n"
+  parts[#parts + 1] = "\nweir help COMMAND shows its flags and an example; weir help states, durations, statuses.\n"
   return table.concat(parts)
 end
 

@@ -20,15 +20,24 @@ local function check_role(add)
   end
 end
 
--- A setting that Redis does not reveal is not judged.
+local ENGINES = { dragonfly_version = "Dragonfly", garnet_version = "Garnet", kvrocks_version = "Kvrocks" }
+
+-- Hosts refuse the same Redis: see host/redis/redis_facts.c. A setting that Redis does not reveal is not judged.
 local function check_settings(add)
-  if redis.setting "appendonly" == "no" then
+  local info = redis.info()
+  for field, engine in pairs(ENGINES) do
+    if info[field] then
+      add(("this is %s, which does not promise atomic scripts: hosts need a Redis 7.0 to 8 or a Valkey 8")
+        :format(engine))
+    end
+  end
+  if redis.setting "appendonly" == "no" or info.aof_enabled == "0" then
     add("Redis keeps nothing over a restart: appendonly is no; redis-cli config set appendonly yes")
   elseif redis.setting "appendfsync" == "no" then
     add("Redis may lose half a minute of changes: appendfsync is no; redis-cli config set appendfsync everysec")
   end
-  local policy = redis.setting "maxmemory-policy"
-  if policy and policy ~= "noeviction" then
+  local policy = redis.setting "maxmemory-policy" or info.maxmemory_policy
+  if policy and policy:find "^allkeys%-" then
     add(("Redis may evict runs: maxmemory-policy is %s; redis-cli config set maxmemory-policy noeviction")
       :format(policy))
   end

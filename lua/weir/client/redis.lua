@@ -396,12 +396,13 @@ function redis.turns()
   return turns, now
 end
 
----A section of INFO.
----@param section string of INFO
+---What INFO tells; empty where Redis does not permit the question.
+---@param section string? nil: all that it tells by default
 ---@return table<string, string>
 function redis.info(section)
   local info = {}
-  for name, value in (transport.ask("INFO", section) or ""):gmatch("([%w_]+):([^\r\n]*)") do info[name] = value end
+  local text = transport.ask("INFO", section or "default") or ""
+  for name, value in text:gmatch("([%w_]+):([^\r\n]*)") do info[name] = value end
   return info
 end
 
