@@ -1,4 +1,5 @@
--- audit: checks that each run is in the sets of its state, a page of runs a call, for `weir doctor`.
+-- audit: checks that each run is in the sets of its state, a page of runs a call, for `weir doctor`; with the first
+-- page also that the counts of bundles agree with the registry, and that nothing is kept of bundles that nothing needs.
 -- args   cursor  count
 -- reply  audit cursor checked fault…       cursor "0": that was all
 
@@ -69,11 +70,42 @@ local function faults_of(id, into)
   end
 end
 
+-- Returns how many entries of the registry name each bundle.
+local function served()
+  local counts = {}
+  local entries = redis.call("HGETALL", lib.key("registry"))
+  for i = 2, #entries, 2 do
+    local readable, entry = pcall(cjson.decode, entries[i])
+    local bundle = readable and type(entry) == "table" and entry.bundle
+    if bundle then counts[bundle] = (counts[bundle] or 0) + 1 end
+  end
+  return counts
+end
+
+local function faults_of_bundles(into)
+  local counts = served()
+  local function fault(bundle, text) into[#into + 1] = "bundle " .. bundle .. ": " .. text end
+  for bundle, count in pairs(counts) do
+    local stored = redis.call("HGET", lib.key("serves"), bundle) or "0"
+    if tonumber(stored) ~= count then
+      fault(bundle, "serves " .. count .. " workflows, but is counted as serving " .. stored)
+    end
+    if redis.call("EXISTS", lib.key("bundle:" .. bundle)) == 0 then
+      fault(bundle, "is registered, but its sources are gone")
+    end
+  end
+  for _, bundle in ipairs(redis.call("HKEYS", lib.key("announced"))) do
+    local attempts = tonumber(redis.call("HGET", lib.key("attempts"), bundle) or 0)
+    if not counts[bundle] and attempts <= 0 then fault(bundle, "nothing needs it, but it is kept as announced") end
+  end
+end
+
 function verbs.audit()
   local cursor, count = lib.next_arg(), lib.next_arg()
   local prefix = lib.key("r:")
   local page = redis.call("SCAN", cursor, "MATCH", prefix:gsub("[%[%]%*%?\\]", "\\%0") .. "*", "COUNT", count)
   local reply = { "audit", page[1], #page[2] }
+  if cursor == "0" then faults_of_bundles(reply) end
   for _, key in ipairs(page[2]) do faults_of(string.sub(key, #prefix + 1), reply) end
   return reply
 end

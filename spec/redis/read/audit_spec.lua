@@ -29,6 +29,28 @@ describe("audit", function()
     assert.same({ 'ready: its created_at is "x", which is no time' }, store:faults())
   end)
 
+  it("names counts of bundles that do not agree with the registry, and what is left of others", function()
+    local bundle = store:announce { v = {}, x = {} }
+    local function audited() return table.move(store:say("audit", "0", 1000), 4, 10, 1, {}) end
+    store:call("HSET", "serves", bundle, 1)
+    store:call("HSET", "announced", "gone", 5)
+    assert.same({ ("bundle %s: serves 2 workflows, but is counted as serving 1"):format(bundle),
+                  "bundle gone: nothing needs it, but it is kept as announced" }, audited())
+    store:call("HSET", "serves", bundle, 2)
+    store:call("HDEL", "announced", "gone")
+    assert.same({}, audited())
+    store:call("DEL", "bundle:" .. bundle)
+    assert.same({ ("bundle %s: is registered, but its sources are gone"):format(bundle) }, audited())
+  end)
+
+  it("keeps nothing of bundles that came and went", function()
+    for i = 1, 50 do store:announce({ v = {}, [i % 2 == 0 and "w" or "x"] = {} }, { ["v.lua"] = "return " .. i }) end
+    local in_use = (#store:say "bundles" - 1) // 4
+    assert.equal(in_use, #store:call("HKEYS", "announced"))
+    assert.is_true(in_use <= 4)
+    assert.same({}, store:faults())
+  end)
+
   it("is silent when every run stands where its state says", function()
     assert.same({}, store:unchanged(function() return store:faults() end))
     assert.equal("audit", store:say("audit", "0", 100)[1])
