@@ -210,13 +210,17 @@ local SIFTED = 1000 -- runs that the script looks at in one call when it leaves 
 ---@param set "roots"|"failed"
 ---@param before string? "<at> <run>": begin after this run, or at this instant if the run is gone
 ---@param since integer? ms: of older runs only those that had not ended by then, or whose descendants may not have
+---@param tags table<string, string>? only runs that have them, and some others
 ---@return fun(): string[]?, integer? next_page the ids, and the instant of the last one
-function redis.pages(set, before, since)
-  local over, last, sifts = false, {}, false
+function redis.pages(set, before, since, tags)
+  local over, last, sifts, wanted = false, {}, tags ~= nil, {}
   before = before or ""
+  for tag, value in pairs(tags or {}) do table.move({ tag, value }, 1, 2, #wanted + 1, wanted) end
   return function()
     if over then return nil end
-    local reply = redis.call({ "list", set, before, sifts and SIFTED or PAGE, sifts and since or nil })[1]
+    local group = { "list", set, before, sifts and SIFTED or PAGE }
+    if sifts then table.move({ since or "", table.unpack(wanted) }, 1, #wanted + 1, 5, group) end
+    local reply = redis.call(group)[1]
     local ids, these = {}, {}
     for i = 2, #reply, 2 do
       local id = reply[i + 1]
@@ -227,7 +231,7 @@ function redis.pages(set, before, since)
     over, last = #reply < 2 * (sifts and 1 or PAGE), these
     local at = #reply > 1 and instant(reply[#reply - 1]) or 0
     before = ("%d %s"):format(at, reply[#reply])
-    sifts = since ~= nil and at < since
+    sifts = tags ~= nil or since ~= nil and at < since
     return ids, at
   end
 end

@@ -324,7 +324,8 @@ end
 local function walk_roots(selection, visit)
   local after, since, whole = selection.after, selection.since, with_children(selection)
   if after and walk_trees(selection, { after.root }, visit_after(after.id, visit)) then return end
-  for ids, at in redis.pages("roots", first_place(selection), whole and since or nil) do
+  local tags = not whole and selection.tags or nil -- else a child may have them
+  for ids, at in redis.pages("roots", first_place(selection), whole and since or nil, tags) do
     if walk_trees(selection, ids, visit) or since and not whole and at < since then return end
   end
 end

@@ -58,4 +58,24 @@ describe("list", function()
     assert.same({ "r1" }, (page("roots", last, 4, redis.BEGIN + 6)))
     assert.same({ "r5", "r4", "r3", "r2", "r1" }, (page("roots", "", 10, redis.BEGIN + 5)))
   end)
+
+  it("leaves out what lacks a tag, but for the last of a page", function()
+    local long = ('{"shop":"berlin","note":"%s"}'):format(("x"):rep(100))
+    store:start("t1", "w", { tags = long })
+    store:start("t2", "w", { tags = '{"shop":"bonn"}' })
+    store:start "t3"
+    local function tagged(...)
+      local answer = store:say("list", "roots", "", 100, "", ...)
+      local runs = {}
+      for at = 3, #answer, 2 do runs[#runs + 1] = answer[at] end
+      return runs
+    end
+    assert.same({ "t1", "r1" }, tagged("shop", "berlin"))
+    assert.same({ "t2", "r1" }, tagged("shop", "bonn"))
+    assert.same({ "r1" }, tagged("shop", "bonn", "lane", "2"))
+    store:call("HSET", "r:t2", "tags", "no JSON")
+    store:call("DEL", "r:t3")
+    store:call("SET", "r:t3", "x")
+    assert.same({ "t1", "r1" }, tagged("shop", "berlin"))
+  end)
 end)
