@@ -202,7 +202,9 @@ local function story(self, fault, check)
     check(executions(case), self.executed)
   end, function(raised) return debug.traceback(tostring(raised)) end)
   case.facts:close()
-  if not ok then error(("WEIR_FAULT=%s: %s"):format(fault, raised), 0) end
+  if not ok then
+    error(("WEIR_FAULT=%s: %s\nthe host said:\n%s"):format(fault, raised, case.host and case.host:stderr() or ""), 0)
+  end
   return faulted
 end
 
