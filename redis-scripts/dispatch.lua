@@ -53,13 +53,13 @@ local function claim_of(run)
 end
 
 local replies, claimed = make_plan()
-local given = {} -- the caller's new runs
+local claims = {} -- the caller's new runs
 local commit
 if claimed then
   commit = begin_writing()
   lib.claims.write()
   lib.commit.write()
-  for i, run in ipairs(claimed) do given[i] = claim_of(run) end
+  for i, run in ipairs(claimed) do claims[i] = claim_of(run) end
 else
   commit = last_commit()
 end
@@ -69,4 +69,4 @@ if lib.want_due then
   local head = call("ZRANGE", key("delayed"), 0, 0, "WITHSCORES")
   if head[2] and head[2] ~= "inf" then due = head[2] end
 end
-return { "ok", now, commit, replies, given, due }
+return { "ok", now, commit, replies, claims, due }

@@ -41,8 +41,8 @@ weir.array = json.array
 ---@param fields weir.WorkflowFields
 ---@return weir.Definition
 function weir.workflow(fields)
-  local made = definition.new(fields, 2)
-  return made
+  local workflow = definition.new(fields, 2)
+  return workflow
 end
 
 ---@class weir.Node
@@ -72,8 +72,8 @@ end
 ---@param fields weir.GraphFields
 ---@return weir.Definition
 function weir.graph(fields)
-  local made = definition.graph(fields, 2)
-  return made
+  local graph = definition.graph(fields, 2)
+  return graph
 end
 
 local ERROR_FIELDS = option_checks.fields { "code", "details", "message", "retry_after", "retryable" }

@@ -202,8 +202,8 @@ function write(out, value, path, depth)
   out[#out + 1] = text
 end
 
-local function nesting_of(given)
-  return math.type(given) == "integer" and given >= 1 and given <= json.DEEPEST and given or NESTING
+local function nesting_of(nesting)
+  return math.type(nesting) == "integer" and nesting >= 1 and nesting <= json.DEEPEST and nesting or NESTING
 end
 
 local function try_encode(value, nesting)

@@ -62,11 +62,11 @@ local SEED = 42
 -- ------------------------------------------------------------------------------------------------
 -- Options
 
-local function check_names(what, given, fields)
-  if given ~= nil and type(given) ~= "table" then
-    usage_error(("%s takes a table of options, not a %s"):format(what, type(given)))
+local function check_names(what, options, fields)
+  if options ~= nil and type(options) ~= "table" then
+    usage_error(("%s takes a table of options, not a %s"):format(what, type(options)))
   end
-  local fault = option_checks.unknown(fields, given or {})
+  local fault = option_checks.unknown(fields, options or {})
   if fault then usage_error(("%s: %s"):format(what, fault)) end
 end
 
@@ -104,9 +104,9 @@ local function code_of(options)
   return { files = files }
 end
 
-local function limits_of(given)
-  given = given or {}
-  return { payload_bytes = given.payload_bytes or defaults.payload_bytes, depth = given.depth or defaults.depth }
+local function limits_of(limits)
+  limits = limits or {}
+  return { payload_bytes = limits.payload_bytes or defaults.payload_bytes, depth = limits.depth or defaults.depth }
 end
 
 -- Makes a runner that has run nothing yet.
@@ -119,15 +119,15 @@ local function make(options, code)
   local self = setmetatable({
     options = options, code = code, mocks = mocks.new(options.steps == "mocked"), verified = 0, roots = {},
   }, Runner)
-  local made, faults = memory.new {
+  local driver, faults = memory.new {
     files = code.files, workflows = code.workflows, now = options.now, seed = options.seed or SEED,
     always_replay = always_replay, strict = true, separate = always_replay, crash_at = options.crash_at,
     chronicle = true, limits = limits_of(options.limits),
     mocked_step = function(run, operation) return self.mocks:step_body(run, operation) end,
     advise = function(workflow) return ('; mock it: runner:mock("%s", …)'):format(workflow) end,
   }
-  if not made then return nil, faults end
-  self.memory, self.mocks.memory = made, made
+  if not driver then return nil, faults end
+  self.memory, self.mocks.memory = driver, driver
   return self
 end
 
@@ -199,10 +199,10 @@ local CANCEL_OPTIONS = option_checks.fields { "now" }
 local RETRY_OPTIONS = option_checks.fields { "from", "scratch" }
 local RUN_OPTIONS = option_checks.fields { "dedupe", "delay", "id", "priority", "queue", "retry", "tags" }
 
-local function read_dedupe(given)
-  if given == nil then return nil end
-  local key, within = given, nil
-  if type(given) == "table" then key, within = given.key, given.within end
+local function read_dedupe(dedupe)
+  if dedupe == nil then return nil end
+  local key, within = dedupe, nil
+  if type(dedupe) == "table" then key, within = dedupe.key, dedupe.within end
   local fault = identifier.key_fault(key)
   if fault then usage_error("dedupe: key" .. fault) end
   local within_ms, message = defaults.dedupe_within_ms, nil
@@ -212,33 +212,33 @@ local function read_dedupe(given)
 end
 
 -- Reads the options of a run, and checks them as `weir start` does.
-local function read_options(what, given)
-  check_names(what, given, RUN_OPTIONS)
-  given = given or {}
-  local read = { dedupe = read_dedupe(given.dedupe), queue = given.queue }
+local function read_options(what, options)
+  check_names(what, options, RUN_OPTIONS)
+  options = options or {}
+  local read = { dedupe = read_dedupe(options.dedupe), queue = options.queue }
   local function refuse_if(name, message)
     if message then usage_error(("%s: %s%s"):format(what, name, message)) end
   end
-  refuse_if("id", given.id ~= nil and identifier.fault(given.id) or nil)
-  refuse_if("queue", given.queue ~= nil and identifier.queue_fault(given.queue) or nil)
-  if given.delay ~= nil then
-    local ms, message = duration.ms(given.delay)
+  refuse_if("id", options.id ~= nil and identifier.fault(options.id) or nil)
+  refuse_if("queue", options.queue ~= nil and identifier.queue_fault(options.queue) or nil)
+  if options.delay ~= nil then
+    local ms, message = duration.ms(options.delay)
     refuse_if("delay: ", message)
     read.delay_ms = ms
   end
-  if given.retry ~= nil then
-    local policy, message = retry_policy.policy(given.retry)
+  if options.retry ~= nil then
+    local policy, message = retry_policy.policy(options.retry)
     refuse_if("", message)
     read.retry = json.encode(policy)
   end
-  if given.priority ~= nil then
-    local priority, message = option_checks.priority(given.priority)
+  if options.priority ~= nil then
+    local priority, message = option_checks.priority(options.priority)
     refuse_if("priority", message)
     read.priority = priority
   end
-  if given.tags then
+  if options.tags then
     local tags = {}
-    for key, value in pairs(given.tags) do tags[key] = tostring(value) end
+    for key, value in pairs(options.tags) do tags[key] = tostring(value) end
     read.tags = json.encode(tags)
   end
   return read

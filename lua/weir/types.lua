@@ -193,8 +193,8 @@ function ctx:poll(options) end
 function ctx:undo(id, fn) end
 
 ---Sleeps, also through restarts; to the millisecond.
----@param given weir.Duration|weir.SleepOptions
-function ctx:sleep(given) end
+---@param how_long weir.Duration|weir.SleepOptions
+function ctx:sleep(how_long) end
 
 ---Gives the run a tag, shown by `weir show` and found by `weir list --tag key=value`.
 ---@param key string

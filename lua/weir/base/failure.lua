@@ -75,7 +75,7 @@ end
 ---@param fields table those of weir.Failure; `retry_after` is `retry_after_ms` as a duration
 ---@return weir.Failure
 function failure.new(fields)
-  local made = {
+  local self = {
     code = fields.code or "error",
     message = fields.message,
     details = fields.details,
@@ -88,12 +88,12 @@ function failure.new(fields)
     cause = fields.cause,
     omitted = fields.omitted,
   }
-  made.message = text_of(made.message == nil and made.code or made.message)
+  self.message = text_of(self.message == nil and self.code or self.message)
   if fields.retry_after ~= nil then
     local ms, message = duration.ms(fields.retry_after)
-    made.retry_after_ms = ms or error("retry_after: " .. message, 2)
+    self.retry_after_ms = ms or error("retry_after: " .. message, 2)
   end
-  return setmetatable(made, metatable)
+  return setmetatable(self, metatable)
 end
 
 ---@param value any

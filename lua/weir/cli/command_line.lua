@@ -61,7 +61,7 @@ end
 -- Words
 
 -- Reads the flag at words[at]. Returns the index of its last word, as the value may be the next word.
-local function read_flag(given, words, at)
+local function read_flag(texts, words, at)
   local name, value = words[at]:match "^%-%-([^=]*)", words[at]:match "=(.*)$"
   local flag = name and flags.find(name)
   if not flag then refuse_flag(words[at]) end
@@ -72,16 +72,16 @@ local function read_flag(given, words, at)
     value = words[at]
   end
   if not value then fail(USAGE, "--%s needs a value: %s", flag.name, flag.argument) end
-  given[flag] = given[flag] or {}
-  table.insert(given[flag], value)
+  texts[flag] = texts[flag] or {}
+  table.insert(texts[flag], value)
   return at
 end
 
 -- --help and --version are other spellings of the commands. Returns nil for another word.
 local function as_command(word, command)
-  if word == "--version" then return { command = "version", arguments = {}, given = {} } end
+  if word == "--version" then return { command = "version", arguments = {}, texts = {} } end
   if word ~= "--help" and word ~= "-h" then return nil end
-  return { command = "help", arguments = { command }, given = {} }
+  return { command = "help", arguments = { command }, texts = {} }
 end
 
 -- `weir test` passes each flag that weir does not know to busted.
@@ -92,7 +92,7 @@ local function is_passed_on(command, word)
 end
 
 local function read_words(words)
-  local line = { arguments = {}, given = {} }
+  local line = { arguments = {}, texts = {} }
   local at, flags_over = 1, false
   local function argue(word) table.insert(line.arguments, word) end
   while words[at] do
@@ -104,7 +104,7 @@ local function read_words(words)
     if is_flag and is_passed_on(line.command, word) then
       argue(word)
     elseif is_flag and not flags_over then
-      at = read_flag(line.given, words, at)
+      at = read_flag(line.texts, words, at)
     elseif not is_flag and not line.command then
       line.command = word
     elseif not is_flag then
@@ -119,7 +119,7 @@ end
 -- Checks flags in the order of their rows, so that the same words always raise the same fault.
 local function check_flags(line, command)
   for _, flag in ipairs(flags.rows) do
-    if line.given[flag] and not flag.commands[command.name] then
+    if line.texts[flag] and not flag.commands[command.name] then
       if flag.later[command.name] then not_yet(("%s --%s"):format(command.name, flag.name)) end
       fail(USAGE, "%s does not take --%s; see weir help %s", command.name, flag.name, command.name)
     end
@@ -145,7 +145,7 @@ local function read_value(flag, text, origin, status, world)
   return value
 end
 
-local function read_given(flag, texts, world)
+local function read_texts(flag, texts, world)
   local origin = "--" .. flag.name
   if flag.kind ~= "each" then return read_value(flag, texts[#texts], origin, USAGE, world) end
   local list = {}
@@ -154,9 +154,9 @@ local function read_given(flag, texts, world)
 end
 
 -- Reads only the text that overrides the others. Returns the value, the text, and a name of its origin for people.
-local function value_of(flag, given, settings, path, world)
-  if given[flag] then
-    return read_given(flag, given[flag], world), table.concat(given[flag], ","), "--" .. flag.name
+local function value_of(flag, texts, settings, path, world)
+  if texts[flag] then
+    return read_texts(flag, texts[flag], world), table.concat(texts[flag], ","), "--" .. flag.name
   end
   local variable = not flag.once and world.variable(flags.variable(flag))
   if variable and variable ~= "" then
@@ -172,20 +172,20 @@ local function value_of(flag, given, settings, path, world)
 end
 
 -- The path of the config file, from the flag or its variable. The file itself cannot name it.
-local function config_path(given, world)
-  local texts = given[flags.find "config"]
-  local path = texts and texts[#texts] or world.variable "WEIR_CONFIG"
+local function config_path(texts, world)
+  local paths = texts[flags.find "config"]
+  local path = paths and paths[#paths] or world.variable "WEIR_CONFIG"
   return path ~= "" and path or nil
 end
 
 local function options_of(line, command, world)
-  local path = config_path(line.given, world)
+  local path = config_path(line.texts, world)
   local settings = path and config_file.read(path, refuse_config, meant) or {}
   local options = table.move(line.arguments, 1, #line.arguments, 1, {})
   local found = {}
   for _, flag in ipairs(flags.rows) do
     if flag.commands[command.name] then
-      local value, text, origin = value_of(flag, line.given, settings, path, world)
+      local value, text, origin = value_of(flag, line.texts, settings, path, world)
       options[flags.option(flag)] = value
       if flag.kind == "url" then text = nil end -- it may have a password
       if flag.commands.serve and not flag.once then

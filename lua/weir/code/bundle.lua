@@ -252,13 +252,13 @@ local function definitions_in(value, path)
   return found
 end
 
-local function register(workflows, made)
-  local there = workflows[made.id]
-  if there and there ~= made then
+local function register(workflows, workflow)
+  local other = workflows[workflow.id]
+  if other and other ~= workflow then
     return ('%s:%d: workflow "%s" is already defined at %s:%d')
-      :format(made.file, made.line, made.id, there.file, there.line)
+      :format(workflow.file, workflow.line, workflow.id, other.file, other.line)
   end
-  workflows[made.id] = made
+  workflows[workflow.id] = workflow
 end
 
 local of_data = definition.of_data()
@@ -268,9 +268,9 @@ local of_data = definition.of_data()
 function bundle.add_own(workflows) workflows[of_data.id] = of_data end
 
 -- A node of this graph runs a workflow that does not exist.
-local function unknown_node(made, workflows)
-  local fault = type(made.graph) == "table" and graph_plan.unknown_workflow(made.graph, workflows)
-  return fault and ('%s:%d: graph "%s": %s'):format(made.file, made.line, made.id, fault)
+local function unknown_node(workflow, workflows)
+  local fault = type(workflow.graph) == "table" and graph_plan.unknown_workflow(workflow.graph, workflows)
+  return fault and ('%s:%d: graph "%s": %s'):format(workflow.file, workflow.line, workflow.id, fault)
 end
 
 -- A file that returns a function was probably meant to return a workflow, unless another file requires it.

@@ -113,16 +113,16 @@ end
 
 local function read_function(self)
   text(self)
-  local made = { first_line = number(self), functions = {} }
+  local prototype = { first_line = number(self), functions = {} }
   number(self)
   byte(self)
-  made.is_vararg = byte(self) ~= 0
+  prototype.is_vararg = byte(self) ~= 0
   byte(self)
-  made.code, made.constants, made.upvalues = read_code(self), read_constants(self), read_upvalues(self)
-  for i = 1, number(self) do made.functions[i] = read_function(self) end
-  made.lines = read_lines(self, made.first_line)
-  read_names(self, made.upvalues)
-  return made
+  prototype.code, prototype.constants, prototype.upvalues = read_code(self), read_constants(self), read_upvalues(self)
+  for i = 1, number(self) do prototype.functions[i] = read_function(self) end
+  prototype.lines = read_lines(self, prototype.first_line)
+  read_names(self, prototype.upvalues)
+  return prototype
 end
 
 ---@param source string
@@ -140,12 +140,12 @@ local function follows_tail_call(code, i)
   return i > 1 and bytecode.decode(code[i - 1]) == bytecode.OPCODE.TAILCALL
 end
 
-local function add_lines(made, lines)
+local function add_lines(prototype, lines)
   -- the first instruction of a vararg function belongs to no line, nor does the return that Lua adds at the end
-  for i = made.is_vararg and 2 or 1, #made.lines - 1 do
-    if not follows_tail_call(made.code, i) then lines[made.lines[i]] = true end
+  for i = prototype.is_vararg and 2 or 1, #prototype.lines - 1 do
+    if not follows_tail_call(prototype.code, i) then lines[prototype.lines[i]] = true end
   end
-  for _, inner in ipairs(made.functions) do add_lines(inner, lines) end
+  for _, inner in ipairs(prototype.functions) do add_lines(inner, lines) end
 end
 
 ---The lines that have code, in all functions, called or not.

@@ -98,10 +98,10 @@ local function set_default(which, mode)
     if io.type(file) then
       own[which] = file
     else
-      local made, message = open(file, mode)
-      if not made then error(message, 0) end
-      own[which] = made
-      table.insert(own.opened, made)
+      local handle, message = open(file, mode)
+      if not handle then error(message, 0) end
+      own[which] = handle
+      table.insert(own.opened, handle)
     end
     return own[which]
   end

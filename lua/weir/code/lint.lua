@@ -21,17 +21,17 @@ local OPCODE, decode = bytecode.OPCODE, bytecode.decode
 -- Names of workflows
 
 -- Calls `on_name(name, line)` for each field `workflow` that is set to a literal.
-local function each_name(made, on_name)
-  for i, instruction in ipairs(made.code) do
+local function each_name(prototype, on_name)
+  for i, instruction in ipairs(prototype.code) do
     local opcode, _, b, c, k = decode(instruction)
-    if opcode == OPCODE.SETFIELD and made.constants[b + 1] == "workflow" then
-      local name = k and made.constants[c + 1]
-      local before, register, _, _, _, constant = decode(made.code[i - 1] or 0)
-      if not k and before == OPCODE.LOADK and register == c then name = made.constants[constant + 1] end
-      if name then on_name(name, made.lines[i]) end
+    if opcode == OPCODE.SETFIELD and prototype.constants[b + 1] == "workflow" then
+      local name = k and prototype.constants[c + 1]
+      local before, register, _, _, _, constant = decode(prototype.code[i - 1] or 0)
+      if not k and before == OPCODE.LOADK and register == c then name = prototype.constants[constant + 1] end
+      if name then on_name(name, prototype.lines[i]) end
     end
   end
-  for _, inner in ipairs(made.functions) do each_name(inner, on_name) end
+  for _, inner in ipairs(prototype.functions) do each_name(inner, on_name) end
 end
 
 -- ------------------------------------------------------------------------------------------------
@@ -51,28 +51,28 @@ end
 local function find_functions(main)
   local runs, in_register = {}, {}
   local function visit(chain)
-    local made, made_at = chain[#chain], {}
+    local prototype, closure_at = chain[#chain], {}
     local function keep(register, inner)
-      made_at[register] = inner
+      closure_at[register] = inner
       if #chain > 1 then return end
       in_register[register] = in_register[register] or {}
       table.insert(in_register[register], inner)
     end
-    for i, instruction in ipairs(made.code) do
+    for i, instruction in ipairs(prototype.code) do
       local opcode, a, b, c, k, bx = decode(instruction)
       if opcode == OPCODE.CLOSURE then
         local inner = table.move(chain, 1, #chain, 1, {})
-        inner[#inner + 1] = made.functions[bx + 1]
+        inner[#inner + 1] = prototype.functions[bx + 1]
         keep(a, inner)
         visit(inner)
-      elseif opcode == OPCODE.MOVE and made_at[b] then
-        keep(a, made_at[b])
-      elseif opcode == OPCODE.SETFIELD and not k and made.constants[b + 1] == "run" and made_at[c] then
-        runs[#runs + 1] = made_at[c]
-      elseif opcode == OPCODE.GETUPVAL and decode(made.code[i + 1] or 0) == OPCODE.SETFIELD then
+      elseif opcode == OPCODE.MOVE and closure_at[b] then
+        keep(a, closure_at[b])
+      elseif opcode == OPCODE.SETFIELD and not k and prototype.constants[b + 1] == "run" and closure_at[c] then
+        runs[#runs + 1] = closure_at[c]
+      elseif opcode == OPCODE.GETUPVAL and decode(prototype.code[i + 1] or 0) == OPCODE.SETFIELD then
         local register = register_of(chain, b)
-        local _, _, name, value, is_constant = decode(made.code[i + 1])
-        if register and not is_constant and value == a and made.constants[name + 1] == "run" then
+        local _, _, name, value, is_constant = decode(prototype.code[i + 1])
+        if register and not is_constant and value == a and prototype.constants[name + 1] == "run" then
           for _, inner in ipairs(in_register[register] or {}) do runs[#runs + 1] = inner end
         end
       end
@@ -87,18 +87,18 @@ local function each_assigned_local(main, on_local)
   local runs, in_register = find_functions(main)
   local seen = {}
   local function visit(chain)
-    local made = chain[#chain]
-    if seen[made] then return end
-    seen[made] = true
-    for i, instruction in ipairs(made.code) do
+    local prototype = chain[#chain]
+    if seen[prototype] then return end
+    seen[prototype] = true
+    for i, instruction in ipairs(prototype.code) do
       local opcode, _, b, _, _, bx = decode(instruction)
       if opcode == OPCODE.SETUPVAL and register_of(chain, b) then
-        on_local(made.upvalues[b + 1].name or "?", made.lines[i])
+        on_local(prototype.upvalues[b + 1].name or "?", prototype.lines[i])
       elseif opcode == OPCODE.GETUPVAL then
         for _, called in ipairs(in_register[register_of(chain, b)] or {}) do visit(called) end
       elseif opcode == OPCODE.CLOSURE then
         local inner = table.move(chain, 1, #chain, 1, {})
-        inner[#inner + 1] = made.functions[bx + 1]
+        inner[#inner + 1] = prototype.functions[bx + 1]
         visit(inner)
       end
     end

@@ -76,25 +76,25 @@ local function read_duration(name, least)
   end
 end
 
-local function read_schema(value, made)
+local function read_schema(value, workflow)
   if type(value) == "function" then
-    made.transform = value
+    workflow.transform = value
     return value
   end
   if type(value) == "boolean" then return nil, "schema must be a table or a function" end
   local validate, fault = schema.compile(value)
   if not validate then return nil, fault end
-  made.validate = validate
+  workflow.validate = validate
   return value
 end
 
-local function read_nodes(value, made)
+local function read_nodes(value, workflow)
   if type(value) == "function" then
-    made.graph = value
+    workflow.graph = value
     return value
   end
   local plan, fault = graph_plan.compile(value)
-  made.graph = plan
+  workflow.graph = plan
   return plan, fault
 end
 
@@ -127,19 +127,19 @@ local WORKFLOW, GRAPH = form("workflow", { ID, RUN, SCHEMA, RETRY }), form("grap
 local function read(asked, fields)
   local fault = option_checks.unknown(asked.known, fields, "a " .. asked.word)
   if fault then return nil, fault end
-  local made = {}
+  local workflow = {}
   for _, field in ipairs(asked.fields) do
     local value = fields[field.name]
     if value == nil then value = field.default end
     if value ~= nil then
-      local kept, reason = field.read(value, made)
+      local kept, reason = field.read(value, workflow)
       if kept == nil then return nil, reason end
-      made[field.as or field.name] = kept
+      workflow[field.as or field.name] = kept
     elseif field.required then
       return nil, ('lacks the field "%s"'):format(field.name)
     end
   end
-  return made
+  return workflow
 end
 
 -- The file and line of the caller at `level`. `return weir.workflow {...}` is a tail call, which leaves no frame of the
@@ -158,33 +158,33 @@ end
 -- Reads the fields of a form, and raises faults at the author's line. `level` counts from the function that calls this.
 local function fill_in(asked, fields, level)
   local word = asked.word
-  local given = type(fields) == "table" and not readonly.members(fields)
-  local file, line = place(level + 2, given and (fields.run or fields.nodes))
-  local made, fault
-  if given then
-    made, fault = read(asked, fields)
+  local is_table = type(fields) == "table" and not readonly.members(fields)
+  local file, line = place(level + 2, is_table and (fields.run or fields.nodes))
+  local workflow, fault
+  if is_table then
+    workflow, fault = read(asked, fields)
   elseif type(fields) == "table" then
     fault = ("call it with a dot: weir.%s { … }"):format(word)
   else
     fault = "takes a table of fields, not a " .. type(fields)
   end
-  if not made then
-    local named = given and type(fields.id) == "string" and ('%s "%s": '):format(word, fields.id)
+  if not workflow then
+    local named = is_table and type(fields.id) == "string" and ('%s "%s": '):format(word, fields.id)
     error(("%s:%d: %s%s"):format(file, line, named or ("weir.%s: "):format(word), fault), 0)
   end
-  made.file, made.line = file, line
-  return made
+  workflow.file, workflow.line = file, line
+  return workflow
 end
 
 -- Returns the read-only view of a definition, which the author holds.
-local function view_of(made)
-  local view = readonly.view(('workflow "%s"'):format(made.id), made)
+local function view_of(workflow)
+  local view = readonly.view(('workflow "%s"'):format(workflow.id), workflow)
   known[view] = true
   return view
 end
 
-local function add(made)
-  local view = view_of(made)
+local function add(workflow)
+  local view = view_of(workflow)
   if collected then collected[#collected + 1] = view end
   return view
 end
@@ -194,8 +194,8 @@ end
 ---@param level integer as that of `error`: 2 is the caller of the function that calls this
 ---@return weir.Definition
 function definition.new(fields, level)
-  local made = fill_in(WORKFLOW, fields, level + 1)
-  return add(made)
+  local workflow = fill_in(WORKFLOW, fields, level + 1)
+  return add(workflow)
 end
 
 -- The body of a graph is weir's own code: if it fails, another attempt would fail in the same way.
@@ -206,17 +206,17 @@ local ONE_ATTEMPT = assert(retry_policy.policy { attempts = 1 })
 ---@param level integer
 ---@return weir.Definition
 function definition.graph(fields, level)
-  local made = fill_in(GRAPH, fields, level + 1)
-  made.retry = ONE_ATTEMPT
-  return add(made)
+  local workflow = fill_in(GRAPH, fields, level + 1)
+  workflow.retry = ONE_ATTEMPT
+  return add(workflow)
 end
 
 ---The workflow of graphs that are given as data.
 ---@return weir.Definition
 function definition.of_data()
-  local made = assert(read(GRAPH, { id = "graph", nodes = graph_plan.nodes_of_data }))
-  made.id, made.retry, made.file, made.line = graph_plan.WORKFLOW, ONE_ATTEMPT, graph_plan.WORKFLOW, 0
-  return view_of(made)
+  local workflow = assert(read(GRAPH, { id = "graph", nodes = graph_plan.nodes_of_data }))
+  workflow.id, workflow.retry, workflow.file, workflow.line = graph_plan.WORKFLOW, ONE_ATTEMPT, graph_plan.WORKFLOW, 0
+  return view_of(workflow)
 end
 
 ---@param value any

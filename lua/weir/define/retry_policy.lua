@@ -31,35 +31,35 @@ local function given_or(value, default)
 end
 
 ---A policy with every field filled in.
----@param given table? { attempts, delay, backoff, max_delay, jitter }, each optional
+---@param fields table? { attempts, delay, backoff, max_delay, jitter }, each optional
 ---@return weir.RetryPolicy?
 ---@return string? message why it is not a policy
-function retry_policy.policy(given)
-  given = given_or(given, {})
-  if type(given) ~= "table" then
-    return nil, 'retry is a table such as { attempts = 3, delay = "1s" }, not a ' .. type(given)
+function retry_policy.policy(fields)
+  fields = given_or(fields, {})
+  if type(fields) ~= "table" then
+    return nil, 'retry is a table such as { attempts = 3, delay = "1s" }, not a ' .. type(fields)
   end
-  local unknown = option_checks.unknown(FIELDS, given)
+  local unknown = option_checks.unknown(FIELDS, fields)
   if unknown then return nil, "retry: " .. unknown end
 
-  local attempts = math.tointeger(given_or(given.attempts, DEFAULT_ATTEMPTS))
-  if type(given.attempts) == "string" or not attempts or attempts < 1 then
+  local attempts = math.tointeger(given_or(fields.attempts, DEFAULT_ATTEMPTS))
+  if type(fields.attempts) == "string" or not attempts or attempts < 1 then
     return nil, "retry.attempts must be an integer from 1 (the first attempt counts)"
   end
-  local backoff = given_or(given.backoff, "exponential")
+  local backoff = given_or(fields.backoff, "exponential")
   if not GROWTH[backoff] then
     return nil, 'retry.backoff must be "exponential", "linear" or "fixed"'
   end
-  local delay_ms, delay_fault = duration.ms(given_or(given.delay, DEFAULT_DELAY))
+  local delay_ms, delay_fault = duration.ms(given_or(fields.delay, DEFAULT_DELAY))
   if not delay_ms then return nil, "retry.delay: " .. delay_fault end
   local max_delay_ms = math.max(DEFAULT_MAX_DELAY_MS, math.min(DEFAULT_MAX_DELAYS * delay_ms, duration.LONGEST_MS))
-  if given.max_delay ~= nil then
+  if fields.max_delay ~= nil then
     local max_fault
-    max_delay_ms, max_fault = duration.ms(given.max_delay)
+    max_delay_ms, max_fault = duration.ms(fields.max_delay)
     if not max_delay_ms then return nil, "retry.max_delay: " .. max_fault end
     if max_delay_ms < delay_ms then return nil, "retry.max_delay is shorter than retry.delay" end
   end
-  local jitter = given_or(given.jitter, true)
+  local jitter = given_or(fields.jitter, true)
   if type(jitter) ~= "boolean" then return nil, "retry.jitter must be true or false" end
 
   return {

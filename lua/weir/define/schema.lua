@@ -264,8 +264,8 @@ local KEYWORDS = {
 }
 
 -- Compiled first and apart: a value of the wrong type gets no other violation.
-local function compile_type(given, place)
-  local names = type(given) == "string" and { given } or check_list(given, place, "type names")
+local function compile_type(constraint, place)
+  local names = type(constraint) == "string" and { constraint } or check_list(constraint, place, "type names")
   local tests = {}
   for i, name in ipairs(names) do
     tests[i] = TYPES[name]
@@ -291,28 +291,28 @@ local function compile_type(given, place)
   end
 end
 
-function KEYWORDS.required(given, place)
-  check_list(given, place, "property names")
-  for _, name in ipairs(given) do
+function KEYWORDS.required(constraint, place)
+  check_list(constraint, place, "property names")
+  for _, name in ipairs(constraint) do
     if type(name) ~= "string" then refuse(place, "must be a list of property names") end
   end
   local function is_required(_, report) return report and add(report, "is required") or 1 end
   return function(value, report)
     if kind(value) ~= "object" then return 0 end
     local count = 0
-    for i = 1, #given do
-      if value[given[i]] == nil then count = count + under(given[i], is_required, nil, report) end
+    for i = 1, #constraint do
+      if value[constraint[i]] == nil then count = count + under(constraint[i], is_required, nil, report) end
     end
     return count
   end
 end
 
-function KEYWORDS.properties(given, place, nesting)
-  if type(given) ~= "table" or json.is_array(given) then
+function KEYWORDS.properties(constraint, place, nesting)
+  if type(constraint) ~= "table" or json.is_array(constraint) then
     refuse(place, "must be a table of property names and their schemas")
   end
   local names, checks = {}, {}
-  for name, inner in ordered_pairs.pairs(given) do
+  for name, inner in ordered_pairs.pairs(constraint) do
     if type(name) ~= "string" then refuse(place, "has a property name that is no text") end
     names[#names + 1] = name
     checks[#names] = compile_node(inner, place .. "/" .. name, nesting)
@@ -337,11 +337,11 @@ local function keep_least(list, name, most)
   list[most + 1] = nil
 end
 
-function KEYWORDS.additionalProperties(given, place, nesting, around)
+function KEYWORDS.additionalProperties(constraint, place, nesting, around)
   local properties = type(around.properties) == "table" and around.properties or {}
   local names = {}
   for name in ordered_pairs.pairs(properties) do names[#names + 1] = name end
-  local check = given ~= false and compile_node(given, place, nesting)
+  local check = constraint ~= false and compile_node(constraint, place, nesting)
 
   local function is_refused(name, report)
     local meant
@@ -378,11 +378,11 @@ function KEYWORDS.additionalProperties(given, place, nesting, around)
   end
 end
 
-function KEYWORDS.items(given, place, nesting)
-  if type(given) == "table" and json.is_array(given) then
+function KEYWORDS.items(constraint, place, nesting)
+  if type(constraint) == "table" and json.is_array(constraint) then
     refuse(place, "must be one schema, which holds for every item")
   end
-  local check = compile_node(given, place, nesting)
+  local check = compile_node(constraint, place, nesting)
   return function(value, report)
     if kind(value) ~= "array" then return 0 end
     local count = 0
@@ -391,17 +391,17 @@ function KEYWORDS.items(given, place, nesting)
   end
 end
 
-function KEYWORDS.enum(given, place)
-  check_list(given, place, "values")
+function KEYWORDS.enum(constraint, place)
+  check_list(constraint, place, "values")
   local scalars, tables = {}, {}
-  for _, allowed in ipairs(given) do
+  for _, allowed in ipairs(constraint) do
     if type(allowed) == "table" then
       tables[#tables + 1] = allowed
     elseif allowed == allowed then -- NaN is no JSON value
       scalars[allowed] = true
     end
   end
-  local message = "must be one of " .. shown_list(given)
+  local message = "must be one of " .. shown_list(constraint)
   return function(value, report)
     if value ~= nil and scalars[value] then return 0 end
     for i = 1, #tables do
@@ -411,10 +411,10 @@ function KEYWORDS.enum(given, place)
   end
 end
 
-function KEYWORDS.const(given)
-  local message = "must be " .. shown(given)
+function KEYWORDS.const(constraint)
+  local message = "must be " .. shown(constraint)
   return function(value, report)
-    if equal(given, value) then return 0 end
+    if equal(constraint, value) then return 0 end
     return report and add(report, "%s, is %s", message, shown(value)) or 1
   end
 end
@@ -435,20 +435,20 @@ local function limited(rex, pattern)
   return rex.new(before .. rest)
 end
 
-function KEYWORDS.pattern(given, place)
-  if type(given) ~= "string" then refuse(place, "must be text") end
+function KEYWORDS.pattern(constraint, place)
+  if type(constraint) ~= "string" then refuse(place, "must be text") end
   local has_rex, rex = pcall(require, "rex_pcre2")
   if not has_rex then
     refuse(place, "needs the Lua module rex_pcre2: apt-get install lua-rex-pcre2")
   end
-  local ok, expression = pcall(rex.new, "(*UTF)" .. given)
+  local ok, expression = pcall(rex.new, "(*UTF)" .. constraint)
   if not ok then
     expression = expression:gsub(" %(pattern offset: %d+%)$", "") -- it counts our prefix
-    refuse(place, ("%s in %s"):format(expression, shown(given)))
+    refuse(place, ("%s in %s"):format(expression, shown(constraint)))
   end
-  expression = limited(rex, given)
-  local message = "must match " .. shown(given)
-  local most = (given:find "[+*?}]%+" or given:find("(?>", 1, true)) and GREEDY_BYTES or math.maxinteger
+  expression = limited(rex, constraint)
+  local message = "must match " .. shown(constraint)
+  local most = (constraint:find "[+*?}]%+" or constraint:find("(?>", 1, true)) and GREEDY_BYTES or math.maxinteger
 
   local function find(value)
     if #value > most then return false, ("it has more than %d bytes"):format(most) end
@@ -461,12 +461,12 @@ function KEYWORDS.pattern(given, place)
     if is_searched and first then return 0 end
     if not report then return 1 end
     if is_searched then return add(report, "%s, is %s", message, shown(value)) end
-    return add(report, "cannot be matched against %s: %s", shown(given), first)
+    return add(report, "cannot be matched against %s: %s", shown(constraint), first)
   end
 end
 
-function KEYWORDS.allOf(given, place, nesting)
-  return together(compile_list(given, place, "schemas", nesting))
+function KEYWORDS.allOf(constraint, place, nesting)
+  return together(compile_list(constraint, place, "schemas", nesting))
 end
 
 -- Joins, in one line, the first fault that each schema of an anyOf reports.
@@ -479,8 +479,8 @@ local function reasons(checks, value)
   return table.concat(texts, "; or: ")
 end
 
-function KEYWORDS.anyOf(given, place, nesting)
-  local checks = compile_list(given, place, "schemas", nesting)
+function KEYWORDS.anyOf(constraint, place, nesting)
+  local checks = compile_list(constraint, place, "schemas", nesting)
   return function(value, report)
     for i = 1, #checks do
       if checks[i](value) == 0 then return 0 end
@@ -489,8 +489,8 @@ function KEYWORDS.anyOf(given, place, nesting)
   end
 end
 
-function KEYWORDS.oneOf(given, place, nesting)
-  local checks = compile_list(given, place, "schemas", nesting)
+function KEYWORDS.oneOf(constraint, place, nesting)
+  local checks = compile_list(constraint, place, "schemas", nesting)
   return function(value, report)
     local matches = 0
     for i = 1, #checks do
@@ -536,12 +536,12 @@ function compile_node(node, place, nesting)
     refuse("", ("is nested deeper than %d levels, or holds itself"):format(NESTING))
   end
   local checks, pattern = {}, nil
-  for name, given in ordered_pairs.pairs(node) do
+  for name, constraint in ordered_pairs.pairs(node) do
     local compile = KEYWORDS[name]
     if name == "pattern" then
-      pattern = compile(given, place .. "/pattern")
+      pattern = compile(constraint, place .. "/pattern")
     elseif compile then
-      checks[#checks + 1] = compile(given, place .. "/" .. name, nesting + 1, node)
+      checks[#checks + 1] = compile(constraint, place .. "/" .. name, nesting + 1, node)
     elseif name ~= "type" and not IGNORED[name] then
       local meant = suggest.find(tostring(name), KEYWORD_NAMES)
       refuse(place, ('unknown keyword "%s"; %s'):format(tostring(name), meant

@@ -62,10 +62,10 @@ function call.place_of(ctx, name)
 end
 
 ---@param name string of the verb
----@param given table
+---@param options table
 ---@param fields weir.Fields
-function call.check_options(name, given, fields)
-  local fault = option_checks.unknown(fields, given)
+function call.check_options(name, options, fields)
+  local fault = option_checks.unknown(fields, options)
   if fault then call.usage_error(("ctx:%s: %s"):format(name, fault)) end
 end
 
@@ -98,22 +98,21 @@ local function note_like_undo(run, id)
   table.insert(run.like_undo, id)
 end
 
-function call.id_of(state, kind, given)
-  if given == nil then return state.prefix .. call.numbered(state, kind), true end
-  local fault = identifier.fault(given)
+function call.id_of(state, kind, id)
+  if id == nil then return state.prefix .. call.numbered(state, kind), true end
+  local fault = identifier.fault(id)
   if fault then call.usage_error(("ctx:%s: id%s"):format(kind, fault)) end
-  local id = state.prefix .. given
-  if state.scope == scope.ROOT and id:find("^undo:") then note_like_undo(state.run, id) end
-  return id, false
+  local full = state.prefix .. id
+  if state.scope == scope.ROOT and full:find("^undo:") then note_like_undo(state.run, full) end
+  return full, false
 end
 
 ---Takes the id of a scope: of a ctx:scope, or of branches that begin together. It begins the ids of all operations in
 ---there, so each scope has its own.
 ---@param name string of the verb
----@param given string? numbered unless given
+---@param id string? nil: a number
 ---@return string id
-function call.scope_id(state, name, given)
-  local id = given
+function call.scope_id(state, name, id)
   if id == nil then
     id = call.numbered(state, name)
   else

@@ -138,15 +138,15 @@ function check.rehearse(bundle, id, fields, options)
   run.dry, run.branches.dry = true, true
   run:turn(tonumber(fields.started_at or fields.created_at), {}) -- no timer is due then
 
-  local made = run.journal.poisoned or run.ended and not run.journal.cancel and run.failure
-  if not made or made.operation and made.code ~= "replay_mismatch" then return {} end
-  local place = made.details and made.details.now or {}
-  local message = run.journal.divergence or made.message
-  return { code = made.code, message = message, line = place.line or line_in(message) }
+  local failed = run.journal.poisoned or run.ended and not run.journal.cancel and run.failure
+  if not failed or failed.operation and failed.code ~= "replay_mismatch" then return {} end
+  local place = failed.details and failed.details.now or {}
+  local message = run.journal.divergence or failed.message
+  return { code = failed.code, message = message, line = place.line or line_in(message) }
 end
 
-local function same_failure(made, there)
-  return made.code == there.code and made.message == there.message
+local function same_failure(one, other)
+  return one.code == other.code and one.message == other.message
 end
 
 ---Says how the end of a run that was replayed differs from the end that it had.
@@ -158,15 +158,16 @@ function check.difference(run, state, fields)
   if run.killed or run.journal.cancel then return nil end
   local before = state == "completed" and "it returned " .. fields.result
     or "it failed with " .. failure.decode(fields.error).message
-  local made = run.failure
-  if state == "completed" and not made then
+  local failed = run.failure
+  if state == "completed" and not failed then
     return run.result ~= fields.result and ("%s, replayed it returned %s"):format(before, run.result) or nil
   elseif state == "completed" then
-    return ("%s, replayed it failed with %s"):format(before, made.message)
-  elseif not made then
+    return ("%s, replayed it failed with %s"):format(before, failed.message)
+  elseif not failed then
     return ("%s, replayed it returned %s"):format(before, run.result)
   end
-  return not same_failure(made, failure.decode(fields.error)) and ("%s, replayed with %s"):format(before, made.message)
+  return not same_failure(failed, failure.decode(fields.error))
+    and ("%s, replayed with %s"):format(before, failed.message)
     or nil
 end
 

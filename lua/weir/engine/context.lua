@@ -118,10 +118,10 @@ end
 local SLEEP_FIELDS = option_checks.fields { "duration", "id", "until_ms" }
 
 ---Sleeps. A crash does not lengthen the sleep.
----@param given weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
-function verbs.sleep(ctx, given)
+---@param how_long weir.Duration|{ id: string?, duration: weir.Duration?, until_ms: integer? }
+function verbs.sleep(ctx, how_long)
   local state, run = place_of(ctx, "sleep")
-  local options = type(given) == "table" and given or { duration = given }
+  local options = type(how_long) == "table" and how_long or { duration = how_long }
   check_options("sleep", options, SLEEP_FIELDS)
   local until_ms = options.until_ms
   if (until_ms == nil) == (options.duration == nil) then usage_error("ctx:sleep takes a duration or until_ms") end

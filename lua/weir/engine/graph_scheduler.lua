@@ -108,8 +108,8 @@ end
 ---@return weir.Failure? fault
 function Scheduler:make_data(i, make, keys)
   local key = self.plan.keys[i]
-  local given = graph_results.at_hand(keys, self.read_dep)
-  local ok, value = check_returned(key, xpcall(make, traced, self.input, given))
+  local deps = graph_results.at_hand(keys, self.read_dep)
+  local ok, value = check_returned(key, xpcall(make, traced, self.input, deps))
   local text
   if ok then text, value = call.encode(self.run, value == nil and {} or value, "it") end
   if text then return text end

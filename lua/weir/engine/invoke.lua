@@ -94,17 +94,17 @@ end
 
 -- Reads the option `dedupe`: the key by which other invokes find the child, and for how long.
 ---@return { key: string, within_ms: integer }?
-local function dedupe_of(name, given)
-  if given == nil then return nil end
-  if type(given) ~= "table" then
+local function dedupe_of(name, dedupe)
+  if dedupe == nil then return nil end
+  if type(dedupe) ~= "table" then
     usage_error(('ctx:%s: dedupe is a table: { key = "…", within = "1h" }'):format(name))
   end
-  local fault = option_checks.unknown(DEDUPE_FIELDS, given)
+  local fault = option_checks.unknown(DEDUPE_FIELDS, dedupe)
   if fault then usage_error(("ctx:%s: dedupe: %s"):format(name, fault)) end
-  fault = identifier.key_fault(given.key)
+  fault = identifier.key_fault(dedupe.key)
   if fault then usage_error(("ctx:%s: dedupe: key%s"):format(name, fault)) end
-  local within_ms = milliseconds(name, "dedupe: within", given.within)
-  return { key = given.key, within_ms = within_ms or defaults.dedupe_within_ms }
+  local within_ms = milliseconds(name, "dedupe: within", dedupe.within)
+  return { key = dedupe.key, within_ms = within_ms or defaults.dedupe_within_ms }
 end
 
 -- Tracks a started child: the run cannot finish before it, and its timeout is armed.
@@ -166,46 +166,48 @@ end
 
 -- Adds the effect that starts a new child, or that records the refusal.
 ---@return boolean started
-local function start_child(run, operation, given, next_generation)
-  local journal, workflow, timeout_ms = run.journal, given.workflow, given.timeout_ms
+local function start_child(run, operation, options, next_generation)
+  local journal, workflow, timeout_ms = run.journal, options.workflow, options.timeout_ms
   local arguments = nil
-  if timeout_ms or given.detached or given.dedupe then
+  if timeout_ms or options.detached or options.dedupe then
     arguments = json.encode {
-      timeout_ms = timeout_ms, on_timeout = timeout_ms and (given.on_timeout or "cancel") or nil,
-      detached = given.detached and true or nil, dedupe = given.dedupe,
+      timeout_ms = timeout_ms, on_timeout = timeout_ms and (options.on_timeout or "cancel") or nil,
+      detached = options.detached and true or nil, dedupe = options.dedupe,
     }
   end
   local text = journal:entry(operation, arguments)
   local definition = run.bundle.workflows[workflow]
-  local refused = journal:cancelling() and NOT_STARTED or given.refused
-    or definition and invalid_data(definition, workflow, given.data)
+  local refused = journal:cancelling() and NOT_STARTED or options.refused
+    or definition and invalid_data(definition, workflow, options.data)
   if refused then return journal:resolve(operation, "refused", 0, refused, text) end
-  local seed, dedupe = run.host.seed(operation.child), given.dedupe
+  local seed, dedupe = run.host.seed(operation.child), options.dedupe
   local handle = run.effects:add("invoke", {
-    operation = given.id, entry = text, child = operation.child, workflow = workflow, data = given.data, seed = seed,
+    operation = options.id, entry = text, child = operation.child, workflow = workflow, data = options.data,
+    seed = seed,
     max_depth = run.limits.depth, unknown = not definition and unknown_workflow(run, workflow) or nil,
-    queue = given.queue, priority = given.priority, delay_ms = given.delay_ms, retry = given.retry,
-    detached = given.detached and "1" or nil, deps = given.deps, next_generation = next_generation,
+    queue = options.queue, priority = options.priority, delay_ms = options.delay_ms, retry = options.retry,
+    detached = options.detached and "1" or nil, deps = options.deps, next_generation = next_generation,
     dedupe = dedupe and dedupe.key, within_ms = dedupe and dedupe.within_ms,
   })
-  if given.detached or given.dedupe then run.effects.uncertain = true end
-  if definition and not (given.delay_ms or given.detached or given.queue or given.dedupe or next_generation) then
-    run:may_inline(operation, definition, given, seed, handle)
+  if options.detached or options.dedupe then run.effects.uncertain = true end
+  if definition
+    and not (options.delay_ms or options.detached or options.queue or options.dedupe or next_generation) then
+    run:may_inline(operation, definition, options, seed, handle)
   end
   return true
 end
 
 ---Begins an invoke, or takes it from the journal.
 ---@param run weir.Run
----@param given weir.Invoke
+---@param options weir.Invoke
 ---@return weir.Operation
-function invoke.begin(run, given)
-  local operation, new = run.journal:begin("invoke", given.id, given.workflow, given.line)
-  operation.scope = given.scope
+function invoke.begin(run, options)
+  local operation, new = run.journal:begin("invoke", options.id, options.workflow, options.line)
+  operation.scope = options.scope
   local next_generation = name_child(run, operation, new)
-  operation.timeout_ms, operation.on_timeout = given.timeout_ms, given.on_timeout
-  if new and not start_child(run, operation, given, next_generation) then return operation end
-  if not given.detached then watch(run, operation) end
+  operation.timeout_ms, operation.on_timeout = options.timeout_ms, options.on_timeout
+  if new and not start_child(run, operation, options, next_generation) then return operation end
+  if not options.detached then watch(run, operation) end
   return operation
 end
 

@@ -136,23 +136,23 @@ end
 ---@return any result
 function step.verb(ctx, id, body)
   local state, run = call.place_of(ctx, "step")
-  local given = type(id) == "table" and id or { id = id, run = body }
-  check_options("step", given, STEP_FIELDS)
-  if type(given.run) ~= "function" then usage_error("ctx:step takes an id and a function") end
-  if given.undo ~= nil and type(given.undo) ~= "function" then
+  local fields = type(id) == "table" and id or { id = id, run = body }
+  check_options("step", fields, STEP_FIELDS)
+  if type(fields.run) ~= "function" then usage_error("ctx:step takes an id and a function") end
+  if fields.undo ~= nil and type(fields.undo) ~= "function" then
     usage_error("ctx:step: undo is a function of the result")
   end
-  local options = { run = given.run, at_most_once = given.at_most_once, policy = run.retry_policy }
-  if given.retry ~= nil then
+  local options = { run = fields.run, at_most_once = fields.at_most_once, policy = run.retry_policy }
+  if fields.retry ~= nil then
     local message
-    options.policy, message = retry_policy.policy(given.retry)
+    options.policy, message = retry_policy.policy(fields.retry)
     if not options.policy then usage_error("ctx:step: " .. message) end
   end
 
   local journal = run.journal
-  local operation, new = journal:begin("step", call.id_of(state, "step", given.id), "")
+  local operation, new = journal:begin("step", call.id_of(state, "step", fields.id), "")
   operation.scope = state.scope
-  operation.timeout_ms = call.milliseconds("step", "timeout", given.timeout)
+  operation.timeout_ms = call.milliseconds("step", "timeout", fields.timeout)
   if not operation.outcome then
     local failures = 0
     if options.at_most_once then
@@ -184,9 +184,9 @@ function step.verb(ctx, id, body)
     until over
   end
   local result = futures.await(run, "step", operation)
-  if given.undo then
+  if fields.undo then
     undo.add(run, operation.id, function(own)
-      own:step("step", function(about) given.undo(call.result(operation.outcome.value), about) end)
+      own:step("step", function(about) fields.undo(call.result(operation.outcome.value), about) end)
     end)
   end
   return result

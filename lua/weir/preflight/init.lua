@@ -113,9 +113,9 @@ local function rehearse(options, bundle, id, fields, now)
   local ok, value, message = options.host.guard(options.memory_bytes, options.cpu_ms, check.rehearse, bundle, id,
     fields, { now = now, limits = options.limits, host = options.host })
   if ok then return value end
-  local made = failure.from(message)
-  return { code = value == "error" and made.code or value, message = made.message,
-           line = tostring(made.message):match "^([^\n:]+:%d+): " }
+  local raised = failure.from(message)
+  return { code = value == "error" and raised.code or value, message = raised.message,
+           line = tostring(raised.message):match "^([^\n:]+:%d+): " }
 end
 
 ---Loads the sources of a bundle under the limits of a run.
@@ -128,9 +128,9 @@ function preflight.load(options, name, files)
   local faults, say = nil, sandbox.on_print
   function sandbox.on_print() end
   local ok, loaded, message = options.host.guard(options.memory_bytes, options.cpu_ms, function()
-    local made
-    made, faults = bundles.load(name, files)
-    return made
+    local loaded
+    loaded, faults = bundles.load(name, files)
+    return loaded
   end)
   sandbox.on_print = say
   if ok then return loaded, faults end

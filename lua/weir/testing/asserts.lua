@@ -13,8 +13,8 @@ local function check_result(name, value, level)
 end
 
 local function state_of(run)
-  local made = run.error
-  return made and ("%s with %s: %s"):format(run.state, made.code, made.message) or run.state
+  local failed = run.error
+  return failed and ("%s with %s: %s"):format(run.state, failed.code, failed.message) or run.state
 end
 
 -- luassert's own message has only the expectation; this one adds the run as it is.
