@@ -2,8 +2,8 @@
 -- args   run  turn  bundle     turn: at which the client has replayed its journal on that bundle
 -- moves  nothing. The worker that holds its coroutine is told to drop it: whoever claims the run loads its journal
 -- reply  moved             its next turn runs on that bundle
---        there             it is on that bundle, or the attempt that it waits for takes the newest
---        changed           it has come further, or another bundle is the newest by now: look again
+--        there             it has that bundle already, or its next attempt takes the newest one
+--        changed           it has gone on, or another bundle has become the newest: read it again
 --        running           a worker runs it
 --        ended state | missing
 -- A run that became ready is moved as well, as long as no worker has claimed it.

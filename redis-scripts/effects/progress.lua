@@ -1,4 +1,4 @@
--- progress: a run says how far it is, for people. Its worker knows what the run has said before.
+-- progress: a run reports its progress for people. Its worker knows what the run has reported before.
 -- args   progress    all of it, as JSON
 -- moves  nothing
 

@@ -87,8 +87,7 @@ local function leave(workflow, entry)
   end
 end
 
---- Plan that removed workflows leave which nothing needs, a bounded number. Those that stay are looked at again with
---- later heartbeats.
+--- Plan to remove workflows that nothing needs, a bounded number a call. Later heartbeats check the others again.
 function registry.drop_removed()
   local removed = redis.call("SRANDMEMBER", lib.key("removed"), LOOKED_AT)
   for _, workflow in ipairs(lib.plan.removed) do lib.push(removed, workflow) end

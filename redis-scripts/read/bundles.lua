@@ -1,4 +1,4 @@
--- bundles: the code that something needs: attempts that have not ended, or entries of the registry.
+-- bundles: reads which bundles are needed, by attempts that have not ended or by entries of the registry.
 -- args   none
 -- reply  bundles (bundle version announced_at attempts)…     version, announced_at: empty when they are not known
 

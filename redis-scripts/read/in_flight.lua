@@ -1,5 +1,5 @@
--- in_flight: a page of the runs that wait and that an attempt has begun: those with a journal to replay. They are
--- waiting or retrying; the latest wake-up comes first.
+-- in_flight: reads a page of the runs that have begun and wait: they have a journal to replay. They are waiting or
+-- retrying; the latest wake-up comes first.
 -- args   from  count  not_bundle|""  workflow…     from: 0, then how many members were looked at before; no workflow:
 --        all of them
 -- reply  in_flight size (run workflow state bundle created_at)…     size: all members of `delayed`, ready ones too

@@ -1,23 +1,25 @@
--- announce: a host brings the sources of a folder and says which workflows they have. Here it is decided which of them
--- this bundle serves from now on.
+-- announce: a host sends the sources of a folder and the names of their workflows. The script decides for which of
+-- these workflows the bundle serves new attempts from now on.
 -- args   folder  how("announce"|"")  bundle  n  (path source)×n  m  (workflow entry)×m
 --        folder: its number among those of the host, from 0
---        how: "announce" makes the bundle newest though it was seen before
---        entry: of the registry without what is decided here, see README.md
--- keeps  with the host that asks, what this folder holds
+--        how: "announce" makes the bundle the newest even if it was announced before
+--        entry: of the registry, without the fields that this script sets; see README.md
+-- stores with the host that calls: the bundle and the workflows of this folder
 -- moves  nothing; runs started with --any before their workflow was known go to their queue, the first at once,
 --        the others with each heartbeat
--- reply  announced version (workflow bundle)…      version: of this bundle. workflows that another bundle serves
+-- reply  announced version (workflow bundle)…      version: of this bundle; then the workflows that others serve
 --
--- A bundle that no host has announced before is the newest. One that was seen before becomes the newest again only for
--- workflows that the bundle served which this folder held until now: a revert. So neither a host that restarts with old
--- files nor one whose files are copied late puts the others back. It serves what nothing else serves, too.
+-- A bundle that no host has announced before is the newest. A bundle that was announced before becomes the newest again
+-- only for workflows that are served by the bundle which this folder held until now: a revert. So a host that restarts
+-- with old files, or whose files are copied late, changes nothing for the others. The bundle also serves workflows that
+-- no other bundle serves.
 --
 -- A bundle that becomes the newest succeeds the one before in its folder, also when the host of that name was off
 -- meanwhile, and any that loses most of its workflows to it, as that was another host's copy of the folder. Those that
 -- they serve and it lacks were removed.
 --
--- Sent again, the call finds itself done: the bundle was seen and serves what it then got, or lost since.
+-- When the call is sent again, it changes nothing: the bundle was announced before, and it serves the workflows that it
+-- got then, or has lost them since.
 
 local SEEN = 10000 -- names that are remembered; each takes about 165 bytes
 local FOLDERS = 1000 -- of hosts, likewise
@@ -71,8 +73,8 @@ local function remember(name, version)
   lib.write("ZREMRANGEBYRANK", "folders", 0, -FOLDERS - 1)
 end
 
--- Which workflows the bundle serves from now on. Says whether it becomes the newest for any, and whether others are
--- newer for any.
+-- Decides which workflows the bundle serves from now on. Returns whether it becomes the newest for any of them, and
+-- whether other bundles are newer for any.
 local function decide(bundle, previous, is_first, makes_newest, workflows)
   local gains, is_older = is_first, false
   for _, workflow in ipairs(workflows) do

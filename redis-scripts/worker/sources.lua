@@ -1,4 +1,4 @@
--- sources: the files of a bundle.
+-- sources: reads the files of a bundle.
 -- args   bundle
 -- reply  sources (path source)… | missing
 
