@@ -211,8 +211,10 @@ static int receive(lua_State *L, Calls *calls, bool interruptible) {
         bool forgotten = answered && script_call_forgotten(&calls->script, connection->reply);
         if (answered && !forgotten) connection_check_reply(L, connection);
         if (clock_ms() > end) return connection_raise(L, connection);
+        bool refused = sent && answered;
         if (!forgotten) interrupts_wait_readable(L, -1, CONNECTION_PAUSE_MS);
-        sent = send_again(L, calls, sent && answered);
+        if (!forgotten && connection_doubt(connection)) refused = false;
+        sent = send_again(L, calls, refused);
     }
     calls->broken = false;
     drop_oldest(calls);

@@ -28,6 +28,12 @@ void connection_close(Connection *connection) {
     disconnect(connection);
 }
 
+bool connection_doubt(Connection *connection) {
+    if (!connection->config->redis.primary) return false;
+    disconnect(connection);
+    return true;
+}
+
 bool connection_ask(Connection *connection, int count, const char **arguments,
                     const size_t *sizes) {
     connection_drop_reply(connection);

@@ -37,6 +37,10 @@ typedef struct {
 void connection_ensure(lua_State *L, Connection *connection);
 void connection_close(Connection *connection);
 
+// Under Sentinel: another Redis may be the primary by now. Sentinel is asked before the next
+// command. The reply stays. Returns whether the connection was given up.
+bool connection_doubt(Connection *connection);
+
 // Sends one command and keeps its reply. False: the connection is gone. Never raises.
 bool connection_ask(Connection *connection, int count, const char **arguments, const size_t *sizes);
 void connection_drop_reply(Connection *connection);

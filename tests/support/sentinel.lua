@@ -114,7 +114,7 @@ function Sentinels:watch()
   assert(connection:send "SUBSCRIBE +switch-master\r\n")
   local watch = {}
   function watch.wait()
-    connection:settimeout(20)
+    connection:settimeout(60)
     repeat local line = assert(connection:receive "*l") until line:find("^" .. NAME .. " ")
     return system.monotime()
   end

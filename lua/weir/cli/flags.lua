@@ -34,6 +34,7 @@ local PRINTS = { SELECT, "start", "show", "wait", "deps", "why", "doctor", "stat
 local CLIENTS = { PRINTS, "top" }
 
 local OWN_REDIS = "when Redis writes to disk, as its appendfsync:\nalways, everysec or none"
+local CONFIRMED = "replicated: wait until a replica has the changes, too"
 
 local JSON_OF_RUN = "print the run as JSON"
 local JSON_OF_ACTS = 'print JSON: a line {"run","answer",...} for each RUN; for a SELECTOR\n'
@@ -148,10 +149,11 @@ local rows = {
   { name = "queues", kind = "list", argument = "A,B", default = "*", commands = { HOSTS },
     help = "the queues that this host serves; * is all" },
   { name = "durability", kind = "choice", argument = "always|everysec|none|replicated", default = "everysec",
-    commands = { HOSTS },
+    commands = { HOSTS, "start", ACTS },
     help = "how well Redis must keep what it acknowledges: its appendfsync, none\n"
       .. "without an append-only file, or replicated, with a replica",
-    help_of = { run = OWN_REDIS, dev = OWN_REDIS } },
+    help_of = { run = OWN_REDIS, dev = OWN_REDIS, start = CONFIRMED, cancel = CONFIRMED, retry = CONFIRMED,
+      delete = CONFIRMED, move = CONFIRMED } },
   { name = "state-dir", kind = "text", argument = "DIR", commands = { "serve" },
     help = "the folder that keeps what this host knows of the dataset, so that a\n"
       .. "Redis that lost data is noticed after a restart (default $STATE_DIRECTORY)" },
