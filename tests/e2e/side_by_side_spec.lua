@@ -221,7 +221,7 @@ describe("a number of a host", function()
     local a = start_host "a"
     local before = store:call("HGET", store.key .. "nodes", "a")
     store:call("FLUSHALL")
-    assert.equal(75, a.process:wait())
+    assert.equal(81, a.process:wait())
     start_host "b"
     assert.is_true(tonumber(store:call("HGET", store.key .. "nodes", "b")) > tonumber(before))
   end)
