@@ -13,8 +13,8 @@ local worker, now = lib.worker, lib.now()
 -- The number of the last batch that changed something.
 local function last_commit() return tonumber(call("HGET", key("meta"), "commit") or 0) end
 
--- A host that lost its lease may not write: its runs may be elsewhere by now. The number tells it whether Redis has lost
--- all else, too.
+-- A host that lost its lease may not write: its runs may be elsewhere by now. The number tells it whether Redis has
+-- lost all else, too.
 local lease = worker == "" or call("ZSCORE", key("leases"), string.match(worker, "^%d+"))
 if not lease or lease == "0" then return { "lease_lost", now, last_commit(), {}, {}, "" } end
 

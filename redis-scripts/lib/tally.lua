@@ -24,8 +24,8 @@ function tally.note()
   lib.write("LTRIM", "tally", -NOTES, -1)
 end
 
---- Return a span in ms and by how much each count has changed in it: `window`, or less where no note is that old. Between
---- two notes the counts did not change. Nil: no host was alive within the window to note them.
+--- Return a span in ms and by how much each count has changed in it: `window`, or less where no note is that old.
+--- Between two notes the counts did not change. Nil: no host was alive within the window to note them.
 function tally.since(window)
   local now, span, before = lib.now(), nil, nil
   if tonumber(call("HGET", key("meta"), "heartbeat_at") or 0) < now - window then return nil end

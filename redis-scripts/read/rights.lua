@@ -12,8 +12,9 @@ local READ = {
 -- Commands without a key, with arguments that Redis accepts. CONFIG GET is not among them: managed servers of Redis
 -- forbid it, and weir can do without.
 local OTHER = {
-  { "EVALSHA", "0", "0" }, { "INFO" }, { "PING" }, { "ROLE" }, { "SCAN", "0" }, { "SCRIPT", "LOAD", "" }, { "SELECT", "0" },
-  { "TIME" }, { "WAIT", "0", "0" }, { "PUBLISH", lib.key("due"), "" }, { "SUBSCRIBE", lib.key("due") },
+  { "EVALSHA", "0", "0" }, { "INFO" }, { "PING" }, { "ROLE" }, { "SCAN", "0" }, { "SCRIPT", "LOAD", "" },
+  { "SELECT", "0" }, { "TIME" }, { "WAIT", "0", "0" }, { "PUBLISH", lib.key("due"), "" },
+  { "SUBSCRIBE", lib.key("due") },
 }
 
 function verbs.rights()

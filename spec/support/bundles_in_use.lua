@@ -1,5 +1,5 @@
--- Answers of Redis about three bundles: bb serves four workflows; aa serves one and has two attempts; cc serves none and
--- has one attempt. Folders of a living and of a dead host hold bb.
+-- Answers of Redis about three bundles: bb serves four workflows; aa serves one and has two attempts; cc serves none
+-- and has one attempt. Folders of a living and of a dead host hold bb.
 
 ---@param side weir.spec.Side
 return function(side)
