@@ -37,7 +37,7 @@ extern const RedisError *const redis_error_sentinel_login;  // it refuses the us
 extern const RedisError *const redis_error_no_such_primary; // it does not know the name
 extern const RedisError *const redis_error_no_primary;      // the one that it names is a replica
 
-// What weir calls a change that no replica has confirmed, as if Redis had said it.
+// The error of a change that no replica has confirmed, in the form of an error of Redis.
 #define REDIS_ERROR_UNCONFIRMED "NOREPLICA no replica has confirmed the changes"
 
 // Finds the error of a message of Redis.

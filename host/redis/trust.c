@@ -258,9 +258,9 @@ static Loss loss_of(const Mark *mark, const TrustView *view, const Epoch *epoch)
     return epoch->kept < view->commit ? LOST_END : LOST_NOTHING;
 }
 
-// What everysec may lose when the machine fails. A Redis that is still the same process lost it in
-// another way. Under `replicated` that is what no replica had confirmed: some answers are not
-// waited for.
+// Whether everysec explains the loss: it may lose the last changes when the machine fails. A Redis
+// that is still the same process lost them in another way. Under `replicated` a failover may lose
+// the changes that no replica had confirmed, as the host does not wait for some answers.
 static bool is_foreseen(const Trust *trust, const TrustView *view, Loss loss, int64_t kept) {
     const char *durability = trust->config->durability;
     if (strcmp(durability, "none") == 0) return true;

@@ -28,7 +28,7 @@ local LARGEST_STATE = 64 * 1024 -- bytes of JSON: each call sends it
 ---@field pause_ms integer before the next call
 ---@field until_ms integer? when it times out
 
--- What a call returned: whether the condition holds, and the state.
+-- The results of a call: whether the condition holds, and the state.
 local RETURNED = {}
 
 local function returned(done, state, ...)

@@ -1,4 +1,4 @@
-// What a Sentinel is asked, and what its answer means.
+// The question to a Sentinel, and the meaning of its answer.
 #include "redis/sentinel.h"
 
 #include "unit.h"

@@ -44,7 +44,7 @@ function model.new(place)
 end
 
 -- ------------------------------------------------------------------------------------------------
--- What was read
+-- Rows from the last reading
 
 local function took_of(run, now) return (run.finished_at or now) - (run.started_at or run.created_at) end
 
