@@ -41,9 +41,14 @@ static void report_turn(void *about, const char *id, int64_t turn, int64_t turn_
     batch_integer(report->batch, turn_ms);
 }
 
-static void give_back(void *about, const char *id, int64_t turn) {
+static void on_requeued(void *taken, const Reply *reply) {
+    (void)reply; // also without one: the host is ending then
+    turn_watch_returned(taken);
+}
+
+static void give_back(void *about, const char *id, int64_t turn, TakenRun *taken) {
     Report *report = about;
-    batch_group(report->batch, "requeue", 2, NULL, NULL);
+    batch_group(report->batch, "requeue", 2, on_requeued, taken);
     batch_text(report->batch, id);
     batch_integer(report->batch, turn);
 }

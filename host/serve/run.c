@@ -272,7 +272,8 @@ void runs_claim(Runs *runs, const Reply *claim) {
 void runs_recover(Runs *runs, const char *id) {
     Run *run = find(runs, id);
     if (run && run->state != RUN_WAITING) return;
-    if (run) forget(run); // its outcomes were in the lost reply
+    if (turn_watch_is_returning(&runs->watch, id)) return; // it goes to another worker
+    if (run) forget(run);                                  // its outcomes were in the lost reply
     load(add(runs, id), FIRST_PAGE);
 }
 

@@ -4,8 +4,15 @@
 #include "base/clock.h"
 #include "base/xmalloc.h"
 
+#include <string.h>
 #include <unistd.h>
 #include <utlist.h>
+
+struct TakenRun {
+    TakenRun *prev, *next;
+    TurnWatch *watch;
+    char *id;
+};
 
 void turn_watch_open(TurnWatch *watch) {
     *watch = (TurnWatch){.unwatched = true};
@@ -66,6 +73,14 @@ WaitingRun *turn_watch_taken(TurnWatch *watch) {
     WaitingRun *run = watch->taken;
     pthread_mutex_unlock(&watch->lock);
     return run;
+}
+
+bool turn_watch_is_returning(TurnWatch *watch, const char *id) {
+    TakenRun *taken;
+    pthread_mutex_lock(&watch->lock);
+    DL_FOREACH(watch->returning, taken) if (strcmp(taken->id, id) == 0) break;
+    pthread_mutex_unlock(&watch->lock);
+    return taken;
 }
 
 void turn_watch_begin(TurnWatch *watch, const WaitingRun *run, const struct Batch *gathered) {
@@ -152,6 +167,22 @@ void turn_watch_flush(TurnWatch *watch, int64_t now_ms, int64_t limit_ms,
     pthread_mutex_unlock(&watch->lock);
 }
 
+static TakenRun *add_returning(TurnWatch *watch, const WaitingRun *run) {
+    TakenRun *taken = xmalloc(sizeof *taken);
+    *taken = (TakenRun){.watch = watch, .id = xstrdup(run->id)};
+    DL_APPEND(watch->returning, taken);
+    return taken;
+}
+
+void turn_watch_returned(TakenRun *taken) {
+    TurnWatch *watch = taken->watch;
+    pthread_mutex_lock(&watch->lock);
+    DL_DELETE(watch->returning, taken);
+    pthread_mutex_unlock(&watch->lock);
+    free(taken->id);
+    free(taken);
+}
+
 bool turn_watch_take(TurnWatch *watch, int64_t now_ms, int64_t limit_ms, const TurnTaker *taker) {
     WaitingRun *run, *next;
     pthread_mutex_lock(&watch->lock);
@@ -161,7 +192,7 @@ bool turn_watch_take(TurnWatch *watch, int64_t now_ms, int64_t limit_ms, const T
         watch->reported = true;
         taker->see(taker->about, watch->id, watch->turn, turn_ms);
         DL_FOREACH_SAFE(watch->waiting, run, next) {
-            taker->take(taker->about, run->id, run->turn);
+            taker->take(taker->about, run->id, run->turn, add_returning(watch, run));
             DL_DELETE(watch->waiting, run);
             DL_APPEND(watch->taken, run);
             run->taken = true;

@@ -24,12 +24,16 @@ struct WaitingRun {
     bool taken;   // the main thread gives it back to Redis; the worker must forget it
 };
 
+// A run that was taken away, until Redis has answered that it has it back.
+typedef struct TakenRun TakenRun;
+
 enum { TURN_STEP_SIZE = 256 };
 
 typedef struct {
     pthread_mutex_t lock;
     WaitingRun *waiting;           // for their turn, first come first
     WaitingRun *taken;             // taken away, until the worker forgets them
+    TakenRun *returning;           // taken away, until Redis has answered
     const struct Batch *gathered;  // effects of other runs that were not sent yet, or NULL
     const char *id;                // the run whose turn it is, NULL: none
     int64_t turn;                  // its number
@@ -61,6 +65,9 @@ void turn_watch_remove(TurnWatch *watch, WaitingRun *run);
 WaitingRun *turn_watch_next(TurnWatch *watch, bool suspects);
 // A run that the main thread has taken away, or NULL.
 WaitingRun *turn_watch_taken(TurnWatch *watch);
+// Whether a run of this id was taken away and Redis has not answered: it may still say that the
+// worker owns the run.
+bool turn_watch_is_returning(TurnWatch *watch, const char *id);
 // Until the turn ends nothing is added to `gathered`.
 void turn_watch_begin(TurnWatch *watch, const WaitingRun *run, const struct Batch *gathered);
 // Does not return when the turn was condemned: the process is about to abort.
@@ -92,13 +99,15 @@ void turn_watch_flush(TurnWatch *watch, int64_t now_ms, int64_t limit_ms,
 
 // When the turn has lasted for `limit_ms`, once: calls `see` with the run that has the turn and for
 // how long, then `take` for each run that waits, which is thereby taken away. Both are called under
-// the lock and must be short.
+// the lock and must be short. `taken` goes to turn_watch_returned once Redis has answered, or when
+// Redis is not asked any more.
 typedef struct {
     void *about;
     void (*see)(void *about, const char *id, int64_t turn, int64_t turn_ms);
-    void (*take)(void *about, const char *id, int64_t turn);
+    void (*take)(void *about, const char *id, int64_t turn, TakenRun *taken);
 } TurnTaker;
 bool turn_watch_take(TurnWatch *watch, int64_t now_ms, int64_t limit_ms, const TurnTaker *taker);
+void turn_watch_returned(TakenRun *taken);
 
 // The run whose turn has lasted for `limit_ms` without replaying an operation, or NULL. The worker
 // stops for good at the end of that turn, so the id stays valid; the caller must abort.

@@ -426,8 +426,17 @@ static void see(void *about, const char *id, int64_t turn, int64_t turn_ms) {
     snprintf(taken, sizeof taken, "%s@%lld:", id, (long long)turn);
 }
 
-static void take(void *about, const char *id, int64_t turn) {
+static TakenRun *returning[4];
+static size_t returning_count;
+
+// Redis has answered that it has back the runs that were taken away.
+static void return_all(void) {
+    while (returning_count) turn_watch_returned(returning[--returning_count]);
+}
+
+static void take(void *about, const char *id, int64_t turn, TakenRun *run) {
     (void)about;
+    returning[returning_count++] = run;
     size_t used = strlen(taken);
     snprintf(taken + used, sizeof taken - used, " %s@%lld", id, (long long)turn);
 }
@@ -460,7 +469,27 @@ static void test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten(void 
     assert_null(find(&runs, "b"));
     ((Run *)a)->state = RUN_RUNNING;
     forget((Run *)a);
+    return_all();
     said[0] = '\0';
+}
+
+// The worker's connection is cut, and Redis has not yet got the message of the main thread: it
+// would be run here and elsewhere.
+static void test_a_run_that_was_taken_away_is_not_recovered(void **state) {
+    (void)state;
+    claim("(cold a 1 0 b1 0 '')");
+    claim("(cold b 2 0 b1 0 '')");
+    runs_turn(&runs);
+    turn_watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
+    assert_true(turn_watch_take(&runs.watch, clock_ms(), 0, &taker));
+    turn_watch_end(&runs.watch);
+    runs_drop_taken(&runs);
+    runs_recover(&runs, "b");
+    assert_null(find(&runs, "b"));
+    return_all();
+    runs_recover(&runs, "b"); // in another lost reply it was given to this worker again
+    assert_non_null(find(&runs, "b"));
+    answer("((done) (not_owner))");
 }
 
 static void test_a_run_that_was_taken_away_may_come_again(void **state) {
@@ -471,6 +500,7 @@ static void test_a_run_that_was_taken_away_may_come_again(void **state) {
     turn_watch_begin(&runs.watch, &find(&runs, "a")->place, NULL);
     assert_true(turn_watch_take(&runs.watch, clock_ms(), 0, &taker));
     turn_watch_end(&runs.watch);
+    return_all();
     claim("(cold b 2 0 b1 0 '')");
     assert_int_equal(runs.ready, 1);
     runs_drop_taken(&runs);
@@ -490,6 +520,7 @@ static void test_a_run_that_is_taken_away_while_it_is_loaded_may_come_again(void
     assert_true(turn_watch_take(&runs.watch, clock_ms(), 0, &taker));
     assert_string_equal(taken, "a@1: b@2");
     turn_watch_end(&runs.watch);
+    return_all();
     runs_drop_taken(&runs);
     assert_null(find(&runs, "b"));
     claim("(cold b 2 0 b1 0 '')");
@@ -646,6 +677,7 @@ int main(void) {
         TEST(test_a_cold_claim_replaces_a_coroutine),
         TEST(test_a_coroutine_at_another_turn_than_redis_is_loaded_anew),
         TEST(test_what_waits_behind_a_long_turn_is_taken_away_and_forgotten),
+        TEST(test_a_run_that_was_taken_away_is_not_recovered),
         TEST(test_a_run_that_was_taken_away_may_come_again),
         TEST(test_a_run_that_is_taken_away_while_it_is_loaded_may_come_again),
         TEST(test_what_gathered_before_a_long_turn_is_sent),
