@@ -36,6 +36,7 @@
 enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
+    NOSCRIPT_PAUSE_MS = 16, // likewise, while Redis serves and only lacks the script
     SILENCE_MS = 10000, // the kernel drops a connection when its peer acknowledges nothing so long
     REPLY_MS = 5000, // the store drops a connection when Redis owes a reply for so long, by default
     PROBE_MS = 10000, // between two probes of a listener's connection
@@ -365,11 +366,12 @@ static void fail(Store *store, const RedisError *error, const char *why) {
         snprintf(line, sizeof line, "%.*s", (int)length, why);
     disconnect(store);
     if (store->primary) primary_doubt(store->primary, store->place.version);
+    bool lacks_script = strncmp(line, "NOSCRIPT", 8) == 0;
+    int64_t longest_ms = lacks_script ? NOSCRIPT_PAUSE_MS : LONGEST_PAUSE_MS;
+    if (store->pause_ms > longest_ms) store->pause_ms = longest_ms;
     uv_timer_start(&store->pause, on_paused, (uint64_t)store->pause_ms, 0);
-    bool over_soon = strncmp(line, "NOSCRIPT", 8) == 0 || store->pause_ms == FIRST_PAUSE_MS;
-    if (!over_soon) report(store, error, line);
-    store->pause_ms =
-        store->pause_ms * 2 < LONGEST_PAUSE_MS ? store->pause_ms * 2 : LONGEST_PAUSE_MS;
+    if (!lacks_script && store->pause_ms > FIRST_PAUSE_MS) report(store, error, line);
+    store->pause_ms = store->pause_ms * 2 < longest_ms ? store->pause_ms * 2 : longest_ms;
 }
 
 // Redis answered with an error, so the script wrote nothing.
