@@ -87,7 +87,7 @@ local function start_host(self, case, fault)
     support.build .. "/faulty", "serve", case.flows, "--redis", self.redis.url,
     "--prefix", case.name, "--node", "node", "--workers", "1",
   }
-  return support.process(words, { WEIR_FAULT = fault })
+  return support.process(words, { WEIR_FAULT = fault, WEIR_DURABILITY = self.redis.durability })
 end
 
 -- How often each step was executed so far: "<run> <operation>" -> times.

@@ -70,7 +70,7 @@ describe("retention", function()
 
   local STAYS = {
     registry = 1, bundle = 1, bundles = 1, announced = 1, serves = 1, attempts = 1, unfinished = 1,
-    host = 1, leases = 1, nodes = 1, idle = 1, queues = 1, meta = 1, tally = 1,
+    host = 1, leases = 1, nodes = 1, idle = 1, queues = 1, meta = 1, tally = 1, epochs = 1, folders = 1,
   }
 
   -- Keys but for those that stay, and the notes of when runs go: those of runs deleted by hand go with the others.
