@@ -1,3 +1,4 @@
+// password_file: see password_file.h.
 #include "base/password_file.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// command_io: see command_io.h.
 #include "cli/command_io.h"
 
 #include "assets/assets.h"

@@ -1,3 +1,4 @@
+// client_error: see client_error.h.
 #include "client/client_error.h"
 
 #include "base/address.h"

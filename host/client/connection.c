@@ -1,3 +1,4 @@
+// connection: see connection.h.
 #include "client/connection.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+// interrupts: see interrupts.h.
 #include "client/interrupts.h"
 
 #include "base/clock.h"

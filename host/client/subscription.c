@@ -1,3 +1,4 @@
+// subscription: see subscription.h.
 #include "client/subscription.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+// script: see script.h.
 #include "redis/script.h"
 
 #include "assets/assets.h"

@@ -36,7 +36,7 @@
 enum {
     FIRST_PAUSE_MS = 1,
     LONGEST_PAUSE_MS = 1000,
-    NOSCRIPT_PAUSE_MS = 16, // likewise, while Redis serves and only lacks the script
+    NOSCRIPT_PAUSE_MS = 16, // the longest pause while Redis serves and only lacks the script
     SILENCE_MS = 10000, // the kernel drops a connection when its peer acknowledges nothing so long
     REPLY_MS = 5000, // the store drops a connection when Redis owes a reply for so long, by default
     PROBE_MS = 10000, // between two probes of a listener's connection
@@ -244,7 +244,7 @@ static bool is_genuine(Store *store, const Answer *answer) {
     return false;
 }
 
-// hiredis frees what it has of the reply when the callback returns: an empty shell.
+// Takes the reply from hiredis, which frees the empty shell that is left when the callback returns.
 static Reply *take_over(Reply *reply) {
     Reply *taken = xmemdup(reply, sizeof *reply);
     reply->type = REDIS_REPLY_NIL;

@@ -1,7 +1,7 @@
 // trust: whether the Redis at the other end of a new connection may be written to.
 //
-// Two things are looked at before a connection is used: the settings of that Redis, and the history
-// of the dataset in it. Each process of Redis begins an epoch of the dataset (see
+// A store looks at two things before it uses a connection: the settings of that Redis, and the
+// history of the dataset in it. Each process of Redis begins an epoch of the dataset (see
 // redis-scripts/worker/epoch.lua). A host keeps a mark: the epoch, and the number of the last
 // change that it saw acknowledged in it. So a Redis that was restored from older data, emptied or
 // swapped is known by the first connection to it, and the changes that are gone are counted.

@@ -1,3 +1,4 @@
+// preflight: see preflight.h.
 #include "serve/preflight.h"
 
 #include "base/xmalloc.h"
