@@ -38,7 +38,8 @@ struct Trust {
     const Config *config;
     void (*on_refused)(void *owner, int status);
     void *owner;
-    char *path; // of the mark; NULL: it lives as long as the process
+    char *path;           // of the mark; NULL: it lives as long as the process
+    pthread_mutex_t file; // held while the mark is written
 
     pthread_mutex_t lock;
     Mark mark;
@@ -111,8 +112,7 @@ static bool load(Trust *trust, char fault[TRUST_FAULT_SIZE]) {
     return whole;
 }
 
-void trust_save(Trust *trust) {
-    if (!trust || !trust->path) return;
+static void save_change(Trust *trust) {
     pthread_mutex_lock(&trust->lock);
     bool changed = trust->changed;
     Mark mark = trust->mark;
@@ -131,6 +131,13 @@ void trust_save(Trust *trust) {
         log_warn("cannot write %s: %s; after a restart this host would not notice all that Redis "
                  "has lost",
                  trust->path, uv_strerror(status));
+}
+
+void trust_save(Trust *trust) {
+    if (!trust || !trust->path) return;
+    pthread_mutex_lock(&trust->file);
+    save_change(trust);
+    pthread_mutex_unlock(&trust->file);
 }
 
 // ---- the settings -------------------------------------------------------------------------------
@@ -391,6 +398,7 @@ Trust *trust_open(const Config *config, void (*on_refused)(void *owner, int stat
     trust->owner = owner;
     if (config->state_dir && *config->state_dir) trust->path = path_of(config);
     pthread_mutex_init(&trust->lock, NULL);
+    pthread_mutex_init(&trust->file, NULL);
     if (load(trust, fault)) return trust;
     trust_close(trust);
     return NULL;
@@ -399,6 +407,7 @@ Trust *trust_open(const Config *config, void (*on_refused)(void *owner, int stat
 void trust_close(Trust *trust) {
     if (!trust) return;
     pthread_mutex_destroy(&trust->lock);
+    pthread_mutex_destroy(&trust->file);
     free(trust->path);
     free(trust);
 }

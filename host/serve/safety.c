@@ -14,19 +14,30 @@ struct Safety {
     void (*on_safe)(void *owner);
     void *owner;
     uv_work_t save;
+    uv_sem_t saved; // posted by the thread that has saved the mark
     int ticks;
     bool saving, closed;
 };
 
 static void on_save(uv_work_t *work) {
-    trust_save(((Safety *)work->data)->trust);
+    Safety *safety = work->data;
+    trust_save(safety->trust);
+    uv_sem_post(&safety->saved);
+}
+
+static void discard(Safety *safety) {
+    uv_sem_destroy(&safety->saved);
+    free(safety);
 }
 
 static void on_saved(uv_work_t *work, int status) {
     (void)status;
     Safety *safety = work->data;
     safety->saving = false;
-    if (safety->closed) free(safety);
+    if (safety->closed)
+        discard(safety);
+    else
+        uv_sem_wait(&safety->saved);
 }
 
 // On another thread: the disk may take longer than the lease lasts.
@@ -51,11 +62,15 @@ Safety *safety_open(uv_loop_t *loop, Trust *trust, Control *control, void (*on_s
     safety->on_safe = on_safe;
     safety->owner = owner;
     safety->save.data = safety;
+    if (uv_sem_init(&safety->saved, 0) < 0) abort();
     return safety;
 }
 
+// The other thread must be done: it writes the same file, and the trust is freed next.
 void safety_close(Safety *safety) {
+    bool writes = safety->saving && uv_cancel((uv_req_t *)&safety->save) < 0;
+    if (writes) uv_sem_wait(&safety->saved);
     trust_save(safety->trust);
     safety->closed = true;
-    if (!safety->saving) free(safety);
+    if (!safety->saving) discard(safety);
 }
