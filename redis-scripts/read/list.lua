@@ -16,8 +16,7 @@ local function lived_on(id, since)
 end
 
 local function tags_of(id)
-  local text = redis.call("HGET", lib.key("r:" .. id), "tags")
-  if text == lib.ELSEWHERE then text = redis.call("HGET", lib.key("v:" .. id), "tags") end
+  local text = lib.resolve_value(id, "tags", redis.call("HGET", lib.key("r:" .. id), "tags"))
   return text and cjson.decode(text)
 end
 

@@ -42,7 +42,7 @@ local function count(id, from, to)
   local stored = outcomes_between(id, from, to)
   for i = 1, to - from do
     local outcome = lib.resolve_value(id, from + i, stored[i])
-    if outcome ~= stored[i] then bytes = bytes + #outcome end
+    if outcome and outcome ~= stored[i] then bytes = bytes + #outcome end
     local state = outcome and string.match(outcome, "^[^\t]+\t(%a+)")
     if state and counts[state] then counts[state] = counts[state] + 1 end
     if bytes >= MOST_BYTES then return counts, from + i end
